@@ -1,0 +1,50 @@
+/*
+ * engine.h - walks a plan's one total order from both sides.
+ *
+ * The host runs host steps; op_clone3 (ns) births the guest, which inherits
+ * the plan; a change of side passes the turn over a SEQPACKET pair. A failing
+ * guest sends its error record; the host undoes in reverse.
+ */
+#pragma once
+#include <signal.h>
+#include "base/plan.h"
+
+struct run_report {   /* what the explainer gets for every finished step */
+	int step;
+	int result;       /* >= 0, or -errno that the on-errno table took */
+};
+struct run {
+	const struct plan *plan;
+	enum side side;
+	int slots[PLAN_SLOTS_MAX];
+	unsigned long long slot_is_fd;
+	int sync;         /* this side's end; -EBADF before the pair is made */
+	int sync_far;     /* the other end, until birth */
+	bool born;        /* a guest exists */
+	bool report_steps;/* guest: send a report per step */
+	void (*report)(void *user, const struct plan *p, struct run_report report);
+	void *user;
+	int fault_step;   /* -1, or the step that answers fault_error instead of acting */
+	int fault_error;
+};
+
+void run_init(struct run *r, const struct plan *p);
+/* Runs all steps of the host side, the guest's in step with them. Returns 0 once the last
+ * step the host follows has ended (plan->detach, or the guest's execve). On error the guest is
+ * dead and reaped; the caller then calls plan_take_back(). The guest never returns from here. */
+int run_walk(struct run *r, struct err *e);
+/* Closes every fd slot and the sync socket. */
+void run_close(struct run *r);
+/* Called by the birth op: tells each side who it is. */
+void run_become_guest(struct run *r);
+void run_become_parent(struct run *r);
+/* For the guest's wait_start op: from now on errors and EOF go to this socket. */
+void run_set_sync(struct run *r, int sock);
+
+struct op_socketpair_args {
+	int unused;
+};
+extern const struct op op_socketpair;
+
+/* Undoes steps [0, upto) in reverse; errors are collected, the first one returned. */
+int plan_take_back(const struct plan *p, int upto, const struct undo_at *at, struct err *e);

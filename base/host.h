@@ -1,0 +1,32 @@
+/*
+ * host.h - what this host can do: probed once, read by the pure plan compiler.
+ *
+ * Only facts that change a plan are here. host_probe() makes no lasting
+ * change. Tests fill the struct by hand.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/err.h"
+
+enum host_controller {
+	HOST_CPU = 1 << 0, HOST_CPUSET = 1 << 1, HOST_MEMORY = 1 << 2, HOST_PIDS = 1 << 3,
+	HOST_IO = 1 << 4, HOST_HUGETLB = 1 << 5, HOST_RDMA = 1 << 6, HOST_MISC = 1 << 7,
+};
+
+struct host {
+	uid_t uid;                /* effective, in the initial view of this process */
+	gid_t gid;
+	bool root;                /* uid 0 with CAP_SYS_ADMIN */
+	char cgroup_mount[128];   /* where cgroup2 is: /sys/fs/cgroup or .../unified; "" when absent */
+	bool cgroup_hybrid;       /* v1 controllers hold what cgroup2 lacks */
+	uint32_t controllers;     /* HOST_* bits in the root's cgroup.controllers */
+	int landlock_abi;         /* 0: none */
+	int last_cap;             /* /proc/sys/kernel/cap_last_cap */
+	bool apparmor, selinux;
+};
+
+int host_probe(struct host *ret, struct err *e);
+/* "memory,pids" for messages; bits of enum host_controller. */
+const char *host_controller_names(uint32_t bits, char text[96]);
