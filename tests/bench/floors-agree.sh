@@ -10,6 +10,7 @@
 # network namespace, whose making and unmaking drowns everything else.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/bench/lib.sh
 . "$here/lib.sh"
 bench_need_cgroup2 "$0" "$@"
 
@@ -30,15 +31,20 @@ bench_build_floor "$cc" "$shared/bench/floor.c" "$tmp/theirs"
 mkdir -p "$tmp/rootfs/bin" "$tmp/rootfs/proc" "$tmp/rootfs/sys" "$tmp/rootfs/dev"
 bench_build_true "$tmp/rootfs/bin/true"
 
-worst=0
-for options in '' '--no-net'; do
-	"$here/rounds.sh" -r "$rounds" -n 8 theirs "$tmp/theirs $options $tmp/rootfs /bin/true" \
-		ours "$tmp/ours $options $tmp/rootfs /bin/true" >"$tmp/json"
-	jq -r --arg options "${options:-everything}" '
+compare() { # OPTIONS ROUNDS
+	"$here/rounds.sh" -r "$2" -n 8 theirs "$tmp/theirs $1 $tmp/rootfs /bin/true" \
+		ours "$tmp/ours $1 $tmp/rootfs /bin/true" >"$tmp/json"
+	jq -r --arg options "${1:-everything}" '
 		(.entries[] | select(.name == "ours")) as $ours
 		| "floors-agree: \($options): ours \($ours.median_ms * 1000 | round) us, ratio to the other \($ours.ratio * 1000 | round / 1000)"' "$tmp/json"
 	jq -e '.entries[] | select(.name == "ours") | .ratio > 0.95 and .ratio < 1.05' \
-		"$tmp/json" >/dev/null || worst=1
+		"$tmp/json" >/dev/null
+}
+
+# A loaded machine gets a second, longer hearing.
+for options in '' '--no-net'; do
+	compare "$options" "$rounds" || compare "$options" $((rounds * 3)) || {
+		echo "floors-agree: more than 5% apart" >&2
+		exit 1
+	}
 done
-[ $worst -eq 0 ] || echo "floors-agree: more than 5% apart" >&2
-exit $worst

@@ -16,7 +16,8 @@ bench_build_floor() {
 
 # bench_build_true OUT - the libc-free command.
 bench_build_true() {
-	${CC:-cc} -O2 -static -nostdlib -ffreestanding -fno-stack-protector -o "$1" "$here/true.c"
+	# shellcheck disable=SC2154
+	${CC:-cc} -static -nostdlib -o "$1" "$here/true.S"
 }
 
 # bench_make_bundle DIR RUNTIME - what `RUNTIME spec` prints, running /bin/true without a terminal.

@@ -15,6 +15,7 @@
 # Needs root, cc, hyperfine, jq, and /sys/fs/cgroup as cgroup2 (run.sh sees to it).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/bench/lib.sh
 . "$here/lib.sh"
 
 bundle='' rounds=15 global='' json=''
