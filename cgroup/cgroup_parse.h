@@ -1,0 +1,37 @@
+/*
+ * cgroup_parse.h - shared by the files that parse linux.resources; private to cgroup/.
+ */
+#pragma once
+#include "cgroup/cgroup.h"
+
+/* A spec while it grows. */
+struct cgroup_parser {
+	struct arena *arena;
+	struct cgroup_spec *spec;
+	struct cgroup_write *writes;
+	size_t room;
+};
+
+/* Appends a write; returns it, so that the caller can fill the rarer fields; NULL: full or out of
+ * memory (the record is set). value is copied. */
+struct cgroup_write *cgroup_parser_add(struct cgroup_parser *p, const struct json_at *why,
+				       uint32_t controller, const char *file, const char *value,
+				       struct err *e);
+__attribute__((format(printf, 4, 5))) int cgroup_parser_warn(struct cgroup_parser *p,
+							     const struct json_at *at,
+							     struct err *e, const char *fmt, ...);
+/* One decimal number, "max" for -1. */
+const char *cgroup_parser_number(struct cgroup_parser *p, int64_t value);
+
+int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, const char *id,
+		      struct arena *a, const char **ret, struct err *e);
+int cgroup_parse_block_io(struct cgroup_parser *p, const json_t *resources,
+			  const struct json_at *at, struct err *e);
+int cgroup_parse_hugepages(struct cgroup_parser *p, const json_t *resources,
+			   const struct json_at *at, struct err *e);
+int cgroup_parse_rdma(struct cgroup_parser *p, const json_t *resources, const struct json_at *at,
+		      struct err *e);
+int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources,
+			 const struct json_at *at, struct err *e);
+int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources,
+			 const struct json_at *at, struct err *e);
