@@ -21,7 +21,8 @@ struct run {
 	int sync;         /* this side's end; -EBADF before the pair is made */
 	int sync_far;     /* the other end, until birth */
 	bool born;        /* a guest exists */
-	bool report_steps;/* guest: send a report per step */
+	bool report_steps;/* guest: send a report per step; the seccomp op ends that */
+	int last_report;  /* host: the last step the guest reported */
 	void (*report)(void *user, const struct plan *p, struct run_report report);
 	void *user;
 	int fault_step;   /* -1, or the step that answers fault_error instead of acting */
