@@ -23,15 +23,14 @@
  * counts is opening it. /dev/console needs no rule: in a container it is a pty (136:*), and 5:1
  * would be the host's own console. */
 const struct cgroup_device_rule cgroup_devices_default[] = {
-	{ true, 'c', -1, -1, CGROUP_DEVICE_MKNOD },
-	{ true, 'b', -1, -1, CGROUP_DEVICE_MKNOD },
-	{ true, 'c', 1, 3, CGROUP_DEVICE_RWM },    /* null */
-	{ true, 'c', 1, 5, CGROUP_DEVICE_RWM },    /* zero */
-	{ true, 'c', 1, 7, CGROUP_DEVICE_RWM },    /* full */
-	{ true, 'c', 1, 8, CGROUP_DEVICE_RWM },    /* random */
-	{ true, 'c', 1, 9, CGROUP_DEVICE_RWM },    /* urandom */
-	{ true, 'c', 5, 0, CGROUP_DEVICE_RWM },    /* tty */
-	{ true, 'c', 5, 2, CGROUP_DEVICE_RWM },    /* ptmx */
+	{ true, 'c', -1, -1, CGROUP_DEVICE_MKNOD }, { true, 'b', -1, -1, CGROUP_DEVICE_MKNOD },
+	{ true, 'c', 1, 3, CGROUP_DEVICE_RWM },	   /* null */
+	{ true, 'c', 1, 5, CGROUP_DEVICE_RWM },	   /* zero */
+	{ true, 'c', 1, 7, CGROUP_DEVICE_RWM },	   /* full */
+	{ true, 'c', 1, 8, CGROUP_DEVICE_RWM },	   /* random */
+	{ true, 'c', 1, 9, CGROUP_DEVICE_RWM },	   /* urandom */
+	{ true, 'c', 5, 0, CGROUP_DEVICE_RWM },	   /* tty */
+	{ true, 'c', 5, 2, CGROUP_DEVICE_RWM },	   /* ptmx */
 	{ true, 'c', 136, -1, CGROUP_DEVICE_RWM }, /* pts */
 };
 const size_t cgroup_devices_default_count =
@@ -88,8 +87,8 @@ static int parse_rule(const json_t *o, const struct json_at *at, struct cgroup_d
 	return 0;
 }
 
-int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources,
-			 const struct json_at *up, struct err *e)
+int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
+			 struct err *e)
 {
 	struct json_at list_at = json_at_key(up, "devices"), at;
 	struct cgroup_device_rule *rules;
@@ -138,8 +137,10 @@ struct assembler {
 
 static void emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
 {
-	s->at[s->count++] = (struct bpf_insn){ .code = (__u8)code, .dst_reg = dst & 15,
-					       .src_reg = src & 15, .off = (__s16)off,
+	s->at[s->count++] = (struct bpf_insn){ .code = (__u8)code,
+					       .dst_reg = dst & 15,
+					       .src_reg = src & 15,
+					       .off = (__s16)off,
 					       .imm = imm };
 }
 
@@ -263,12 +264,15 @@ static void show_load(struct buf *out, const struct plan *p, const void *args)
 	const struct op_bpf_load_args *a = args;
 
 	plan_show_slot(out, p, a->slot);
-	buf_addf(out, " = bpf(BPF_PROG_LOAD, {BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%u}) "
-		      "/* %u rules */", a->count, a->rules);
+	buf_addf(out,
+		 " = bpf(BPF_PROG_LOAD, {BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%u}) "
+		 "/* %u rules */",
+		 a->count, a->rules);
 }
 
-const struct op op_bpf_load = { .name = "bpf", .man = "bpf(2)", .act = act_load,
-				.show = show_load };
+const struct op op_bpf_load = {
+	.name = "bpf", .man = "bpf(2)", .act = act_load, .show = show_load
+};
 
 static int act_attach(struct run *r, const void *args, struct err *e)
 {
@@ -297,5 +301,6 @@ static void show_attach(struct buf *out, const struct plan *p, const void *args)
 	buf_add(out, ", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI})");
 }
 
-const struct op op_bpf_attach = { .name = "bpf", .man = "bpf(2)", .act = act_attach,
-				  .show = show_attach };
+const struct op op_bpf_attach = {
+	.name = "bpf", .man = "bpf(2)", .act = act_attach, .show = show_attach
+};

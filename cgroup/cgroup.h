@@ -17,47 +17,49 @@
 #include "base/json.h"
 #include "base/plan.h"
 
-#define CGROUP_PATH_MAX      2048  /* bytes in linux.cgroupsPath */
-#define CGROUP_WRITES_MAX    4096  /* limits in one config */
-#define CGROUP_DEVICES_MAX   512   /* device rules in one config */
-#define CGROUP_WARNINGS_MAX  32
-#define CGROUP_UNDO_WAIT_MS  10000 /* how long an undo waits for killed processes */
+#define CGROUP_PATH_MAX	    2048 /* bytes in linux.cgroupsPath */
+#define CGROUP_WRITES_MAX   4096 /* limits in one config */
+#define CGROUP_DEVICES_MAX  512	 /* device rules in one config */
+#define CGROUP_WARNINGS_MAX 32
+#define CGROUP_UNDO_WAIT_MS 10000 /* how long an undo waits for killed processes */
 
 /* One write(2) to one control file, as the config's value converts to cgroup v2. */
 struct cgroup_write {
-	const char *file;      /* "memory.max" */
-	const char *value;     /* "67108864" */
-	const char *why;       /* JSON pointer */
-	uint32_t controllers;  /* HOST_* bit that must be enabled; 0 when unknown or none */
-	bool absent_is_done;   /* the value is the kernel's default: a missing file is fine */
-	const char *or_file;   /* written instead when `file` is missing; NULL: none */
+	const char *file;     /* "memory.max" */
+	const char *value;    /* "67108864" */
+	const char *why;      /* JSON pointer */
+	uint32_t controllers; /* HOST_* bit that must be enabled; 0 when unknown or none */
+	bool absent_is_done;  /* the value is the kernel's default: a missing file is fine */
+	const char *or_file;  /* written instead when `file` is missing; NULL: none */
 	const char *or_value;
 };
 
 /* bits of struct cgroup_device_rule.access; the same numbers as BPF_DEVCG_ACC_* */
 enum cgroup_device_access {
-	CGROUP_DEVICE_MKNOD = 1, CGROUP_DEVICE_READ = 2, CGROUP_DEVICE_WRITE = 4,
+	CGROUP_DEVICE_MKNOD = 1,
+	CGROUP_DEVICE_READ = 2,
+	CGROUP_DEVICE_WRITE = 4,
 	CGROUP_DEVICE_RWM = 7,
 };
 struct cgroup_device_rule {
 	bool allow;
-	char type;             /* 'a', 'b' or 'c' */
-	int64_t major, minor;  /* -1: any */
-	unsigned access;       /* enum cgroup_device_access */
+	char type;	      /* 'a', 'b' or 'c' */
+	int64_t major, minor; /* -1: any */
+	unsigned access;      /* enum cgroup_device_access */
 };
 
 struct cgroup_spec {
-	const char *path;                 /* below the cgroup2 mount: "/kist-ID" */
+	const char *path; /* below the cgroup2 mount: "/kist-ID" */
 	const struct cgroup_write *writes;
 	size_t write_count;
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
-	size_t device_count;              /* 0: the config has no rule, no filter is made */
+	size_t device_count;			  /* 0: the config has no rule, no filter is made */
 	const char *devices_why;
-	char **warnings;                  /* tolerated fields; one line each */
+	char **warnings; /* tolerated fields; one line each */
 	size_t warning_count;
-	int64_t memory_limit;             /* bytes; 0 not set, -1 unlimited */
-	bool check_before_update;         /* refuse a memory.max below what is in use */
-	bool oom_group;                   /* memory.oom.group=1; set by jobs, not by config.json */
+	int64_t memory_limit;	  /* bytes; 0 not set, -1 unlimited */
+	bool check_before_update; /* refuse a memory.max below what is in use */
+	bool oom_group;		  /* memory.oom.group=1; set by jobs, not by config.json */
 };
 
 /* Rules that are appended to a config's own, so that a container made by docker, podman or
@@ -118,21 +120,35 @@ int cgroup_pids(int fd, bool recursive, pid_t **ret, size_t *ret_count, struct e
 int cgroup_remove_children(int fd, struct err *e);
 
 enum cgroup_stat_bit {
-	CGROUP_STAT_MEMORY_CURRENT, CGROUP_STAT_MEMORY_PEAK, CGROUP_STAT_MEMORY_MAX,
-	CGROUP_STAT_MEMORY_OOM, CGROUP_STAT_MEMORY_OOM_KILL, CGROUP_STAT_MEMORY_EVENTS_MAX,
-	CGROUP_STAT_CPU_USAGE, CGROUP_STAT_CPU_USER, CGROUP_STAT_CPU_SYSTEM,
-	CGROUP_STAT_CPU_NR_THROTTLED, CGROUP_STAT_CPU_THROTTLED,
-	CGROUP_STAT_PIDS_CURRENT, CGROUP_STAT_PIDS_PEAK, CGROUP_STAT_PIDS_MAX,
+	CGROUP_STAT_MEMORY_CURRENT,
+	CGROUP_STAT_MEMORY_PEAK,
+	CGROUP_STAT_MEMORY_MAX,
+	CGROUP_STAT_MEMORY_OOM,
+	CGROUP_STAT_MEMORY_OOM_KILL,
+	CGROUP_STAT_MEMORY_EVENTS_MAX,
+	CGROUP_STAT_CPU_USAGE,
+	CGROUP_STAT_CPU_USER,
+	CGROUP_STAT_CPU_SYSTEM,
+	CGROUP_STAT_CPU_NR_THROTTLED,
+	CGROUP_STAT_CPU_THROTTLED,
+	CGROUP_STAT_PIDS_CURRENT,
+	CGROUP_STAT_PIDS_PEAK,
+	CGROUP_STAT_PIDS_MAX,
 	CGROUP_STAT_PIDS_EVENTS_MAX,
-	CGROUP_STAT_IO_RBYTES, CGROUP_STAT_IO_WBYTES,
-	CGROUP_STAT_PSI_CPU_SOME, CGROUP_STAT_PSI_CPU_FULL, CGROUP_STAT_PSI_MEMORY_SOME,
-	CGROUP_STAT_PSI_MEMORY_FULL, CGROUP_STAT_PSI_IO_SOME, CGROUP_STAT_PSI_IO_FULL,
+	CGROUP_STAT_IO_RBYTES,
+	CGROUP_STAT_IO_WBYTES,
+	CGROUP_STAT_PSI_CPU_SOME,
+	CGROUP_STAT_PSI_CPU_FULL,
+	CGROUP_STAT_PSI_MEMORY_SOME,
+	CGROUP_STAT_PSI_MEMORY_FULL,
+	CGROUP_STAT_PSI_IO_SOME,
+	CGROUP_STAT_PSI_IO_FULL,
 	CGROUP_STAT_COUNT,
 };
 #define CGROUP_STAT_UNLIMITED UINT64_MAX /* "max" */
 /* What a controller that is not enabled, or an older kernel, does not tell is not present. */
 struct cgroup_stats {
-	uint64_t present;   /* 1 << enum cgroup_stat_bit */
+	uint64_t present;		   /* 1 << enum cgroup_stat_bit */
 	uint64_t value[CGROUP_STAT_COUNT]; /* bytes, microseconds, counts */
 };
 static inline bool cgroup_stat_has(const struct cgroup_stats *s, enum cgroup_stat_bit bit)

@@ -19,9 +19,9 @@
 #include "base/fd.h"
 #include "cgroup/cgroup.h"
 
-#define KILL_ROUNDS    100   /* of the loop for kernels without cgroup.kill */
+#define KILL_ROUNDS    100 /* of the loop for kernels without cgroup.kill */
 #define KILL_FREEZE_MS 2000
-#define DEPTH_MAX      64    /* of cgroups below a container's */
+#define DEPTH_MAX      64 /* of cgroups below a container's */
 
 bool cgroup_kill_missing;
 
@@ -136,9 +136,9 @@ int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct err *e)
 /* ---- walking the cgroups below ---- */
 
 /* Calls visit for every child cgroup of fd, deepest first when `visit` removes it. */
-static int each_child(int fd, int (*visit)(int parent, const char *name, int depth, void *user,
-					   struct err *e),
-		      int depth, void *user, struct err *e)
+static int
+each_child(int fd, int (*visit)(int parent, const char *name, int depth, void *user, struct err *e),
+	   int depth, void *user, struct err *e)
 {
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	struct dirent *entry;
@@ -162,8 +162,7 @@ static int each_child(int fd, int (*visit)(int parent, const char *name, int dep
 
 static int remove_child(int parent, const char *name, int depth, void *user, struct err *e)
 {
-	_cleanup_fd_ int fd = openat(parent, name,
-				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (depth > DEPTH_MAX)
@@ -224,8 +223,7 @@ static int read_procs(int fd, struct pid_list *list, struct err *e)
 
 static int list_child(int parent, const char *name, int depth, void *user, struct err *e)
 {
-	_cleanup_fd_ int fd = openat(parent, name,
-				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)

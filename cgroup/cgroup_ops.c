@@ -25,8 +25,8 @@ static const struct {
 	const char *name;
 	uint32_t bit;
 } controllers[] = {
-	{ "cpu", HOST_CPU }, { "cpuset", HOST_CPUSET },   { "memory", HOST_MEMORY },
-	{ "pids", HOST_PIDS }, { "io", HOST_IO },         { "hugetlb", HOST_HUGETLB },
+	{ "cpu", HOST_CPU },   { "cpuset", HOST_CPUSET }, { "memory", HOST_MEMORY },
+	{ "pids", HOST_PIDS }, { "io", HOST_IO },	  { "hugetlb", HOST_HUGETLB },
 	{ "rdma", HOST_RDMA }, { "misc", HOST_MISC },
 };
 #define CONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
@@ -98,8 +98,11 @@ static void by_hand_mkdir(struct buf *out, const struct plan *p, const void *arg
 	buf_add_shell(out, a->path);
 }
 
-const struct op op_cgroup_mkdir = { .name = "mkdir", .man = "mkdir(2)", .act = act_mkdir,
-				    .show = show_mkdir, .by_hand = by_hand_mkdir };
+const struct op op_cgroup_mkdir = { .name = "mkdir",
+				    .man = "mkdir(2)",
+				    .act = act_mkdir,
+				    .show = show_mkdir,
+				    .by_hand = by_hand_mkdir };
 
 /* ---- the compound that makes a path with what it needs ---- */
 
@@ -112,7 +115,8 @@ static int enable_controllers(const char *path, uint32_t needed, uint32_t option
 
 	if (fd < 0)
 		return err_set(e, errno, "open %s", path);
-	r = file_write_at(fd, "cgroup.subtree_control", cgroup_enable_text(needed | optional, text));
+	r = file_write_at(fd, "cgroup.subtree_control",
+			  cgroup_enable_text(needed | optional, text));
 	if (r >= 0)
 		return 0;
 	for (size_t i = 0; i < CONTROLLERS; i++) /* for accounting only: what works, works */
@@ -138,8 +142,10 @@ static int enable_controllers(const char *path, uint32_t needed, uint32_t option
 		return 0;
 	err_set(e, -r, "write %s/cgroup.subtree_control \"%s\"", path, text);
 	if (r == -EBUSY)
-		return err_fix(e, "processes live in %s itself; a cgroup that gives controllers to "
-				  "its children may hold none (cgroups(7))", path);
+		return err_fix(e,
+			       "processes live in %s itself; a cgroup that gives controllers to "
+			       "its children may hold none (cgroups(7))",
+			       path);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
 		return err_fix(e, "run as root, or in a cgroup delegated with these controllers");
 	return r;
@@ -202,8 +208,11 @@ static void show_make(struct buf *out, const struct plan *p, const void *args)
 		 a->exclusive ? ", EXCL" : "");
 }
 
-const struct op op_cgroup_make = { .name = "make_cgroup", .man = "cgroups(7)", .compound = true,
-				   .act = act_make, .show = show_make };
+const struct op op_cgroup_make = { .name = "make_cgroup",
+				   .man = "cgroups(7)",
+				   .compound = true,
+				   .act = act_make,
+				   .show = show_make };
 
 /* ---- write ---- */
 
@@ -249,8 +258,11 @@ static void by_hand_write(struct buf *out, const struct plan *p, const void *arg
 	buf_add_shell(out, a->path);
 }
 
-const struct op op_cgroup_write = { .name = "write", .man = "cgroups(7)", .act = act_write,
-				    .show = show_write, .by_hand = by_hand_write };
+const struct op op_cgroup_write = { .name = "write",
+				    .man = "cgroups(7)",
+				    .act = act_write,
+				    .show = show_write,
+				    .by_hand = by_hand_write };
 
 /* ---- the mark, and who made a folder ---- */
 
@@ -287,8 +299,11 @@ static void by_hand_mark(struct buf *out, const struct plan *p, const void *args
 	buf_add_shell(out, a->path);
 }
 
-const struct op op_cgroup_mark = { .name = "setxattr", .man = "setxattr(2)", .act = act_mark,
-				   .show = show_mark, .by_hand = by_hand_mark };
+const struct op op_cgroup_mark = { .name = "setxattr",
+				   .man = "setxattr(2)",
+				   .act = act_mark,
+				   .show = show_mark,
+				   .by_hand = by_hand_mark };
 
 int cgroup_owner(int fd, const char *id, char other[64])
 {
@@ -333,8 +348,10 @@ static int act_check(struct run *r, const void *args, struct err *e)
 		return err_fix(e, "give this container another linux.cgroupsPath");
 	}
 	if (owner == CGROUP_UNMARKED && !a->named_by_id) {
-		err_say(e, EBUSY, "cgroup %s was left by a kist that was killed, or is being made "
-				  "now", a->path);
+		err_say(e, EBUSY,
+			"cgroup %s was left by a kist that was killed, or is being made "
+			"now",
+			a->path);
 		return err_fix(e, "if nothing uses it: rmdir %s", a->path);
 	}
 	populated = cgroup_is_populated(fd, e);
@@ -342,8 +359,10 @@ static int act_check(struct run *r, const void *args, struct err *e)
 		return populated;
 	if (populated) {
 		err_say(e, EBUSY, "cgroup %s is not empty", a->path);
-		return err_fix(e, "see %s/cgroup.procs; give the container another "
-				  "linux.cgroupsPath", a->path);
+		return err_fix(e,
+			       "see %s/cgroup.procs; give the container another "
+			       "linux.cgroupsPath",
+			       a->path);
 	}
 	return owner == CGROUP_FOREIGN ? -EEXIST : 0;
 }
@@ -360,8 +379,11 @@ static void show_check(struct buf *out, const struct plan *p, const void *args)
 	buf_add_char(out, ')');
 }
 
-const struct op op_cgroup_check = { .name = "check_cgroup", .man = "cgroups(7)", .compound = true,
-				    .act = act_check, .show = show_check };
+const struct op op_cgroup_check = { .name = "check_cgroup",
+				    .man = "cgroups(7)",
+				    .compound = true,
+				    .act = act_check,
+				    .show = show_check };
 
 static int act_open(struct run *r, const void *args, struct err *e)
 {
@@ -384,8 +406,9 @@ static void show_open(struct buf *out, const struct plan *p, const void *args)
 	buf_add(out, ", O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC)");
 }
 
-const struct op op_cgroup_open = { .name = "open", .man = "open(2)", .act = act_open,
-				   .show = show_open };
+const struct op op_cgroup_open = {
+	.name = "open", .man = "open(2)", .act = act_open, .show = show_open
+};
 
 static int act_thawed(struct run *r, const void *args, struct err *e)
 {
@@ -421,8 +444,11 @@ static void by_hand_thawed(struct buf *out, const struct plan *p, const void *ar
 	buf_add_shell(out, a->path);
 }
 
-const struct op op_cgroup_thawed = { .name = "read", .man = "cgroups(7)", .act = act_thawed,
-				     .show = show_thawed, .by_hand = by_hand_thawed };
+const struct op op_cgroup_thawed = { .name = "read",
+				     .man = "cgroups(7)",
+				     .act = act_thawed,
+				     .show = show_thawed,
+				     .by_hand = by_hand_thawed };
 
 static int act_memory_fits(struct run *r, const void *args, struct err *e)
 {
@@ -437,8 +463,10 @@ static int act_memory_fits(struct run *r, const void *args, struct err *e)
 	used = strtoull(text, NULL, 10);
 	if (used <= (unsigned long long)a->limit)
 		return 0;
-	return err_say(e, EBUSY, "%llu bytes are in use, more than the new limit of %lld "
-				 "(checkBeforeUpdate)", used, (long long)a->limit);
+	return err_say(e, EBUSY,
+		       "%llu bytes are in use, more than the new limit of %lld "
+		       "(checkBeforeUpdate)",
+		       used, (long long)a->limit);
 }
 
 static void show_memory_fits(struct buf *out, const struct plan *p, const void *args)
@@ -451,8 +479,9 @@ static void show_memory_fits(struct buf *out, const struct plan *p, const void *
 	buf_addf(out, ") /* <= %lld? */", (long long)a->limit);
 }
 
-const struct op op_cgroup_memory_fits = { .name = "read", .man = "cgroups(7)",
-					  .act = act_memory_fits, .show = show_memory_fits };
+const struct op op_cgroup_memory_fits = {
+	.name = "read", .man = "cgroups(7)", .act = act_memory_fits, .show = show_memory_fits
+};
 
 static int act_no_swap(struct run *r, const void *args, struct err *e)
 {
@@ -476,5 +505,6 @@ static void show_no_swap(struct buf *out, const struct plan *p, const void *args
 	buf_add(out, "read(\"/proc/swaps\") /* no swap, nothing to limit? */");
 }
 
-const struct op op_cgroup_no_swap = { .name = "read", .man = "proc(5)", .act = act_no_swap,
-				      .show = show_no_swap };
+const struct op op_cgroup_no_swap = {
+	.name = "read", .man = "proc(5)", .act = act_no_swap, .show = show_no_swap
+};

@@ -8,22 +8,22 @@
 /* A folder made by kist has the sticky bit from mkdir(2) on, in the same syscall: it tells our
  * folder from a caller's even when kist is killed before the next step. It has no other effect:
  * only the owner of a cgroup folder may remove cgroups in it anyway. */
-#define CGROUP_MODE      01755
-#define CGROUP_MARK      "trusted.kist" /* holds the owner's id; only root can set it */
-#define CGROUP_MARK_USER "user.kist"    /* where trusted.* is not allowed (Linux 5.7) */
+#define CGROUP_MODE	 01755
+#define CGROUP_MARK	 "trusted.kist" /* holds the owner's id; only root can set it */
+#define CGROUP_MARK_USER "user.kist"	/* where trusted.* is not allowed (Linux 5.7) */
 
 struct op_cgroup_mkdir_args {
-	const char *path;       /* absolute */
+	const char *path; /* absolute */
 };
 extern const struct op op_cgroup_mkdir;
 
 /* Compound, the alternative when a plain step found the tree changed under it or was refused:
  * makes what is missing on the way to `path` and enables controllers along it. */
 struct op_cgroup_make_args {
-	const char *mount, *path;     /* absolute; path is the mount or below it */
-	uint32_t needed, optional;    /* HOST_* bits to enable for children */
-	bool enable_in_path;          /* also in `path` itself, else only above it */
-	bool exclusive;               /* -EEXIST when `path` is there */
+	const char *mount, *path;  /* absolute; path is the mount or below it */
+	uint32_t needed, optional; /* HOST_* bits to enable for children */
+	bool enable_in_path;	   /* also in `path` itself, else only above it */
+	bool exclusive;		   /* -EEXIST when `path` is there */
 };
 extern const struct op op_cgroup_make;
 
@@ -42,7 +42,7 @@ extern const struct op op_cgroup_mark;
  * ours); -EEXIST: fit, but somebody else made it; other errors: unfit. */
 struct op_cgroup_check_args {
 	const char *path, *id;
-	bool named_by_id;      /* the folder's name holds the id */
+	bool named_by_id; /* the folder's name holds the id */
 };
 extern const struct op op_cgroup_check;
 
@@ -66,7 +66,7 @@ extern const struct op op_cgroup_memory_fits;
 
 /* No swap is in use, so that a missing memory.swap.max takes nothing away. */
 struct op_cgroup_no_swap_args {
-	const char *missing;   /* the file that made us look */
+	const char *missing; /* the file that made us look */
 };
 extern const struct op op_cgroup_no_swap;
 

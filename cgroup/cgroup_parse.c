@@ -6,51 +6,42 @@
  * for something no cgroup v2 kernel can do; callers send them all the same
  * (docker: swappiness, disableOOMKiller), so they are tolerated with a warning.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "cgroup/cgroup_parse.h"
 
 #define CPU_PERIOD_DEFAULT 100000 /* microseconds, the kernel's own default */
-#define CPU_PERIOD_MIN     1000
-#define CPU_PERIOD_MAX     1000000
+#define CPU_PERIOD_MIN	   1000
+#define CPU_PERIOD_MAX	   1000000
 
-struct cgroup_write *cgroup_parser_add(struct cgroup_parser *p, const struct json_at *why,
-				       uint32_t controller, const char *file, const char *value,
-				       struct err *e)
+int cgroup_parser_add(struct cgroup_parser *p, const struct json_at *why, uint32_t controller,
+		      const char *file, const char *value, struct err *e)
 {
 	size_t count = p->spec->write_count;
-	struct cgroup_write *w;
 
-	if (count >= CGROUP_WRITES_MAX) {
-		json_bad(e, why, "more than %d limits", CGROUP_WRITES_MAX);
-		return NULL;
-	}
+	if (count >= CGROUP_WRITES_MAX)
+		return json_bad(e, why, "more than %d limits", CGROUP_WRITES_MAX);
 	if (count == p->room) {
 		size_t room = p->room ? 2 * p->room : 16;
 		struct cgroup_write *more = arena_array(p->arena, room, sizeof(*more));
 
-		if (!more) {
-			err_set(e, ENOMEM, "limits");
-			return NULL;
-		}
+		if (!more)
+			return err_set(e, ENOMEM, "limits");
 		if (count)
 			memcpy(more, p->writes, count * sizeof(*more));
-		p->writes = more;
+		p->spec->writes = p->writes = more;
 		p->room = room;
-		p->spec->writes = more;
 	}
-	w = &p->writes[count];
-	*w = (struct cgroup_write){ .file = arena_strdup(p->arena, file),
-				    .value = arena_strdup(p->arena, value),
-				    .why = arena_strdup(p->arena, why->text),
-				    .controllers = controller };
-	if (arena_failed(p->arena)) {
-		err_set(e, ENOMEM, "limits");
-		return NULL;
-	}
+	p->writes[count] = (struct cgroup_write){ .file = arena_strdup(p->arena, file),
+						  .value = arena_strdup(p->arena, value),
+						  .why = arena_strdup(p->arena, why->text),
+						  .controllers = controller };
+	if (arena_failed(p->arena))
+		return err_set(e, ENOMEM, "limits");
 	p->spec->write_count++;
-	return w;
+	return 0;
 }
 
 int cgroup_parser_warn(struct cgroup_parser *p, const struct json_at *at, struct err *e,
@@ -61,8 +52,7 @@ int cgroup_parser_warn(struct cgroup_parser *p, const struct json_at *at, struct
 	char *line;
 
 	if (!p->spec->warnings)
-		p->spec->warnings =
-			arena_array(p->arena, CGROUP_WARNINGS_MAX + 1, sizeof(char *));
+		p->spec->warnings = arena_array(p->arena, CGROUP_WARNINGS_MAX + 1, sizeof(char *));
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -110,7 +100,6 @@ static int parse_swap(struct cgroup_parser *p, const json_t *memory, const struc
 		      int64_t limit, struct err *e)
 {
 	struct json_at here = json_at_key(at, "swap");
-	struct cgroup_write *w;
 	int64_t swap = 0;
 	int r = json_get_int(memory, at, "swap", -1, INT64_MAX, &swap, e);
 
@@ -121,15 +110,18 @@ static int parse_swap(struct cgroup_parser *p, const json_t *memory, const struc
 	if (!swap)
 		return 0;
 	if (swap > 0 && limit <= 0)
-		return json_bad(e, &here, "needs /memory/limit: it counts memory and swap together");
+		return json_bad(e, &here,
+				"needs /memory/limit: it counts memory and swap together");
 	if (swap > 0 && swap < limit)
-		return json_bad(e, &here, "is memory and swap together, so it can't be less than "
-					  "the memory limit (%lld)", (long long)limit);
-	w = cgroup_parser_add(p, &here, HOST_MEMORY, "memory.swap.max",
+		return json_bad(e, &here,
+				"is memory and swap together, so it can't be less than "
+				"the memory limit (%lld)",
+				(long long)limit);
+	r = cgroup_parser_add(p, &here, HOST_MEMORY, "memory.swap.max",
 			      cgroup_parser_number(p, swap > 0 ? swap - limit : -1), e);
-	if (!w)
-		return -ENOMEM;
-	w->absent_is_done = swap == -1;
+	if (r < 0)
+		return r;
+	cgroup_parser_last(p)->absent_is_done = swap == -1;
 	return 0;
 }
 
@@ -153,16 +145,15 @@ static int parse_memory(struct cgroup_parser *p, const json_t *resources, const 
 	if (limit > 0 && reservation > limit)
 		return json_bad(e, &reservation_at, "can't be more than the memory limit (%lld)",
 				(long long)limit);
-	if (limit && !cgroup_parser_add(p, &limit_at, HOST_MEMORY, "memory.max",
-					cgroup_parser_number(p, limit), e))
-		return -ENOMEM;
 	p->spec->memory_limit = limit;
-	r = parse_swap(p, memory, &at, limit, e);
-	if (r < 0)
+	if (limit && (r = cgroup_parser_add(p, &limit_at, HOST_MEMORY, "memory.max",
+					    cgroup_parser_number(p, limit), e)) < 0)
 		return r;
-	if (reservation && !cgroup_parser_add(p, &reservation_at, HOST_MEMORY, "memory.low",
-					      cgroup_parser_number(p, reservation), e))
-		return -ENOMEM;
+	if ((r = parse_swap(p, memory, &at, limit, e)) < 0)
+		return r;
+	if (reservation && (r = cgroup_parser_add(p, &reservation_at, HOST_MEMORY, "memory.low",
+						  cgroup_parser_number(p, reservation), e)) < 0)
+		return r;
 	if ((r = tolerate_int(p, memory, &at, "kernel", -1, -1, e)) < 0 ||
 	    (r = tolerate_int(p, memory, &at, "kernelTCP", -1, -1, e)) < 0 ||
 	    (r = tolerate_int(p, memory, &at, "swappiness", -1, -1, e)) < 0 ||
@@ -178,7 +169,6 @@ static int parse_bandwidth(struct cgroup_parser *p, const json_t *cpu, const str
 	struct json_at quota_at = json_at_key(at, "quota"), period_at = json_at_key(at, "period");
 	struct json_at burst_at = json_at_key(at, "burst");
 	int64_t quota = 0, period = 0, burst = -1;
-	struct cgroup_write *w;
 	const char *value;
 	int r;
 
@@ -199,17 +189,18 @@ static int parse_bandwidth(struct cgroup_parser *p, const json_t *cpu, const str
 		value = arena_printf(p->arena, "%s %lld",
 				     cgroup_parser_number(p, quota ? quota : -1),
 				     (long long)(period ? period : CPU_PERIOD_DEFAULT));
-		if (!cgroup_parser_add(p, quota ? &quota_at : &period_at, HOST_CPU, "cpu.max",
-				       value, e))
-			return -ENOMEM;
+		r = cgroup_parser_add(p, quota ? &quota_at : &period_at, HOST_CPU, "cpu.max", value,
+				      e);
+		if (r < 0)
+			return r;
 	}
 	if (burst < 0)
 		return 0;
-	w = cgroup_parser_add(p, &burst_at, HOST_CPU, "cpu.max.burst",
+	r = cgroup_parser_add(p, &burst_at, HOST_CPU, "cpu.max.burst",
 			      cgroup_parser_number(p, burst), e);
-	if (!w)
-		return -ENOMEM;
-	w->absent_is_done = burst == 0; /* the file is there since Linux 5.14 */
+	if (r < 0)
+		return r;
+	cgroup_parser_last(p)->absent_is_done = burst == 0; /* the file is there since Linux 5.14 */
 	return 0;
 }
 
@@ -217,16 +208,15 @@ static int parse_idle(struct cgroup_parser *p, const json_t *cpu, const struct j
 		      struct err *e)
 {
 	struct json_at here = json_at_key(at, "idle");
-	struct cgroup_write *w;
 	int64_t idle = 0;
 	int r = json_get_int(cpu, at, "idle", 0, 1, &idle, e);
 
 	if (r <= 0)
 		return r;
-	w = cgroup_parser_add(p, &here, HOST_CPU, "cpu.idle", cgroup_parser_number(p, idle), e);
-	if (!w)
-		return -ENOMEM;
-	w->absent_is_done = idle == 0; /* the file is there since Linux 5.15 */
+	r = cgroup_parser_add(p, &here, HOST_CPU, "cpu.idle", cgroup_parser_number(p, idle), e);
+	if (r < 0)
+		return r;
+	cgroup_parser_last(p)->absent_is_done = idle == 0; /* the file is there since Linux 5.15 */
 	return 0;
 }
 
@@ -241,7 +231,7 @@ static int parse_cpu_list(struct cgroup_parser *p, const json_t *cpu, const stru
 		return r < 0 ? r : 0;
 	if (list[strspn(list, "0123456789,-")])
 		return json_bad(e, &here, "must be a list such as \"0-3,8\"");
-	return cgroup_parser_add(p, &here, HOST_CPUSET, file, list, e) ? 0 : -ENOMEM;
+	return cgroup_parser_add(p, &here, HOST_CPUSET, file, list, e);
 }
 
 static int parse_cpu(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
@@ -249,6 +239,7 @@ static int parse_cpu(struct cgroup_parser *p, const json_t *resources, const str
 {
 	struct json_at at = json_at_key(up, "cpu"), shares_at = json_at_key(&at, "shares");
 	int64_t shares = 0;
+	const char *weight;
 	json_t *cpu = NULL;
 	int r;
 
@@ -259,10 +250,9 @@ static int parse_cpu(struct cgroup_parser *p, const json_t *resources, const str
 	if (r < 0)
 		return r;
 	/* the weight goes first: the kernel refuses one for a group that is already idle */
-	if (shares && !cgroup_parser_add(
-			      p, &shares_at, HOST_CPU, "cpu.weight",
-			      cgroup_parser_number(p, cgroup_weight_of_shares((uint64_t)shares)), e))
-		return -ENOMEM;
+	weight = cgroup_parser_number(p, cgroup_weight_of_shares((uint64_t)shares));
+	if (shares && (r = cgroup_parser_add(p, &shares_at, HOST_CPU, "cpu.weight", weight, e)) < 0)
+		return r;
 	if ((r = parse_bandwidth(p, cpu, &at, e)) < 0 || (r = parse_idle(p, cpu, &at, e)) < 0 ||
 	    (r = parse_cpu_list(p, cpu, &at, "cpus", "cpuset.cpus", e)) < 0 ||
 	    (r = parse_cpu_list(p, cpu, &at, "mems", "cpuset.mems", e)) < 0 ||
@@ -291,14 +281,12 @@ static int parse_pids(struct cgroup_parser *p, const json_t *resources, const st
 	if (limit == 0)
 		limit = 1;
 	return cgroup_parser_add(p, &here, HOST_PIDS, "pids.max", cgroup_parser_number(p, limit),
-				 e) ?
-		       0 :
-		       -ENOMEM;
+				 e);
 }
 
 /* net_cls and net_prio were never brought to cgroup v2. */
-static int parse_network(struct cgroup_parser *p, const json_t *resources,
-			 const struct json_at *up, struct err *e)
+static int parse_network(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
+			 struct err *e)
 {
 	struct json_at at = json_at_key(up, "network"), here = json_at_key(&at, "priorities");
 	json_t *network = NULL, *priorities = NULL;
@@ -318,10 +306,10 @@ static int parse_network(struct cgroup_parser *p, const json_t *resources,
 int cgroup_parse_resources(const json_t *resources, const struct json_at *at, struct arena *a,
 			   struct cgroup_spec *ret, struct err *e)
 {
-	static int (*const parts[])(struct cgroup_parser *, const json_t *,
-				    const struct json_at *, struct err *) = {
-		parse_memory, parse_cpu, parse_pids, cgroup_parse_block_io, cgroup_parse_hugepages,
-		cgroup_parse_rdma, parse_network, cgroup_parse_devices,
+	static int (*const parts[])(struct cgroup_parser *, const json_t *, const struct json_at *,
+				    struct err *) = {
+		parse_memory,		parse_cpu,	   parse_pids,	  cgroup_parse_block_io,
+		cgroup_parse_hugepages, cgroup_parse_rdma, parse_network, cgroup_parse_devices,
 		cgroup_parse_unified, /* last: what it says overrides the typed fields */
 	};
 	struct cgroup_spec spec = *ret;
@@ -332,9 +320,8 @@ int cgroup_parse_resources(const json_t *resources, const struct json_at *at, st
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		int r = parts[i](&p, resources, at, e);
 
-		/* cgroup_parser_add() says only "no": the record has the reason */
 		if (r < 0)
-			return e && e->error ? -e->error : r;
+			return r;
 	}
 	if (arena_failed(a))
 		return err_set(e, ENOMEM, "limits");

@@ -12,11 +12,14 @@ struct cgroup_parser {
 	size_t room;
 };
 
-/* Appends a write; returns it, so that the caller can fill the rarer fields; NULL: full or out of
- * memory (the record is set). value is copied. */
-struct cgroup_write *cgroup_parser_add(struct cgroup_parser *p, const struct json_at *why,
-				       uint32_t controller, const char *file, const char *value,
-				       struct err *e);
+/* Appends a write; file and value are copied. 0 or -errno. */
+int cgroup_parser_add(struct cgroup_parser *p, const struct json_at *why, uint32_t controller,
+		      const char *file, const char *value, struct err *e);
+/* What was just added, for its rarer fields. */
+static inline struct cgroup_write *cgroup_parser_last(struct cgroup_parser *p)
+{
+	return &p->writes[p->spec->write_count - 1];
+}
 __attribute__((format(printf, 4, 5))) int cgroup_parser_warn(struct cgroup_parser *p,
 							     const struct json_at *at,
 							     struct err *e, const char *fmt, ...);
@@ -31,7 +34,7 @@ int cgroup_parse_hugepages(struct cgroup_parser *p, const json_t *resources,
 			   const struct json_at *at, struct err *e);
 int cgroup_parse_rdma(struct cgroup_parser *p, const json_t *resources, const struct json_at *at,
 		      struct err *e);
-int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources,
-			 const struct json_at *at, struct err *e);
-int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources,
-			 const struct json_at *at, struct err *e);
+int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources, const struct json_at *at,
+			 struct err *e);
+int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources, const struct json_at *at,
+			 struct err *e);

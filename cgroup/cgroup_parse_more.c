@@ -19,16 +19,18 @@ static int add_io_weight(struct cgroup_parser *p, const struct json_at *at, cons
 			 int64_t weight, struct err *e)
 {
 	struct cgroup_write *w;
+	int r;
 
 	if (weight == 0)
 		return 0;
 	if (weight < IO_WEIGHT_MIN)
 		return json_bad(e, at, "must be %d to %d", IO_WEIGHT_MIN, IO_WEIGHT_MAX);
 	/* which of the two files exists depends on the schedulers the kernel has */
-	w = cgroup_parser_add(p, at, HOST_IO, "io.bfq.weight",
+	r = cgroup_parser_add(p, at, HOST_IO, "io.bfq.weight",
 			      arena_printf(p->arena, "%s%lld", device, (long long)weight), e);
-	if (!w)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
+	w = cgroup_parser_last(p);
 	w->or_file = "io.weight";
 	w->or_value = arena_printf(p->arena, "%s%lld", device, io_weight_of(weight));
 	return 0;
@@ -66,8 +68,8 @@ static int leaf_weight(struct cgroup_parser *p, const json_t *o, const struct js
 	return cgroup_parser_warn(p, &here, e, "only cgroup v1 has this; it has no effect");
 }
 
-static int parse_weight_devices(struct cgroup_parser *p, const json_t *io,
-				const struct json_at *up, struct err *e)
+static int parse_weight_devices(struct cgroup_parser *p, const json_t *io, const struct json_at *up,
+				struct err *e)
 {
 	struct json_at list_at = json_at_key(up, "weightDevice"), at, here;
 	json_t *list = NULL;
@@ -88,10 +90,10 @@ static int parse_weight_devices(struct cgroup_parser *p, const json_t *io,
 		if (!weight && !leaf)
 			return json_bad(e, &at, "needs \"weight\" or \"leafWeight\"");
 		here = json_at_key(&at, "weight");
-		r = add_io_weight(p, &here,
-				  arena_printf(p->arena, "%lld:%lld ", (long long)major,
-					       (long long)minor),
-				  weight, e);
+		r = add_io_weight(
+			p, &here,
+			arena_printf(p->arena, "%lld:%lld ", (long long)major, (long long)minor),
+			weight, e);
 		if (r < 0)
 			return r;
 	}
@@ -120,12 +122,13 @@ static int parse_throttle(struct cgroup_parser *p, const json_t *io, const struc
 		if (r < 0)
 			return r;
 		/* 0 took the limit away in cgroup v1; cgroup v2 wants "max" for that */
-		if (!cgroup_parser_add(p, &at, HOST_IO, "io.max",
-				       arena_printf(p->arena, "%lld:%lld %s=%s", (long long)major,
-						    (long long)minor, word,
-						    cgroup_parser_number(p, rate ? rate : -1)),
-				       e))
-			return -ENOMEM;
+		r = cgroup_parser_add(p, &at, HOST_IO, "io.max",
+				      arena_printf(p->arena, "%lld:%lld %s=%s", (long long)major,
+						   (long long)minor, word,
+						   cgroup_parser_number(p, rate ? rate : -1)),
+				      e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -183,7 +186,6 @@ int cgroup_parse_hugepages(struct cgroup_parser *p, const json_t *resources,
 		return r;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *size = NULL, *limit_text;
-		struct cgroup_write *w;
 		int64_t limit = 0;
 		char file[40];
 
@@ -203,15 +205,16 @@ int cgroup_parse_hugepages(struct cgroup_parser *p, const json_t *resources,
 			return json_bad(e, &size_at, "must be a page size such as \"2MB\"");
 		limit_text = cgroup_parser_number(p, limit);
 		snprintf(file, sizeof(file), "hugetlb.%s.max", size);
-		if (!cgroup_parser_add(p, &limit_at, HOST_HUGETLB, file, limit_text, e))
-			return -ENOMEM;
+		r = cgroup_parser_add(p, &limit_at, HOST_HUGETLB, file, limit_text, e);
+		if (r < 0)
+			return r;
 		/* The limit on reservations (Linux 5.7) makes mmap fail instead of killing by
 		 * SIGBUS at the fault; the one above holds where it is missing. */
 		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max", size);
-		w = cgroup_parser_add(p, &limit_at, HOST_HUGETLB, file, limit_text, e);
-		if (!w)
-			return -ENOMEM;
-		w->absent_is_done = true;
+		r = cgroup_parser_add(p, &limit_at, HOST_HUGETLB, file, limit_text, e);
+		if (r < 0)
+			return r;
+		cgroup_parser_last(p)->absent_is_done = true;
 	}
 	return 0;
 }
@@ -227,7 +230,8 @@ int cgroup_parse_rdma(struct cgroup_parser *p, const json_t *resources, const st
 	r = json_get_object(resources, up, "rdma", &map, e);
 	if (r <= 0)
 		return r;
-	json_object_foreach(map, device, o) {
+	json_object_foreach(map, device, o)
+	{
 		uint32_t handles = 0, objects = 0;
 		char text[64] = "";
 		int has_handles, has_objects;
@@ -248,11 +252,12 @@ int cgroup_parse_rdma(struct cgroup_parser *p, const json_t *resources, const st
 		if (has_handles)
 			snprintf(text, sizeof(text), " hca_handle=%u", handles);
 		if (has_objects)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text),
-				 " hca_object=%u", objects);
-		if (!cgroup_parser_add(p, &at, HOST_RDMA, "rdma.max",
-				       arena_printf(p->arena, "%s%s", device, text), e))
-			return -ENOMEM;
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), " hca_object=%u",
+				 objects);
+		r = cgroup_parser_add(p, &at, HOST_RDMA, "rdma.max",
+				      arena_printf(p->arena, "%s%s", device, text), e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -263,10 +268,9 @@ static uint32_t controller_of_file(const char *file)
 		const char *prefix;
 		uint32_t bit;
 	} table[] = {
-		{ "cpu.", HOST_CPU },         { "cpuset.", HOST_CPUSET },
-		{ "memory.", HOST_MEMORY },   { "pids.", HOST_PIDS },
-		{ "io.", HOST_IO },           { "hugetlb.", HOST_HUGETLB },
-		{ "rdma.", HOST_RDMA },       { "misc.", HOST_MISC },
+		{ "cpu.", HOST_CPU },	{ "cpuset.", HOST_CPUSET }, { "memory.", HOST_MEMORY },
+		{ "pids.", HOST_PIDS }, { "io.", HOST_IO },	    { "hugetlb.", HOST_HUGETLB },
+		{ "rdma.", HOST_RDMA }, { "misc.", HOST_MISC },
 	};
 	const char *dot = strchr(file, '.');
 
@@ -284,18 +288,20 @@ static int check_unified_key(const char *key, const struct json_at *at, struct e
 	/* The key is a file name: anything that walks would write elsewhere on the host. */
 	if (strchr(key, '/') || !strcmp(key, "..") || !strcmp(key, ".") || !strchr(key, '.') ||
 	    strlen(key) > 128)
-		return json_bad(e, at, "must be the name of a cgroup v2 file, such as \"memory.high\"");
+		return json_bad(e, at,
+				"must be the name of a cgroup v2 file, such as \"memory.high\"");
 	/* cgroup.procs would move a stranger in, cgroup.freeze hang the start: these files move
 	 * processes, they hold no limit. */
 	if (!strncmp(key, "cgroup.", 7) && strncmp(key, "cgroup.max.", 11) &&
 	    strcmp(key, "cgroup.pressure"))
-		return json_bad(e, at, "is the runtime's to write; only cgroup.max.depth, "
-				       "cgroup.max.descendants and cgroup.pressure can be set");
+		return json_bad(e, at,
+				"is the runtime's to write; only cgroup.max.depth, "
+				"cgroup.max.descendants and cgroup.pressure can be set");
 	return 0;
 }
 
-int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources,
-			 const struct json_at *up, struct err *e)
+int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
+			 struct err *e)
 {
 	struct json_at map_at = json_at_key(up, "unified"), at;
 	json_t *map = NULL, *o;
@@ -305,7 +311,8 @@ int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources,
 	r = json_get_object(resources, up, "unified", &map, e);
 	if (r <= 0)
 		return r;
-	json_object_foreach(map, key, o) {
+	json_object_foreach(map, key, o)
+	{
 		const char *value = json_string_value(o);
 
 		at = json_at_key(&map_at, key);
@@ -320,8 +327,9 @@ int cgroup_parse_unified(struct cgroup_parser *p, const json_t *resources,
 			size_t length = strcspn(value, "\n");
 			const char *line = length ? arena_strndup(p->arena, value, length) : "\n";
 
-			if (!cgroup_parser_add(p, &at, controller_of_file(key), key, line, e))
-				return -ENOMEM;
+			r = cgroup_parser_add(p, &at, controller_of_file(key), key, line, e);
+			if (r < 0)
+				return r;
 			value += length;
 			value += *value == '\n';
 		} while (*value);

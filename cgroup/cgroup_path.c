@@ -64,8 +64,10 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 	if (!is_plain(given))
 		return json_bad(e, &here, "must not hold control characters");
 	if (is_systemd_form(given)) {
-		json_bad(e, &here, "\"%.80s\" is meant for the systemd cgroup driver, which kist "
-				   "does not have", given);
+		json_bad(e, &here,
+			 "\"%.80s\" is meant for the systemd cgroup driver, which kist "
+			 "does not have",
+			 given);
 		return err_fix(e, "have the caller use its cgroupfs driver, which sends a path");
 	}
 	if (given[0] == '/')

@@ -2,6 +2,7 @@
  * cgroup_plan.c - from what a config asks for to host steps; and whether this
  * host can do it. Pure: no syscall.
  */
+#include <errno.h>
 #include <string.h>
 #include "cgroup/cgroup_ops.h"
 
@@ -24,13 +25,15 @@ static int missing_controller(const char *why, uint32_t bits, const struct host 
 
 	host_controller_names(bits, names);
 	err_say(e, EOPNOTSUPP, "needs the cgroup v2 controller %s, which %s", names,
-		h->cgroup_hybrid ? "a cgroup v1 hierarchy holds on this host" :
-				   "this host does not offer");
+		h->cgroup_hybrid ? "a cgroup v1 hierarchy holds on this host"
+				 : "this host does not offer");
 	err_at(e, why);
 	return h->cgroup_hybrid ? err_fix(e, "boot with systemd.unified_cgroup_hierarchy=1 (or "
-					     "cgroup_no_v1=all), or drop the limit") :
-				  err_fix(e, "see %s/cgroup.controllers; enable the controller "
-					     "in the kernel or drop the limit", h->cgroup_mount);
+					     "cgroup_no_v1=all), or drop the limit")
+				: err_fix(e,
+					  "see %s/cgroup.controllers; enable the controller "
+					  "in the kernel or drop the limit",
+					  h->cgroup_mount);
 }
 
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e)
@@ -59,8 +62,8 @@ bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h)
 static char *path_of(struct plan *p, const struct host *h, const char *path, int length,
 		     const char *file)
 {
-	return arena_printf(p->arena, "%s%.*s%s%s", h->cgroup_mount, length, path,
-			    file ? "/" : "", file ? file : "");
+	return arena_printf(p->arena, "%s%.*s%s%s", h->cgroup_mount, length, path, file ? "/" : "",
+			    file ? file : "");
 }
 
 /* Enables controllers for the children of one folder on the way down. */
@@ -73,10 +76,10 @@ static void plan_enable(struct plan *p, const struct host *h, const char *folder
 
 	if (!(needed | optional))
 		return;
-	step = plan_add(p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
-			.path = arena_printf(p->arena, "%s/cgroup.subtree_control", folder),
-			.text = arena_strdup(p->arena,
-					     cgroup_enable_text(needed | optional, text)));
+	step = plan_add(
+		p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
+		.path = arena_printf(p->arena, "%s/cgroup.subtree_control", folder),
+		.text = arena_strdup(p->arena, cgroup_enable_text(needed | optional, text)));
 	/* Refused: enough may be enabled already (a delegated folder), or only accounting is
 	 * lost; and a parent of ours may have vanished with its last container. */
 	alternative = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,

@@ -28,7 +28,7 @@ static const struct {
 	{ "memory.peak", CGROUP_STAT_MEMORY_PEAK }, /* Linux 5.19 */
 	{ "memory.max", CGROUP_STAT_MEMORY_MAX },
 	{ "pids.current", CGROUP_STAT_PIDS_CURRENT },
-	{ "pids.peak", CGROUP_STAT_PIDS_PEAK },     /* Linux 6.6 */
+	{ "pids.peak", CGROUP_STAT_PIDS_PEAK }, /* Linux 6.6 */
 	{ "pids.max", CGROUP_STAT_PIDS_MAX },
 };
 
@@ -91,8 +91,9 @@ static int read_single(int fd, char *text, struct cgroup_stats *s, struct err *e
 		if (n < 0)
 			return (int)n;
 		if (n > 0)
-			set(s, single[i].bit, strncmp(text, "max", 3) ? strtoull(text, NULL, 10) :
-								  CGROUP_STAT_UNLIMITED);
+			set(s, single[i].bit,
+			    strncmp(text, "max", 3) ? strtoull(text, NULL, 10)
+						    : CGROUP_STAT_UNLIMITED);
 	}
 	return 0;
 }
@@ -221,8 +222,8 @@ json_t *cgroup_stats_json(const struct cgroup_stats *s)
 			if (json_object_set_new(all, names[i].group, group) < 0)
 				return NULL;
 		}
-		value = s->value[i] > INT64_MAX ? json_null() :
-						  json_integer((json_int_t)s->value[i]);
+		value = s->value[i] > INT64_MAX ? json_null()
+						: json_integer((json_int_t)s->value[i]);
 		if (json_object_set_new(group, names[i].key, value) < 0)
 			return NULL;
 	}

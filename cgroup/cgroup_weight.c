@@ -12,7 +12,7 @@
 #define SHARES_MAX 262144
 #define WEIGHT_MIN 1
 #define WEIGHT_MAX 10000
-#define LN_10      2.302585092994045684
+#define LN_10	   2.302585092994045684
 
 /* One binary digit per squaring; 40 of them are plenty for a result of five decimal digits. */
 static double log2_of(uint64_t n)
