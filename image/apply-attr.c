@@ -58,25 +58,35 @@ static bool forgivable(const struct apply *a, const char *name, int error)
 	return !a->privileged && (error == EPERM || error == ENOTSUP || error == EINVAL);
 }
 
-/* fd >= 0: fsetxattr; else path, not followed. */
-static int set_xattrs(struct apply *a, int fd, const char *path, const struct layer_entry *entry,
-		      struct err *e)
+enum xattr_by { BY_FD, BY_MAGIC_LINK, BY_NAME };
+
+static int set_one(enum xattr_by by, int fd, const char *path, const struct layer_xattr *x)
+{
+	switch (by) {
+	case BY_FD:
+		return fsetxattr(fd, x->name, x->value, x->size, 0);
+	case BY_MAGIC_LINK: /* followed: it leads to the inode that the O_PATH fd holds */
+		return setxattr(path, x->name, x->value, x->size, 0);
+	default:
+		return lsetxattr(path, x->name, x->value, x->size, 0);
+	}
+}
+
+static int set_xattrs(struct apply *a, enum xattr_by by, int fd, const char *path,
+		      const struct layer_entry *entry, struct err *e)
 {
 	size_t i;
 
 	for (i = 0; i < entry->xattr_count; i++) {
 		const struct layer_xattr *x = &entry->xattrs[i];
 		enum xattr_fate fate = judge(x->name);
-		int r;
 
 		if (fate != XATTR_KEEP) {
 			apply_note(a, fate == XATTR_OVERLAY ? NOTE_OVERLAY_XATTR : NOTE_XATTR,
 				   entry->path);
 			continue;
 		}
-		r = fd >= 0 ? fsetxattr(fd, x->name, x->value, x->size, 0) :
-			      lsetxattr(path, x->name, x->value, x->size, 0);
-		if (r == 0)
+		if (set_one(by, fd, path, x) == 0)
 			continue;
 		if (!forgivable(a, x->name, errno))
 			return err_set(e, errno, "cannot set the xattr %.64s (%zu bytes)", x->name,
@@ -132,7 +142,7 @@ int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, str
 		return error;
 	if (fchmod(fd, mode_of(a, entry)) < 0)
 		return err_set(e, errno, "fchmod");
-	error = set_xattrs(a, fd, NULL, entry, e);
+	error = set_xattrs(a, BY_FD, fd, NULL, entry, e);
 	if (error)
 		return error;
 	if (futimens(fd, times) < 0)
@@ -151,7 +161,7 @@ int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry
 	/* fchmod(2) refuses O_PATH; the magic link leads to the very inode that fd holds */
 	if (chmod(path_of_fd(fd, path), mode_of(a, entry)) < 0)
 		return err_set(e, errno, "chmod");
-	error = set_xattrs(a, -1, path, entry, e);
+	error = set_xattrs(a, BY_MAGIC_LINK, -1, path, entry, e);
 	if (error)
 		return error;
 	if (utimensat(AT_FDCWD, path, times, 0) < 0)
@@ -169,7 +179,7 @@ int apply_attrs_symlink(struct apply *a, int parent, const char *name,
 	if (error)
 		return error;
 	snprintf(path, sizeof(path), "%s/%s", path_of_fd(parent, dir), name);
-	error = set_xattrs(a, -1, path, entry, e);
+	error = set_xattrs(a, BY_NAME, -1, path, entry, e);
 	if (error)
 		return error;
 	if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)

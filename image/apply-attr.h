@@ -7,6 +7,7 @@
 #pragma once
 #include "image/apply.h"
 
+extern const struct timespec apply_implied_mtime;
 bool apply_is_whiteout(const struct stat *st);
 void apply_note(struct apply *a, enum note kind, const char *path);
 /* fd: a regular file or folder, really open. */

@@ -21,6 +21,9 @@
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 #define WHITEOUT_META   ".wh..wh."
 
+/* Any entry for the folder itself replaces this: implied.c knows by it which still have none. */
+const struct timespec apply_implied_mtime = { .tv_sec = 1, .tv_nsec = 716253000 };
+
 void apply_begin(struct apply *a, int root, bool privileged)
 {
 	memset(a, 0, sizeof(*a));
@@ -129,7 +132,7 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 	error = enter_parent(a, path, e);
 	if (error)
 		return err_set(e, -error, "cannot open the folder %s", path);
-	a->parent_mtime = entry->mtime;
+	a->parent_mtime = opaque ? entry->mtime : apply_implied_mtime;
 	if (opaque)
 		return apply_set_opaque(a, a->parent_fd, e);
 	return note_implied(a, path, e);

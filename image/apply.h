@@ -72,5 +72,12 @@ int apply_end(struct apply *a, struct err *e);
 /* Releases; removes nothing. */
 void apply_free(struct apply *a);
 
+/* After every layer below is there: folders of this layer that have no entry of their own take
+ * owner, mode, ACLs and mtime from the nearest lower layer that has them (else 0:0, 0755, epoch).
+ * Without this an image whose layers hold only files would show /tmp as 0755. lowers: fds of the
+ * folders below, nearest first. */
+int apply_fix_implied(int root, const char *implied, size_t size, bool privileged,
+		      const int *lowers, size_t count, struct err *e);
+
 /* The xattr that makes a folder opaque, for this kind of store (overlayfs, "userxattr"). */
 const char *apply_opaque_xattr(bool privileged);
