@@ -130,6 +130,8 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 	if (mkdirat(a->parent_fd, name, 0755) < 0)
 		return err_set(e, errno, "cannot make the folder %s", path);
 	error = enter_parent(a, path, e);
+	if (!error && fchmod(a->parent_fd, 0755) < 0) /* whatever the umask */
+		error = -errno;
 	if (error)
 		return err_set(e, -error, "cannot open the folder %s", path);
 	a->parent_mtime = opaque ? entry->mtime : apply_implied_mtime;

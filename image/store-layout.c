@@ -41,6 +41,14 @@ int store_default_path(char *text, size_t size)
 static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
 					   "lock",	 "locks",      "tmp" };
 
+/* What file_replace_at() leaves when it is killed: ".index.json.PID.tmp". */
+bool store_is_temporary(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] == '.' && len > 5 && strcmp(name + len - 4, ".tmp") == 0;
+}
+
 /* Someone else's folder must not be turned into a store by a slip of the finger. */
 static int check_foreign(const struct store *s, struct err *e)
 {
@@ -61,6 +69,7 @@ static int check_foreign(const struct store *s, struct err *e)
 	while ((d = readdir(dir)) != NULL) {
 		bool known = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
 
+		known |= store_is_temporary(d->d_name);
 		for (i = 0; i < sizeof(known_names) / sizeof(known_names[0]); i++)
 			known |= strcmp(d->d_name, known_names[i]) == 0;
 		if (known)

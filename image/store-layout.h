@@ -38,6 +38,9 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
+/* A leftover of file_replace_at(), in the store's own folder. */
+bool store_is_temporary(const char *name);
+
 struct store_path {
 	char text[sizeof("layers/sha256/") + DIGEST_HEX_LEN + sizeof("/complete")];
 };

@@ -126,7 +126,7 @@ int store_write_marker(int dir, const struct layer_marker *m, struct err *e)
 	text = json_dumps(o, JSON_INDENT(1));
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for a layer's marker");
-	return file_replace_at(dir, "complete", text, strlen(text), 0600, true, e);
+	return file_replace_at(dir, "complete", text, strlen(text), 0600, false, e);
 }
 
 static bool is_hex_start(const char *text, size_t least)
