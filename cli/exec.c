@@ -50,7 +50,7 @@ static int set_user(json_t *process, const char *text, struct err *e)
 {
 	size_t len = strcspn(text, ":");
 	json_t *user = json_object_get(process, "user");
-	uint32_t uid, gid;
+	uint32_t uid, gid = 0;
 
 	if (!json_is_object(user)) {
 		user = json_object();

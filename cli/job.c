@@ -136,14 +136,10 @@ static int write_result(int dir, const char *name, const struct job *job,
 {
 	_cleanup_json_ json_t *o = job_result_json(job, result);
 	_cleanup_free_ char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	int r;
 
 	if (!text)
 		return err_set(e, ENOMEM, "the result");
-	r = file_replace_at(dir, name, text, strlen(text), 0644, true, e);
-	if (r == 0)
-		fchmodat(dir, name, 0644, 0);
-	return r;
+	return file_replace_at(dir, name, text, strlen(text), 0644, true, e);
 }
 
 /* Fills the job from the command line. */

@@ -1,6 +1,7 @@
 /*
  * main-kist.c - the kist program: global options, then one command.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

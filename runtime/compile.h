@@ -4,7 +4,7 @@
 #pragma once
 #include "base/plan.h"
 #include "net/net.h"
-#include "ns/plan.h"
+#include "ns/builders.h"
 #include "runtime/container.h"
 #include "runtime/spec.h"
 

@@ -107,11 +107,7 @@ static int act_pid_file(struct run *r, const void *args, struct err *e)
 		return err_set(e, errno, "cannot write the pid file %s", a->path);
 	n = snprintf(text, sizeof text, "%d", run_slot(r, SLOT_GUEST_PID));
 	result = file_replace_at(dir, name, text, (size_t)n, 0644, false, e);
-	if (result < 0)
-		return err_wrap(e, "cannot write the pid file %s", a->path);
-	/* kist runs under umask 077, but callers read this file. */
-	fchmodat(dir, name, 0644, 0);
-	return 0;
+	return result < 0 ? err_wrap(e, "cannot write the pid file %s", a->path) : 0;
 }
 
 static void show_pid_file(struct buf *out, const struct plan *p, const void *args)
