@@ -178,7 +178,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
 	struct exec_options o = { .pidfd = c->pidfd, .cgroup = c->cgroup,
-				  .namespaces = namespaces_of(c), .pid_file = q->pid_file,
+				  .namespaces = namespaces_of(c), .outlive = q->detach,
+				  .pid_file = q->pid_file,
 				  .console_socket = q->console_socket,
 				  .pidfd_socket = q->pidfd_socket };
 	struct seccomp_filter seccomp = { 0 };

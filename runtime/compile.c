@@ -90,8 +90,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	process_plan_limits(p, &s->process);
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
-	if (o->outlive)
-		publish_plan_survive(p);
+	publish_plan_life(p, o->outlive);
 	publish_plan_state(p, s, h, o);
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
@@ -139,7 +138,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	process_plan_limits(p, process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
-	publish_plan_survive(p);
+	publish_plan_life(p, o->outlive);
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
 	if (o->pid_file)

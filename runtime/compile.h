@@ -39,6 +39,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		   const struct create_options *o, struct arena *a, struct err *e);
 
 struct exec_options {
+	bool outlive;
 	int pidfd;                 /* of the container's first process */
 	const char *cgroup;        /* absolute path of the container's cgroup; NULL: none */
 	unsigned int namespaces;   /* CLONE_NEW* to join */

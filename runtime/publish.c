@@ -270,25 +270,31 @@ void publish_plan_open_cgroup(struct plan *p, const char *path, int slot)
 	plan_add(p, SIDE_HOST, op_open_cgroup, path_args, .path = path, .slot = slot);
 }
 
-static int act_survive(struct run *r, const void *args, struct err *e)
+struct life_args {
+	unsigned long signal;
+};
+
+static int act_life(struct run *r, const void *args, struct err *e)
 {
+	const struct life_args *a = args;
+
 	(void)r;
-	(void)args;
 	(void)e;
-	return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0 ? -errno : 0;
+	return prctl(PR_SET_PDEATHSIG, a->signal, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-static void show_survive(struct buf *out, const struct plan *p, const void *args)
+static void show_life(struct buf *out, const struct plan *p, const void *args)
 {
+	const struct life_args *a = args;
+
 	(void)p;
-	(void)args;
-	buf_add(out, "prctl(PR_SET_PDEATHSIG, 0)");
+	buf_addf(out, "prctl(PR_SET_PDEATHSIG, %s)", a->signal ? "SIGKILL" : "0");
 }
 
-static const struct op op_survive = { .name = "prctl", .man = "prctl(2)", .act = act_survive,
-				      .show = show_survive };
+static const struct op op_life = { .name = "prctl", .man = "prctl(2)", .act = act_life,
+				   .show = show_life };
 
-void publish_plan_survive(struct plan *p)
+void publish_plan_life(struct plan *p, bool outlive)
 {
-	plan_add0(p, SIDE_GUEST, op_survive);
+	plan_add(p, SIDE_GUEST, op_life, life_args, .signal = outlive ? 0 : SIGKILL);
 }

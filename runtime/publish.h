@@ -19,5 +19,6 @@ void publish_plan_mkdir(struct plan *p, const char *name);
 int publish_plan_given_fd(struct plan *p, const char *name, int fd);
 /* HOST: O_PATH fd of a cgroup. */
 void publish_plan_open_cgroup(struct plan *p, const char *path, int slot);
-/* GUEST: no longer dies with the process that made it. */
-void publish_plan_survive(struct plan *p);
+/* GUEST: from now on outlives the process that made it; or dies with it, also after the change of
+ * ids, which clears the death signal. */
+void publish_plan_life(struct plan *p, bool outlive);
