@@ -107,19 +107,9 @@ static int live_add_index(const struct store *s, struct live *l, struct err *e)
 	return error;
 }
 
-static DIR *open_folder(int dirfd, const char *path)
-{
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir == NULL && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 static int live_add_pins(const struct store *s, struct live *l, struct err *e)
 {
-	DIR *dir = open_folder(s->dir, "tmp");
+	DIR *dir = store_open_folder(s->dir, "tmp");
 	struct dirent *entry;
 	int error = 0;
 
@@ -156,7 +146,7 @@ typedef int visit_fn(const struct store *s, const char *hex, void *user, struct 
 static int for_each(const struct store *s, const char *folder, visit_fn *visit, void *user,
 		    struct err *e)
 {
-	DIR *dir = open_folder(s->dir, folder);
+	DIR *dir = store_open_folder(s->dir, folder);
 	struct dirent *entry;
 	int error = 0;
 

@@ -41,6 +41,16 @@ int store_default_path(char *text, size_t size)
 static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
 					   "lock",	 "locks",      "tmp" };
 
+DIR *store_open_folder(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL && fd >= 0)
+		close(fd);
+	return dir;
+}
+
 /* What file_replace_at() leaves when it is killed: ".index.json.PID.tmp". */
 bool store_is_temporary(const char *name)
 {
@@ -56,14 +66,12 @@ static int check_foreign(const struct store *s, struct err *e)
 	struct dirent *d;
 	DIR *dir;
 	size_t i;
-	int fd;
 
 	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0 ||
 	    (store_default_path(usual, sizeof(usual)) == 0 && !getenv("KIST_STORE") &&
 	     strcmp(usual, s->path) == 0))
 		return 0;
-	fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	dir = store_open_folder(s->dir, ".");
 	if (dir == NULL)
 		return err_set(e, errno, "cannot read the store %s", s->path);
 	while ((d = readdir(dir)) != NULL) {

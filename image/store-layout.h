@@ -9,6 +9,7 @@
  * kernel drops them when their holder dies.
  */
 #pragma once
+#include <dirent.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +39,8 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
+/* A folder for readdir(3), its last part not followed; NULL with errno. */
+DIR *store_open_folder(int dirfd, const char *path);
 /* A leftover of file_replace_at(), in the store's own folder. */
 bool store_is_temporary(const char *name);
 

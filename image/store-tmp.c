@@ -15,16 +15,6 @@
 #include "base/path.h"
 #include "image/store-gc.h"
 
-static DIR *open_folder(int dirfd, const char *path)
-{
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir == NULL && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 /* A folder of tmp/ whose flock can be had has no maker any more. */
 static int clear_dead_folder(int tmp, const char *name, struct err *e)
 {
@@ -53,7 +43,7 @@ static int clear_dead(const struct store *s, struct err *e)
 	size_t i;
 
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]) && !error; i++) {
-		DIR *dir = open_folder(s->dir, folders[i]);
+		DIR *dir = store_open_folder(s->dir, folders[i]);
 
 		if (dir == NULL)
 			return err_set(e, errno, "cannot read %s/%s", s->path, folders[i]);
