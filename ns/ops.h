@@ -4,6 +4,7 @@
  * A slot of -1 is AT_FDCWD. Strings must live as long as the plan.
  */
 #pragma once
+#include "base/ops.h"
 #include "base/plan.h"
 #include "ns/spec.h"
 
@@ -117,9 +118,6 @@ struct op_fchdir_args {
 struct op_text_args { /* chdir, chroot, sethostname, setdomainname */
 	const char *text;
 };
-struct op_umask_args {
-	mode_t mask;
-};
 struct op_check_root_args {
 	int slot;
 };
@@ -128,7 +126,7 @@ struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount */
 };
 extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, op_mknodat,
 	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
-	op_umask, op_pivot_root, op_check_root, op_mask_directory;
+	op_pivot_root, op_check_root, op_mask_directory;
 
 /* --- ops_process.c: births, namespaces, ids --------------------------------- */
 struct op_clone3_args {
@@ -149,15 +147,8 @@ struct op_check_ns_args {
 	int slot;
 	unsigned int flag;
 };
-struct op_prctl_args {
-	int option;
-	unsigned long value;
-};
-struct op_id_args {
-	unsigned int id;
-};
 extern const struct op op_clone3, op_clone3_then_cgroup, op_setns, op_unshare, op_check_ns,
-	op_open_guest_proc, op_prctl, op_setresuid, op_setresgid, op_setsid, op_new_keyring,
+	op_open_guest_proc, op_setsid, op_new_keyring,
 	op_sethostname, op_setdomainname;
 
 /* --- ops_userns.c ------------------------------------------------------------ */

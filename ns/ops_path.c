@@ -446,27 +446,6 @@ static void show_chroot(struct buf *out, const struct plan *p, const void *args)
 const struct op op_chroot = { .name = "chroot", .man = "chroot(2)", .act = act_chroot,
 			      .show = show_chroot };
 
-static int act_umask(struct run *r, const void *args, struct err *e)
-{
-	const struct op_umask_args *a = args;
-
-	(void)r;
-	(void)e;
-	umask(a->mask);
-	return 0;
-}
-
-static void show_umask(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_umask_args *a = args;
-
-	(void)p;
-	buf_addf(out, "umask(%03o)", a->mask);
-}
-
-const struct op op_umask = { .name = "umask", .man = "umask(2)", .act = act_umask,
-			     .show = show_umask };
-
 static int act_pivot_root(struct run *r, const void *args, struct err *e)
 {
 	(void)r;

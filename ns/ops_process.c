@@ -362,69 +362,6 @@ const struct op op_check_ns = { .name = "ioctl", .man = "ioctl_ns(2)", .act = ac
 
 /* --- the guest itself -------------------------------------------------------------------- */
 
-static int act_prctl(struct run *r, const void *args, struct err *e)
-{
-	const struct op_prctl_args *a = args;
-
-	(void)r;
-	(void)e;
-	return prctl(a->option, a->value, 0, 0, 0) < 0 ? -errno : 0;
-}
-
-static void show_prctl(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_prctl_args *a = args;
-
-	(void)p;
-	if (a->option == PR_SET_PDEATHSIG)
-		buf_addf(out, "prctl(PR_SET_PDEATHSIG, %s)", a->value == SIGKILL ? "SIGKILL" : "0");
-	else
-		buf_addf(out, "prctl(PR_SET_DUMPABLE, %lu)", a->value);
-}
-
-const struct op op_prctl = { .name = "prctl", .man = "prctl(2)", .act = act_prctl,
-			     .show = show_prctl };
-
-static int act_setresuid(struct run *r, const void *args, struct err *e)
-{
-	const struct op_id_args *a = args;
-
-	(void)r;
-	(void)e;
-	return syscall(SYS_setresuid, a->id, a->id, a->id) < 0 ? -errno : 0;
-}
-
-static void show_setresuid(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_id_args *a = args;
-
-	(void)p;
-	buf_addf(out, "setresuid(%u, %u, %u)", a->id, a->id, a->id);
-}
-
-const struct op op_setresuid = { .name = "setresuid", .man = "setresuid(2)", .act = act_setresuid,
-				 .show = show_setresuid };
-
-static int act_setresgid(struct run *r, const void *args, struct err *e)
-{
-	const struct op_id_args *a = args;
-
-	(void)r;
-	(void)e;
-	return syscall(SYS_setresgid, a->id, a->id, a->id) < 0 ? -errno : 0;
-}
-
-static void show_setresgid(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_id_args *a = args;
-
-	(void)p;
-	buf_addf(out, "setresgid(%u, %u, %u)", a->id, a->id, a->id);
-}
-
-const struct op op_setresgid = { .name = "setresgid", .man = "setresuid(2)", .act = act_setresgid,
-				 .show = show_setresgid };
-
 static int act_setsid(struct run *r, const void *args, struct err *e)
 {
 	(void)r;

@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include "base/ops.h"
 #include "base/plan.h"
 #include "runtime/process.h"
 
@@ -20,24 +21,11 @@ struct op_ioprio_set_args { /* HOST, on SLOT_GUEST_PID */
 	int io_class, priority;
 };
 extern const struct op op_ioprio_set;
-struct op_umask_args {
-	mode_t mask;
-};
-extern const struct op op_umask;
 struct op_setgroups_args {
 	const gid_t *gids;
 	size_t count;
 };
 extern const struct op op_setgroups;
-struct op_setid_args {
-	uint32_t id;
-};
-extern const struct op op_setresgid, op_setresuid;
-struct op_prctl_args {
-	int option;
-	unsigned long arg;
-};
-extern const struct op op_prctl;
 
 /* process_fs.c */
 struct op_cwd_args {

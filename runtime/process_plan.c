@@ -99,11 +99,11 @@ static void plan_ids(struct plan *p, const struct process_spec *s,
 	if (s->gid_count == 0 && o->has_user_namespace)
 		plan_on_done(p, step, EPERM);
 	plan_scope(p, "/process/user/gid", NULL);
-	plan_add(p, SIDE_GUEST, op_setresgid, op_setid_args, s->gid);
+	plan_add(p, SIDE_GUEST, op_setresgid, op_id_args, s->gid);
 	plan_scope(p, "/process/cwd", s->cwd);
 	plan_add(p, SIDE_GUEST, op_enter_cwd, op_cwd_args, -1, s->cwd);
 	plan_scope(p, "/process/user/uid", NULL);
-	plan_add(p, SIDE_GUEST, op_setresuid, op_setid_args, s->uid);
+	plan_add(p, SIDE_GUEST, op_setresuid, op_id_args, s->uid);
 	/* A change of ids sets this to fs.suid_dumpable, which may be 1: stops a process of the
 	 * same uid from attaching to us while host fds are still open (CVE-2016-9962). */
 	plan_prctl(p, PR_SET_DUMPABLE, 0);

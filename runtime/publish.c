@@ -19,6 +19,7 @@
 #include "base/engine.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/ops.h"
 
 /* --- state.json ------------------------------------------------------------- */
 
@@ -270,31 +271,8 @@ void publish_plan_open_cgroup(struct plan *p, const char *path, int slot)
 	plan_add(p, SIDE_HOST, op_open_cgroup, path_args, .path = path, .slot = slot);
 }
 
-struct life_args {
-	unsigned long signal;
-};
-
-static int act_life(struct run *r, const void *args, struct err *e)
-{
-	const struct life_args *a = args;
-
-	(void)r;
-	(void)e;
-	return prctl(PR_SET_PDEATHSIG, a->signal, 0, 0, 0) < 0 ? -errno : 0;
-}
-
-static void show_life(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct life_args *a = args;
-
-	(void)p;
-	buf_addf(out, "prctl(PR_SET_PDEATHSIG, %s)", a->signal ? "SIGKILL" : "0");
-}
-
-static const struct op op_life = { .name = "prctl", .man = "prctl(2)", .act = act_life,
-				   .show = show_life };
-
 void publish_plan_life(struct plan *p, bool outlive)
 {
-	plan_add(p, SIDE_GUEST, op_life, life_args, .signal = outlive ? 0 : SIGKILL);
+	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, .option = PR_SET_PDEATHSIG,
+		 .value = outlive ? 0 : SIGKILL);
 }
