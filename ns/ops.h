@@ -78,7 +78,7 @@ struct op_make_target_args { /* compound: opens or makes the place of a mount in
 	bool proc_ok;          /* may lie on a procfs */
 	int slot;
 };
-struct op_mkdirat_args {
+struct op_mkdirat_args { /* also fchmodat */
 	int dir_slot;
 	const char *path;
 	mode_t mode;
@@ -124,7 +124,7 @@ struct op_check_root_args {
 struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount */
 	int empty_slot, target_slot;
 };
-extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, op_mknodat,
+extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, op_fchmodat, op_mknodat,
 	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
 	op_pivot_root, op_check_root, op_mask_directory;
 

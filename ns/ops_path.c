@@ -204,6 +204,26 @@ static void show_mkdirat(struct buf *out, const struct plan *p, const void *args
 const struct op op_mkdirat = { .name = "mkdirat", .man = "mkdir(2)", .act = act_mkdirat,
 			       .show = show_mkdirat };
 
+static int act_fchmodat(struct run *r, const void *args, struct err *e)
+{
+	const struct op_mkdirat_args *a = args;
+
+	(void)e;
+	return fchmodat(ns_fd(r, a->dir_slot), a->path, a->mode, 0) < 0 ? -errno : 0;
+}
+
+static void show_fchmodat(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_mkdirat_args *a = args;
+
+	buf_add(out, "fchmodat(");
+	ns_show_at(out, p, a->dir_slot, a->path);
+	buf_addf(out, ", 0%o)", a->mode);
+}
+
+const struct op op_fchmodat = { .name = "fchmodat", .man = "chmod(2)", .act = act_fchmodat,
+				.show = show_fchmodat };
+
 static int act_mknodat(struct run *r, const void *args, struct err *e)
 {
 	const struct op_mknodat_args *a = args;
@@ -357,22 +377,26 @@ const struct op op_check_fs = { .name = "fstatfs", .man = "statfs(2)", .act = ac
 static int act_check_root(struct run *r, const void *args, struct err *e)
 {
 	const struct op_check_root_args *a = args;
-	struct statx ours, now;
+	struct statx ours, now, above;
 
-	/* pivot_root gives no answer that can be checked: "/" must be the very mount we set up. */
+	/* pivot_root gives no answer that can be checked: "/" must be the very mount that was set
+	 * up, and nothing may be left on top of it, which "/.." would lead to. */
 	if (statx(run_slot(r, a->slot), "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &ours) < 0 ||
-	    statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &now) < 0)
+	    statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &now) < 0 ||
+	    statx(AT_FDCWD, "/..", 0, STATX_INO | STATX_MNT_ID, &above) < 0)
 		return -errno;
-	if (ours.stx_mnt_id == now.stx_mnt_id && ours.stx_ino == now.stx_ino)
-		return 0;
-	return err_say(e, EXDEV, "the new root is not the one that was set up");
+	if (ours.stx_mnt_id != now.stx_mnt_id || ours.stx_ino != now.stx_ino)
+		return err_say(e, EXDEV, "the new root is not the one that was set up");
+	if (above.stx_mnt_id != now.stx_mnt_id || above.stx_ino != now.stx_ino)
+		return err_say(e, EXDEV, "the old root is still on top of the new one");
+	return 0;
 }
 
 static void show_check_root(struct buf *out, const struct plan *p, const void *args)
 {
 	const struct op_check_root_args *a = args;
 
-	buf_add(out, "statx(\"/\") has the mount id of ");
+	buf_add(out, "statx(\"/\"), statx(\"/..\") have the mount id of ");
 	plan_show_slot(out, p, a->slot);
 }
 

@@ -114,7 +114,8 @@ static void join_layers(struct plan *p, const struct ns_overlay *o, const struct
 	} else {
 		plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "u", 0755);
 		plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "w", 0755);
-		/* The merged root takes its owner from the upper one. */
+		/* The merged root takes mode and owner from the upper one; the umask is the caller's. */
+		plan_add(p, SIDE_HOST, op_fchmodat, op_mkdirat_args, t->base, "u", 0755);
 		if (o->root_uid || o->root_gid)
 			plan_add(p, SIDE_HOST, op_fchownat, op_fchownat_args, t->base, "u", o->root_uid,
 				 o->root_gid);

@@ -293,6 +293,8 @@ static int parse_paths(const json_t *linux_object, const struct json_at *at, con
 		plain = ns_path_normalise(paths[i], a);
 		if (!plain)
 			return json_bad(e, &item, "is longer than a path may be");
+		if (strcmp(plain, "/") == 0)
+			return json_bad(e, &item, "must not be the root itself");
 		paths[i] = plain;
 	}
 	*ret = (const char *const *)paths;

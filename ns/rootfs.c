@@ -47,8 +47,8 @@ static void cut_propagation(struct plan *p, const struct ns_spec *s)
 	add_setattr(p, SIDE_GUEST, -1, "/", true, 0, deaf ? MS_PRIVATE : MS_SLAVE);
 }
 
-/* One empty, read-only tmpfs for all masked directories. It is attached below the root to be,
- * where the pivot makes it vanish: only an attached mount can be cloned before Linux 6.15. */
+/* One empty, read-only tmpfs for all masked directories. It is attached on the old root, with which
+ * it vanishes: before Linux 6.15 only an attached mount can be cloned. */
 static void plan_empty(struct plan *p, const struct ns_spec *s)
 {
 	int empty = ns_slot(p, NS_SLOT_EMPTY), fs = ns_slot(p, NS_SLOT_FS);
@@ -231,6 +231,9 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
 		 * it, and nothing of the host stays reachable (pivot_root(2), NOTES). */
 		plan_add0(p, SIDE_GUEST, op_pivot_root);
 		plan_add(p, SIDE_GUEST, op_umount, op_umount_args, ".", MNT_DETACH);
+		/* The first one took off the empty tmpfs, which stood on the old root. */
+		if (s->masked_count)
+			plan_add(p, SIDE_GUEST, op_umount, op_umount_args, ".", MNT_DETACH);
 	}
 	plan_add(p, SIDE_GUEST, op_chdir, op_text_args, "/");
 	plan_add(p, SIDE_GUEST, op_check_root, op_check_root_args, root);
