@@ -69,6 +69,8 @@ void run_become_guest(struct run *r)
 	r->sync = fd_take(&r->sync_far);
 	r->side = SIDE_GUEST;
 	r->born = true;
+	/* Its lock is the host's: held here too, it would outlast the host for the guest's life. */
+	run_set_fd(r, SLOT_STATE_DIR, -EBADF);
 }
 
 void run_become_parent(struct run *r)
