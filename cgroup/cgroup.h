@@ -50,6 +50,7 @@ struct cgroup_device_rule {
 
 struct cgroup_spec {
 	const char *path; /* below the cgroup2 mount: "/kist-ID" */
+	bool named_by_id; /* its last component holds the container's id */
 	const struct cgroup_write *writes;
 	size_t write_count;
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
@@ -85,15 +86,16 @@ int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *
 bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h);
 
 /* Appends the host steps that make the cgroup, set every limit and leave an O_PATH fd of it in
- * slot_cgroup for CLONE_INTO_CGROUP. Call after cgroup_check(). */
+ * slot_cgroup for CLONE_INTO_CGROUP. Call after cgroup_check(). `owner` is what the cgroup is
+ * marked with: the id, with more in front where ids of several state roots could meet. */
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
-		      const char *id, int slot_cgroup);
+		      const char *owner, int slot_cgroup);
 /* Only the limit writes, for a cgroup that exists ("update"). */
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
 
-/* Undo. args: absolute folder, id. Kills and removes the cgroup if it carries the id's mark. */
+/* Undo. args: absolute folder, owner. Kills and removes the cgroup if it carries that mark. */
 extern const struct undo_kind cgroup_undo_remove;
 /* args: absolute folder. Removes a parent that kist made, once it is empty. */
 extern const struct undo_kind cgroup_undo_remove_parent;

@@ -347,6 +347,7 @@ int cgroup_parse(const json_t *linux_object, const struct json_at *at, const cha
 		return r;
 	if (arena_failed(a))
 		return err_set(e, ENOMEM, "cgroup");
+	spec.named_by_id = strstr(strrchr(spec.path, '/'), id) != NULL;
 	*ret = spec;
 	return 0;
 }

@@ -102,29 +102,30 @@ static void plan_parent(struct plan *p, const struct host *h, const char *folder
 	plan_undo(p, step, &cgroup_undo_remove_parent, folder, NULL, NULL);
 }
 
-/* The leaf: made and marked, or, when it is there, checked and used. */
-static void plan_leaf(struct plan *p, const struct host *h, const char *folder, const char *id,
-		      uint32_t needed, uint32_t optional)
+/* The leaf: made and marked, or, when it is there, checked and used. The alternatives stand before
+ * it: when one of them refuses, the failing step is below this one and its undo is not run, which
+ * would take away what was there before. */
+static void plan_leaf(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		      const char *folder, const char *owner, uint32_t needed, uint32_t optional)
 {
-	const char *name = strrchr(folder, '/') + 1;
 	int made, again, check, mark, mark_user;
 
-	made = plan_add(p, SIDE_HOST, op_cgroup_mkdir, op_cgroup_mkdir_args, .path = folder);
 	again = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
 			 .mount = arena_strdup(p->arena, h->cgroup_mount), .path = folder,
 			 .needed = needed, .optional = optional, .exclusive = true);
 	check = plan_add(p, SIDE_HOST, op_cgroup_check, op_cgroup_check_args, .path = folder,
-			 .id = id, .named_by_id = strstr(name, id) != NULL);
+			 .id = owner, .named_by_id = s->named_by_id);
+	made = plan_add(p, SIDE_HOST, op_cgroup_mkdir, op_cgroup_mkdir_args, .path = folder);
 	plan_on_alt(p, made, ENOENT, again);
 	plan_on_alt(p, made, EEXIST, check);
 	plan_on_alt(p, again, EEXIST, check);
-	plan_undo(p, made, &cgroup_undo_remove, folder, id, NULL);
+	plan_undo(p, made, &cgroup_undo_remove, folder, owner, NULL);
 
 	mark = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args, .path = folder,
-			.name = h->root ? CGROUP_MARK : CGROUP_MARK_USER, .id = id);
+			.name = h->root ? CGROUP_MARK : CGROUP_MARK_USER, .id = owner);
 	if (h->root) { /* root of a user namespace only: trusted.* is not for it */
 		mark_user = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args,
-				     .path = folder, .name = CGROUP_MARK_USER, .id = id);
+				     .path = folder, .name = CGROUP_MARK_USER, .id = owner);
 		plan_on_alt(p, mark, EPERM, mark_user);
 	}
 	plan_on_skip_here(p, check, EEXIST); /* somebody else's: never marked, never removed */
@@ -189,16 +190,16 @@ void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_c
 }
 
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
-		      const char *id, int slot_cgroup)
+		      const char *owner, int slot_cgroup)
 {
 	uint32_t needed = cgroup_controllers_needed(s);
 	uint32_t optional = ACCOUNTING & h->controllers & ~needed;
 	const char *slash, *folder = arena_strdup(p->arena, h->cgroup_mount);
 
-	id = arena_strdup(p->arena, id);
+	owner = arena_strdup(p->arena, owner);
 	plan_scope(p, "/linux/cgroupsPath", s->path);
 	/* Out of memory is sticky in the arena; only what is dereferenced here is checked. */
-	for (slash = s->path; folder && id; slash = strchr(slash + 1, '/')) {
+	for (slash = s->path; folder && owner; slash = strchr(slash + 1, '/')) {
 		const char *next = strchr(slash + 1, '/');
 
 		plan_enable(p, h, folder, needed, optional);
@@ -210,9 +211,9 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 			break;
 		plan_parent(p, h, folder, needed, optional);
 	}
-	if (!folder || !id)
+	if (!folder || !owner)
 		return;
-	plan_leaf(p, h, folder, id, needed, optional);
+	plan_leaf(p, s, h, folder, owner, needed, optional);
 	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
 		 .slot = slot_cgroup);
 	plan_add(p, SIDE_HOST, op_cgroup_thawed, op_cgroup_thawed_args,
