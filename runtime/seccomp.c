@@ -9,38 +9,17 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/engine.h"
 #include "base/fd.h"
 #include "runtime/json_more.h"
+#include "runtime/seccomp_profile.h"
 
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
-#define ARGS_MAX      6
 #define SKIPPED_MAX   512 /* names remembered for the caller's warning */
 #define KERNEL_ERRNO_MAX 4095 /* what SECCOMP_RET_ERRNO can return */
-
-struct rule {
-	const char *name;
-	int nr; /* native number, or libseccomp's negative one for another ABI's syscall */
-	bool only_native;
-	uint32_t action;
-	unsigned int arg_count;
-	struct scmp_arg_cmp args[ARGS_MAX];
-	size_t entry; /* index in /syscalls */
-};
-
-struct profile {
-	uint32_t default_action;
-	uint32_t archs[32];
-	size_t arch_count;
-	struct rule *rules;
-	size_t rule_count;
-	const char **skipped;
-	size_t skipped_count;
-};
 
 /* --- names ------------------------------------------------------------------ */
 
@@ -149,7 +128,7 @@ static bool native_runs(uint32_t arch)
 	}
 }
 
-static int add_arch(const char *name, const struct json_at *at, struct profile *p, struct err *e)
+static int add_arch(const char *name, const struct json_at *at, struct seccomp_profile *p, struct err *e)
 {
 	char lower[24];
 	uint32_t arch;
@@ -174,7 +153,7 @@ static int add_arch(const char *name, const struct json_at *at, struct profile *
 	return 0;
 }
 
-static int parse_archs(const json_t *seccomp, const struct json_at *at, struct profile *p,
+static int parse_archs(const json_t *seccomp, const struct json_at *at, struct seccomp_profile *p,
 		       struct err *e)
 {
 	struct json_at here = json_at_key(at, "architectures");
@@ -208,7 +187,7 @@ static int parse_arg(const json_t *v, const struct json_at *at, struct scmp_arg_
 
 	if (!json_is_object(v))
 		return json_bad(e, at, "must be an object");
-	r = json_require(json_get_int(v, at, "index", 0, ARGS_MAX - 1, &index, e), at, "index", e);
+	r = json_require(json_get_int(v, at, "index", 0, SECCOMP_ARGS_MAX - 1, &index, e), at, "index", e);
 	if (r >= 0)
 		r = json_require(json_get_u64(v, at, "value", &value, e), at, "value", e);
 	if (r >= 0)
@@ -226,7 +205,7 @@ static int parse_arg(const json_t *v, const struct json_at *at, struct scmp_arg_
 	return 0;
 }
 
-static int parse_rule_args(const json_t *o, const struct json_at *at, struct rule *rule,
+static int parse_rule_args(const json_t *o, const struct json_at *at, struct seccomp_rule *rule,
 			   struct err *e)
 {
 	struct json_at here = json_at_key(at, "args");
@@ -236,9 +215,9 @@ static int parse_rule_args(const json_t *o, const struct json_at *at, struct rul
 
 	if (r < 0)
 		return r;
-	if (json_array_size(array) > ARGS_MAX)
+	if (json_array_size(array) > SECCOMP_ARGS_MAX)
 		return json_bad(e, &here, "has %zu conditions, more than the limit of %d",
-				json_array_size(array), ARGS_MAX);
+				json_array_size(array), SECCOMP_ARGS_MAX);
 	json_array_foreach(array, i, v) {
 		struct json_at item = json_at_index(&here, i);
 
@@ -249,7 +228,7 @@ static int parse_rule_args(const json_t *o, const struct json_at *at, struct rul
 	return 0;
 }
 
-static bool has_alternatives(const struct rule *rule)
+static bool has_alternatives(const struct seccomp_rule *rule)
 {
 	for (unsigned int i = 0; i < rule->arg_count; i++)
 		for (unsigned int j = 0; j < i; j++)
@@ -258,7 +237,7 @@ static bool has_alternatives(const struct rule *rule)
 	return false;
 }
 
-static int keep_rule(struct profile *p, const struct rule *rule, const struct json_at *at,
+static int keep_rule(struct seccomp_profile *p, const struct seccomp_rule *rule, const struct json_at *at,
 		     struct err *e)
 {
 	if (p->rule_count == SECCOMP_RULES_MAX)
@@ -267,7 +246,7 @@ static int keep_rule(struct profile *p, const struct rule *rule, const struct js
 	return 0;
 }
 
-static int resolve_syscall(struct rule *rule)
+static int resolve_syscall(struct seccomp_rule *rule)
 {
 	rule->nr = seccomp_syscall_resolve_name(rule->name);
 	if (rule->nr != __NR_SCMP_ERROR)
@@ -282,10 +261,10 @@ static int resolve_syscall(struct rule *rule)
 	return -ENOENT;
 }
 
-static int add_rules(struct profile *p, const struct rule *from, const struct json_at *at,
+static int add_rules(struct seccomp_profile *p, const struct seccomp_rule *from, const struct json_at *at,
 		     struct err *e)
 {
-	struct rule rule = *from;
+	struct seccomp_rule rule = *from;
 	int r = 0;
 
 	if (resolve_syscall(&rule) < 0) {
@@ -293,8 +272,6 @@ static int add_rules(struct profile *p, const struct rule *from, const struct js
 			p->skipped[p->skipped_count++] = rule.name;
 		return 0;
 	}
-	if (rule.action == p->default_action)
-		return 0;
 	if (!has_alternatives(from))
 		return keep_rule(p, &rule, at, e);
 	rule.arg_count = 1;
@@ -306,10 +283,10 @@ static int add_rules(struct profile *p, const struct rule *from, const struct js
 }
 
 static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, struct arena *a,
-		       struct profile *p, struct err *e)
+		       struct seccomp_profile *p, struct err *e)
 {
 	struct json_at here = json_at_key(at, "names");
-	struct rule rule = { .entry = entry };
+	struct seccomp_rule rule = { .entry = entry };
 	char **names;
 	size_t count;
 	int r;
@@ -332,7 +309,7 @@ static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, 
 }
 
 static int parse_syscalls(const json_t *seccomp, const struct json_at *at, struct arena *a,
-			  struct profile *p, struct err *e)
+			  struct seccomp_profile *p, struct err *e)
 {
 	struct json_at here = json_at_key(at, "syscalls");
 	json_t *array, *v;
@@ -355,25 +332,28 @@ static int parse_syscalls(const json_t *seccomp, const struct json_at *at, struc
 
 static int by_syscall(const void *a, const void *b)
 {
-	const struct rule *x = a, *y = b;
+	const struct seccomp_rule *x = a, *y = b;
 
 	if (x->nr != y->nr)
 		return x->nr < y->nr ? -1 : 1;
-	return (x->arg_count > 0) - (y->arg_count > 0); /* the unconditional one first */
+	if (!x->arg_count != !y->arg_count)
+		return x->arg_count ? 1 : -1; /* the unconditional one first */
+	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
 /* Stops a denial from being without effect unnoticed: the unconditional rule would always win. */
-static int check_conflicts(const struct profile *p, const struct json_at *at, struct err *e)
+static int check_conflicts(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
-	const struct rule *plain = NULL;
+	const struct seccomp_rule *plain = NULL;
 
 	for (size_t i = 0; i < p->rule_count; i++) {
-		const struct rule *rule = &p->rules[i];
+		const struct seccomp_rule *rule = &p->rules[i];
 		struct json_at here = json_at_key(at, "syscalls");
 
 		if (plain && plain->nr != rule->nr)
 			plain = NULL;
-		if (!plain && rule->arg_count == 0)
+		/* One with the default action decides nothing; others may stand beside it. */
+		if (!plain && rule->arg_count == 0 && rule->action != p->default_action)
 			plain = rule;
 		if (!plain || rule->action == plain->action)
 			continue;
@@ -390,15 +370,15 @@ static bool permits(uint32_t action)
 	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG;
 }
 
-static int check_execve(const struct profile *p, const struct json_at *at, struct err *e)
+static int check_execve(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
 	int nr = seccomp_syscall_resolve_name("execve");
 	bool permitted = permits(p->default_action);
 
 	for (size_t i = 0; i < p->rule_count; i++) {
-		const struct rule *rule = &p->rules[i];
+		const struct seccomp_rule *rule = &p->rules[i];
 
-		if (rule->nr != nr)
+		if (rule->nr != nr || rule->action == p->default_action)
 			continue;
 		if (permits(rule->action))
 			permitted = true;
@@ -409,100 +389,6 @@ static int check_execve(const struct profile *p, const struct json_at *at, struc
 		return 0;
 	json_bad(e, at, "the profile never allows execve, so nothing could be started");
 	return err_fix(e, "allow execve");
-}
-
-/* --- compiling -------------------------------------------------------------- */
-
-static int add_rule_to(scmp_filter_ctx ctx, const struct rule *rule)
-{
-	int r = seccomp_rule_add_array(ctx, rule->action, rule->nr, rule->arg_count, rule->args);
-
-	/* EEXIST: given before. EDOM: this ABI does not have that syscall. */
-	return r == -EEXIST || r == -EDOM ? 0 : r;
-}
-
-static int build_arch(const struct profile *p, uint32_t arch, scmp_filter_ctx *ret, struct err *e)
-{
-	scmp_filter_ctx ctx = seccomp_init(p->default_action);
-	int r = ctx ? 0 : -ENOMEM;
-
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
-	/* A binary search over the numbers instead of a walk through all of them. */
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0 && arch != seccomp_arch_native()) {
-		r = seccomp_arch_remove(ctx, SCMP_ARCH_NATIVE);
-		if (r == 0)
-			r = seccomp_arch_add(ctx, arch);
-	}
-	for (size_t i = 0; i < p->rule_count && r == 0; i++) {
-		if (p->rules[i].only_native && arch != seccomp_arch_native())
-			continue;
-		r = add_rule_to(ctx, &p->rules[i]);
-		if (r < 0)
-			err_set(e, -r, "libseccomp refuses the rule for %s", p->rules[i].name);
-	}
-	if (r == 0) {
-		*ret = ctx;
-		return 0;
-	}
-	if (ctx)
-		seccomp_release(ctx);
-	return e && e->error ? r : err_set(e, -r, "libseccomp");
-}
-
-static int build_all(const struct profile *p, scmp_filter_ctx *ret, struct err *e)
-{
-	scmp_filter_ctx ctx = NULL;
-	int r = build_arch(p, p->archs[0], &ctx, e);
-
-	for (size_t i = 1; i < p->arch_count && r == 0; i++) {
-		scmp_filter_ctx one = NULL;
-
-		r = build_arch(p, p->archs[i], &one, e);
-		if (r == 0)
-			r = seccomp_merge(ctx, one);
-		if (r < 0 && one) {
-			err_set(e, -r, "libseccomp cannot join two architectures");
-			seccomp_release(one);
-		}
-	}
-	if (r == 0)
-		*ret = ctx;
-	else if (ctx)
-		seccomp_release(ctx);
-	return r;
-}
-
-static int export_program(scmp_filter_ctx ctx, const struct json_at *at, struct arena *a,
-			  struct seccomp_filter *ret, struct err *e)
-{
-	_cleanup_fd_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	ssize_t n, size;
-	int r;
-
-	if (fd < 0)
-		return err_set(e, errno, "memfd_create");
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return err_set(e, -r, "seccomp_export_bpf");
-	size = lseek(fd, 0, SEEK_CUR);
-	if (size < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(e, errno, "lseek");
-	ret->count = (size_t)size / sizeof *ret->code;
-	if (ret->count > BPF_MAXINSNS)
-		return json_bad(e, at, "compiles to %zu instructions, more than the kernel's %d",
-				ret->count, BPF_MAXINSNS);
-	ret->code = arena_array(a, ret->count, sizeof *ret->code);
-	if (!ret->code)
-		return err_set(e, ENOMEM, "%s", at->text);
-	n = fd_read_full(fd, ret->code, (size_t)size);
-	if (n != size)
-		return err_set(e, n < 0 ? (int)-n : EIO, "cannot read the compiled filter");
-	return 0;
 }
 
 static int refuse_agent(const json_t *seccomp, const struct json_at *at, struct err *e)
@@ -525,10 +411,9 @@ static int refuse_agent(const json_t *seccomp, const struct json_at *at, struct 
 int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena *a,
 		  struct seccomp_filter *ret, struct err *e)
 {
-	_cleanup_free_ struct rule *rules = calloc(SECCOMP_RULES_MAX, sizeof *rules);
-	struct profile p = { .rules = rules };
+	_cleanup_free_ struct seccomp_rule *rules = calloc(SECCOMP_RULES_MAX, sizeof *rules);
+	struct seccomp_profile p = { .rules = rules };
 	struct seccomp_filter filter = { 0 };
-	scmp_filter_ctx ctx = NULL;
 	uint64_t flags = 0;
 	int r;
 
@@ -553,17 +438,14 @@ int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena 
 	if (r == 0)
 		r = check_execve(&p, at, e);
 	if (r == 0)
-		r = build_all(&p, &ctx, e);
+		r = seccomp_compile(&p, at, a, &filter, e);
 	if (r < 0)
-		return err_at(e, at->text);
+		return r;
 	filter.flags = (unsigned int)flags;
 	filter.skipped = p.skipped;
 	filter.skipped_count = p.skipped_count;
-	r = export_program(ctx, at, a, &filter, e);
-	seccomp_release(ctx);
-	if (r == 0)
-		*ret = filter;
-	return r;
+	*ret = filter;
+	return 0;
 }
 
 /* --- the op ----------------------------------------------------------------- */
