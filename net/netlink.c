@@ -100,6 +100,8 @@ static ssize_t receive(int fd, void *data, size_t size)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0)
+			return -EBADMSG;
 		if (m.msg_namelen != sizeof from || from.nl_pid != 0)
 			continue;
 		if (m.msg_flags & MSG_TRUNC)
