@@ -165,8 +165,11 @@ int main(int argc, char **argv)
 		return peer_serve(argv[1]);
 	if (argc >= 3 && strcmp(argv[0], "connect") == 0)
 		return peer_connect(argv[1], argv[2], argc == 4 ? argv[3] : NULL);
-	if (argc == 1 && strcmp(argv[0], "loopback") == 0)
-		return run_loopback(&p);
+	if (argc == 1 && strcmp(argv[0], "loopback") == 0) {
+		status = run_loopback(&p);
+		arena_free(&arena);
+		return status;
+	}
 	if (argc < 2)
 		return 2;
 	if (net_check(&spec, &host, &e) < 0)
