@@ -235,7 +235,6 @@ static int take_route(const struct nlmsghdr *m, void *user)
 	return 0;
 }
 
-/* An interface that is down has addresses but no routes yet. */
 static int take_address(const struct nlmsghdr *m, void *user)
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(m);
@@ -275,10 +274,11 @@ static int dump(int fd, uint16_t type, size_t header, nl_row row, struct overlap
 int route_find_overlap(int fd, uint32_t subnet, int prefix, int but, char what[96], struct err *e)
 {
 	struct overlap o = { .subnet = subnet, .prefix = prefix, .but = but, .what = what };
-	int r = dump(fd, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &o, e);
+	/* Addresses first: they explain the routes they bring. */
+	int r = dump(fd, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &o, e);
 
 	if (r == 0 && !o.found)
-		r = dump(fd, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &o, e);
+		r = dump(fd, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &o, e);
 	if (r < 0)
 		return err_wrap(e, "cannot read the host's routes");
 	return o.found;

@@ -100,6 +100,8 @@ static ssize_t receive(int fd, void *data, size_t size)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0)
+			return -EBADMSG;
 		if (m.msg_namelen != sizeof from || from.nl_pid != 0)
 			continue;
 		if (m.msg_flags & MSG_TRUNC)
@@ -108,26 +110,34 @@ static ssize_t receive(int fd, void *data, size_t size)
 	}
 }
 
-/* The refusal's own words: NLMSGERR_ATTR_MSG follows the (capped) header. */
+/* The refusal's own words, or NULL: NLMSGERR_ATTR_MSG follows the (capped) header. */
+static const char *kernels_words(const struct nlmsghdr *m, const struct nlmsgerr *refusal)
+{
+	size_t skip = sizeof *refusal;
+	const struct nlattr *attr;
+
+	if (!(m->nlmsg_flags & NLM_F_CAPPED))
+		skip += refusal->msg.nlmsg_len - sizeof refusal->msg;
+	if (!(m->nlmsg_flags & NLM_F_ACK_TLVS) || mnl_nlmsg_get_payload_len(m) <= skip)
+		return NULL;
+	mnl_attr_for_each(attr, m, (unsigned int)skip) {
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			return mnl_attr_get_str(attr);
+	}
+	return NULL;
+}
+
 static int take_error(const struct nlmsghdr *m, struct err *e)
 {
 	const struct nlmsgerr *refusal = mnl_nlmsg_get_payload(m);
-	size_t skip = sizeof *refusal;
-	const struct nlattr *attr;
-	const char *words = NULL;
+	const char *words;
 
 	if (mnl_nlmsg_get_payload_len(m) < sizeof *refusal)
 		return err_set(e, EBADMSG, "short netlink answer");
 	if (!refusal->error)
 		return 0;
-	if (!(m->nlmsg_flags & NLM_F_CAPPED))
-		skip += refusal->msg.nlmsg_len - sizeof refusal->msg;
-	if ((m->nlmsg_flags & NLM_F_ACK_TLVS) && mnl_nlmsg_get_payload_len(m) > skip)
-		mnl_attr_for_each(attr, m, (unsigned int)skip) {
-			if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
-			    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-				words = mnl_attr_get_str(attr);
-		}
+	words = kernels_words(m, refusal);
 	return err_set(e, -refusal->error, "%s", words ? words : "the kernel refused");
 }
 

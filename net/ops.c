@@ -50,15 +50,8 @@ static void show_netns_open(struct buf *out, const struct plan *p, const void *a
 	plan_show_slot(out, p, a->netns_slot);
 }
 
-static void by_hand_netns_open(struct buf *out, const struct plan *p, const void *args)
-{
-	(void)p;
-	(void)args;
-	buf_add(out, "exec 9</proc/$PID/ns/net");
-}
-
 const struct op op_netns_open = { .name = "openat", .man = "openat(2)", .act = act_netns_open,
-				  .show = show_netns_open, .by_hand = by_hand_netns_open };
+				  .show = show_netns_open };
 
 /* The guest waits meanwhile; the runtime has one thread, and is itself again before it does
  * anything else. */
@@ -185,7 +178,7 @@ static void by_hand_link_index(struct buf *out, const struct plan *p, const void
 	const struct op_link_index_args *a = args;
 
 	(void)p;
-	buf_addf(out, "ip -n $PID link show %s", a->name);
+	buf_addf(out, "nsenter --net=/proc/$PID/ns/net ip link show %s", a->name);
 }
 
 const struct op op_link_index = { .name = "RTM_GETLINK", .man = "rtnetlink(7)", .compound = true,

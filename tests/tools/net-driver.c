@@ -2,12 +2,13 @@
  * net-driver.c - runs the network's plan alone, for the tests: any process in a network namespace
  * of its own stands for the guest.
  *
- *   net-driver [-s SUBNET/PREFIX] [-r REALM] [-f STEP] [-k STEP] VERB ID [PID]
+ *   net-driver [-d STORE] [-s SUBNET/PREFIX] [-r REALM] [-f STEP] [-k STEP] VERB ID [PID]
  *     plan ID         prints the steps and the lines to do them by hand
  *     attach ID PID   runs them; on an error takes them back, as the runtime does
  *     detach ID       takes all back, as `kist delete --force` does
  *     address ID      prints the leased address
  *     loopback        as the guest would: lo up, in the caller's namespace
+ *     namespace [user], serve PORT, connect ADDRESS PORT [SOURCE]: see net-peer.inc
  *   -f fails step STEP with EIO, -k ends the process by SIGKILL before step STEP.
  */
 #include <arpa/inet.h>
@@ -21,8 +22,10 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
+#include "tests/tools/net-peer.inc"
 
 static int kill_before = -1;
 
@@ -139,8 +142,10 @@ int main(int argc, char **argv)
 	struct plan p;
 	int option, fault = -1, status = 2;
 
-	while ((option = getopt(argc, argv, "s:r:f:k:")) != -1) {
-		if (option == 's')
+	while ((option = getopt(argc, argv, "d:s:r:f:k:")) != -1) {
+		if (option == 'd')
+			lease_root = optarg;
+		else if (option == 's')
 			parse_subnet(optarg, &spec);
 		else if (option == 'r')
 			spec.realm = optarg;
@@ -154,8 +159,17 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	plan_init(&p, &arena);
-	if (argc == 1 && strcmp(argv[0], "loopback") == 0)
-		return run_loopback(&p);
+	if (argc >= 1 && strcmp(argv[0], "namespace") == 0)
+		return peer_namespace(argc == 2);
+	if (argc == 2 && strcmp(argv[0], "serve") == 0)
+		return peer_serve(argv[1]);
+	if (argc >= 3 && strcmp(argv[0], "connect") == 0)
+		return peer_connect(argv[1], argv[2], argc == 4 ? argv[3] : NULL);
+	if (argc == 1 && strcmp(argv[0], "loopback") == 0) {
+		status = run_loopback(&p);
+		arena_free(&arena);
+		return status;
+	}
 	if (argc < 2)
 		return 2;
 	if (net_check(&spec, &host, &e) < 0)
