@@ -145,7 +145,7 @@ struct op_close_args {
 	int slot;
 };
 extern const struct op op_close;
-struct op_send_fd_args { /* host slot -> guest slot of the same number */
+struct op_send_fd_args { /* this side's slot -> the other side's slot of the same number */
 	int slot;
 };
 extern const struct op op_send_fd;

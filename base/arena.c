@@ -1,0 +1,119 @@
+/*
+ * arena.c - memory that is freed all at once.
+ */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BYTES (32u << 10)
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t used, size;
+	_Alignas(max_align_t) char data[];
+};
+
+static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
+{
+	size_t size = at_least > CHUNK_BYTES ? at_least : CHUNK_BYTES, total;
+	struct arena_chunk *c;
+
+	if (__builtin_add_overflow(size, sizeof *c, &total))
+		return NULL;
+	c = calloc(1, total);
+	if (!c)
+		return NULL;
+	c->size = size;
+	c->next = a->chunks;
+	a->chunks = c;
+	return c;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	const size_t align = _Alignof(max_align_t);
+	struct arena_chunk *c = a->chunks;
+	size_t start = 0, rounded;
+	void *p;
+
+	if (__builtin_add_overflow(size ? size : 1, align - 1, &rounded)) {
+		a->failed = true;
+		return NULL;
+	}
+	rounded &= ~(align - 1);
+	if (c)
+		start = c->used;
+	if (!c || c->size - start < rounded) {
+		c = add_chunk(a, rounded);
+		start = 0;
+	}
+	if (!c) {
+		a->failed = true;
+		return NULL;
+	}
+	p = c->data + start;
+	c->used = start + rounded;
+	return p;
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(count, size, &total)) {
+		a->failed = true;
+		return NULL;
+	}
+	return arena_alloc(a, total);
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+	char *copy;
+	size_t len = strnlen(s, n);
+
+	copy = arena_alloc(a, len + 1);
+	if (copy)
+		memcpy(copy, s, len);
+	return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	text = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
+	if (!text) {
+		a->failed = true;
+		return NULL;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+void arena_free(struct arena *a)
+{
+	while (a->chunks) {
+		struct arena_chunk *next = a->chunks->next;
+
+		free(a->chunks);
+		a->chunks = next;
+	}
+	a->failed = false;
+}

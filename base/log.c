@@ -1,0 +1,103 @@
+/*
+ * log.c - one place that prints diagnostics.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define LOG_LINE_MAX 2048
+
+static struct {
+	const char *program;
+	int fd; /* the log file, or -1 */
+	bool json;
+	enum log_level level;
+} state = { .program = "kist", .fd = -1, .level = LOG_WARN };
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+
+int log_open(const char *program, const char *file, bool json, enum log_level level, struct err *e)
+{
+	state.program = program;
+	state.json = json;
+	state.level = level;
+	if (!file)
+		return 0;
+	state.fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	if (state.fd < 0)
+		return err_set(e, errno, "cannot open the log file %s", file);
+	return 0;
+}
+
+static void write_json(int fd, enum log_level level, const char *msg)
+{
+	char stamp[32];
+	struct timespec now;
+	struct tm tm;
+	json_t *line;
+	char *text;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	/* %s% of a non-UTF-8 message would make jansson refuse the whole line. */
+	line = json_pack("{s:s, s:s?, s:s}", "level", level_names[level], "msg", msg, "time", stamp);
+	text = line ? json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+	if (text) {
+		dprintf(fd, "%s\n", text);
+	} else {
+		dprintf(fd, "{\"level\":\"%s\",\"msg\":\"(not UTF-8)\",\"time\":\"%s\"}\n",
+			level_names[level], stamp);
+	}
+	free(text);
+	json_decref(line);
+}
+
+static void emit(enum log_level level, const char *msg)
+{
+	if (state.fd >= 0) {
+		if (state.json)
+			write_json(state.fd, level, msg);
+		else
+			dprintf(state.fd, "level=%s msg=\"%s\"\n", level_names[level], msg);
+	}
+	/* A person at the terminal sees errors even when a log file takes them. */
+	if (state.fd < 0 && state.json)
+		write_json(STDERR_FILENO, level, msg);
+	else if (state.fd < 0 || level == LOG_ERROR)
+		dprintf(STDERR_FILENO, "%s: %s%s\n", state.program,
+			level == LOG_WARN ? "warning: " : "", msg);
+}
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+	char msg[LOG_LINE_MAX];
+	va_list ap;
+
+	if (level > state.level)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	emit(level, msg);
+}
+
+void log_err(const struct err *e)
+{
+	char msg[LOG_LINE_MAX];
+
+	err_format(e, msg, sizeof msg);
+	emit(LOG_ERROR, msg);
+	if (e->fix[0] && (state.fd >= 0 || !state.json))
+		dprintf(STDERR_FILENO, "fix: %s\n", e->fix);
+}

@@ -1,0 +1,354 @@
+/*
+ * path.c - opening paths that somebody hostile may be rearranging.
+ *
+ * openat2(2) where the kernel has it; otherwise a walk that holds one O_PATH
+ * fd per directory it has entered, so that ".." is a step back to an fd that
+ * was checked, never a lookup.
+ */
+#include "base/path.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+bool path_openat2_missing;
+
+char *path_of_fd(int fd, char text[32])
+{
+	snprintf(text, 32, "/proc/self/fd/%d", fd);
+	return text;
+}
+
+bool path_is_id(const char *id, size_t max)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-";
+	size_t len = strlen(id);
+
+	if (len == 0 || len > max)
+		return false;
+	/* runc takes a leading '_' or '-' too; a name that looks like an option is refused. */
+	return (strchr(first, id[0]) || id[0] == '_') && strspn(id, rest) == len;
+}
+
+static int try_openat2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
+				.resolve = resolve };
+	int fd;
+
+	/* openat2 refuses a mode without O_CREAT. */
+	if (flags & O_CREAT)
+		how.mode = mode;
+	do {
+		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+	} while (fd < 0 && errno == EAGAIN); /* a concurrent rename; the kernel asks to retry */
+	return fd < 0 ? -errno : fd;
+}
+
+/* --- the component walk ---------------------------------------------------- */
+
+#define WALK_OPEN_MAX 256 /* directories held open at once: deeper paths need openat2 */
+
+struct walk {
+	int stack[WALK_OPEN_MAX]; /* [0] is the root, not owned */
+	int depth;
+	int links;
+	bool beneath;     /* leaving the root is -EXDEV instead of staying at it */
+	bool no_symlinks;
+	char rest[PATH_MAX];
+};
+
+static void walk_close(struct walk *w)
+{
+	while (w->depth > 0)
+		close(w->stack[w->depth--]);
+}
+
+/* Puts the link's target in front of what remains of the path. */
+static int walk_follow(struct walk *w, int dirfd, const char *name, const char *after)
+{
+	char target[PATH_MAX], joined[PATH_MAX];
+	ssize_t n;
+
+	if (w->no_symlinks || ++w->links > PATH_LINKS_MAX)
+		return -ELOOP;
+	n = readlinkat(dirfd, name, target, sizeof target - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (n == 0)
+		return -ENOENT;
+	if (target[0] == '/') {
+		if (w->beneath)
+			return -EXDEV;
+		walk_close(w);
+	}
+	if (snprintf(joined, sizeof joined, "%s%s%s", target, *after ? "/" : "", after) >=
+	    (int)sizeof joined)
+		return -ENAMETOOLONG;
+	memcpy(w->rest, joined, strlen(joined) + 1);
+	return 0;
+}
+
+/* Opens the last component, or enters a middle one. 1: done, *ret_fd is set; 0: go on. */
+static int walk_component(struct walk *w, char *name, char *after, int flags, mode_t mode,
+			  int *ret_fd)
+{
+	int dirfd = w->stack[w->depth], fd;
+	struct stat st;
+	bool last = *after == '\0';
+
+	if (strcmp(name, "..") == 0) {
+		if (w->depth > 0)
+			close(w->stack[w->depth--]);
+		else if (w->beneath)
+			return -EXDEV;
+	} else if (strcmp(name, ".") != 0) {
+		fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT && last && (flags & O_CREAT)) {
+			*ret_fd = openat(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+			return *ret_fd < 0 ? -errno : 1;
+		}
+		if (fd < 0)
+			return -errno;
+		if (fstat(fd, &st) < 0) {
+			close(fd);
+			return -EIO;
+		}
+		if (S_ISLNK(st.st_mode) && !(last && (flags & O_NOFOLLOW))) {
+			close(fd);
+			return walk_follow(w, dirfd, name, after);
+		}
+		if (last) {
+			close(fd);
+			*ret_fd = openat(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+			return *ret_fd < 0 ? -errno : 1;
+		}
+		if (!S_ISDIR(st.st_mode)) {
+			close(fd);
+			return -ENOTDIR;
+		}
+		if (w->depth + 1 >= WALK_OPEN_MAX) {
+			close(fd);
+			return -ENAMETOOLONG;
+		}
+		w->stack[++w->depth] = fd;
+	}
+	if (!last) {
+		memmove(w->rest, after, strlen(after) + 1);
+		return 0;
+	}
+	*ret_fd = openat(w->stack[w->depth], ".", flags & ~(O_CREAT | O_EXCL), mode);
+	return *ret_fd < 0 ? -errno : 1;
+}
+
+static int walk_open(int rootfd, const char *path, int flags, mode_t mode, bool beneath,
+		     bool no_symlinks)
+{
+	struct walk w = { .stack = { rootfd }, .beneath = beneath, .no_symlinks = no_symlinks };
+	int r = 0, fd = -EBADF;
+	size_t len = strlen(path);
+
+	if (len == 0)
+		return -ENOENT;
+	if (len >= sizeof w.rest)
+		return -ENAMETOOLONG;
+	if (beneath && path[0] == '/')
+		return -EXDEV;
+	memcpy(w.rest, path, len + 1);
+	while (r == 0) {
+		char *name = w.rest + strspn(w.rest, "/"), *after, dot[] = ".";
+		bool slash;
+
+		after = name + strcspn(name, "/");
+		slash = *after == '/';
+		if (slash) {
+			*after++ = '\0';
+			after += strspn(after, "/");
+		}
+		if (*name == '\0') { /* "/" or nothing left but slashes */
+			fd = openat(w.stack[w.depth], ".", (flags & ~(O_CREAT | O_EXCL)) | O_CLOEXEC);
+			r = fd < 0 ? -errno : 1;
+			break;
+		}
+		/* "dir/" means a directory, link or not: as if "dir/." had been asked. */
+		if (slash && *after == '\0')
+			after = dot;
+		r = walk_component(&w, name, after, flags, mode, &fd);
+	}
+	walk_close(&w);
+	return r < 0 ? r : fd;
+}
+
+/* --- public ---------------------------------------------------------------- */
+
+int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
+{
+	if (!path_openat2_missing) {
+		int fd = try_openat2(rootfd, path, flags, mode,
+				     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+
+		if (fd != -ENOSYS)
+			return fd;
+		path_openat2_missing = true;
+	}
+	return walk_open(rootfd, path, flags | O_CLOEXEC, mode, false, false);
+}
+
+int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool no_symlinks)
+{
+	if (!path_openat2_missing) {
+		int fd = try_openat2(dirfd, path, flags, mode,
+				     RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
+					     (no_symlinks ? RESOLVE_NO_SYMLINKS : 0));
+
+		if (fd != -ENOSYS)
+			return fd;
+		path_openat2_missing = true;
+	}
+	return walk_open(dirfd, path, flags | O_CLOEXEC, mode, true, no_symlinks);
+}
+
+/* Splits off the parent of path and opens it (making it when asked). The last component is
+ * copied to name; "" when path is the root. */
+static int open_parent(int rootfd, const char *path, mode_t mode, char name[NAME_MAX + 1])
+{
+	char parent[PATH_MAX];
+	size_t len = strlen(path), last;
+
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	last = len;
+	while (last > 0 && path[last - 1] != '/')
+		last--;
+	if (len - last > NAME_MAX || last >= sizeof parent)
+		return -ENAMETOOLONG;
+	memcpy(name, path + last, len - last);
+	name[len - last] = '\0';
+	memcpy(parent, path, last);
+	parent[last] = '\0';
+	if (strspn(parent, "/") == last)
+		return path_open_in_root(rootfd, "/", O_PATH | O_DIRECTORY, 0);
+	return path_mkdir_in_root(rootfd, parent, mode);
+}
+
+int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
+{
+	_cleanup_fd_ int parent = -EBADF;
+	char name[NAME_MAX + 1];
+	int fd;
+
+	fd = path_open_in_root(rootfd, path, O_PATH | O_DIRECTORY, 0);
+	if (fd != -ENOENT)
+		return fd;
+	parent = open_parent(rootfd, path, mode, name);
+	if (parent < 0)
+		return parent;
+	/* mkdirat does not follow a link at `name`: a dangling link is answered by EEXIST, and the
+	 * open below then refuses it, so nothing is ever made outside. */
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
+{
+	_cleanup_fd_ int parent = -EBADF, made = -EBADF;
+	char name[NAME_MAX + 1];
+	struct stat st;
+	int fd;
+
+	fd = path_open_in_root(rootfd, path, O_PATH, 0);
+	if (fd == -ENOENT) {
+		parent = open_parent(rootfd, path, 0755, name);
+		if (parent < 0)
+			return parent;
+		made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			      mode);
+		if (made < 0 && errno != EEXIST)
+			return -errno;
+		fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	}
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)) {
+		int error = S_ISDIR(st.st_mode) ? EISDIR : ELOOP;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+/* Removes everything in the directory, which it owns. One fd per level of depth. */
+static int remove_content(int dirfd, dev_t dev, unsigned int depth)
+{
+	DIR *dir = fdopendir(dirfd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir) {
+		close(dirfd);
+		return -ENOMEM;
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		struct stat st;
+		int sub;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd, entry->d_name, 0) == 0 || errno == ENOENT)
+			continue;
+		if (errno != EISDIR && errno != EPERM) {
+			r = -errno;
+			break;
+		}
+		sub = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0 || fstat(sub, &st) < 0) {
+			r = -errno;
+			if (sub >= 0)
+				close(sub);
+		} else if (st.st_dev != dev || depth >= PATH_DEPTH_MAX) {
+			close(sub);
+			r = st.st_dev != dev ? -EXDEV : -ENAMETOOLONG;
+		} else {
+			r = remove_content(sub, dev, depth + 1);
+			if (r == 0 && unlinkat(dirfd, entry->d_name, AT_REMOVEDIR) < 0 &&
+			    errno != ENOENT)
+				r = -errno;
+		}
+	}
+	closedir(dir);
+	return r;
+}
+
+int path_remove_tree(int dirfd, const char *name, struct err *e)
+{
+	struct stat st;
+	int fd, r;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "cannot remove %s", name);
+	if (fstat(fd, &st) < 0) {
+		close(fd);
+		return err_set(e, EIO, "cannot remove %s", name);
+	}
+	r = remove_content(fd, st.st_dev, 0);
+	if (r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "cannot remove %s", name) : 0;
+}
