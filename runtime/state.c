@@ -1,0 +1,274 @@
+/*
+ * state.c - the state root, the state record, and what status a container has.
+ *
+ * Must not change the world beyond the state root.
+ */
+#include "runtime/container.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/path.h"
+
+#define LOCK_WAIT_MS 10000
+
+const char *container_status_name(enum container_status status)
+{
+	static const char *const names[] = { "creating", "created", "running", "paused",
+					     "stopped" };
+
+	return names[status];
+}
+
+void container_close(struct container *c)
+{
+	fd_close(&c->dir);
+	fd_close(&c->pidfd);
+	json_decref(c->state);
+	c->state = NULL;
+}
+
+int state_root_default(char *text, size_t size, struct err *e)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (geteuid() == 0)
+		n = snprintf(text, size, "/run/kist");
+	else if (runtime_dir && runtime_dir[0] == '/')
+		n = snprintf(text, size, "%s/kist", runtime_dir);
+	else
+		n = snprintf(text, size, "/tmp/kist-%u", (unsigned int)geteuid());
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, ENAMETOOLONG, "XDG_RUNTIME_DIR");
+	return 0;
+}
+
+/* mkdir -p, each made folder 0700: other users must not look into containers' state. */
+static int make_folders(const char *path)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (len >= sizeof part)
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int state_root_open(const char *path, bool make, struct err *e)
+{
+	struct stat st;
+	int fd, r;
+
+	if (make) {
+		r = make_folders(path);
+		if (r < 0) {
+			err_set(e, -r, "cannot make the state root %s", path);
+			return err_fix(e, "choose a writable folder with --root");
+		}
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open the state root %s", path);
+	/* A folder others can write to would let them forge a state record. */
+	if (fstat(fd, &st) == 0 && st.st_uid != geteuid() && st.st_uid != 0) {
+		close(fd);
+		return err_say(e, EPERM, "the state root %s belongs to uid %u", path, st.st_uid);
+	}
+	return fd;
+}
+
+int container_check_id(const char *id, struct err *e)
+{
+	if (path_is_id(id, CONTAINER_ID_MAX))
+		return 0;
+	err_say(e, EINVAL, "invalid container ID format: \"%.40s%s\"", id,
+		strlen(id) > 40 ? "..." : "");
+	return err_fix(e, "use letters, digits, '_', '.', '+', '-'; at most %d, not starting with "
+		       "'.', '+' or '-'", CONTAINER_ID_MAX);
+}
+
+int process_start_time(pid_t pid, unsigned long long *ret_ticks, bool *ret_zombie)
+{
+	char path[32], text[1024], state;
+	unsigned long long ticks;
+	const char *after;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	n = file_read_at(AT_FDCWD, path, text, sizeof text);
+	if (n < 0)
+		return (int)n;
+	/* The command name may hold spaces and brackets: the last ')' ends it. */
+	after = strrchr(text, ')');
+	if (!after || sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
+			     "%*d %*d %*d %*d %*d %llu", &state, &ticks) != 2)
+		return -EPROTO;
+	*ret_ticks = ticks;
+	*ret_zombie = state == 'Z' || state == 'X';
+	return 0;
+}
+
+/* Is the recorded process still that process? Fills pid and pidfd if so. */
+static bool is_alive(struct container *c)
+{
+	json_int_t pid = json_integer_value(json_object_get(c->state, "pid"));
+	json_int_t recorded = json_integer_value(json_object_get(c->state, "startTime"));
+	unsigned long long ticks;
+	bool zombie;
+
+	if (pid <= 0 || pid > INT_MAX)
+		return false;
+	/* The pidfd first, the check after: then the pid can't be reused in between. */
+	c->pidfd = pidfd_open((pid_t)pid, 0);
+	if (c->pidfd < 0)
+		return false;
+	if (process_start_time((pid_t)pid, &ticks, &zombie) < 0 || zombie ||
+	    ticks != (unsigned long long)recorded) {
+		fd_close(&c->pidfd);
+		return false;
+	}
+	c->pid = (pid_t)pid;
+	return true;
+}
+
+static bool is_frozen(const char *cgroup)
+{
+	char path[PATH_MAX], text[256];
+
+	if (!cgroup || snprintf(path, sizeof path, "%s/cgroup.events", cgroup) >= (int)sizeof path)
+		return false;
+	return file_read_at(AT_FDCWD, path, text, sizeof text) > 0 && strstr(text, "frozen 1");
+}
+
+/* The address of start.sock through the folder's fd: no length limit on the root's path. */
+static void start_address(int dir, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/start.sock", dir);
+}
+
+static int connect_start(int dir)
+{
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+
+	if (sock < 0)
+		return -errno;
+	start_address(dir, &address);
+	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0)
+		return -errno;
+	return fd_take(&sock);
+}
+
+int container_connect_start(const struct container *c, struct err *e)
+{
+	int sock = connect_start(c->dir);
+
+	if (sock < 0)
+		return err_set(e, -sock, "the container does not answer on its start socket");
+	return sock;
+}
+
+/* A created container still listens on its start socket; execve closed that of a running one.
+ * Asking the socket needs no record that a killed `kist start` could have left wrong. */
+static bool is_waiting_for_start(int dir)
+{
+	_cleanup_fd_ int sock = connect_start(dir);
+
+	return sock >= 0;
+}
+
+static int lock_folder(int dir, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int waited = 0; flock(dir, LOCK_EX | LOCK_NB) < 0; waited += 5) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(e, errno, "cannot lock the container's state");
+		if (waited >= LOCK_WAIT_MS)
+			return err_say(e, EBUSY, "another kist is at work on this container for "
+				       "more than %d seconds", LOCK_WAIT_MS / 1000);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/* The folder may have been removed and made again while we waited for the lock. */
+static bool is_current(int root, const char *id, int dir)
+{
+	struct stat held, named;
+
+	return fstat(dir, &held) == 0 && fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+int container_open(int root, const char *id, bool lock, struct container *ret, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	int r;
+
+	r = container_check_id(id, e);
+	if (r < 0)
+		return r;
+	snprintf(c.id, sizeof c.id, "%s", id);
+	c.root = root;
+	c.dir = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c.dir < 0 && errno == ENOENT)
+		return err_say(e, ENOENT, "container does not exist");
+	if (c.dir < 0)
+		return err_set(e, errno, "cannot open the container's state folder");
+	if (lock) {
+		r = lock_folder(c.dir, e);
+		if (r < 0)
+			return r;
+		if (!is_current(root, id, c.dir))
+			return err_say(e, ENOENT, "container does not exist");
+	}
+	c.status = STATUS_CREATING;
+	if (faccessat(c.dir, "state.json", F_OK, 0) == 0) {
+		r = json_read_file(c.dir, "state.json", &c.state, e);
+		if (r < 0) {
+			err_fix(e, "remove it with: kist delete --force %s", id);
+			return err_wrap(e, "the state of container %s is damaged", id);
+		}
+		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
+		if (!is_alive(&c))
+			c.status = STATUS_STOPPED;
+		else if (is_waiting_for_start(c.dir))
+			c.status = STATUS_CREATED;
+		else
+			c.status = is_frozen(c.cgroup) ? STATUS_PAUSED : STATUS_RUNNING;
+	}
+	*ret = c;
+	c = (struct container)CONTAINER_INIT;
+	return 0;
+}
+
+int container_write_state(int dir, json_t *state, struct err *e)
+{
+	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
+
+	if (!text)
+		return err_set(e, ENOMEM, "state.json");
+	return file_replace_at(dir, "state.json", text, strlen(text), 0600, false, e);
+}

@@ -1,0 +1,16 @@
+/*
+ * undo.h - every kind of undo there is, and the order given at start.
+ */
+#pragma once
+#include "base/plan.h"
+
+/* NULL-terminated list of the domains' NULL-terminated lists. */
+extern const struct undo_kind *const *const undo_registry[];
+extern const struct undo_kind undo_kind_state_folder;
+/* Undoes everything whose name derives from the id, for want of a readable record. */
+void undo_by_name(const struct undo_at *at, struct err *e);
+
+#define START_MAGIC 0x6b697374u /* "kist" */
+struct start_order {
+	unsigned int magic;
+};
