@@ -135,11 +135,11 @@ static int unpack_all(struct load *l, struct err *e)
 static int open_diff(struct load *l, const struct digest *chain)
 {
 	const struct load_layer *layer = load_find_layer(l, chain);
-	int from = layer->unpack ? l->tmp.dir : l->store.dir;
-	const char *path = layer->unpack ? layer_path(chain, "/diff").text :
-					   store_layer_path(chain, "/diff").text;
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-	return openat(from, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (layer->unpack)
+		return openat(l->tmp.dir, layer_path(chain, "/diff").text, flags);
+	return openat(l->store.dir, store_layer_path(chain, "/diff").text, flags);
 }
 
 /* chains[at] is layer's; those before it lie below. */

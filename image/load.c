@@ -186,15 +186,15 @@ static int move_document(struct load *l, const struct descriptor *d, struct err 
 
 static int move_layer(struct load *l, const struct load_layer *layer, struct err *e)
 {
-	const char *target = store_blob_path(&layer->blob->digest).text;
+	struct store_path target = store_blob_path(&layer->blob->digest);
 	char path[96];
 	int error = 0;
 
 	snprintf(path, sizeof(path), "blobs/%s", layer->blob->digest.hex);
 	if (layer->copy && l->source.spooled)
-		error = move(l->source.dir, target, l->store.dir, target, e);
+		error = move(l->source.dir, target.text, l->store.dir, target.text, e);
 	else if (layer->copy)
-		error = move(l->tmp.dir, path, l->store.dir, target, e);
+		error = move(l->tmp.dir, path, l->store.dir, target.text, e);
 	if (error || !layer->unpack)
 		return error;
 	snprintf(path, sizeof(path), "layers/%s", layer->chain.hex);
