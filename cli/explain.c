@@ -42,7 +42,8 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 	fputc('\n', out);
 	if (s->op->by_hand) {
 		s->op->by_hand(&h, p, s->args);
-		fprintf(out, "           $ %s\n", hand);
+		if (hand[0])
+			fprintf(out, "           $ %s\n", hand);
 	}
 }
 

@@ -137,7 +137,8 @@ test_processes() {
 	done | sort -u
 }
 
-# What is there now and was not before.
+# What is there now and was not before, but for what matches KIST_TEST_NEIGHBOURS: others at work on
+# the same machine.
 host_leftovers() {
 	local now before
 	now=$(snapshot_host | sort)
