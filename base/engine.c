@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,6 +70,8 @@ void run_become_guest(struct run *r)
 	r->sync = fd_take(&r->sync_far);
 	r->side = SIDE_GUEST;
 	r->born = true;
+	/* Its lock is the host's: held here too, it would outlast the host for the guest's life. */
+	run_set_fd(r, SLOT_STATE_DIR, -EBADF);
 }
 
 void run_become_parent(struct run *r)
@@ -268,19 +271,27 @@ const struct op op_socketpair = { .name = "socketpair", .man = "socketpair(2)",
 static _Noreturn void guest_walk(struct run *r, int step)
 {
 	struct err e = ERR_INIT;
-	bool eof;
+	bool eof, alone = false;
 
 	for (;;) {
 		while (step < r->plan->count && r->plan->steps[step].alternative)
 			step++;
 		if (step >= r->plan->count)
 			_exit(0);
+		/* The first step the host does not follow: let it go, on its own word. */
+		if (step == r->plan->detach && !alone) {
+			alone = true;
+			if (!r->turn_given_at_detach && (pass_turn(r, step, &e) < 0 ||
+							 wait_turn(r, &eof, &e) < 0 || eof))
+				_exit(1);
+		}
 		if (r->plan->steps[step].side == SIDE_GUEST) {
 			step = do_step(r, step, &e);
 		} else {
 			int passed = pass_turn(r, step, &e);
 
 			step = passed < 0 ? passed : wait_turn(r, &eof, &e);
+			r->turn_given_at_detach = step == r->plan->detach;
 			/* The host is gone or gave up; nobody is left to tell. */
 			if (passed < 0 || eof)
 				_exit(1);
@@ -393,9 +404,33 @@ int run_walk(struct run *r, struct err *e)
 
 	err_clear(e);
 	result = host_walk(r, e);
-	if (result < 0)
+	if (result < 0) {
+		/* Back from any namespace the host was visiting; at home already, it is a no-op. */
+		for (int i = 0; i < r->plan->home_count; i++)
+			if (run_slot(r, r->plan->homes[i]) >= 0)
+				setns(run_slot(r, r->plan->homes[i]), 0);
 		kill_guest(r);
+	}
 	return result;
+}
+
+int run_await_exec(int sock, struct err *e)
+{
+	for (;;) {
+		struct message m;
+		int fd = -EBADF;
+		ssize_t n = socket_recv_fd(sock, &m, sizeof m, &fd);
+
+		fd_close(&fd);
+		if (n == 0)
+			return 0;
+		if (n < 0)
+			return err_set(e, (int)-n, "cannot hear from the container");
+		if (n == sizeof m && m.type == MESSAGE_ERROR && m.err.error > 0) {
+			*e = m.err;
+			return -e->error;
+		}
+	}
 }
 
 int plan_take_back(const struct plan *p, int upto, const struct undo_at *at, struct err *e)
