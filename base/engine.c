@@ -268,19 +268,27 @@ const struct op op_socketpair = { .name = "socketpair", .man = "socketpair(2)",
 static _Noreturn void guest_walk(struct run *r, int step)
 {
 	struct err e = ERR_INIT;
-	bool eof;
+	bool eof, alone = false;
 
 	for (;;) {
 		while (step < r->plan->count && r->plan->steps[step].alternative)
 			step++;
 		if (step >= r->plan->count)
 			_exit(0);
+		/* The first step the host does not follow: let it go, on its own word. */
+		if (step == r->plan->detach && !alone) {
+			alone = true;
+			if (!r->turn_given_at_detach && (pass_turn(r, step, &e) < 0 ||
+							 wait_turn(r, &eof, &e) < 0 || eof))
+				_exit(1);
+		}
 		if (r->plan->steps[step].side == SIDE_GUEST) {
 			step = do_step(r, step, &e);
 		} else {
 			int passed = pass_turn(r, step, &e);
 
 			step = passed < 0 ? passed : wait_turn(r, &eof, &e);
+			r->turn_given_at_detach = step == r->plan->detach;
 			/* The host is gone or gave up; nobody is left to tell. */
 			if (passed < 0 || eof)
 				_exit(1);
@@ -396,6 +404,25 @@ int run_walk(struct run *r, struct err *e)
 	if (result < 0)
 		kill_guest(r);
 	return result;
+}
+
+int run_await_exec(int sock, struct err *e)
+{
+	for (;;) {
+		struct message m;
+		int fd = -EBADF;
+		ssize_t n = socket_recv_fd(sock, &m, sizeof m, &fd);
+
+		fd_close(&fd);
+		if (n == 0)
+			return 0;
+		if (n < 0)
+			return err_set(e, (int)-n, "cannot hear from the container");
+		if (n == sizeof m && m.type == MESSAGE_ERROR && m.err.error > 0) {
+			*e = m.err;
+			return -e->error;
+		}
+	}
 }
 
 int plan_take_back(const struct plan *p, int upto, const struct undo_at *at, struct err *e)

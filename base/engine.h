@@ -22,6 +22,7 @@ struct run {
 	int sync_far;     /* the other end, until birth */
 	bool born;        /* a guest exists */
 	bool report_steps;/* guest: send a report per step; the seccomp op ends that */
+	bool turn_given_at_detach; /* guest: the host let go already */
 	int last_report;  /* host: the last step the guest reported */
 	void (*report)(void *user, const struct plan *p, struct run_report report);
 	void *user;
@@ -41,6 +42,9 @@ void run_become_guest(struct run *r);
 void run_become_parent(struct run *r);
 /* For the guest's wait_start op: from now on errors and EOF go to this socket. */
 void run_set_sync(struct run *r, int sock);
+
+/* The other end of run_set_sync(): 0 at EOF (the program runs, or is dead), or the guest's error. */
+int run_await_exec(int sock, struct err *e);
 
 struct op_socketpair_args {
 	int unused;
