@@ -384,8 +384,10 @@ syscalls() {
 }
 
 @test "a leave and attaches at once: nobody loses the bridge" {
+	local rounds=15
+	[ -z "${KIST_IN_VM-}" ] || rounds=4
 	place B
-	for i in {1..15}; do
+	for ((i = 0; i < rounds; i++)); do
 		net attach one "$A"
 		net attach two "$B" &
 		net detach one
