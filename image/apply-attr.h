@@ -1,0 +1,20 @@
+/*
+ * apply-attr.h - owner, mode, xattrs and times of what apply.c makes.
+ *
+ * Internal to the unpacker. The order is forced by the kernel: chown clears
+ * setuid bits and file capabilities, so it comes first; times come last.
+ */
+#pragma once
+#include "image/apply.h"
+
+extern const struct timespec apply_implied_mtime;
+bool apply_is_whiteout(const struct stat *st);
+void apply_note(struct apply *a, enum note kind, const char *path);
+/* fd: a regular file or folder, really open. */
+int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, struct err *e);
+/* fd: O_PATH of a device or fifo (opening one for real has effects). */
+int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry, struct err *e);
+int apply_attrs_symlink(struct apply *a, int parent, const char *name,
+			const struct layer_entry *entry, struct err *e);
+/* Hides the lower layers' content of this folder. */
+int apply_set_opaque(struct apply *a, int fd, struct err *e);

@@ -1,0 +1,33 @@
+/*
+ * digest.h - the names of content: "sha256:" and 64 lower-case hex digits.
+ *
+ * Owns the grammar (image-spec, descriptor.md "Digests"). A digest becomes
+ * part of a path in the store, so nothing but this exact form is let through:
+ * no other algorithm, no upper case, no "..", no slash. Does not hash: hash.h.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/err.h"
+
+#define DIGEST_HEX_LEN 64
+#define DIGEST_SHORT   12 /* hex digits that people see */
+
+/* Only the hex: what the store's file names are made of. */
+struct digest {
+	char hex[DIGEST_HEX_LEN + 1];
+};
+/* "sha256:HEX", for JSON and people. */
+struct digest_text {
+	char text[sizeof("sha256:") + DIGEST_HEX_LEN];
+};
+
+/* Exactly 64 of [0-9a-f]. */
+bool digest_is_hex(const char *hex);
+/* 0, or -EINVAL saying what is wrong: "sha512 digests are not supported", ... */
+int digest_parse(const char *text, struct digest *ret, struct err *e);
+struct digest_text digest_text(const struct digest *d);
+static inline bool digest_equal(const struct digest *a, const struct digest *b)
+{
+	return __builtin_memcmp(a->hex, b->hex, DIGEST_HEX_LEN) == 0;
+}

@@ -1,0 +1,295 @@
+/*
+ * load-choose.c - which images a layout holds for this machine, and their names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/path.h"
+#include "image/hash.h"
+#include "image/load-internal.h"
+#include "image/reference.h"
+
+int load_open_blob(struct load *l, const struct descriptor *d, int *ret_fd, struct err *e)
+{
+	struct store_path path = store_blob_path(&d->digest);
+	/* O_NONBLOCK: a fifo in the layout must not hang us */
+	_cleanup_fd_ int fd = path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0,
+						false);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(e, -fd, "cannot open blob sha256:%.12s...", d->digest.hex);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_say(e, EINVAL, "blob sha256:%.12s... is not a file", d->digest.hex);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int load_read_document(struct load *l, const struct descriptor *d, size_t limit, json_t **ret,
+		       struct err *e)
+{
+	_cleanup_free_ char *data = NULL;
+	_cleanup_fd_ int fd = -EBADF;
+	char name[32];
+	struct digest got;
+	ssize_t n;
+	int error;
+
+	if (d->size > limit)
+		return err_say(e, EFBIG, "a document of %llu bytes (limit %zu)",
+			       (unsigned long long)d->size, limit);
+	error = load_open_blob(l, d, &fd, e);
+	if (error)
+		return error;
+	data = malloc(d->size + 1);
+	if (data == NULL)
+		return err_set(e, ENOMEM, "no memory for a document");
+	n = fd_read_full(fd, data, d->size + 1); /* one more tells "longer" */
+	if (n < 0)
+		return err_set(e, -n, "cannot read blob sha256:%.12s...", d->digest.hex);
+	if ((uint64_t)n != d->size)
+		return err_say(e, EBADMSG, "blob sha256:%.12s... has %s bytes than the %llu its "
+				"descriptor says", d->digest.hex,
+			       (uint64_t)n > d->size ? "more" : "fewer",
+			       (unsigned long long)d->size);
+	error = hash_memory(data, n, &got, e);
+	if (error)
+		return error;
+	if (!digest_equal(&got, &d->digest))
+		return err_say(e, EBADMSG, "blob sha256:%.12s... has the content of "
+				"sha256:%.12s...", d->digest.hex, got.hex);
+	snprintf(name, sizeof(name), "sha256:%.12s", d->digest.hex);
+	return json_parse_strict(data, n, name, ret, e);
+}
+
+static int none_for_here(const struct index_entry *const *entries, size_t count, struct err *e)
+{
+	struct platform here = platform_here();
+	const struct platform *p = &entries[0]->platform;
+
+	err_say(e, ENOENT, "no image for %s/%s (it has %s/%s%s)", here.os, here.architecture,
+		p->os, p->architecture, count > 1 ? " and others" : "");
+	return err_fix(e, "get the image for this machine's platform");
+}
+
+/* The best of some entries for this machine; the first among equals. */
+static int best_entry(const struct index_entry *const *entries, size_t count,
+		      const struct index_entry **ret, struct err *e)
+{
+	struct platform here = platform_here();
+	const struct index_entry *best = NULL;
+	int rank, best_rank = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		rank = platform_rank(&entries[i]->platform, &here);
+		/* two without a word about platform or name: which one is meant? */
+		if (rank == 1 && best_rank == 1 && entries[i]->ref_name == NULL &&
+		    !digest_equal(&entries[i]->descriptor.digest, &best->descriptor.digest))
+			return err_say(e, EINVAL, "the index holds several images without names");
+		if (rank > best_rank) {
+			best = entries[i];
+			best_rank = rank;
+		}
+	}
+	if (best == NULL)
+		return count ? none_for_here(entries, count, e) :
+			       err_say(e, ENOENT, "the index holds no image");
+	*ret = best;
+	return 0;
+}
+
+/* Follows indexes down to a manifest. */
+static int descend(struct load *l, const struct index_entry *entry, struct descriptor *ret,
+		   struct platform *ret_platform, struct err *e)
+{
+	int depth, error;
+	size_t i;
+
+	for (depth = 0; entry->descriptor.media == MEDIA_INDEX; depth++) {
+		_cleanup_json_ json_t *document = NULL;
+		const struct index_entry **entries;
+		struct image_index index;
+
+		if (depth == MANIFEST_NESTING_MAX)
+			return err_say(e, ELOOP, "indexes within indexes over %d deep",
+				       MANIFEST_NESTING_MAX);
+		error = load_read_document(l, &entry->descriptor, MANIFEST_BYTES_MAX, &document, e);
+		if (!error)
+			error = manifest_parse_index(document, &l->arena, &index, e);
+		if (error)
+			return err_wrap(e, "index sha256:%.12s...", entry->descriptor.digest.hex);
+		entries = arena_array(&l->arena, index.count + 1, sizeof(*entries));
+		if (entries == NULL)
+			return err_set(e, ENOMEM, "no memory for an index");
+		for (i = 0; i < index.count; i++)
+			entries[i] = &index.entries[i];
+		error = best_entry(entries, index.count, &entry, e);
+		if (error)
+			return error;
+	}
+	if (entry->descriptor.media != MEDIA_MANIFEST)
+		return err_say(e, EINVAL, "\"%.100s\" is no image type kist knows",
+			       entry->descriptor.media_type);
+	*ret = entry->descriptor;
+	*ret_platform = entry->platform;
+	return 0;
+}
+
+/* "dir/busybox.tar.gz" -> "busybox" */
+static void base_name(const char *source, char *text, size_t size)
+{
+	static const char *const tails[] = { ".gz", ".zst", ".tgz", ".tar", ".oci" };
+	size_t len = strlen(source), from, i, tail;
+
+	while (len > 0 && source[len - 1] == '/')
+		len--;
+	for (from = len; from > 0 && source[from - 1] != '/'; from--)
+		;
+	for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		tail = strlen(tails[i]);
+		if (len - from > tail && strncmp(source + len - tail, tails[i], tail) == 0)
+			len -= tail;
+	}
+	snprintf(text, size, "%.*s", (int)(len - from), source + from);
+}
+
+/* ref.name is a whole reference ("busybox:latest") or, as the spec has it, a tag alone. A word
+ * without ':' and '/' could be either: "latest" and what looks like a version is a tag. */
+static bool is_tag_alone(const char *ref)
+{
+	if (strpbrk(ref, ":/@"))
+		return false;
+	return strcmp(ref, "latest") == 0 || (ref[0] >= '0' && ref[0] <= '9') ||
+	       (ref[0] == 'v' && ref[1] >= '0' && ref[1] <= '9');
+}
+
+static int name_image(const struct load *l, const char *ref, struct load_image *image,
+		      struct err *e)
+{
+	const char *text = l->options->tag ? l->options->tag : ref;
+	char composed[512], base[256];
+	struct reference r;
+	int error;
+
+	if (text == NULL) {
+		err_say(e, EINVAL, "the image has no name");
+		return err_fix(e, "give it one: --tag NAME");
+	}
+	if (!l->options->tag && is_tag_alone(text)) {
+		base_name(l->options->source, base, sizeof(base));
+		if ((size_t)snprintf(composed, sizeof(composed), "%s:%s", base, text) >=
+		    sizeof(composed))
+			return err_say(e, ENAMETOOLONG, "the image's name is too long");
+		text = composed;
+	}
+	error = reference_parse(text, &r, e);
+	if (error)
+		return err_fix(e, "give it another name: --tag NAME");
+	if (r.has_digest)
+		return err_say(e, EINVAL, "\"%.200s\" names a digest; a name and tag is wanted",
+			       text);
+	snprintf(image->reference, sizeof(image->reference), "%s", reference_canonical(&r).text);
+	return 0;
+}
+
+static int check_platform(const struct load_image *image, struct err *e)
+{
+	struct platform here = platform_here();
+
+	if (platform_rank(&image->config.platform, &here) > 0)
+		return 0;
+	return err_say(e, EINVAL, "its config says %.20s/%.20s, this machine is %s/%s",
+		       image->config.platform.os, image->config.platform.architecture, here.os,
+		       here.architecture);
+}
+
+static int read_image(struct load *l, struct load_image *image, struct err *e)
+{
+	_cleanup_json_ json_t *manifest = NULL, *config = NULL;
+	int error = load_read_document(l, &image->descriptor, MANIFEST_BYTES_MAX, &manifest, e);
+
+	if (!error)
+		error = manifest_parse(manifest, &l->arena, &image->manifest, e);
+	if (error)
+		return err_wrap(e, "manifest sha256:%.12s...", image->descriptor.digest.hex);
+	error = load_read_document(l, &image->manifest.config, MANIFEST_CONFIG_MAX, &config, e);
+	if (!error)
+		error = manifest_parse_config(config, &l->arena, &image->config, e);
+	if (!error && image->config.diff_id_count != image->manifest.layer_count)
+		error = err_say(e, EINVAL, "it lists %zu diff_ids, the manifest %zu layers",
+				image->config.diff_id_count, image->manifest.layer_count);
+	if (!error)
+		error = check_platform(image, e);
+	return error ? err_wrap(e, "config sha256:%.12s...",
+				image->manifest.config.digest.hex) : 0;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* All entries of one name are one image, for several platforms. */
+static int choose_group(struct load *l, const struct image_index *index, size_t first,
+			struct err *e)
+{
+	const struct index_entry **group, *entry = NULL;
+	const char *name = index->entries[first].ref_name;
+	struct load_image *image = &l->images[l->image_count];
+	size_t i, count = 0;
+	int error;
+
+	for (i = 0; i < first; i++)
+		if (same_name(index->entries[i].ref_name, name))
+			return 0; /* its group is done */
+	group = arena_array(&l->arena, index->count, sizeof(*group));
+	if (group == NULL)
+		return err_set(e, ENOMEM, "no memory for an index");
+	for (i = first; i < index->count; i++)
+		if (same_name(index->entries[i].ref_name, name))
+			group[count++] = &index->entries[i];
+	if (l->options->tag && l->image_count > 0) {
+		err_say(e, EINVAL, "it holds several images, --tag can name only one");
+		return err_fix(e, "leave --tag away, they have names");
+	}
+	error = name_image(l, name, image, e);
+	if (!error)
+		error = best_entry(group, count, &entry, e);
+	if (!error)
+		error = descend(l, entry, &image->descriptor, &image->platform, e);
+	if (!error)
+		error = read_image(l, image, e);
+	if (error)
+		return name ? err_wrap(e, "image %.200s", name) : error;
+	if (image->config.platform.os[0])
+		image->platform = image->config.platform;
+	l->image_count++;
+	return 0;
+}
+
+int load_choose(struct load *l, struct err *e)
+{
+	_cleanup_json_ json_t *document = NULL;
+	struct image_index index;
+	int error = json_read_file(l->source.dir, "index.json", &document, e);
+	size_t i;
+
+	if (!error)
+		error = manifest_parse_index(document, &l->arena, &index, e);
+	if (error)
+		return err_wrap(e, "index.json");
+	if (index.count == 0)
+		return err_say(e, ENOENT, "index.json lists no image");
+	l->images = arena_array(&l->arena, index.count, sizeof(*l->images));
+	if (l->images == NULL)
+		return err_set(e, ENOMEM, "no memory for an index");
+	for (i = 0; !error && i < index.count; i++)
+		error = choose_group(l, &index, i, e);
+	return error;
+}

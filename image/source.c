@@ -1,0 +1,215 @@
+/*
+ * source.c - opening an OCI layout (image-spec image-layout.md).
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/json.h"
+#include "image/decompress.h"
+#include "image/manifest.h"
+#include "image/source.h"
+#include "image/tar-guard.h"
+
+struct spool {
+	struct decompressor *in;
+	struct tar_guard guard;
+	int dir;
+	uint64_t bytes, bytes_max, entries;
+	bool docker_archive;
+	bool failed; /* *e was filled inside libarchive's callback */
+	struct err *e;
+};
+
+static int over_limit(struct spool *sp)
+{
+	err_say(sp->e, EFBIG, "the archive has more than %llu bytes",
+		(unsigned long long)sp->bytes_max);
+	return err_fix(sp->e, "if you trust it, allow more with --max-size");
+}
+
+static la_ssize_t read_callback(struct archive *archive, void *user, const void **ret)
+{
+	struct spool *sp = user;
+	ssize_t n = decompress_read(sp->in, ret, sp->e);
+	int error = n < 0 ? (int)n : 0;
+
+	if (n > 0) {
+		sp->bytes += n;
+		error = sp->bytes > sp->bytes_max ? over_limit(sp) :
+						    tar_guard_feed(&sp->guard, *ret, n, sp->e);
+	} else if (n == 0) {
+		error = tar_guard_end(&sp->guard, sp->e);
+	}
+	if (error == 0)
+		return n;
+	sp->failed = true;
+	archive_set_error(archive, EBADMSG, "input");
+	return -1;
+}
+
+/* The name to spool an entry under, or NULL when it is not part of a layout. */
+static const char *spool_name(struct spool *sp, const char *path, char name[128])
+{
+	while (path[0] == '.' && path[1] == '/')
+		path += 2;
+	if (strcmp(path, "manifest.json") == 0)
+		sp->docker_archive = true;
+	if (strcmp(path, "oci-layout") == 0 || strcmp(path, "index.json") == 0)
+		snprintf(name, 128, "%s", path);
+	else if (strncmp(path, "blobs/sha256/", 13) == 0 && digest_is_hex(path + 13))
+		snprintf(name, 128, "%s", path);
+	else
+		return NULL;
+	return name;
+}
+
+static int spool_content(struct spool *sp, struct archive *a, int fd)
+{
+	const void *data;
+	size_t size;
+	la_int64_t offset;
+	int r, error;
+
+	while ((r = archive_read_data_block(a, &data, &size, &offset)) == ARCHIVE_OK) {
+		if (lseek(fd, offset, SEEK_SET) < 0)
+			return err_set(sp->e, errno, "lseek");
+		error = fd_write_all(fd, data, size);
+		if (error)
+			return err_set(sp->e, -error, "cannot write to the store");
+	}
+	if (r == ARCHIVE_EOF)
+		return 0;
+	return sp->failed ? -sp->e->error : err_say(sp->e, EBADMSG, "tar: damaged archive");
+}
+
+static int spool_entry(struct spool *sp, struct archive *a, struct archive_entry *ae)
+{
+	_cleanup_fd_ int fd = -EBADF;
+	const char *path = archive_entry_pathname(ae);
+	char name[128];
+
+	sp->entries++;
+	if (path == NULL || spool_name(sp, path, name) == NULL)
+		return 0;
+	if (archive_entry_hardlink(ae) || !S_ISREG(archive_entry_mode(ae)) ||
+	    archive_entry_sparse_count(ae) > 0)
+		return err_say(sp->e, EINVAL, "%.100s is not a plain file", name);
+	/* O_EXCL: a name that comes twice could be one thing to us and another to others */
+	fd = openat(sp->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return err_say(sp->e, EBADMSG, "%.100s is in the archive twice", name);
+	if (fd < 0)
+		return err_set(sp->e, errno, "cannot make %.100s in the store", name);
+	return spool_content(sp, a, fd);
+}
+
+static int spool_walk(struct spool *sp, struct archive *a)
+{
+	struct archive_entry *ae;
+	const void *data;
+	int r, error;
+
+	while ((r = archive_read_next_header(a, &ae)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+		error = spool_entry(sp, a, ae);
+		if (error)
+			return error;
+	}
+	if (r != ARCHIVE_EOF)
+		return sp->failed ? -sp->e->error :
+				    err_say(sp->e, EBADMSG, "it is no tar archive");
+	while ((r = read_callback(a, sp, &data)) > 0)
+		;
+	if (r < 0)
+		return -sp->e->error;
+	if (sp->entries != sp->guard.entries)
+		return err_say(sp->e, EBADMSG, "tar: ambiguous");
+	return 0;
+}
+
+static int spool_tar(struct spool *sp, int fd)
+{
+	struct archive *a = archive_read_new();
+	int error = decompress_new(fd, NULL, -1, &sp->in, sp->e);
+
+	if (!error && (mkdirat(sp->dir, "blobs", 0700) < 0 ||
+		       mkdirat(sp->dir, "blobs/sha256", 0700) < 0))
+		error = err_set(sp->e, errno, "cannot make a folder in the store");
+	if (!error && (a == NULL || archive_read_support_format_tar(a) != ARCHIVE_OK))
+		error = err_set(sp->e, ENOMEM, "cannot start libarchive");
+	if (!error && archive_read_open(a, sp, NULL, read_callback, NULL) != ARCHIVE_OK)
+		error = sp->failed ? -sp->e->error :
+				     err_say(sp->e, EBADMSG, "it is no tar archive");
+	if (!error)
+		error = spool_walk(sp, a);
+	archive_read_free(a);
+	decompress_free(&sp->in);
+	tar_guard_free(&sp->guard);
+	return error;
+}
+
+static int check_layout(const struct source *s, bool docker_archive, struct err *e)
+{
+	_cleanup_json_ json_t *layout = NULL;
+	struct json_at root = JSON_AT_ROOT;
+	const char *version = "";
+	int got = json_read_file(s->dir, "oci-layout", &layout, e);
+
+	if (got == -ENOENT) {
+		err_clear(e);
+		if (docker_archive) {
+			err_say(e, EINVAL, "it is an archive of docker's old format");
+			return err_fix(e, "docker 25 and later save OCI archives; or convert it: "
+					  "skopeo copy docker-archive:FILE oci-archive:NEW");
+		}
+		err_say(e, EINVAL, "it is no OCI image layout (no oci-layout file)");
+		return err_fix(e, "give a layout folder, or a tar of one");
+	}
+	if (got)
+		return got;
+	got = json_require(json_get_string(layout, &root, "imageLayoutVersion", &version, e), &root,
+			   "imageLayoutVersion", e);
+	if (got >= 0 && strcmp(version, "1.0.0") != 0)
+		return err_say(e, EINVAL, "its layout version is \"%.20s\", not 1.0.0", version);
+	return got < 0 ? got : 0;
+}
+
+static int open_tar(struct source *s, int fd, int spool, uint64_t bytes_max, struct err *e)
+{
+	struct spool sp = { .dir = spool, .bytes_max = bytes_max, .e = e };
+	int error = spool_tar(&sp, fd);
+
+	if (error)
+		return error;
+	s->dir = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0)
+		return err_set(e, errno, "openat");
+	s->spooled = true;
+	return check_layout(s, sp.docker_archive, e);
+}
+
+int source_open(struct source *s, const char *path, int spool, uint64_t bytes_max, struct err *e)
+{
+	_cleanup_fd_ int fd = -EBADF;
+	struct stat st;
+
+	if (strcmp(path, "-") == 0)
+		return open_tar(s, STDIN_FILENO, spool, bytes_max, e);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(e, errno, "cannot open it");
+	if (!S_ISDIR(st.st_mode))
+		return open_tar(s, fd, spool, bytes_max, e);
+	s->dir = fd_take(&fd);
+	return check_layout(s, false, e);
+}
+
+void source_close(struct source *s)
+{
+	fd_close(&s->dir);
+}

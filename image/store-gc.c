@@ -1,0 +1,232 @@
+/*
+ * store-gc.c - what the store still needs, and removing the rest.
+ *
+ * Mark and sweep, by three kinds of roots: the index, the pins of loads in
+ * progress, and layers that somebody holds a flock on (running containers).
+ * All under the exclusive lock, so no root can appear meanwhile; nothing is
+ * removed when a root cannot be read.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "image/store-gc.h"
+
+#define PINS_BYTES_MAX (16u << 20)
+
+struct live { /* digests that stay: blobs and chainIDs, which cannot be mistaken */
+	struct digest *set;
+	size_t count, room;
+};
+
+static int live_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_HEX_LEN);
+}
+
+static int live_add(struct live *l, const struct digest *d, struct err *e)
+{
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct digest *more = realloc(l->set, room * sizeof(*more));
+
+		if (more == NULL)
+			return err_set(e, ENOMEM, "no memory for the sweep");
+		l->set = more;
+		l->room = room;
+	}
+	l->set[l->count++] = *d;
+	return 0;
+}
+
+static bool live_has(const struct live *l, const char *hex)
+{
+	return bsearch(hex, l->set, l->count, sizeof(*l->set), live_compare) != NULL;
+}
+
+static void live_sort(struct live *l)
+{
+	if (l->count)
+		qsort(l->set, l->count, sizeof(*l->set), live_compare);
+}
+
+/* A layer, and all below it. */
+static int live_add_chain(const struct store *s, struct live *l, struct digest chain,
+			  struct err *e)
+{
+	struct layer_marker m = { .has_parent = true };
+	int got, depth;
+
+	for (depth = 0; m.has_parent && depth <= MANIFEST_LAYERS_MAX; depth++) {
+		got = live_add(l, &chain, e);
+		if (got == 0)
+			got = store_read_marker(s, &chain, &m, e);
+		if (got <= 0)
+			return got;
+		chain = m.parent;
+	}
+	return 0;
+}
+
+static int live_add_entry(const struct store *s, struct live *l, const struct index_entry *entry,
+			  struct arena *a, struct err *e)
+{
+	struct image_manifest m;
+	struct digest chain;
+	size_t i;
+	int error = live_add(l, &entry->descriptor.digest, e);
+
+	if (!error)
+		error = store_read_manifest(s, &entry->descriptor, a, &m, e);
+	if (!error)
+		error = live_add(l, &m.config.digest, e);
+	for (i = 0; !error && i < m.layer_count; i++)
+		error = live_add(l, &m.layers[i].digest, e);
+	if (error || entry->chain == NULL)
+		return error;
+	error = digest_parse(entry->chain, &chain, e);
+	return error ? error : live_add_chain(s, l, chain, e);
+}
+
+static int live_add_index(const struct store *s, struct live *l, struct err *e)
+{
+	struct arena a = ARENA_INIT;
+	struct image_index index;
+	size_t i;
+	int error = store_read_index(s, &a, &index, e);
+
+	for (i = 0; !error && i < index.count; i++)
+		error = live_add_entry(s, l, &index.entries[i], &a, e);
+	arena_free(&a);
+	return error;
+}
+
+static int live_add_pins(const struct store *s, struct live *l, struct err *e)
+{
+	DIR *dir = store_open_folder(s->dir, "tmp");
+	struct dirent *entry;
+	int error = 0;
+
+	if (dir == NULL)
+		return err_set(e, errno, "cannot read %s/tmp", s->path);
+	while (!error && (entry = readdir(dir)) != NULL) {
+		_cleanup_free_ char *text = NULL;
+		struct digest d;
+		char path[300];
+		size_t size = 0, at;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/pins", entry->d_name);
+		error = file_read_whole(dirfd(dir), path, PINS_BYTES_MAX, &text, &size, e);
+		if (error == -ENOENT) {
+			err_clear(e);
+			error = 0;
+			continue;
+		}
+		for (at = 0; !error && at + DIGEST_HEX_LEN < size; at += DIGEST_HEX_LEN + 1) {
+			memcpy(d.hex, text + at, DIGEST_HEX_LEN);
+			d.hex[DIGEST_HEX_LEN] = '\0';
+			error = live_add(l, &d, e);
+		}
+	}
+	closedir(dir);
+	return error;
+}
+
+typedef int visit_fn(const struct store *s, const char *hex, void *user, struct err *e);
+
+/* Calls visit for each digest-named entry of folder. */
+static int for_each(const struct store *s, const char *folder, visit_fn *visit, void *user,
+		    struct err *e)
+{
+	DIR *dir = store_open_folder(s->dir, folder);
+	struct dirent *entry;
+	int error = 0;
+
+	if (dir == NULL)
+		return err_set(e, errno, "cannot read %s/%s", s->path, folder);
+	while (!error && (entry = readdir(dir)) != NULL)
+		if (digest_is_hex(entry->d_name))
+			error = visit(s, entry->d_name, user, e);
+	closedir(dir);
+	return error;
+}
+
+struct sweep {
+	struct live live;
+	const struct store_tmp *tmp;
+	struct store_removed removed;
+};
+
+static int visit_in_use(const struct store *s, const char *hex, void *user, struct err *e)
+{
+	struct sweep *w = user;
+	_cleanup_fd_ int fd = -EBADF;
+	struct digest chain;
+
+	memcpy(chain.hex, hex, sizeof(chain.hex));
+	if (live_has(&w->live, hex))
+		return 0;
+	fd = openat(s->dir, store_layer_path(&chain, "").text,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	w->removed.layers_in_use++;
+	return live_add_chain(s, &w->live, chain, e);
+}
+
+static int visit_layer(const struct store *s, const char *hex, void *user, struct err *e)
+{
+	struct sweep *w = user;
+	struct digest chain;
+
+	memcpy(chain.hex, hex, sizeof(chain.hex));
+	if (live_has(&w->live, hex))
+		return 0;
+	if (renameat(s->dir, store_layer_path(&chain, "").text, w->tmp->dir, hex) < 0)
+		return err_set(e, errno, "cannot remove layer %.12s", hex);
+	w->removed.layers++;
+	return 0;
+}
+
+static int visit_blob(const struct store *s, const char *hex, void *user, struct err *e)
+{
+	struct sweep *w = user;
+	struct digest d;
+
+	memcpy(d.hex, hex, sizeof(d.hex));
+	if (live_has(&w->live, hex))
+		return 0;
+	if (unlinkat(s->dir, store_blob_path(&d).text, 0) < 0)
+		return err_set(e, errno, "cannot remove blob %.12s", hex);
+	w->removed.blobs++;
+	return 0;
+}
+
+int store_sweep(const struct store *s, const struct store_tmp *t, struct store_removed *ret,
+		struct err *e)
+{
+	struct sweep w = { .tmp = t, .removed = *ret };
+	int error = live_add_index(s, &w.live, e);
+
+	if (!error)
+		error = live_add_pins(s, &w.live, e);
+	live_sort(&w.live);
+	if (!error)
+		error = for_each(s, "layers/sha256", visit_in_use, &w, e);
+	live_sort(&w.live);
+	if (!error)
+		error = for_each(s, "layers/sha256", visit_layer, &w, e);
+	if (!error)
+		error = for_each(s, "blobs/sha256", visit_blob, &w, e);
+	free(w.live.set);
+	*ret = w.removed;
+	return error ? err_wrap(e, "cannot free what is not needed") : 0;
+}

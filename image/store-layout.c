@@ -1,0 +1,285 @@
+/*
+ * store-layout.c - opening the store, its locks and its small files.
+ *
+ * The store's folder is 0700: layers hold setuid files that a host user must
+ * never reach (CVE-2021-41091).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/json.h"
+#include "image/store.h"
+#include "image/store-layout.h"
+
+int store_default_path(char *text, size_t size)
+{
+	const char *env = getenv("KIST_STORE"), *home;
+	int n;
+
+	if (env && env[0]) {
+		n = snprintf(text, size, "%s", env);
+	} else if (geteuid() == 0) {
+		n = snprintf(text, size, "/var/lib/kist");
+	} else if ((env = getenv("XDG_DATA_HOME")) != NULL && env[0] == '/') {
+		n = snprintf(text, size, "%s/kist", env);
+	} else {
+		home = getenv("HOME");
+		if (home == NULL || home[0] != '/')
+			return -ENOENT;
+		n = snprintf(text, size, "%s/.local/share/kist", home);
+	}
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
+					   "lock",	 "locks",      "tmp" };
+
+DIR *store_open_folder(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+/* What file_replace_at() leaves when it is killed: ".index.json.PID.tmp". */
+bool store_is_temporary(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] == '.' && len > 5 && strcmp(name + len - 4, ".tmp") == 0;
+}
+
+/* Someone else's folder must not be turned into a store by a slip of the finger. */
+static int check_foreign(const struct store *s, struct err *e)
+{
+	char usual[STORE_PATH_MAX];
+	struct dirent *d;
+	DIR *dir;
+	size_t i;
+
+	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0 ||
+	    (store_default_path(usual, sizeof(usual)) == 0 && !getenv("KIST_STORE") &&
+	     strcmp(usual, s->path) == 0))
+		return 0;
+	dir = store_open_folder(s->dir, ".");
+	if (dir == NULL)
+		return err_set(e, errno, "cannot read the store %s", s->path);
+	while ((d = readdir(dir)) != NULL) {
+		bool known = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+
+		known |= store_is_temporary(d->d_name);
+		for (i = 0; i < sizeof(known_names) / sizeof(known_names[0]); i++)
+			known |= strcmp(d->d_name, known_names[i]) == 0;
+		if (known)
+			continue;
+		err_say(e, ENOTEMPTY, "%s is no store: it holds %.100s", s->path, d->d_name);
+		closedir(dir);
+		return err_fix(e, "give --store an empty or new folder");
+	}
+	closedir(dir);
+	return 0;
+}
+
+static int make_parents(const char *path, struct err *e)
+{
+	char part[STORE_PATH_MAX];
+	size_t i;
+
+	for (i = 1; path[i] != '\0'; i++) {
+		if (path[i] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)i, path);
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return err_set(e, errno, "cannot make the folder %s", part);
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "cannot make the store %s", path);
+	return 0;
+}
+
+static int fill(const struct store *s, struct err *e)
+{
+	static const char *const folders[] = { "blobs", "blobs/sha256", "layers", "layers/sha256",
+					       "locks", "tmp" };
+	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
+	_cleanup_fd_ int lock = -EBADF;
+	size_t i;
+	int error;
+
+	if (fchmod(s->dir, 0700) < 0)
+		return err_set(e, errno, "cannot make %s private", s->path);
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (mkdirat(s->dir, folders[i], 0700) < 0 && errno != EEXIST)
+			return err_set(e, errno, "cannot make %s/%s", s->path, folders[i]);
+	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0)
+		return 0;
+	error = store_lock(s, true, &lock, e);
+	if (error)
+		return error;
+	return file_replace_at(s->dir, "oci-layout", layout, strlen(layout), 0600, true, e);
+}
+
+static int check_version(const struct store *s, struct err *e)
+{
+	_cleanup_json_ json_t *layout = NULL;
+	struct json_at root = JSON_AT_ROOT;
+	const char *version = "";
+	int got = json_read_file(s->dir, "oci-layout", &layout, e);
+
+	if (got)
+		return err_wrap(e, "%s is no store", s->path);
+	got = json_get_string(layout, &root, "imageLayoutVersion", &version, e);
+	if (got < 0)
+		return got;
+	if (strcmp(version, "1.0.0") != 0)
+		return err_say(e, EINVAL, "%s/oci-layout has version \"%.20s\", not 1.0.0", s->path,
+			       version);
+	return 0;
+}
+
+static int resolve_path(struct store *s, const char *path, struct err *e)
+{
+	char usual[STORE_PATH_MAX], cwd[STORE_PATH_MAX];
+	size_t len;
+	int n;
+
+	if (path == NULL) {
+		n = store_default_path(usual, sizeof(usual));
+		if (n)
+			return err_set(e, -n, "cannot tell where the store is (HOME)");
+		path = usual;
+	}
+	if (path[0] == '\0')
+		return err_say(e, EINVAL, "the store's path is empty");
+	if (path[0] == '/') {
+		n = snprintf(s->path, sizeof(s->path), "%s", path);
+	} else {
+		if (getcwd(cwd, sizeof(cwd)) == NULL)
+			return err_set(e, errno, "getcwd");
+		n = snprintf(s->path, sizeof(s->path), "%s/%s", cwd, path);
+	}
+	if (n < 0 || (size_t)n >= sizeof(s->path))
+		return err_say(e, ENAMETOOLONG, "the store's path is over %d bytes", STORE_PATH_MAX);
+	for (len = strlen(s->path); len > 1 && s->path[len - 1] == '/'; len--)
+		s->path[len - 1] = '\0';
+	return 0;
+}
+
+int store_open(struct store *s, const char *path, bool create, struct err *e)
+{
+	int error = resolve_path(s, path, e);
+
+	if (!error && create)
+		error = make_parents(s->path, e);
+	if (error)
+		return error;
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0)
+		return err_set(e, errno, "cannot open the store %s", s->path);
+	if (create) {
+		error = check_foreign(s, e);
+		if (!error)
+			error = fill(s, e);
+		if (error)
+			return error;
+	}
+	return check_version(s, e);
+}
+
+void store_close(struct store *s)
+{
+	fd_close(&s->dir);
+}
+
+static int lock_fd(int fd, int how)
+{
+	int r;
+
+	do
+		r = flock(fd, how);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e)
+{
+	_cleanup_fd_ int fd = openat(s->dir, "lock",
+				     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int error;
+
+	if (fd < 0 && errno == EROFS) /* a store on a read-only file system changes for nobody */
+		fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot lock the store %s", s->path);
+	error = lock_fd(fd, exclusive ? LOCK_EX : LOCK_SH);
+	if (error)
+		return err_set(e, -error, "cannot lock the store %s", s->path);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+static void chain_lock_name(const struct digest *chain, char text[80])
+{
+	snprintf(text, 80, "locks/%s", chain->hex);
+}
+
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+{
+	char name[80];
+	struct stat st;
+	int error;
+
+	chain_lock_name(chain, name);
+	for (;;) {
+		_cleanup_fd_ int fd = openat(s->dir, name,
+					     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+		if (fd < 0)
+			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);
+		error = lock_fd(fd, LOCK_EX);
+		if (error)
+			return err_set(e, -error, "cannot lock layer %.12s", chain->hex);
+		/* The holder before us removes the file: then this lock guards nothing. */
+		if (fstat(fd, &st) == 0 && st.st_nlink > 0) {
+			*ret_fd = fd_take(&fd);
+			return 0;
+		}
+	}
+}
+
+void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd)
+{
+	char name[80];
+
+	if (*fd < 0)
+		return;
+	chain_lock_name(chain, name);
+	unlinkat(s->dir, name, 0);
+	fd_close(fd);
+}
+
+struct store_path store_blob_path(const struct digest *d)
+{
+	struct store_path p;
+
+	snprintf(p.text, sizeof(p.text), "blobs/sha256/%s", d->hex);
+	return p;
+}
+
+struct store_path store_layer_path(const struct digest *chain, const char *tail)
+{
+	struct store_path p;
+
+	snprintf(p.text, sizeof(p.text), "layers/sha256/%s%s", chain->hex, tail);
+	return p;
+}

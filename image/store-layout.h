@@ -1,0 +1,87 @@
+/*
+ * store-layout.h - the store's folders, locks and small files.
+ *
+ * Who may do what: everything that changes index.json, blobs/ or layers/ holds
+ * `lock` exclusively, and only for a moment; readers hold it shared. Work in
+ * progress lives in tmp/NAME, whose own flock says that its maker lives, and
+ * whose file `pins` names the digests that the maker counts on. Whoever makes
+ * the layer of one chainID holds locks/CHAINID. All locks are flock(2): the
+ * kernel drops them when their holder dies.
+ */
+#pragma once
+#include <dirent.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "image/manifest.h"
+
+#define STORE_PATH_MAX 2048
+
+struct store {
+	int dir;                   /* the store's folder */
+	char path[STORE_PATH_MAX]; /* absolute */
+};
+#define STORE_INIT { .dir = -EBADF }
+
+/* Opens the store at path (NULL: the default); create: makes what is missing (mode 0700), else a
+ * store that is not there is -ENOENT. */
+int store_open(struct store *s, const char *path, bool create, struct err *e);
+void store_close(struct store *s);
+#define _cleanup_store_ __attribute__((cleanup(store_close)))
+
+/* The store's lock; waits. Close the fd to unlock. */
+int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
+/* The lock of one chainID; waits. */
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+		     struct err *e);
+/* Removes the lock's file and unlocks. */
+void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
+
+/* A folder for readdir(3), its last part not followed; NULL with errno. */
+DIR *store_open_folder(int dirfd, const char *path);
+/* A leftover of file_replace_at(), in the store's own folder. */
+bool store_is_temporary(const char *name);
+
+struct store_path {
+	char text[sizeof("layers/sha256/") + DIGEST_HEX_LEN + sizeof("/complete")];
+};
+struct store_path store_blob_path(const struct digest *d);
+/* tail: "", "/diff", "/complete" */
+struct store_path store_layer_path(const struct digest *chain, const char *tail);
+
+/* index.json, or an empty one. */
+int store_read_index(const struct store *s, struct arena *a, struct image_index *ret,
+		     struct err *e);
+/* Reads and parses a JSON blob of at most `limit` bytes; its size must be d->size. */
+int store_read_json(const struct store *s, const struct descriptor *d, size_t limit,
+		    json_t **ret, struct err *e);
+int store_read_manifest(const struct store *s, const struct descriptor *d, struct arena *a,
+			struct image_manifest *ret, struct err *e);
+int store_read_config(const struct store *s, const struct descriptor *d, struct arena *a,
+		      struct image_config *ret, struct err *e);
+
+/* layers/sha256/CHAINID/complete: written last, so a layer that has it is whole. */
+struct layer_marker {
+	struct digest diffid;
+	bool has_parent;
+	struct digest parent;  /* the chainID below */
+	uint64_t entries, bytes;
+	bool userxattr;        /* user.overlay.opaque, owners squashed: made without root */
+	bool opaque_root;      /* nothing below this layer shows */
+};
+/* 1 there, 0 no such layer, -errno. */
+int store_read_marker(const struct store *s, const struct digest *chain,
+		      struct layer_marker *ret, struct err *e);
+int store_write_marker(int dir, const struct layer_marker *m, struct err *e);
+
+/* How an index entry is found: a canonical reference, name@digest, or (the start of) a digest.
+ * A reference that is none of these is -EINVAL. */
+struct store_query {
+	char reference[512]; /* canonical name:tag, or "" */
+	char name[256];      /* with name@digest: the name */
+	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
+};
+int store_query_parse(const char *text, struct store_query *ret, struct err *e);
+bool store_query_matches(const struct store_query *q, const struct index_entry *entry);

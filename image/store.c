@@ -1,0 +1,161 @@
+/*
+ * store.c - from a reference to the folders and words that a container needs.
+ *
+ * Trusts the store (it is private to its owner, and load.c verified what went
+ * in), but not that it is whole: a missing piece is an error with a way out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "image/store.h"
+#include "image/store-layout.h"
+
+static int not_found(const char *reference, const char *store, struct err *e)
+{
+	err_say(e, ENOENT, "no such image: %.200s", reference);
+	err_at(e, store);
+	return err_fix(e, "kist image load FILE puts one there; kist image ls lists them");
+}
+
+static int find(const struct store *s, const char *reference, struct arena *a,
+		const struct index_entry **ret, struct err *e)
+{
+	const struct index_entry *found = NULL;
+	struct image_index index;
+	struct store_query q;
+	size_t i;
+	int error = store_query_parse(reference, &q, e);
+
+	if (!error)
+		error = store_read_index(s, a, &index, e);
+	if (error)
+		return error;
+	for (i = 0; i < index.count; i++) {
+		const struct index_entry *entry = &index.entries[i];
+
+		if (!store_query_matches(&q, entry))
+			continue;
+		if (q.reference[0] && strcmp(q.reference, entry->ref_name) == 0) {
+			found = entry;
+			break;
+		}
+		if (found && !digest_equal(&found->descriptor.digest, &entry->descriptor.digest))
+			return err_say(e, EINVAL, "%.64s is the start of more than one digest",
+				       reference);
+		found = found ? found : entry;
+	}
+	if (found == NULL)
+		return not_found(reference, s->path, e);
+	if (found->chain == NULL || found->descriptor.media != MEDIA_MANIFEST) {
+		err_say(e, EINVAL, "%.200s is in the store but not unpacked", reference);
+		return err_fix(e, "kist image load it again");
+	}
+	*ret = found;
+	return 0;
+}
+
+/* Walks from the top layer down by the markers' parents. */
+static int collect_layers(const struct store *s, const struct digest *top, size_t count,
+			  struct arena *a, struct image_info *info, struct err *e)
+{
+	struct digest chain = *top;
+	struct layer_marker m;
+	bool hidden = false;
+	size_t i;
+	int got;
+
+	info->layers = arena_array(a, count + 1, sizeof(*info->layers));
+	if (info->layers == NULL)
+		return err_set(e, ENOMEM, "no memory for layers");
+	for (i = 0; i < count; i++) {
+		got = store_read_marker(s, &chain, &m, e);
+		if (got == 0)
+			err_say(e, ENOENT, "layer %.12s is missing from the store", chain.hex);
+		if (got <= 0)
+			return err_fix(e, "kist image load the image again");
+		if (m.has_parent != (i + 1 < count))
+			return err_say(e, EBADMSG, "layer %.12s has the wrong parent: the store is "
+					"damaged", chain.hex);
+		info->userxattr |= m.userxattr;
+		/* overlayfs ignores "opaque" on a layer's root: here it ends the list */
+		if (!hidden)
+			info->layers[info->layer_count++] =
+				arena_printf(a, "%s/%s", s->path,
+					     store_layer_path(&chain, "/diff").text);
+		hidden |= m.opaque_root;
+		chain = m.parent;
+	}
+	return 0;
+}
+
+static int pin(const struct store *s, const struct digest *chain, int *ret, struct err *e)
+{
+	_cleanup_fd_ int fd = openat(s->dir, store_layer_path(chain, "").text,
+				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, errno, "cannot open layer %.12s", chain->hex);
+	if (flock(fd, LOCK_SH) < 0)
+		return err_set(e, errno, "cannot pin layer %.12s", chain->hex);
+	*ret = fd_take(&fd);
+	return 0;
+}
+
+static int fill_info(const struct store *s, const struct index_entry *entry, struct arena *a,
+		     struct image_info *ret, int *ret_pin_fd, struct err *e)
+{
+	struct image_info info = { 0 };
+	_cleanup_fd_ int pin_fd = -EBADF;
+	struct image_manifest manifest;
+	struct image_config config;
+	struct digest top;
+	int error = digest_parse(entry->chain, &top, e);
+
+	if (!error)
+		error = pin(s, &top, &pin_fd, e);
+	if (!error)
+		error = store_read_manifest(s, &entry->descriptor, a, &manifest, e);
+	if (!error)
+		error = store_read_config(s, &manifest.config, a, &config, e);
+	if (!error)
+		error = collect_layers(s, &top, manifest.layer_count, a, &info, e);
+	if (error)
+		return error;
+	info.reference = entry->ref_name;
+	info.manifest_digest = arena_strdup(a, digest_text(&entry->descriptor.digest).text);
+	info.env = config.env;
+	info.entrypoint = config.entrypoint;
+	info.cmd = config.cmd;
+	info.workdir = config.workdir;
+	info.user = config.user;
+	if (arena_failed(a))
+		return err_set(e, ENOMEM, "no memory for an image");
+	*ret = info;
+	*ret_pin_fd = fd_take(&pin_fd);
+	return 0;
+}
+
+int image_resolve(const char *store, const char *reference, struct arena *a,
+		  struct image_info *ret, int *ret_pin_fd, struct err *e)
+{
+	_cleanup_store_ struct store s = STORE_INIT;
+	_cleanup_fd_ int lock = -EBADF;
+	const struct index_entry *entry = NULL;
+	int error = store_open(&s, store, false, e);
+
+	if (error == -ENOENT) { /* no store yet: no images */
+		err_clear(e);
+		return not_found(reference, s.path, e);
+	}
+	if (!error) /* from reading the index until the layers are pinned, nothing may be removed */
+		error = store_lock(&s, false, &lock, e);
+	if (!error)
+		error = find(&s, reference, a, &entry, e);
+	if (!error)
+		error = fill_info(&s, entry, a, ret, ret_pin_fd, e);
+	return error ? err_wrap(e, "image %.200s", reference) : 0;
+}
