@@ -73,6 +73,7 @@ struct result {
 static int guest_output = -EBADF; /* becomes the guest's 1 and 2 */
 static pid_t guest_pid;
 static void (*guest_prepare)(void); /* run in the newborn guest */
+static bool guest_keeps_cwd;	    /* a missing cwd is not made */
 
 /* Stands in for op_clone3. */
 static inline int act_fork(struct run *run, const void *args, struct err *e)
@@ -140,7 +141,8 @@ static inline void run_spec(const char *json, const char *profile,
 	plan_init(&p, &arena);
 	plan_add0(&p, SIDE_HOST, op_socketpair);
 	plan_add0(&p, SIDE_HOST, op_fork);
-	process_plan_cwd(&p, &s, -1);
+	if (!guest_keeps_cwd)
+		process_plan_cwd(&p, &s, -1);
 	process_plan_limits(&p, &s);
 	process_plan_exec(&p, &s, profile ? &filter : NULL, o ? o : &none);
 	assert_int_equal(plan_check(&p, &e), 0);

@@ -48,7 +48,7 @@ static void must_parse(const char *text, struct process_spec *s)
 	fail_msg("%s: %s", text, line);
 }
 
-#define USER   "\"user\": {\"uid\": 0, \"gid\": 0}"
+#define USER	   "\"user\": {\"uid\": 0, \"gid\": 0}"
 #define WITH(more) "{\"args\": [\"sh\"], \"cwd\": \"/\", " USER more "}"
 
 /* --- parsing ---------------------------------------------------------------- */
@@ -73,7 +73,8 @@ static void refuses(void **state)
 		  "required" },
 		{ "{\"args\": [\"sh\"], \"cwd\": \"/\", \"user\": {\"uid\": 0}}",
 		  "/process/user/gid", "required" },
-#define UID(uid, more) "{\"args\": [\"sh\"], \"cwd\": \"/\", \"user\": {\"gid\": 0, \"uid\": " uid more "}}"
+#define UID(uid, more)                                                                             \
+	"{\"args\": [\"sh\"], \"cwd\": \"/\", \"user\": {\"gid\": 0, \"uid\": " uid more "}}"
 		{ UID("-1", ""), "/process/user/uid", "range" },
 		{ UID("4294967296", ""), "/process/user/uid", "range" },
 		{ UID("4294967295", ""), "/process/user/uid", "-1" },
@@ -87,8 +88,8 @@ static void refuses(void **state)
 		{ UID("0", ", \"additionalGids\": 1"), "/process/user/additionalGids", "array" },
 		{ UID("0", ", \"additionalGids\": [1, -1]"), "/process/user/additionalGids/1",
 		  "range" },
-		{ UID("0", ", \"additionalGids\": [4294967295]"),
-		  "/process/user/additionalGids/0", "range" },
+		{ UID("0", ", \"additionalGids\": [4294967295]"), "/process/user/additionalGids/0",
+		  "range" },
 		{ UID("0", ", \"additionalGids\": [1.5]"), "/process/user/additionalGids/0",
 		  "integer" },
 		{ WITH(", \"env\": {}"), "/process/env", "array" },
@@ -109,21 +110,20 @@ static void refuses(void **state)
 		{ WITH(", \"rlimits\": {}"), "/process/rlimits", "array" },
 		{ WITH(", \"rlimits\": [1]"), "/process/rlimits/0", "object" },
 		{ WITH(", \"rlimits\": [{}]"), "/process/rlimits/0/type", "required" },
-#define LIMIT(type, soft, hard) \
-	"{\"type\": \"" type "\", \"soft\": " soft ", \"hard\": " hard "}"
+#define LIMIT(type, soft, hard) "{\"type\": \"" type "\", \"soft\": " soft ", \"hard\": " hard "}"
 		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_FUN", "1", "1") "]"),
 		  "/process/rlimits/0/type", "no such limit" },
-		{ WITH(", \"rlimits\": [" LIMIT("NOFILE", "1", "1") "]"),
-		  "/process/rlimits/0/type", "no such limit" },
-		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "0", "0") ", "
-		       LIMIT("RLIMIT_CORE", "0", "0") "]"),
+		{ WITH(", \"rlimits\": [" LIMIT("NOFILE", "1", "1") "]"), "/process/rlimits/0/type",
+		  "no such limit" },
+		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "0", "0") ", " LIMIT("RLIMIT_CORE",
+										    "0", "0") "]"),
 		  "/process/rlimits/1/type", "twice" },
 		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "-1", "1") "]"),
 		  "/process/rlimits/0/soft", "range" },
 		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "0", "1.5") "]"),
 		  "/process/rlimits/0/hard", "integer" },
-		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"),
-		  "/process/rlimits/0", "above" },
+		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"), "/process/rlimits/0",
+		  "above" },
 		{ WITH(", \"rlimits\": [{\"type\": \"RLIMIT_CORE\", \"hard\": 1}]"),
 		  "/process/rlimits/0/soft", "required" },
 		{ WITH(", \"scheduler\": {}"), "/process/scheduler/policy", "required" },
@@ -189,19 +189,21 @@ static void parses_everything(void **state)
 	struct process_spec s;
 
 	(void)state;
-	must_parse("{\"args\": [\"a\", \"\"], \"cwd\": \"/x\", \"terminal\": true,"
-		   "\"consoleSize\": {\"height\": 24, \"width\": 80},"
-		   "\"user\": {\"uid\": 4294967294, \"gid\": 5, \"umask\": 63,"
-		   "           \"additionalGids\": [7, 0], \"username\": \"x\"},"
-		   "\"env\": [\"A=1\", \"B=\", \"A=2=3\", \"C=\"], \"noNewPrivileges\": true,"
-		   "\"oomScoreAdj\": -5, \"capabilities\": {\"bounding\": [\"CAP_KILL\", \"CAP_X\"]},"
-		   "\"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"soft\": 9223372036854775807,"
-		   "               \"hard\": 18446744073709551615.0}],"
-		   "\"scheduler\": {\"policy\": \"SCHED_BATCH\", \"nice\": 5,"
-		   "                \"flags\": [\"SCHED_FLAG_RESET_ON_FORK\"]},"
-		   "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_IDLE\", \"priority\": 1},"
-		   "\"apparmorProfile\": \"\", \"selinuxLabel\": \"\", \"execCPUAffinity\": {},"
-		   "\"unknownKey\": [1]}", &s);
+	must_parse(
+		"{\"args\": [\"a\", \"\"], \"cwd\": \"/x\", \"terminal\": true,"
+		"\"consoleSize\": {\"height\": 24, \"width\": 80},"
+		"\"user\": {\"uid\": 4294967294, \"gid\": 5, \"umask\": 63,"
+		"           \"additionalGids\": [7, 0], \"username\": \"x\"},"
+		"\"env\": [\"A=1\", \"B=\", \"A=2=3\", \"C=\"], \"noNewPrivileges\": true,"
+		"\"oomScoreAdj\": -5, \"capabilities\": {\"bounding\": [\"CAP_KILL\", \"CAP_X\"]},"
+		"\"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"soft\": 9223372036854775807,"
+		"               \"hard\": 18446744073709551615.0}],"
+		"\"scheduler\": {\"policy\": \"SCHED_BATCH\", \"nice\": 5,"
+		"                \"flags\": [\"SCHED_FLAG_RESET_ON_FORK\"]},"
+		"\"ioPriority\": {\"class\": \"IOPRIO_CLASS_IDLE\", \"priority\": 1},"
+		"\"apparmorProfile\": \"\", \"selinuxLabel\": \"\", \"execCPUAffinity\": {},"
+		"\"unknownKey\": [1]}",
+		&s);
 	assert_int_equal(s.arg_count, 2);
 	assert_string_equal(s.args[1], "");
 	assert_null(s.args[2]);

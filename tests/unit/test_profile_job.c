@@ -84,17 +84,65 @@ static uint32_t sim(int nr, uint64_t a0, uint64_t a1)
 static void refuses_the_dangerous(void **state)
 {
 	static const char *const names[] = {
-		"mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "fsopen",
-		"fsconfig", "fsmount", "fspick", "mount_setattr", "bpf", "keyctl", "add_key",
-		"request_key", "unshare", "setns", "ptrace", "process_vm_readv",
-		"process_vm_writev", "pidfd_getfd", "perf_event_open", "userfaultfd",
-		"io_uring_setup", "io_uring_enter", "io_uring_register", "kexec_load",
-		"kexec_file_load", "init_module", "finit_module", "delete_module",
-		"open_by_handle_at", "name_to_handle_at", "fanotify_init", "memfd_secret",
-		"quotactl", "quotactl_fd", "swapon", "swapoff", "reboot", "acct", "settimeofday",
-		"clock_settime", "clock_adjtime", "adjtimex", "iopl", "ioperm", "syslog",
-		"sethostname", "setdomainname", "modify_ldt", "kcmp", "vhangup", "uselib",
-		"move_pages", "migrate_pages", "mbind", "set_mempolicy", "lookup_dcookie",
+		"mount",
+		"umount2",
+		"pivot_root",
+		"chroot",
+		"open_tree",
+		"move_mount",
+		"fsopen",
+		"fsconfig",
+		"fsmount",
+		"fspick",
+		"mount_setattr",
+		"bpf",
+		"keyctl",
+		"add_key",
+		"request_key",
+		"unshare",
+		"setns",
+		"ptrace",
+		"process_vm_readv",
+		"process_vm_writev",
+		"pidfd_getfd",
+		"perf_event_open",
+		"userfaultfd",
+		"io_uring_setup",
+		"io_uring_enter",
+		"io_uring_register",
+		"kexec_load",
+		"kexec_file_load",
+		"init_module",
+		"finit_module",
+		"delete_module",
+		"open_by_handle_at",
+		"name_to_handle_at",
+		"fanotify_init",
+		"memfd_secret",
+		"quotactl",
+		"quotactl_fd",
+		"swapon",
+		"swapoff",
+		"reboot",
+		"acct",
+		"settimeofday",
+		"clock_settime",
+		"clock_adjtime",
+		"adjtimex",
+		"iopl",
+		"ioperm",
+		"syslog",
+		"sethostname",
+		"setdomainname",
+		"modify_ldt",
+		"kcmp",
+		"vhangup",
+		"uselib",
+		"move_pages",
+		"migrate_pages",
+		"mbind",
+		"set_mempolicy",
+		"lookup_dcookie",
 	};
 	static const uint64_t values[] = { 0, 1, 2, HIGH, 0xffffffff, UINT64_MAX };
 
@@ -153,8 +201,8 @@ static void other_abis_are_killed(void **state)
 
 static void clone_makes_no_namespaces(void **state)
 {
-	static const uint64_t flags[] = { CLONE_NEWNS,	 CLONE_NEWCGROUP, CLONE_NEWUTS,
-					  CLONE_NEWIPC,	 CLONE_NEWUSER,	  CLONE_NEWPID,
+	static const uint64_t flags[] = { CLONE_NEWNS,	CLONE_NEWCGROUP, CLONE_NEWUTS,
+					  CLONE_NEWIPC, CLONE_NEWUSER,	 CLONE_NEWPID,
 					  CLONE_NEWNET };
 	const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 				CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
@@ -189,8 +237,10 @@ static void ioctl_does_not_type_into_terminals(void **state)
 				fail_msg("ioctl %#lx: %#x", (long)(high << 32 | cmd), got);
 		}
 		for (int bit = 16; bit < 32; bit++) {
-			assert_int_equal(sim(SYS_ioctl, 0, high << 32 | 1u << bit | 0x5412), ALLOWED);
-			assert_int_equal(sim(SYS_ioctl, 0, high << 32 | 1u << bit | 0x541c), ALLOWED);
+			assert_int_equal(sim(SYS_ioctl, 0, high << 32 | 1u << bit | 0x5412),
+					 ALLOWED);
+			assert_int_equal(sim(SYS_ioctl, 0, high << 32 | 1u << bit | 0x541c),
+					 ALLOWED);
 		}
 	}
 }
@@ -271,11 +321,14 @@ static void programs_work(void **state)
 		{ "/bin/sh", "ls / | sort | head -1 >/dev/null; (exit 3); test $? = 3" },
 		{ "/bin/bash", "bash -c 'x=$(echo a | tr a b); [ $x = b ] && wait && "
 			       "exec 9</etc/passwd && read -u 9 y && ulimit -n >/dev/null'" },
-		{ "/bin/busybox", "busybox sh -c 'busybox ls / | busybox wc -l && busybox sleep 0'" },
+		{ "/bin/busybox",
+		  "busybox sh -c 'busybox ls / | busybox wc -l && busybox sleep 0'" },
 		{ "/usr/bin/python3",
-		  "/usr/bin/python3 -c 'import subprocess, threading, socket, tempfile, os, select\n"
+		  "/usr/bin/python3 -c 'import subprocess, threading, socket, tempfile, os, "
+		  "select\n"
 		  "t = threading.Thread(target=lambda: None); t.start(); t.join()\n"
-		  "assert subprocess.run([\"/bin/echo\", \"x\"], capture_output=True).stdout == b\"x\\n\"\n"
+		  "assert subprocess.run([\"/bin/echo\", \"x\"], capture_output=True).stdout == "
+		  "b\"x\\n\"\n"
 		  "a, b = socket.socketpair(); a.send(b\"1\"); assert b.recv(1) == b\"1\"\n"
 		  "s = socket.socket(); s.bind((\"127.0.0.1\", 0)); s.listen()\n"
 		  "c = socket.create_connection(s.getsockname()); s.accept()\n"
@@ -378,8 +431,10 @@ static void another_abi_dies_for_real(void **state)
 			if (x32)
 				result = syscall(SYS_getpid | X32_BIT);
 			else
-				__asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8",
-						 "r9", "r10", "r11");
+				__asm__ volatile("int $0x80"
+						 : "+a"(result)
+						 :
+						 : "memory", "r8", "r9", "r10", "r11");
 			_exit(result > 0 ? 1 : 2);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
