@@ -5,12 +5,8 @@ ns_setup() {
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	[ -x /bin/busybox ] || skip "needs busybox-static"
 	REPO="$(cd "$BATS_TEST_DIRNAME/../.." && pwd)"
-	DRIVER="$BATS_FILE_TMPDIR/ns_driver"
-	if [ ! -x "$DRIVER" ]; then
-		make -s -C "$REPO" build/libkist.a >&2
-		cc -std=gnu17 -D_GNU_SOURCE -I"$REPO" -o "$DRIVER" "$REPO/tests/tools/ns_driver.c" \
-			"$REPO/build/libkist.a" -ljansson
-	fi
+	DRIVER="$REPO/build/tests/tools/ns_driver"
+	[ -x "$DRIVER" ] || make -s -C "$REPO" build/tests/tools/ns_driver >&2
 	chmod 711 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
 	B="$BATS_TEST_TMPDIR/bundle"
 	R="$B/rootfs"
