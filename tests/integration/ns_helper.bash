@@ -50,6 +50,7 @@ PY
 
 inside() {
 	run "$DRIVER" "${NS_OPTIONS[@]}" "$B" /bin/sh -c "$1"
+	echo "$output" # shown when the test fails
 }
 
 # No mount of the container shows on the host.
