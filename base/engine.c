@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -403,8 +404,13 @@ int run_walk(struct run *r, struct err *e)
 
 	err_clear(e);
 	result = host_walk(r, e);
-	if (result < 0)
+	if (result < 0) {
+		/* Back from any namespace the host was visiting; at home already, it is a no-op. */
+		for (int i = 0; i < r->plan->home_count; i++)
+			if (run_slot(r, r->plan->homes[i]) >= 0)
+				setns(run_slot(r, r->plan->homes[i]), 0);
 		kill_guest(r);
+	}
 	return result;
 }
 

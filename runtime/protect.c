@@ -35,7 +35,8 @@ void protect_start(void)
 		close(fd);
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
 	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
-	umask(077);
+	/* Not the caller's: what kist makes says its own mode, never wider than this. */
+	umask(022);
 }
 
 static bool maps_host_id(const struct ns_id_maps *maps, uint32_t id)

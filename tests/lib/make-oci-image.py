@@ -87,7 +87,7 @@ def expect(tar, root_whiteouts=True):
                     tarfile.FIFOTYPE: stat.S_IFIFO, tarfile.CHRTYPE: stat.S_IFCHR,
                     tarfile.BLKTYPE: stat.S_IFBLK}.get(m.type, stat.S_IFREG)
             e = {"mode": kind | m.mode, "uid": m.uid, "gid": m.gid,
-                 "mtime_ns": round(m.mtime * 1e9)}
+                 "mtime_ns": int(m.mtime // 1) * 10**9 + round((m.mtime % 1) * 1e9)}
             if kind == stat.S_IFREG:
                 e["hash"] = __import__("hashlib").sha256(t.extractfile(m).read()).hexdigest()
             if kind == stat.S_IFLNK:

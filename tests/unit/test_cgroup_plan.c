@@ -109,7 +109,7 @@ static void plan_with_parents_and_limits(void **state)
 		&full_host,
 		"0 /linux/cgroupsPath: write(\"/sys/fs/cgroup/cgroup.subtree_control\", "
 		"\"+cpu +memory +pids +io\") ENOENT=alt1 EBUSY=alt1 EACCES=alt1 EPERM=alt1 "
-		"EROFS=alt1\n"
+		"EROFS=alt1 EOPNOTSUPP=alt1\n"
 		"  1 /linux/cgroupsPath: make_cgroup(\"/sys/fs/cgroup\", "
 		"\"+cpu +memory +pids +io\")\n"
 		"2 /linux/cgroupsPath: mkdir(\"/sys/fs/cgroup/a\", 01755) EEXIST=ok ENOENT=alt3 "
@@ -118,7 +118,7 @@ static void plan_with_parents_and_limits(void **state)
 		"\"+cpu +memory +pids +io\")\n"
 		"4 /linux/cgroupsPath: write(\"/sys/fs/cgroup/a/cgroup.subtree_control\", "
 		"\"+cpu +memory +pids +io\") ENOENT=alt5 EBUSY=alt5 EACCES=alt5 EPERM=alt5 "
-		"EROFS=alt5\n"
+		"EROFS=alt5 EOPNOTSUPP=alt5\n"
 		"  5 /linux/cgroupsPath: make_cgroup(\"/sys/fs/cgroup/a\", "
 		"\"+cpu +memory +pids +io\")\n"
 		"  6 /linux/cgroupsPath: make_cgroup(\"/sys/fs/cgroup/a/b\", "
@@ -503,6 +503,15 @@ static void limits_are_in_the_files(void **state)
 	assert_false(live_exists(live_path("limits")));
 }
 
+static int hold_memory(void)
+{
+	static char held[2 << 20];
+
+	memset(held, 1, sizeof(held));
+	pause();
+	return held[0];
+}
+
 static void an_update_changes_a_limit(void **state)
 {
 	struct plan p, change;
@@ -511,6 +520,7 @@ static void an_update_changes_a_limit(void **state)
 	struct cgroup_spec spec;
 	int slot = -1;
 	const char *path;
+	pid_t child;
 
 	(void)state;
 	live_or_skip(HOST_MEMORY | HOST_PIDS);
@@ -525,7 +535,9 @@ static void an_update_changes_a_limit(void **state)
 	run_close(&second);
 
 	/* a limit below what is used is refused when the config asks for that check */
-	assert_int_equal(live_wait(live_child(run_slot(&r, slot), NULL) > 0 ? -1 : 0), -1);
+	child = live_child(run_slot(&r, slot), hold_memory);
+	while (strtoull(live_read(path, "memory.current"), NULL, 10) < 1 << 20)
+		usleep(1000);
 	spec = spec_of(config(path, "{\"memory\":{\"limit\":1,\"checkBeforeUpdate\":true}}"),
 		       "update");
 	plan_init(&change, &arena);
@@ -536,6 +548,7 @@ static void an_update_changes_a_limit(void **state)
 	run_close(&second);
 	run_close(&r);
 	live_take_back(&p, "update");
+	assert_int_equal(WTERMSIG(live_wait(child)), SIGKILL);
 }
 
 static void the_kernels_refusal_is_told(void **state)
@@ -582,13 +595,18 @@ static void processes_in_the_parent(void **state)
 	fd = cgroup_open(&live_host, top, &e);
 	assert_ok(fd, e);
 	child = live_child(fd, NULL);
-	/* with a limit it can't be; without one accounting is given up, and it runs */
-	assert_int_equal(live_make(config(leaf, "{\"pids\":{\"limit\":3}}"), "leaf", &arena, &p, &r,
-				   &slot, &e), -EBUSY);
+	/* with a memory limit it can't be */
+	assert_int_equal(live_make(config(leaf, "{\"memory\":{\"limit\":1048576}}"), "leaf", &arena,
+				   &p, &r, &slot, &e), -EBUSY);
 	assert_non_null(strstr(e.fix, "processes live in"));
 	run_close(&r);
 	live_take_back(&p, "leaf");
-	assert_ok(live_make(config(leaf, "{}"), "leaf", &arena, &p, &r, &slot, &e), e);
+	assert_false(live_exists(leaf));
+	/* pids is a threaded controller and can; accounting of memory is given up */
+	assert_ok(live_make(config(leaf, "{\"pids\":{\"limit\":3}}"), "leaf", &arena, &p, &r, &slot,
+			    &e), e);
+	shows(leaf, "pids.max", "3");
+	assert_false(live_exists(arena_printf(&arena, "%s/memory.max", leaf)));
 	run_close(&r);
 	live_take_back(&p, "leaf");
 	kill(child, SIGKILL);
