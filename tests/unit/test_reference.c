@@ -23,7 +23,7 @@ static void names_become_canonical(void **state)
 		{ "[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest" },
 		{ "a.b_c__d---e", "docker.io/library/a.b_c__d---e:latest", "a.b_c__d---e:latest" },
 		{ "a:_T.a-g", "docker.io/library/a:_T.a-g", "a:_T.a-g" },
-		{ "a@sha256:" HEX, "docker.io/library/a", "a" },
+		{ "docker.io/x.io/a/b", "docker.io/x.io/a/b:latest", "docker.io/x.io/a/b:latest" },
 		{ "a:t@sha256:" HEX, "docker.io/library/a:t", "a:t" },
 	};
 	struct reference r;
