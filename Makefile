@@ -1,48 +1,191 @@
 # kist - see `make help`.
-VERSION := 0.1.0
-B := build
-CC ?= cc
-PKGS_kist := libseccomp libcap libmnl jansson
-PKGS_image := libarchive libzstd libcrypto libisal zlib jansson
-PKGS_test := cmocka
-CFLAGS ?= -O2 -g
-WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 $(if $(CI),-Werror)
-HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection -fcf-protection
-ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. $(WARN) $(HARDEN) \
-	$(shell pkg-config --cflags $(PKGS_kist) $(PKGS_image)) $(CFLAGS) -MMD -MP
+#
+# Every base|cgroup|ns|net|image|runtime|supervisor|cli/*.c goes into build/libkist.a;
+# cli/main-X.c is the main() of build/X; tests/unit/test_X.c and tests/fuzz/fuzz_X.c are programs
+# of their own, with tests/lib/*.c in each; tests/tools has its own build.sh.
+# Whatever is longer than a line or two is a script in tests/.
+VERSION  := 0.1.0
+B        ?= build
+CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CFLAGS   ?= -O2 -g
+PREFIX   ?= /usr/local
+# V=1 shows the whole command lines.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $@')
+BINDIR   ?= $(PREFIX)/bin
+MANDIR   ?= $(PREFIX)/share/man
+# Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
+FUZZ_RUNS ?= 20000
+
+PKGS_kist       := libseccomp libcap libmnl jansson
+PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
+PKGS_test       := cmocka
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+
+WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
+	$(if $(CI),-Werror)
+HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
+	-fcf-protection
+ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. $(WARN) $(HARDEN) \
+	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-FOLDERS := base cgroup ns net image runtime supervisor cli
-MAINS := cli/main-kist.c cli/main-kist-image.c
-SRC := $(filter-out $(MAINS),$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
-OBJ := $(SRC:%.c=$(B)/%.o)
-UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
-all: $(B)/kist $(B)/kist-image
+FOLDERS  := base cgroup ns net image runtime supervisor cli
+MAINS    := $(wildcard cli/main-*.c)
+SRC      := $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
+PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c)) $(B)/libkist.a
+TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/lib/*.c)
+# Drivers link kist's library, static tools nothing of it; tests/tools/build.sh makes the rest.
+DRIVERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*driver.c))
+TOOLS    := build/tools/hostsnap build/tools/probe
+FIXTURES := build/fixtures/busybox.tar build/fixtures/busybox-rootfs
 
-$(B)/%.o: %.c
+# Libraries that are missing are said in one line, by the rule need-libs, not by the compiler.
+ifeq ($(filter-out help deps clean demo,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(MAKECMDGOALS),)
+NO_LIBS := 1
+endif
+endif
+ifndef NO_LIBS
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_all) 2>/dev/null || echo MISSING)
+ifneq ($(filter MISSING,$(PKG_CFLAGS)),)
+PKG_MISSING := $(if $(shell command -v pkg-config),$(shell for p in $(PKGS_all); do \
+	pkg-config --exists $$p || echo $$p; done),pkg-config itself)
+endif
+endif
+
+all: $(B)/libkist.a $(PROGRAMS) compile_commands.json
+
+help:
+	@echo 'kist $(VERSION): make ...'
+	@echo '  all         build the programs in $(B)/ (the default)'
+	@echo '  deps        install what is missing from Debian 12 (as root)'
+	@echo '  demo        the main job on a real image, shown (as root)'
+	@echo '  check       everything, natively and in the VM; under 25 minutes (as root)'
+	@echo '  check-full  the same and what takes longer (as root)'
+	@echo '  check-vm    the integration suite in the VM: Debian 12 kernel, cgroup v2'
+	@echo '  unit        the unit tests alone: seconds'
+	@echo '  integration the integration suite natively (as root)'
+	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
+	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
+	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
+	@echo '  bench       start-up times against the floor and runc (as root)'
+	@echo '  install     into DESTDIR$(PREFIX): DESTDIR=, PREFIX='
+	@echo '  clean       remove $(B)/'
+
+# The flags a build used: when they change, everything is rebuilt. MISSING libraries stop here.
+$(B)/.flags: need-libs
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" >$@
+$(B)/.flags: export FLAGS_NOW = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+need-libs:
+	@$(if $(PKG_MISSING),echo "make: missing: $(PKG_MISSING). Run: sudo make deps" >&2; exit 1,:)
 
-$(B)/libkist.a: $(OBJ)
+$(B)/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR  )
+	$(Q)ar rcs $@ $^
 
-$(B)/kist: $(B)/cli/main-kist.o $(B)/libkist.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_kist))
+$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
 
-$(B)/kist-image: $(B)/cli/main-kist-image.o $(B)/libkist.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_image))
+$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libkist.a
+$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+
+$(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(B)/libkist.a \
-		$(shell pkg-config --libs $(PKGS_kist) $(PKGS_image) $(PKGS_test))
+	$(call say,CC  )
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -static -o $@ $<
 
+# So that editors find every file's flags.
+$(B)/.sources: FORCE
+	@mkdir -p $(@D)
+	@echo $(SRC) $(MAINS) $(TEST_SRC) | cmp -s - $@ || echo $(SRC) $(MAINS) $(TEST_SRC) >$@
+compile_commands.json: $(B)/.sources $(B)/.flags
+	@! command -v jq >/dev/null || tr ' ' '\n' <$(B)/.sources | jq -nR --arg dir "$(CURDIR)" \
+	'[inputs | {directory: $$dir, file: ., command: (env.COMMAND + " -c " + .)}]' >$@
+compile_commands.json: export COMMAND = $(CC) $(ALL_CFLAGS)
+
+# The image and the root folder the suite uses, made once.
+build/fixtures/busybox.tar: $(wildcard rootfs-fixtures/*busybox* rootfs-fixtures/oci.py)
+	@mkdir -p $(@D)
+	$(call say,MAKE)
+	$(Q)rootfs-fixtures/busybox-image.sh build/fixtures/busybox --tar $@.new >/dev/null
+	@mv $@.new $@
+build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
+	@rm -rf $@ $@.new && mkdir -p $(@D)
+	$(call say,MAKE)
+	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
+	@mv $@.new $@ && touch $@
+
+build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
+	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
-	@set -e; for t in $(UNIT); do $$t; done
+	@for t in $^; do $$t || exit 1; done
+unit-tap: $(UNIT)
+	@tests/unit.sh $^
+integration: build-tests
+	tests/integration.sh
+check:
+	@tests/check.sh
+check-full:
+	@KIST_CHECK_FULL=1 tests/check.sh
+check-vm: build-tests
+	tests/vm/run.sh tests/integration.sh
+lint:
+	@tests/lint.sh
+demo:
+	@tests/demo.sh
+bench: all
+	@tests/bench/run.sh
+deps:
+	@tests/deps.sh
+
+# ASan and libFuzzer want a tree of their own, and no _FORTIFY_SOURCE.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+asan:
+	@$(MAKE) --no-print-directory B=build/asan HARDEN=-fPIE CFLAGS="-O1 -g $(SANITIZE)" asan-run
+asan-run: build-tests
+	@tests/asan.sh $(B)
+
+fuzz:
+	@$(MAKE) --no-print-directory B=build/fuzz CC=clang HARDEN=-fPIE \
+		CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link" fuzz-run
+fuzz-run: $(FUZZ)
+	@tests/fuzz.sh $^
+$(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ \
+		$(shell pkg-config --libs $(PKGS_all))
+
+install: all
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	@for page in $(wildcard docs/man/*.[1-8]); do \
+		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 
 clean:
-	rm -rf $(B)
+	rm -rf $(B) compile_commands.json
 
-.PHONY: all unit clean
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+FORCE:
+.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
+	lint bench install clean build-tests need-libs FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+ifndef NO_LIBS
+-include $(shell find $(B) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
+endif

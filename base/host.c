@@ -1,0 +1,200 @@
+/*
+ * host.c - probing what this host can do.
+ *
+ * Reads a handful of files and asks a few syscalls; changes nothing. Runs
+ * before every plan, so it takes the cheap way first (statfs before reading
+ * all of mountinfo).
+ */
+#include "base/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+
+#define LINE_MAX_BYTES 8192 /* of /proc/self/mountinfo; longer lines are skipped */
+
+static const struct {
+	const char *name, *v1; /* v1: as /proc/cgroups calls it */
+	uint32_t bit;
+} controllers[] = {
+	{ "cpu", "cpu", HOST_CPU },             { "cpuset", "cpuset", HOST_CPUSET },
+	{ "memory", "memory", HOST_MEMORY },    { "pids", "pids", HOST_PIDS },
+	{ "io", "blkio", HOST_IO },             { "hugetlb", "hugetlb", HOST_HUGETLB },
+	{ "rdma", "rdma", HOST_RDMA },          { "misc", "misc", HOST_MISC },
+};
+#define CONTROLLERS (sizeof controllers / sizeof controllers[0])
+
+const char *host_controller_names(uint32_t bits, char text[96])
+{
+	struct buf b = { .text = text, .size = 96 };
+
+	buf_reset(&b);
+	for (size_t i = 0; i < CONTROLLERS; i++)
+		if (bits & controllers[i].bit)
+			buf_addf(&b, "%s%s", b.len ? "," : "", controllers[i].name);
+	return text;
+}
+
+static bool is_filesystem(const char *path, long magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
+}
+
+/* Undoes mountinfo's \040 and friends in place (proc_pid_mountinfo(5)). */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+				       (text[3] - '0'));
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+}
+
+/* "36 35 98:0 /root /mnt options shared:1 - cgroup2 source options" */
+static bool take_mountinfo_line(char *line, char *mount, size_t size)
+{
+	char *rest = NULL, *field = strtok_r(line, " ", &rest), *point = NULL, *type;
+
+	for (int i = 0; field && strcmp(field, "-"); i++) {
+		if (i == 4)
+			point = field;
+		field = strtok_r(NULL, " ", &rest);
+	}
+	type = strtok_r(NULL, " ", &rest);
+	if (!point || !type || strcmp(type, "cgroup2"))
+		return false;
+	unescape(point);
+	if (strlen(point) >= size)
+		return false;
+	memcpy(mount, point, strlen(point) + 1);
+	return true;
+}
+
+static int find_in_mountinfo(char *mount, size_t size, struct err *e)
+{
+	_cleanup_stream_ FILE *stream = fopen("/proc/self/mountinfo", "re");
+	char line[LINE_MAX_BYTES];
+
+	if (!stream)
+		return err_set(e, errno, "open /proc/self/mountinfo");
+	while (fgets(line, sizeof line, stream)) {
+		if (!strchr(line, '\n')) { /* too long: drop the rest of it */
+			int c;
+
+			while ((c = fgetc(stream)) != '\n' && c != EOF)
+				;
+			continue;
+		}
+		if (take_mountinfo_line(line, mount, size))
+			return 0;
+	}
+	return 0; /* none: a host without cgroup v2 */
+}
+
+static int find_cgroup2(struct host *h, struct err *e)
+{
+	static const char *const usual[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+		if (!is_filesystem(usual[i], CGROUP2_SUPER_MAGIC))
+			continue;
+		memcpy(h->cgroup_mount, usual[i], strlen(usual[i]) + 1);
+		return 0;
+	}
+	return find_in_mountinfo(h->cgroup_mount, sizeof h->cgroup_mount, e);
+}
+
+static int read_controllers(struct host *h, struct err *e)
+{
+	_cleanup_fd_ int fd = open(h->cgroup_mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char text[256], *rest = NULL;
+	ssize_t n = fd < 0 ? -errno : file_read_at(fd, "cgroup.controllers", text, sizeof text);
+
+	if (n < 0)
+		return err_set(e, (int)-n, "read %s/cgroup.controllers", h->cgroup_mount);
+	for (char *word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+		for (size_t i = 0; i < CONTROLLERS; i++)
+			if (!strcmp(word, controllers[i].name))
+				h->controllers |= controllers[i].bit;
+	return 0;
+}
+
+/* /proc/cgroups: "name hierarchy cgroups enabled"; hierarchy 0 is cgroup v2 or none at all. */
+static bool v1_holds_one_of(uint32_t missing)
+{
+	char text[2048], *rest = NULL;
+	ssize_t n = file_read_at(AT_FDCWD, "/proc/cgroups", text, sizeof text);
+
+	if (n < 0)
+		return false;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		size_t length = strcspn(line, "\t");
+
+		for (size_t i = 0; i < CONTROLLERS; i++)
+			if ((controllers[i].bit & missing) && strlen(controllers[i].v1) == length &&
+			    !memcmp(line, controllers[i].v1, length) &&
+			    strtol(line + length, NULL, 10) > 0)
+				return true;
+	}
+	return false;
+}
+
+static bool has_sys_admin(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
+static void probe_security(struct host *h)
+{
+	char text[16];
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	h->landlock_abi = abi > 0 ? (int)abi : 0;
+	h->last_cap = CAP_LAST_CAP;
+	if (file_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof text) > 0)
+		h->last_cap = (int)strtol(text, NULL, 10);
+	h->apparmor = file_read_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text,
+				   sizeof text) > 0 && text[0] == 'Y';
+	h->selinux = is_filesystem("/sys/fs/selinux", SELINUX_MAGIC);
+}
+
+int host_probe(struct host *ret, struct err *e)
+{
+	struct host h = { .uid = geteuid(), .gid = getegid() };
+	int r;
+
+	h.root = h.uid == 0 && has_sys_admin();
+	r = find_cgroup2(&h, e);
+	if (r >= 0 && h.cgroup_mount[0])
+		r = read_controllers(&h, e);
+	if (r < 0)
+		return r;
+	if (~h.controllers & (HOST_CPU | HOST_MEMORY | HOST_PIDS | HOST_IO | HOST_CPUSET))
+		h.cgroup_hybrid = v1_holds_one_of(~h.controllers);
+	probe_security(&h);
+	*ret = h;
+	return 0;
+}

@@ -1,0 +1,306 @@
+/*
+ * bpf_devices.c - which device nodes a container may open and make.
+ *
+ * cgroup v2 has no devices controller: the rules of linux.resources.devices
+ * become a BPF program that the kernel asks at every open(2) and mknod(2) of a
+ * device in the cgroup (BPF_PROG_TYPE_CGROUP_DEVICE). Without it a container
+ * with CAP_MKNOD reads the host's disks. The program is assembled here by
+ * hand; there is no libbpf.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/engine.h"
+#include "cgroup/cgroup_ops.h"
+#include "cgroup/cgroup_parse.h"
+
+#define INSNS_PER_RULE 8
+#define INSNS_AROUND   8
+
+/* What the default devices need (config-linux.md, "Default Devices"). Any node may be made: what
+ * counts is opening it. /dev/console needs no rule: in a container it is a pty (136:*), and 5:1
+ * would be the host's own console. */
+const struct cgroup_device_rule cgroup_devices_default[] = {
+	{ true, 'c', -1, -1, CGROUP_DEVICE_MKNOD }, { true, 'b', -1, -1, CGROUP_DEVICE_MKNOD },
+	{ true, 'c', 1, 3, CGROUP_DEVICE_RWM },	   /* null */
+	{ true, 'c', 1, 5, CGROUP_DEVICE_RWM },	   /* zero */
+	{ true, 'c', 1, 7, CGROUP_DEVICE_RWM },	   /* full */
+	{ true, 'c', 1, 8, CGROUP_DEVICE_RWM },	   /* random */
+	{ true, 'c', 1, 9, CGROUP_DEVICE_RWM },	   /* urandom */
+	{ true, 'c', 5, 0, CGROUP_DEVICE_RWM },	   /* tty */
+	{ true, 'c', 5, 2, CGROUP_DEVICE_RWM },	   /* ptmx */
+	{ true, 'c', 136, -1, CGROUP_DEVICE_RWM }, /* pts */
+};
+const size_t cgroup_devices_default_count =
+	sizeof(cgroup_devices_default) / sizeof(cgroup_devices_default[0]);
+
+/* ---- parsing ---- */
+
+static int parse_access(const json_t *o, const struct json_at *at, unsigned *ret, struct err *e)
+{
+	struct json_at here = json_at_key(at, "access");
+	const char *access = "rwm"; /* absent means all, as for its siblings */
+	int r = json_get_string(o, at, "access", &access, e);
+
+	if (r < 0)
+		return r;
+	if (!*access)
+		return json_bad(e, &here, "must be one or more of r, w, m");
+	*ret = 0;
+	for (; *access; access++) {
+		if (*access == 'r')
+			*ret |= CGROUP_DEVICE_READ;
+		else if (*access == 'w')
+			*ret |= CGROUP_DEVICE_WRITE;
+		else if (*access == 'm')
+			*ret |= CGROUP_DEVICE_MKNOD;
+		else
+			return json_bad(e, &here, "must be one or more of r, w, m");
+	}
+	return 0;
+}
+
+static int parse_rule(const json_t *o, const struct json_at *at, struct cgroup_device_rule *ret,
+		      struct err *e)
+{
+	struct json_at type_at = json_at_key(at, "type");
+	struct cgroup_device_rule rule = { .major = -1, .minor = -1 };
+	const char *type = "a";
+	int r;
+
+	if (!json_is_object(o))
+		return json_bad(e, at, "must be an object");
+	r = json_require(json_get_bool(o, at, "allow", &rule.allow, e), at, "allow", e);
+	if (r < 0)
+		return r;
+	if ((r = json_get_string(o, at, "type", &type, e)) < 0 ||
+	    (r = json_get_int(o, at, "major", -1, INT32_MAX, &rule.major, e)) < 0 ||
+	    (r = json_get_int(o, at, "minor", -1, INT32_MAX, &rule.minor, e)) < 0 ||
+	    (r = parse_access(o, at, &rule.access, e)) < 0)
+		return r;
+	if (strlen(type) != 1 || !strchr("abc", type[0]))
+		return json_bad(e, &type_at, "must be \"a\", \"b\" or \"c\"");
+	rule.type = type[0];
+	*ret = rule;
+	return 0;
+}
+
+int cgroup_parse_devices(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
+			 struct err *e)
+{
+	struct json_at list_at = json_at_key(up, "devices"), at;
+	struct cgroup_device_rule *rules;
+	json_t *list = NULL;
+	size_t count;
+	int r;
+
+	r = json_get_array(resources, up, "devices", &list, e);
+	count = json_array_size(list);
+	if (r < 0 || !count)
+		return r < 0 ? r : 0;
+	if (count > CGROUP_DEVICES_MAX)
+		return json_bad(e, &list_at, "has more than %d rules", CGROUP_DEVICES_MAX);
+	rules = arena_array(p->arena, count + cgroup_devices_default_count, sizeof(*rules));
+	if (!rules)
+		return err_set(e, ENOMEM, "device rules");
+	for (size_t i = 0; i < count; i++) {
+		at = json_at_index(&list_at, i);
+		r = parse_rule(json_array_get(list, i), &at, &rules[i], e);
+		if (r < 0)
+			return r;
+	}
+	memcpy(rules + count, cgroup_devices_default, sizeof(cgroup_devices_default));
+	p->spec->devices = rules;
+	p->spec->device_count = count + cgroup_devices_default_count;
+	p->spec->devices_why = arena_strdup(p->arena, list_at.text);
+	return 0;
+}
+
+/* ---- assembling ---- */
+
+/* r1 is the context, from then on: */
+enum {
+	R_RESULT = BPF_REG_0,
+	R_CONTEXT = BPF_REG_1,
+	R_ACCESS = BPF_REG_2, /* bits that no rule has decided yet */
+	R_TYPE = BPF_REG_3,
+	R_MAJOR = BPF_REG_4,
+	R_MINOR = BPF_REG_5,
+};
+
+struct assembler {
+	struct bpf_insn *at;
+	size_t count;
+};
+
+static void emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
+{
+	s->at[s->count++] = (struct bpf_insn){ .code = (__u8)code,
+					       .dst_reg = dst & 15,
+					       .src_reg = src & 15,
+					       .off = (__s16)off,
+					       .imm = imm };
+}
+
+static void emit_load(struct assembler *s, unsigned dst, size_t offset)
+{
+	emit(s, BPF_LDX | BPF_MEM | BPF_W, dst, R_CONTEXT, (int)offset, 0);
+}
+
+static void emit_return(struct assembler *s, bool allow)
+{
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, allow);
+	emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+static bool matches_all(const struct cgroup_device_rule *rule)
+{
+	return rule->type == 'a' && rule->major < 0 && rule->minor < 0 &&
+	       rule->access == CGROUP_DEVICE_RWM;
+}
+
+static void emit_rule(struct assembler *s, const struct cgroup_device_rule *rule)
+{
+	size_t jumps[3], jump_count = 0;
+
+	/* each of these jumps to the next rule; the distance is filled in below */
+	if (rule->type != 'a') {
+		jumps[jump_count++] = s->count;
+		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_TYPE, 0, 0,
+		     rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	}
+	if (rule->major >= 0) {
+		jumps[jump_count++] = s->count;
+		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_MAJOR, 0, 0, (int)rule->major);
+	}
+	if (rule->minor >= 0) {
+		jumps[jump_count++] = s->count;
+		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_MINOR, 0, 0, (int)rule->minor);
+	}
+	if (rule->allow) { /* these bits are granted; when none is left, that is the answer */
+		emit(s, BPF_ALU | BPF_AND | BPF_K, R_ACCESS, 0, 0,
+		     CGROUP_DEVICE_RWM & ~(int)rule->access);
+		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_ACCESS, 0, 2, 0);
+		emit_return(s, true);
+	} else { /* one undecided bit in here, and all is refused */
+		emit(s, BPF_JMP32 | BPF_JSET | BPF_K, R_ACCESS, 0, 1, (int)rule->access);
+		emit(s, BPF_JMP | BPF_JA, 0, 0, 2, 0);
+		emit_return(s, false);
+	}
+	for (size_t i = 0; i < jump_count; i++)
+		s->at[jumps[i]].off = (__s16)(s->count - jumps[i] - 1);
+}
+
+/*
+ * "Entries are applied in the listed order": for each access bit the last rule that covers the
+ * device decides. So the program asks from the last rule to the first, crosses off the bits a
+ * rule grants and refuses at the first that denies one; what no rule decided is refused.
+ */
+struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, size_t count,
+				      struct arena *a, size_t *ret_count)
+{
+	struct assembler s = { .at = arena_array(a, INSNS_AROUND + count * INSNS_PER_RULE,
+						 sizeof(struct bpf_insn)) };
+
+	*ret_count = 0;
+	if (!s.at)
+		return NULL;
+	emit_load(&s, R_ACCESS, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	emit(&s, BPF_ALU | BPF_MOV | BPF_X, R_TYPE, R_ACCESS, 0, 0);
+	emit(&s, BPF_ALU | BPF_AND | BPF_K, R_TYPE, 0, 0, 0xffff);
+	emit(&s, BPF_ALU | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
+	emit_load(&s, R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
+	emit_load(&s, R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
+	while (count--) {
+		/* nothing before such a rule can matter, and the kernel's verifier refuses
+		 * instructions that can't be reached */
+		if (matches_all(&rules[count])) {
+			emit_return(&s, rules[count].allow);
+			*ret_count = s.count;
+			return s.at;
+		}
+		emit_rule(&s, &rules[count]);
+	}
+	emit_return(&s, false);
+	*ret_count = s.count;
+	return s.at;
+}
+
+/* ---- ops ---- */
+
+static int bpf(int command, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+static int act_load(struct run *r, const void *args, struct err *e)
+{
+	const struct op_bpf_load_args *a = args;
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof(attr)); /* the kernel refuses stray bytes in the union */
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uint64_t)(uintptr_t)a->program;
+	attr.insn_cnt = a->count;
+	attr.license = (uint64_t)(uintptr_t) "Apache-2.0"; /* calls no helper: any will do */
+	memcpy(attr.prog_name, "kist_devices", sizeof("kist_devices"));
+	fd = bpf(BPF_PROG_LOAD, &attr);
+	if (fd < 0) {
+		err_set(e, errno, "bpf(BPF_PROG_LOAD) of the device filter");
+		if (errno == EPERM)
+			return err_fix(e, "needs CAP_SYS_ADMIN on the host; or leave out "
+					  "linux.resources.devices");
+		return -e->error;
+	}
+	run_set_fd(r, a->slot, fd); /* BPF fds are close-on-exec from birth */
+	return 0;
+}
+
+static void show_load(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_bpf_load_args *a = args;
+
+	plan_show_slot(out, p, a->slot);
+	buf_addf(out,
+		 " = bpf(BPF_PROG_LOAD, {BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%u}) "
+		 "/* %u rules */",
+		 a->count, a->rules);
+}
+
+const struct op op_bpf_load = {
+	.name = "bpf", .man = "bpf(2)", .act = act_load, .show = show_load
+};
+
+static int act_attach(struct run *r, const void *args, struct err *e)
+{
+	const struct op_bpf_attach_args *a = args;
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)run_slot(r, a->cgroup_slot);
+	attr.attach_bpf_fd = (uint32_t)run_slot(r, a->program_slot);
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	/* beside what systemd or an outer runtime may have attached: all must allow */
+	attr.attach_flags = BPF_F_ALLOW_MULTI;
+	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
+		return err_set(e, errno, "bpf(BPF_PROG_ATTACH) of the device filter");
+	return 0;
+}
+
+static void show_attach(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_bpf_attach_args *a = args;
+
+	buf_add(out, "bpf(BPF_PROG_ATTACH, {target_fd=");
+	plan_show_slot(out, p, a->cgroup_slot);
+	buf_add(out, ", attach_bpf_fd=");
+	plan_show_slot(out, p, a->program_slot);
+	buf_add(out, ", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI})");
+}
+
+const struct op op_bpf_attach = {
+	.name = "bpf", .man = "bpf(2)", .act = act_attach, .show = show_attach
+};

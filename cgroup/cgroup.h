@@ -1,0 +1,168 @@
+/*
+ * cgroup.h - cgroup v2: what a config asks for, the plan that makes it, and
+ * what the verbs do with it afterwards.
+ *
+ * Three parts: the slice of the spec (parse), a pure builder (host steps, all
+ * before clone3), and plain functions that freeze, kill, count and read. kist
+ * never mounts a hierarchy and never touches a cgroup v1 one.
+ */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/host.h"
+#include "base/json.h"
+#include "base/plan.h"
+
+#define CGROUP_PATH_MAX	    2048 /* bytes in linux.cgroupsPath */
+#define CGROUP_WRITES_MAX   4096 /* limits in one config */
+#define CGROUP_DEVICES_MAX  512	 /* device rules in one config */
+#define CGROUP_WARNINGS_MAX 32
+#define CGROUP_UNDO_WAIT_MS 10000 /* how long an undo waits for killed processes */
+
+/* One write(2) to one control file, as the config's value converts to cgroup v2. */
+struct cgroup_write {
+	const char *file;     /* "memory.max" */
+	const char *value;    /* "67108864" */
+	const char *why;      /* JSON pointer */
+	uint32_t controllers; /* HOST_* bit that must be enabled; 0 when unknown or none */
+	bool absent_is_done;  /* the value is the kernel's default: a missing file is fine */
+	const char *or_file;  /* written instead when `file` is missing; NULL: none */
+	const char *or_value;
+};
+
+/* bits of struct cgroup_device_rule.access; the same numbers as BPF_DEVCG_ACC_* */
+enum cgroup_device_access {
+	CGROUP_DEVICE_MKNOD = 1,
+	CGROUP_DEVICE_READ = 2,
+	CGROUP_DEVICE_WRITE = 4,
+	CGROUP_DEVICE_RWM = 7,
+};
+struct cgroup_device_rule {
+	bool allow;
+	char type;	      /* 'a', 'b' or 'c' */
+	int64_t major, minor; /* -1: any */
+	unsigned access;      /* enum cgroup_device_access */
+};
+
+struct cgroup_spec {
+	const char *path; /* below the cgroup2 mount: "/kist-ID" */
+	bool named_by_id; /* its last component holds the container's id */
+	const struct cgroup_write *writes;
+	size_t write_count;
+	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
+	size_t device_count;			  /* 0: the config has no rule, no filter is made */
+	const char *devices_why;
+	char **warnings; /* tolerated fields; one line each */
+	size_t warning_count;
+	int64_t memory_limit;	  /* bytes; 0 not set, -1 unlimited */
+	bool check_before_update; /* refuse a memory.max below what is in use */
+	bool oom_group;		  /* memory.oom.group=1; set by jobs, not by config.json */
+};
+
+/* Rules that are appended to a config's own, so that a container made by docker, podman or
+ * containerd finds the default devices usable (config-linux.md, "Default Devices"). */
+extern const struct cgroup_device_rule cgroup_devices_default[];
+extern const size_t cgroup_devices_default_count;
+
+/* linux.cgroupsPath and linux.resources. `linux_object` may be NULL; `at` is its pointer. */
+int cgroup_parse(const json_t *linux_object, const struct json_at *at, const char *id,
+		 struct arena *a, struct cgroup_spec *ret, struct err *e);
+/* Only the resources (an "update" document); ret->path is left alone. */
+int cgroup_parse_resources(const json_t *resources, const struct json_at *at, struct arena *a,
+			   struct cgroup_spec *ret, struct err *e);
+/* cpu.shares (2..262144, default 1024) as cpu.weight (1..10000, default 100). */
+unsigned cgroup_weight_of_shares(uint64_t shares);
+
+/* HOST_* bits without which a limit of the config could not be set. */
+uint32_t cgroup_controllers_needed(const struct cgroup_spec *s);
+/* Refuses what this host can't do, naming the limit, the controller and who holds it. */
+int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e);
+/* True when device rules can't be enforced (no privilege to attach a BPF program): mknod of a
+ * device is impossible there too, and what is bind-mounted obeys its file mode. */
+bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h);
+
+/* Appends the host steps that make the cgroup, set every limit and leave an O_PATH fd of it in
+ * slot_cgroup for CLONE_INTO_CGROUP. Call after cgroup_check(). `owner` is what the cgroup is
+ * marked with: the id, with more in front where ids of several state roots could meet. */
+void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		      const char *owner, int slot_cgroup);
+/* Only the limit writes, for a cgroup that exists ("update"). */
+void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
+/* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
+void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
+
+/* Undo. args: absolute folder, owner. Kills and removes the cgroup if it carries that mark. */
+extern const struct undo_kind cgroup_undo_remove;
+/* args: absolute folder. Removes a parent that kist made, once it is empty. */
+extern const struct undo_kind cgroup_undo_remove_parent;
+extern const struct undo_kind *const cgroup_undo_kinds[]; /* NULL-terminated */
+
+/* ---- what the verbs use: ordinary functions, host side ---- */
+
+/* Directory fd of a cgroup (`path` below the mount). Caller closes. */
+int cgroup_open(const struct host *h, const char *path, struct err *e);
+/* SIGKILL to all in it and below, at once; does not wait. */
+int cgroup_kill(int fd, struct err *e);
+/* Forces the freeze-and-signal loop, as before kernel 5.14 (tests). */
+extern bool cgroup_kill_missing;
+/* Freezes or thaws and waits until the kernel says so. timeout_ms < 0: forever. -ETIMEDOUT. */
+int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct err *e);
+/* 1, 0 or -errno */
+int cgroup_is_frozen(int fd, struct err *e);
+/* 1, 0 or -errno: a live process is in it or below. */
+int cgroup_is_populated(int fd, struct err *e);
+int cgroup_wait_empty(int fd, int timeout_ms, struct err *e);
+/* Process ids as this pid namespace sees them; free() *ret. */
+int cgroup_pids(int fd, bool recursive, pid_t **ret, size_t *ret_count, struct err *e);
+/* Removes every cgroup below fd, deepest first, not fd itself. They must hold no process. */
+int cgroup_remove_children(int fd, struct err *e);
+
+enum cgroup_stat_bit {
+	CGROUP_STAT_MEMORY_CURRENT,
+	CGROUP_STAT_MEMORY_PEAK,
+	CGROUP_STAT_MEMORY_MAX,
+	CGROUP_STAT_MEMORY_OOM,
+	CGROUP_STAT_MEMORY_OOM_KILL,
+	CGROUP_STAT_MEMORY_EVENTS_MAX,
+	CGROUP_STAT_CPU_USAGE,
+	CGROUP_STAT_CPU_USER,
+	CGROUP_STAT_CPU_SYSTEM,
+	CGROUP_STAT_CPU_NR_THROTTLED,
+	CGROUP_STAT_CPU_THROTTLED,
+	CGROUP_STAT_PIDS_CURRENT,
+	CGROUP_STAT_PIDS_PEAK,
+	CGROUP_STAT_PIDS_MAX,
+	CGROUP_STAT_PIDS_EVENTS_MAX,
+	CGROUP_STAT_IO_RBYTES,
+	CGROUP_STAT_IO_WBYTES,
+	CGROUP_STAT_PSI_CPU_SOME,
+	CGROUP_STAT_PSI_CPU_FULL,
+	CGROUP_STAT_PSI_MEMORY_SOME,
+	CGROUP_STAT_PSI_MEMORY_FULL,
+	CGROUP_STAT_PSI_IO_SOME,
+	CGROUP_STAT_PSI_IO_FULL,
+	CGROUP_STAT_COUNT,
+};
+#define CGROUP_STAT_UNLIMITED UINT64_MAX /* "max" */
+/* What a controller that is not enabled, or an older kernel, does not tell is not present. */
+struct cgroup_stats {
+	uint64_t present;		   /* 1 << enum cgroup_stat_bit */
+	uint64_t value[CGROUP_STAT_COUNT]; /* bytes, microseconds, counts */
+};
+static inline bool cgroup_stat_has(const struct cgroup_stats *s, enum cgroup_stat_bit bit)
+{
+	return s->present >> bit & 1;
+}
+/* 0 when not present */
+static inline uint64_t cgroup_stat_get(const struct cgroup_stats *s, enum cgroup_stat_bit bit)
+{
+	return cgroup_stat_has(s, bit) ? s->value[bit] : 0;
+}
+int cgroup_stats_read(int fd, struct cgroup_stats *ret, struct err *e);
+/* {"memory":{"current":..},"cpu":{"usage_usec":..},..}; absent fields are left out, "max" is
+ * JSON null. New reference, NULL when out of memory. */
+json_t *cgroup_stats_json(const struct cgroup_stats *s);

@@ -1,0 +1,84 @@
+/*
+ * cgroup_path.c - linux.cgroupsPath: where in the hierarchy a container lives.
+ *
+ * The value ends up in mkdir(2) and rmdir(2) below the cgroup2 mount, so it
+ * is taken literally or refused, never repaired into something else.
+ */
+#include <limits.h>
+#include <string.h>
+#include "cgroup/cgroup_parse.h"
+
+static bool is_plain(const char *path)
+{
+	for (const unsigned char *c = (const unsigned char *)path; *c; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			return false;
+	return true;
+}
+
+/* "slice:prefix:name" is how callers address systemd's cgroup driver. */
+static bool is_systemd_form(const char *path)
+{
+	const char *first = strchr(path, ':');
+
+	return path[0] != '/' && first && strchr(first + 1, ':');
+}
+
+static int check_components(const char *path, const struct json_at *at, struct err *e)
+{
+	for (;;) {
+		size_t length = strcspn(path, "/");
+
+		if (length == 0)
+			return json_bad(e, at, "must not hold an empty component (\"//\")");
+		if (length > NAME_MAX)
+			return json_bad(e, at, "has a component longer than %d bytes", NAME_MAX);
+		if ((length == 1 && path[0] == '.') ||
+		    (length == 2 && path[0] == '.' && path[1] == '.'))
+			return json_bad(e, at, "must not hold \"%.*s\"", (int)length, path);
+		path += length;
+		if (!path[0] || !path[1]) /* one trailing slash is harmless */
+			return 0;
+		path++;
+	}
+}
+
+int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, const char *id,
+		      struct arena *a, const char **ret, struct err *e)
+{
+	struct json_at here = json_at_key(at, "cgroupsPath");
+	const char *given = NULL;
+	size_t length;
+	int r;
+
+	r = linux_object ? json_get_string(linux_object, at, "cgroupsPath", &given, e) : 0;
+	if (r < 0)
+		return r;
+	if (!given || !*given) { /* other runtimes take "" as absent, callers send it so */
+		*ret = arena_printf(a, "/kist-%s", id);
+		return 0;
+	}
+	length = strlen(given);
+	if (length > CGROUP_PATH_MAX)
+		return json_bad(e, &here, "is longer than %d bytes", CGROUP_PATH_MAX);
+	if (!is_plain(given))
+		return json_bad(e, &here, "must not hold control characters");
+	if (is_systemd_form(given)) {
+		json_bad(e, &here,
+			 "\"%.80s\" is meant for the systemd cgroup driver, which kist "
+			 "does not have",
+			 given);
+		return err_fix(e, "have the caller use its cgroupfs driver, which sends a path");
+	}
+	if (given[0] == '/')
+		given++;
+	if (!*given)
+		return json_bad(e, &here, "must not be the root of the hierarchy");
+	r = check_components(given, &here, e);
+	if (r < 0)
+		return r;
+	length = strlen(given);
+	length -= given[length - 1] == '/';
+	*ret = arena_printf(a, "/%.*s", (int)length, given);
+	return 0;
+}

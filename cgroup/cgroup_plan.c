@@ -1,0 +1,225 @@
+/*
+ * cgroup_plan.c - from what a config asks for to host steps; and whether this
+ * host can do it. Pure: no syscall.
+ */
+#include <errno.h>
+#include <string.h>
+#include "cgroup/cgroup_ops.h"
+
+/* Enabled where the host offers them, limit or not, so that stats have something to count. A
+ * refusal does not matter. */
+#define ACCOUNTING (HOST_MEMORY | HOST_PIDS | HOST_IO)
+
+uint32_t cgroup_controllers_needed(const struct cgroup_spec *s)
+{
+	uint32_t bits = s->oom_group ? HOST_MEMORY : 0;
+
+	for (size_t i = 0; i < s->write_count; i++)
+		bits |= s->writes[i].controllers;
+	return bits;
+}
+
+static int missing_controller(const char *why, uint32_t bits, const struct host *h, struct err *e)
+{
+	char names[96];
+
+	host_controller_names(bits, names);
+	err_say(e, EOPNOTSUPP, "needs the cgroup v2 controller %s, which %s", names,
+		h->cgroup_hybrid ? "a cgroup v1 hierarchy holds on this host"
+				 : "this host does not offer");
+	err_at(e, why);
+	return h->cgroup_hybrid ? err_fix(e, "boot with systemd.unified_cgroup_hierarchy=1 (or "
+					     "cgroup_no_v1=all), or drop the limit")
+				: err_fix(e,
+					  "see %s/cgroup.controllers; enable the controller "
+					  "in the kernel or drop the limit",
+					  h->cgroup_mount);
+}
+
+int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e)
+{
+	if (!h->cgroup_mount[0]) {
+		err_say(e, EOPNOTSUPP, "no cgroup v2 hierarchy is mounted");
+		return err_fix(e, "mount -t cgroup2 none /sys/fs/cgroup");
+	}
+	for (size_t i = 0; i < s->write_count; i++) {
+		uint32_t lacks = s->writes[i].controllers & ~h->controllers;
+
+		if (lacks)
+			return missing_controller(s->writes[i].why, lacks, h, e);
+	}
+	if (s->oom_group && !(h->controllers & HOST_MEMORY))
+		return missing_controller("memory.oom.group", HOST_MEMORY, h, e);
+	return 0;
+}
+
+bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h)
+{
+	return s->device_count > 0 && !h->root;
+}
+
+/* "MOUNT/path/file"; file NULL: the folder */
+static char *path_of(struct plan *p, const struct host *h, const char *path, int length,
+		     const char *file)
+{
+	return arena_printf(p->arena, "%s%.*s%s%s", h->cgroup_mount, length, path, file ? "/" : "",
+			    file ? file : "");
+}
+
+/* Enables controllers for the children of one folder on the way down. */
+static void plan_enable(struct plan *p, const struct host *h, const char *folder, uint32_t needed,
+			uint32_t optional)
+{
+	static const int errors[] = { ENOENT, EBUSY, EACCES, EPERM, EROFS, EOPNOTSUPP };
+	char text[CGROUP_ENABLE_TEXT];
+	int step, alternative;
+
+	if (!(needed | optional))
+		return;
+	step = plan_add(
+		p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
+		.path = arena_printf(p->arena, "%s/cgroup.subtree_control", folder),
+		.text = arena_strdup(p->arena, cgroup_enable_text(needed | optional, text)));
+	/* Refused: enough may be enabled already (a delegated folder), or only accounting is
+	 * lost (processes in the folder, a threaded one); and a parent of ours may have vanished
+	 * with its last container. */
+	alternative = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
+			       .mount = arena_strdup(p->arena, h->cgroup_mount), .path = folder,
+			       .needed = needed, .optional = optional, .enable_in_path = true);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		plan_on_alt(p, step, errors[i], alternative);
+}
+
+static void plan_parent(struct plan *p, const struct host *h, const char *folder, uint32_t needed,
+			uint32_t optional)
+{
+	int step = plan_add(p, SIDE_HOST, op_cgroup_mkdir, op_cgroup_mkdir_args, .path = folder);
+	int again = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
+			     .mount = arena_strdup(p->arena, h->cgroup_mount), .path = folder,
+			     .needed = needed, .optional = optional);
+
+	plan_on_done(p, step, EEXIST);
+	plan_on_alt(p, step, ENOENT, again);
+	plan_undo(p, step, &cgroup_undo_remove_parent, folder, NULL, NULL);
+}
+
+/* The leaf: made and marked, or, when it is there, checked and used. The alternatives stand before
+ * it: when one of them refuses, the failing step is below this one and its undo is not run, which
+ * would take away what was there before. */
+static void plan_leaf(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		      const char *folder, const char *owner, uint32_t needed, uint32_t optional)
+{
+	int made, again, check, mark, mark_user;
+
+	again = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
+			 .mount = arena_strdup(p->arena, h->cgroup_mount), .path = folder,
+			 .needed = needed, .optional = optional, .exclusive = true);
+	check = plan_add(p, SIDE_HOST, op_cgroup_check, op_cgroup_check_args, .path = folder,
+			 .id = owner, .named_by_id = s->named_by_id);
+	made = plan_add(p, SIDE_HOST, op_cgroup_mkdir, op_cgroup_mkdir_args, .path = folder);
+	plan_on_alt(p, made, ENOENT, again);
+	plan_on_alt(p, made, EEXIST, check);
+	plan_on_alt(p, again, EEXIST, check);
+	plan_undo(p, made, &cgroup_undo_remove, folder, owner, NULL);
+
+	mark = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args, .path = folder,
+			.name = h->root ? CGROUP_MARK : CGROUP_MARK_USER, .id = owner);
+	if (h->root) { /* root of a user namespace only: trusted.* is not for it */
+		mark_user = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args,
+				     .path = folder, .name = CGROUP_MARK_USER, .id = owner);
+		plan_on_alt(p, mark, EPERM, mark_user);
+	}
+	plan_on_skip_here(p, check, EEXIST); /* somebody else's: never marked, never removed */
+}
+
+static void plan_limit(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		       const struct cgroup_write *w)
+{
+	int length = (int)strlen(s->path);
+	char *file = path_of(p, h, s->path, length, w->file);
+	int step, other;
+
+	plan_scope(p, w->why, NULL);
+	if (s->check_before_update && s->memory_limit > 0 && !strcmp(w->file, "memory.max"))
+		plan_add(p, SIDE_HOST, op_cgroup_memory_fits, op_cgroup_memory_fits_args,
+			 .path = path_of(p, h, s->path, length, "memory.current"),
+			 .limit = s->memory_limit);
+	step = plan_add(p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args, .path = file,
+			.text = w->value);
+	if (w->absent_is_done) {
+		plan_on_done(p, step, ENOENT);
+	} else if (w->or_file) {
+		other = plan_add(p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
+				 .path = path_of(p, h, s->path, length, w->or_file),
+				 .text = w->or_value);
+		plan_on_alt(p, step, ENOENT, other);
+	} else if (!strcmp(w->file, "memory.swap.max")) {
+		other = plan_add(p, SIDE_HOST, op_cgroup_no_swap, op_cgroup_no_swap_args,
+				 .missing = file);
+		plan_on_alt(p, step, ENOENT, other);
+	}
+}
+
+void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h)
+{
+	for (size_t i = 0; i < s->write_count; i++)
+		plan_limit(p, s, h, &s->writes[i]);
+	if (!s->oom_group)
+		return;
+	plan_scope(p, "", "memory.oom.group");
+	plan_add(p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
+		 .path = path_of(p, h, s->path, (int)strlen(s->path), "memory.oom.group"),
+		 .text = "1");
+}
+
+void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup)
+{
+	struct bpf_insn *program;
+	size_t count = 0;
+	int slot;
+
+	if (!s->device_count)
+		return;
+	plan_scope(p, s->devices_why, NULL);
+	program = bpf_devices_assemble(s->devices, s->device_count, p->arena, &count);
+	slot = plan_new_slot(p, "device filter");
+	plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .program = program,
+		 .count = (unsigned)count, .rules = (unsigned)s->device_count, .slot = slot);
+	plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .cgroup_slot = slot_cgroup,
+		 .program_slot = slot);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, .slot = slot);
+}
+
+void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		      const char *owner, int slot_cgroup)
+{
+	uint32_t needed = cgroup_controllers_needed(s);
+	uint32_t optional = ACCOUNTING & h->controllers & ~needed;
+	const char *slash, *folder = arena_strdup(p->arena, h->cgroup_mount);
+
+	owner = arena_strdup(p->arena, owner);
+	plan_scope(p, "/linux/cgroupsPath", s->path);
+	/* Out of memory is sticky in the arena; only what is dereferenced here is checked. */
+	for (slash = s->path; folder && owner; slash = strchr(slash + 1, '/')) {
+		const char *next = strchr(slash + 1, '/');
+
+		plan_enable(p, h, folder, needed, optional);
+		folder = path_of(p, h, s->path,
+				 (int)(next ? next - s->path : (long)strlen(s->path)), NULL);
+		if (!folder)
+			return;
+		if (!next)
+			break;
+		plan_parent(p, h, folder, needed, optional);
+	}
+	if (!folder || !owner)
+		return;
+	plan_leaf(p, s, h, folder, owner, needed, optional);
+	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
+		 .slot = slot_cgroup);
+	plan_add(p, SIDE_HOST, op_cgroup_thawed, op_cgroup_thawed_args,
+		 .path = arena_printf(p->arena, "%s/cgroup.events", folder));
+	cgroup_plan_limits(p, s, h);
+	if (!cgroup_devices_skipped(s, h))
+		cgroup_plan_devices(p, s, slot_cgroup);
+}

@@ -1,0 +1,151 @@
+/*
+ * cli.c - the command table and what all commands share.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "runtime/protect.h"
+
+struct cli cli;
+
+const struct command cli_commands[] = {
+	{ "run", "[options] ID", "create and start a container", 1, 1, false, command_run },
+	{ "create", "[options] ID", "create a container that waits for start", 1, 1, false,
+	  command_create },
+	{ "start", "ID", "run the program of a created container", 1, 1, false, command_start },
+	{ "exec", "[options] ID COMMAND [ARG...]", "run another program in a container", 1, -1,
+	  false, command_exec },
+	{ "state", "ID", "print a container's state as JSON", 1, 1, false, command_state },
+	{ "kill", "[options] ID [SIGNAL]", "send a signal (default SIGTERM)", 1, 2, false,
+	  command_kill },
+	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,
+	  command_delete },
+	{ "list", "[options]", "list containers", 0, 0, false, command_list },
+	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
+	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,
+	  false, command_plan },
+	{ "image", "VERB ...", "load, ls, rm: the image store (see kist image --help)", 0, -1,
+	  false, command_image },
+	{ "job", "run [options] IMAGE|DIR -- COMMAND...", "run an untrusted job, closed by default",
+	  0, -1, false, command_job },
+};
+const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
+
+const struct command *cli_find(const char *name)
+{
+	for (size_t i = 0; i < cli_command_count; i++)
+		if (strcmp(cli_commands[i].name, name) == 0)
+			return &cli_commands[i];
+	return NULL;
+}
+
+int cli_fail(const struct err *e, int otherwise)
+{
+	log_err(e);
+	return e->exit_code ? e->exit_code : otherwise;
+}
+
+static void print_usage(const struct command *command, const struct option *table, size_t count)
+{
+	printf("usage: kist %s %s\n%s\n", command->name, command->usage, command->help);
+	if (count) {
+		printf("\noptions:\n");
+		options_print(table, count);
+	}
+}
+
+int cli_parse(const struct command *command, const struct option *table, size_t count, int argc,
+	      char **argv, int *ret_exit)
+{
+	struct err e = ERR_INIT;
+	bool help;
+	int first = options_parse(table, count, argc, argv, &help, &e), given;
+
+	*ret_exit = 1;
+	if (first < 0) {
+		err_wrap(&e, "%s", command->name);
+		cli_fail(&e, 1);
+		return -1;
+	}
+	if (help) {
+		print_usage(command, table, count);
+		*ret_exit = 0;
+		return -1;
+	}
+	given = argc - first;
+	if (given < command->min || (command->max >= 0 && given > command->max)) {
+		err_say(&e, EINVAL, "%s: %s", command->name, given < command->min
+			? "an argument is missing" : "too many arguments");
+		err_fix(&e, "usage: kist %s %s", command->name, command->usage);
+		cli_fail(&e, 1);
+		return -1;
+	}
+	return first;
+}
+
+int cli_open_root(bool make, int *ret_fd, struct err *e)
+{
+	char given[PATH_MAX];
+	int fd, r;
+
+	if (cli.root) {
+		if (!cli.root[0] || strlen(cli.root) >= sizeof given)
+			return err_say(e, EINVAL, "--root: not a usable path");
+		snprintf(given, sizeof given, "%s", cli.root);
+	} else {
+		r = state_root_default(given, sizeof given, e);
+		if (r < 0)
+			return r;
+	}
+	fd = state_root_open(given, make, e);
+	if (fd == -ENOENT && !make)
+		return err_say(e, ENOENT, "container does not exist");
+	if (fd < 0)
+		return fd;
+	if (!realpath(given, cli.root_text))
+		return err_set(e, errno, "the state root %s", given);
+	*ret_fd = fd;
+	return 0;
+}
+
+int cli_fault(struct runtime_hooks_in *in, struct err *e)
+{
+	const char *colon;
+	char *end;
+
+	in->fault_step = -1;
+	if (!cli.fault)
+		return 0;
+	in->fault_step = (int)strtol(cli.fault, &end, 10);
+	in->fault_error = EIO;
+	colon = end;
+	if (end == cli.fault || (*colon && *colon != ':') || in->fault_step < 0)
+		return err_say(e, EINVAL, "--fault-step: \"%s\" is not N or N:ERRNO", cli.fault);
+	if (*colon == ':') {
+		for (int i = 1; i < 134; i++) {
+			const char *name = strerrorname_np(i);
+
+			if (name && strcmp(name, colon + 1) == 0)
+				in->fault_error = i;
+		}
+	}
+	return 0;
+}
+
+int cli_preserve_fds(int64_t asked, int *ret, struct err *e)
+{
+	if (asked < 0 || asked > 1024)
+		return err_say(e, EINVAL, "--preserve-fds: %lld is not 0 to 1024",
+			       (long long)asked);
+	if (asked > protect_inherited_fds())
+		return err_say(e, EBADF, "--preserve-fds %lld: file descriptor %d is not open",
+			       (long long)asked, 3 + protect_inherited_fds());
+	*ret = (int)asked;
+	return 0;
+}

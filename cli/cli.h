@@ -1,0 +1,56 @@
+/*
+ * cli.h - what the commands share: global options, error printing, exit codes.
+ */
+#pragma once
+#include <stdbool.h>
+#include "base/engine.h"
+#include "base/err.h"
+#include "base/host.h"
+#include "cli/options.h"
+#include "runtime/runtime.h"
+
+#define EXIT_EXEC_FAILED 255 /* kist exec: any failure of kist's own */
+
+struct cli {
+	const char *root;        /* --root */
+	const char *fault;       /* --fault-step N[:ERRNO] */
+	char **argv;             /* the whole command line, for the protective re-exec */
+	char root_text[4096];    /* absolute path of the state root */
+};
+extern struct cli cli;
+
+extern const struct command cli_commands[];
+extern const size_t cli_command_count;
+
+/* Prints the record as "kist: ..." and returns the exit status: e->exit_code, or `otherwise`. */
+int cli_fail(const struct err *e, int otherwise);
+/* Parses a command's options and checks how many arguments follow. Returns the index of the first
+ * argument, or -1 with *ret_exit to end with (help was printed, or the usage was wrong). */
+int cli_parse(const struct command *command, const struct option *table, size_t count, int argc,
+	      char **argv, int *ret_exit);
+const struct command *cli_find(const char *name);
+/* Opens the state root into *ret_fd and fills cli.root_text. Without `make`, a root that is not
+ * there is -ENOENT, "container does not exist". */
+int cli_open_root(bool make, int *ret_fd, struct err *e);
+/* Fills fault_step and fault_error from --fault-step. */
+int cli_fault(struct runtime_hooks_in *in, struct err *e);
+/* Reads one --preserve-fds or LISTEN_FDS count. */
+int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
+
+/* explain.c */
+void explain_report(void *user, const struct plan *p, struct run_report report);
+json_t *explain_plan_json(const struct plan *p);
+void explain_plan_text(const struct plan *p);
+
+int command_spec(int argc, char **argv);
+int command_create(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_start(int argc, char **argv);
+int command_state(int argc, char **argv);
+int command_kill(int argc, char **argv);
+int command_delete(int argc, char **argv);
+int command_exec(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_plan(int argc, char **argv);
+int command_image(int argc, char **argv);
+int command_job(int argc, char **argv);

@@ -1,0 +1,199 @@
+/*
+ * container.c - state, list, kill, delete: commands on containers that exist.
+ */
+#include "cli/cli.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+
+/* The spec's state, with runc's additions. New reference. */
+static json_t *state_json(const struct container *c)
+{
+	static const char *const copied[] = { "bundle", "rootfs", "created", "annotations" };
+	json_t *o = json_pack("{s:s, s:s, s:s}", "ociVersion", SPEC_OCI_VERSION, "id", c->id,
+			      "status", container_status_name(c->status));
+
+	json_object_set_new(o, "pid", json_integer(c->pid));
+	for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
+		json_t *value = json_object_get(c->state, copied[i]);
+
+		if (value)
+			json_object_set(o, copied[i], value);
+	}
+	json_object_set_new(o, "owner", json_string(""));
+	return o;
+}
+
+int command_state(int argc, char **argv)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	_cleanup_json_ json_t *state = NULL;
+	_cleanup_fd_ int root = -EBADF;
+	struct err e = ERR_INIT;
+	int status, r, first = cli_parse(cli_find("state"), NULL, 0, argc, argv, &status);
+
+	if (first < 0)
+		return status;
+	r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = container_open(root, argv[first], false, &c, &e);
+	if (r < 0)
+		return cli_fail(&e, 1);
+	state = state_json(&c);
+	json_dumpf(state, stdout, JSON_INDENT(2));
+	putchar('\n');
+	return 0;
+}
+
+int command_kill(int argc, char **argv)
+{
+	bool all = false;
+	const struct option table[] = {
+		{ "all", 'a', OPTION_FLAG, &all, NULL, "signal every process of the container" },
+	};
+	_cleanup_fd_ int root = -EBADF;
+	struct err e = ERR_INIT;
+	int status, r, signal = SIGTERM;
+	int first = cli_parse(cli_find("kill"), table, 1, argc, argv, &status);
+
+	if (first < 0)
+		return status;
+	r = argc - first > 1 ? signal_parse(argv[first + 1], &signal, &e) : 0;
+	if (r == 0)
+		r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = runtime_kill(root, argv[first], signal, all, &e);
+	return r < 0 ? cli_fail(&e, 1) : 0;
+}
+
+int command_delete(int argc, char **argv)
+{
+	bool force = false;
+	const struct option table[] = {
+		{ "force", 'f', OPTION_FLAG, &force, NULL,
+		  "kill it first if need be; an unknown id is no error" },
+	};
+	_cleanup_fd_ int root = -EBADF;
+	struct err e = ERR_INIT;
+	int status, failed = 0;
+	int first = cli_parse(cli_find("delete"), table, 1, argc, argv, &status);
+
+	if (first < 0)
+		return status;
+	if (cli_open_root(false, &root, &e) < 0)
+		return e.error == ENOENT && force ? 0 : cli_fail(&e, 1);
+	for (; first < argc; first++) {
+		err_clear(&e);
+		if (runtime_delete(root, argv[first], force, &e) < 0)
+			failed = cli_fail(&e, 1);
+	}
+	return failed;
+}
+
+
+static void print_table(json_t *list)
+{
+	size_t i;
+	json_t *o;
+
+	printf("%-12s%-12s%-12s%-24s%-32s%s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED",
+	       "OWNER");
+	json_array_foreach(list, i, o) {
+		const char *bundle = json_string_value(json_object_get(o, "bundle"));
+		const char *created = json_string_value(json_object_get(o, "created"));
+
+		printf("%-11s %-11d %-11s %-23s %-31s %s\n",
+		       json_string_value(json_object_get(o, "id")),
+		       (int)json_integer_value(json_object_get(o, "pid")),
+		       json_string_value(json_object_get(o, "status")), bundle ? bundle : "-",
+		       created ? created : "-", json_string_value(json_object_get(o, "owner")));
+	}
+}
+
+static void add_owner(int root, const char *id, json_t *state)
+{
+	struct stat st;
+	struct passwd *user;
+
+	if (fstatat(root, id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	user = getpwuid(st.st_uid);
+	if (user)
+		json_object_set_new(state, "owner", json_string(user->pw_name));
+	else
+		json_object_set_new(state, "owner", json_sprintf("#%u", st.st_uid));
+}
+
+static json_t *list_all(int root)
+{
+	json_t *list = json_array();
+	DIR *dir = fdopendir(fcntl(root, F_DUPFD_CLOEXEC, 3));
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_container_ struct container c = CONTAINER_INIT;
+		struct err e = ERR_INIT;
+		json_t *state;
+
+		if (entry->d_name[0] == '.' || container_check_id(entry->d_name, NULL) < 0)
+			continue;
+		if (container_open(root, entry->d_name, false, &c, &e) < 0) {
+			/* One that goes away while we look is no news; a damaged one is. */
+			if (e.error != ENOENT)
+				log_err(&e);
+			continue;
+		}
+		state = state_json(&c);
+		add_owner(root, entry->d_name, state);
+		json_array_append_new(list, state);
+	}
+	if (dir)
+		closedir(dir);
+	return list;
+}
+
+int command_list(int argc, char **argv)
+{
+	const char *format = "table";
+	bool quiet = false;
+	const struct option table[] = {
+		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "table or json" },
+		{ "quiet", 'q', OPTION_FLAG, &quiet, NULL, "only ids" },
+	};
+	_cleanup_json_ json_t *list = NULL;
+	_cleanup_fd_ int root = -EBADF;
+	struct err e = ERR_INIT;
+	json_t *o;
+	size_t i;
+	int status;
+
+	if (cli_parse(cli_find("list"), table, 2, argc, argv, &status) < 0)
+		return status;
+	if (strcmp(format, "table") != 0 && strcmp(format, "json") != 0) {
+		err_say(&e, EINVAL, "--format: \"%s\" is neither table nor json", format);
+		return cli_fail(&e, 1);
+	}
+	if (cli_open_root(false, &root, &e) < 0 && e.error != ENOENT)
+		return cli_fail(&e, 1);
+	list = root < 0 ? json_array() : list_all(root);
+	if (quiet) {
+		json_array_foreach(list, i, o)
+			printf("%s\n", json_string_value(json_object_get(o, "id")));
+	} else if (strcmp(format, "json") == 0) {
+		json_dumpf(list, stdout, 0);
+		putchar('\n');
+	} else {
+		print_table(list);
+	}
+	return 0;
+}

@@ -1,0 +1,296 @@
+/*
+ * exec.c - another program in a container that runs.
+ *
+ * The process object is the container's own, as it was at create, with what
+ * the options change; or the whole of --process FILE.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "runtime/protect.h"
+
+struct request {
+	const char *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *process_file;
+	struct option_texts env, gids, caps;
+	bool terminal, detach, no_new_privs, ignore_paused;
+	int64_t preserve_fds;
+};
+
+/* An id written as digits only: "0x3e8", "+1" and " 1" are not ids. */
+static int parse_id(const char *text, size_t len, uint32_t *ret)
+{
+	uint64_t value = 0;
+
+	if (len == 0 || len > 10)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	/* (uid_t)-1 means "keep" to the kernel. */
+	if (value >= UINT32_MAX)
+		return -EINVAL;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+static int set_user(json_t *process, const char *text, struct err *e)
+{
+	size_t len = strcspn(text, ":");
+	json_t *user = json_object_get(process, "user");
+	uint32_t uid, gid = 0;
+
+	if (!json_is_object(user)) {
+		user = json_object();
+		json_object_set_new(process, "user", user);
+	}
+	if (parse_id(text, len, &uid) < 0 ||
+	    (text[len] == ':' && parse_id(text + len + 1, strlen(text + len + 1), &gid) < 0))
+		return err_say(e, EINVAL, "--user: \"%.64s\" is not UID or UID:GID", text);
+	json_object_set_new(user, "uid", json_integer(uid));
+	if (text[len] == ':')
+		json_object_set_new(user, "gid", json_integer(gid));
+	return 0;
+}
+
+static int add_gids(json_t *process, const struct option_texts *gids, struct err *e)
+{
+	json_t *user = json_object_get(process, "user"), *list;
+
+	if (gids->count == 0)
+		return 0;
+	list = json_object_get(user, "additionalGids");
+	if (!json_is_array(list)) {
+		list = json_array();
+		json_object_set_new(user, "additionalGids", list);
+	}
+	for (size_t i = 0; i < gids->count; i++) {
+		uint32_t gid;
+
+		if (parse_id(gids->item[i], strlen(gids->item[i]), &gid) < 0)
+			return err_say(e, EINVAL, "--additional-gids: \"%.64s\" is not a GID",
+				       gids->item[i]);
+		json_array_append_new(list, json_integer(gid));
+	}
+	return 0;
+}
+
+static void add_caps(json_t *process, const struct option_texts *caps)
+{
+	static const char *const sets[] = { "bounding", "effective", "permitted" };
+	json_t *all = json_object_get(process, "capabilities");
+
+	if (caps->count && !json_is_object(all)) {
+		all = json_object();
+		json_object_set_new(process, "capabilities", all);
+	}
+	for (size_t s = 0; caps->count && s < sizeof sets / sizeof *sets; s++) {
+		json_t *set = json_object_get(all, sets[s]);
+
+		if (!json_is_array(set)) {
+			set = json_array();
+			json_object_set_new(all, sets[s], set);
+		}
+		for (size_t i = 0; i < caps->count; i++)
+			json_array_append_new(set, json_string(caps->item[i]));
+	}
+}
+
+/* The process object to run. New reference. */
+static int build_process(const struct request *q, const json_t *config, int argc, char **argv,
+			 json_t **ret, struct err *e)
+{
+	_cleanup_json_ json_t *process = NULL;
+	json_t *args, *env;
+	int r;
+
+	if (q->process_file) {
+		r = json_read_file(AT_FDCWD, q->process_file, &process, e);
+		if (r < 0)
+			return r;
+		if (argc > 0)
+			return err_say(e, EINVAL, "--process and a command exclude each other");
+		*ret = json_incref(process);
+		return 0;
+	}
+	if (argc == 0)
+		return err_say(e, EINVAL, "the command is missing");
+	process = json_deep_copy(json_object_get(config, "process"));
+	if (!process)
+		return err_set(e, ENOMEM, "the process");
+	args = json_array();
+	for (int i = 0; i < argc; i++)
+		json_array_append_new(args, json_string(argv[i]));
+	json_object_set_new(process, "args", args);
+	json_object_set_new(process, "terminal", json_boolean(q->terminal));
+	json_object_del(process, "consoleSize");
+	if (q->cwd)
+		json_object_set_new(process, "cwd", json_string(q->cwd));
+	if (q->no_new_privs)
+		json_object_set_new(process, "noNewPrivileges", json_true());
+	env = json_object_get(process, "env");
+	if (!env) {
+		env = json_array();
+		json_object_set_new(process, "env", env);
+	}
+	for (size_t i = 0; i < q->env.count; i++)
+		json_array_append_new(env, json_string(q->env.item[i]));
+	r = q->user ? set_user(process, q->user, e) : 0;
+	if (r == 0)
+		r = add_gids(process, &q->gids, e);
+	add_caps(process, &q->caps);
+	if (r == 0)
+		*ret = json_incref(process);
+	return r;
+}
+
+static int check_status(const struct container *c, const struct request *q, struct err *e)
+{
+	if (c->status == STATUS_PAUSED && !q->ignore_paused)
+		return err_say(e, EBUSY, "cannot exec in a paused container (use --ignore-paused to "
+			       "override)");
+	if (c->pidfd < 0)
+		return err_say(e, ESRCH, "cannot exec in a stopped container");
+	return 0;
+}
+
+/* Namespaces kist does not share with the container. */
+static unsigned int namespaces_of(const struct container *c)
+{
+	return (unsigned int)json_integer_value(json_object_get(c->state, "namespaces"));
+}
+
+static int exec_in(struct container *c, const struct request *q, int argc, char **argv,
+		   struct arena *a, struct compiled *compiled, struct run *run, struct err *e)
+{
+	_cleanup_json_ json_t *config = NULL, *process = NULL;
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
+	struct exec_options o = { .pidfd = c->pidfd, .cgroup = c->cgroup,
+				  .namespaces = namespaces_of(c), .outlive = q->detach,
+				  .pid_file = q->pid_file,
+				  .console_socket = q->console_socket,
+				  .pidfd_socket = q->pidfd_socket };
+	struct seccomp_filter seccomp = { 0 };
+	struct process_spec spec;
+	struct runtime_hooks_in in;
+	json_t *profile;
+	int r;
+
+	r = json_read_file(c->dir, "config.json", &config, e);
+	if (r == 0)
+		r = build_process(q, config, argc, argv, &process, e);
+	if (r == 0)
+		r = process_parse(process, &root, a, &spec, e);
+	if (r < 0)
+		return r;
+	profile = json_object_get(json_object_get(config, "linux"), "seccomp");
+	at = json_at_key(&at, "seccomp");
+	if (profile)
+		r = seccomp_parse(profile, &at, a, &seccomp, e);
+	if (r == 0)
+		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
+	if (r == 0 && spec.terminal && q->detach && !q->console_socket)
+		r = err_say(e, EINVAL, "cannot allocate tty if kist will detach without setting "
+			    "console socket");
+	if (r == 0)
+		r = cli_fault(&in, e);
+	if (r == 0)
+		r = protect_self(cli.argv, e);
+	if (r < 0)
+		return r;
+	o.console = spec.terminal;
+	r = compile_exec(compiled, &spec, profile ? &seccomp : NULL, &o, a, e);
+	if (r < 0)
+		return r;
+	run_init(run, &compiled->plan);
+	run->fault_step = in.fault_step;
+	run->fault_error = in.fault_error;
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	r = run_walk(run, e);
+	if (r < 0)
+		run_close(run);
+	return r;
+}
+
+int command_exec(int argc, char **argv)
+{
+	struct request q = { 0 };
+	const struct option table[] = {
+		{ "console-socket", 0, OPTION_TEXT, &q.console_socket, "PATH",
+		  "unix socket that is sent the terminal's master" },
+		{ "pidfd-socket", 0, OPTION_TEXT, &q.pidfd_socket, "PATH",
+		  "unix socket that is sent a pidfd of the process" },
+		{ "pid-file", 0, OPTION_TEXT, &q.pid_file, "FILE", "write the process id there" },
+		{ "cwd", 0, OPTION_TEXT, &q.cwd, "DIR", "working directory" },
+		{ "env", 'e', OPTION_TEXTS, &q.env, "NAME=VALUE", "set a variable" },
+		{ "tty", 't', OPTION_FLAG, &q.terminal, NULL, "allocate a terminal" },
+		{ "user", 'u', OPTION_TEXT, &q.user, "UID[:GID]", "run as this user" },
+		{ "additional-gids", 'g', OPTION_TEXTS, &q.gids, "GID", "one more group" },
+		{ "process", 'p', OPTION_TEXT, &q.process_file, "FILE",
+		  "a process object as in config.json" },
+		{ "detach", 'd', OPTION_FLAG, &q.detach, NULL, "do not wait for it" },
+		{ "cap", 'c', OPTION_TEXTS, &q.caps, "CAP", "one more capability" },
+		{ "no-new-privs", 0, OPTION_FLAG, &q.no_new_privs, NULL, "set no_new_privs" },
+		{ "preserve-fds", 0, OPTION_NUMBER, &q.preserve_fds, "N",
+		  "pass on N more file descriptors, from 3" },
+		{ "ignore-paused", 0, OPTION_FLAG, &q.ignore_paused, NULL,
+		  "also in a paused container" },
+		{ "process-label", 0, OPTION_REFUSED, NULL, NULL,
+		  "SELinux labels are not supported by this version of kist" },
+		{ "apparmor", 0, OPTION_REFUSED, NULL, NULL,
+		  "AppArmor profiles are not supported by this version of kist" },
+		{ "cgroup", 0, OPTION_REFUSED, NULL, NULL,
+		  "sub-cgroups are not supported by this version of kist" },
+	};
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	_cleanup_fd_ int root = -EBADF;
+	struct arena arena = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct compiled compiled;
+	struct run run;
+	int status, r, first = cli_parse(cli_find("exec"), table, sizeof table / sizeof *table, argc,
+					 argv, &status);
+
+	if (first < 0)
+		return status ? EXIT_EXEC_FAILED : 0;
+	attach_block_signals();
+	r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = container_open(root, argv[first], false, &c, &e);
+	if (r == 0)
+		r = check_status(&c, &q, &e);
+	if (r == 0)
+		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &arena, &compiled, &run, &e);
+	if (r == 0 && !q.detach) {
+		struct attach_options attach = { .pidfd = run_slot(&run, SLOT_GUEST_PIDFD),
+						 .timeout_ms = -1,
+						 .master = q.console_socket ? -1
+						     : run_slot(&run, compiled.slot_master) };
+		struct attach_result result;
+
+		r = attach_wait(&attach, false, &result, &e);
+		status = r < 0 ? EXIT_EXEC_FAILED : result.status;
+	} else if (r == 0) {
+		status = 0;
+	}
+	if (r == 0)
+		run_close(&run);
+	arena_free(&arena);
+	if (r == 0)
+		return status;
+	err_wrap(&e, "exec failed");
+	e.exit_code = 0;
+	return cli_fail(&e, EXIT_EXEC_FAILED);
+}

@@ -1,0 +1,124 @@
+/*
+ * explain.c - showing a plan: as it runs, as text, as JSON.
+ */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CALL_MAX 2048
+
+static const char *side_name(const struct step *s)
+{
+	return s->side == SIDE_HOST ? "host" : "guest";
+}
+
+static void show_result(struct buf *b, int result)
+{
+	char scratch[16];
+
+	if (result >= 0)
+		buf_add(b, "0");
+	else
+		buf_addf(b, "-1 %s", err_name(-result, scratch));
+}
+
+static void print_step(FILE *out, const struct plan *p, int step, const char *result)
+{
+	const struct step *s = &p->steps[step];
+	char call[CALL_MAX], hand[CALL_MAX];
+	struct buf c = BUF_ON(call), h = BUF_ON(hand);
+
+	buf_reset(&c);
+	buf_reset(&h);
+	plan_show_step(&c, p, step);
+	fprintf(out, "%4d %-5s %s%s%s\n", step, side_name(s), call, result ? " = " : "",
+		result ? result : "");
+	fprintf(out, "           %s", s->op->man);
+	if (s->why[0])
+		fprintf(out, "  %s", s->why);
+	if (s->about)
+		fprintf(out, "  (%s)", s->about);
+	fputc('\n', out);
+	if (s->op->by_hand)
+		s->op->by_hand(&h, p, s->args);
+	if (hand[0])
+		fprintf(out, "           $ %s\n", hand);
+}
+
+void explain_report(void *user, const struct plan *p, struct run_report report)
+{
+	char text[64];
+	struct buf b = BUF_ON(text);
+
+	(void)user;
+	buf_reset(&b);
+	show_result(&b, report.result);
+	print_step(stderr, p, report.step, text);
+}
+
+void explain_plan_text(const struct plan *p)
+{
+	for (int i = 0; i < p->count; i++)
+		print_step(stdout, p, i, NULL);
+}
+
+static json_t *on_errno_json(const struct step *s)
+{
+	static const char *const actions[] = { "done", "skip_to", "instead" };
+	json_t *list = json_array();
+	char scratch[16];
+
+	for (int i = 0; i < s->on_errno_count; i++) {
+		const struct on_errno *on = &s->on_errno[i];
+		json_t *entry = json_pack("{s:s, s:s}", "errno", err_name(on->error, scratch), "then",
+					  actions[on->action]);
+
+		if (on->action != ON_DONE)
+			json_object_set_new(entry, "step", json_integer(on->to));
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
+static json_t *step_json(const struct plan *p, int step)
+{
+	const struct step *s = &p->steps[step];
+	char call[CALL_MAX], hand[CALL_MAX];
+	struct buf c = BUF_ON(call), h = BUF_ON(hand);
+	json_t *o;
+
+	buf_reset(&c);
+	buf_reset(&h);
+	plan_show_step(&c, p, step);
+	if (s->op->by_hand)
+		s->op->by_hand(&h, p, s->args);
+	o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "step", step, "op", s->op->name, "side",
+		      side_name(s), "why", s->why, "man", s->op->man, "call", call);
+	if (!o)
+		return NULL;
+	if (s->about)
+		json_object_set_new(o, "about", json_string(s->about));
+	if (hand[0])
+		json_object_set_new(o, "by_hand", json_string(hand));
+	if (s->alternative)
+		json_object_set_new(o, "alternative", json_true());
+	if (s->on_errno_count)
+		json_object_set_new(o, "on_errno", on_errno_json(s));
+	if (s->undo)
+		json_object_set_new(o, "undo", json_string(s->undo->name));
+	return o;
+}
+
+json_t *explain_plan_json(const struct plan *p)
+{
+	json_t *steps = json_array();
+
+	for (int i = 0; i < p->count; i++) {
+		json_t *step = step_json(p, i);
+
+		if (step)
+			json_array_append_new(steps, step);
+	}
+	return json_pack("{s:o}", "steps", steps);
+}

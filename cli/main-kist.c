@@ -1,0 +1,71 @@
+/*
+ * main-kist.c - the kist program: global options, then one command.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "runtime/protect.h"
+
+int main(int argc, char **argv)
+{
+	bool debug = false, help = false, version = false;
+	const char *log_file = NULL, *log_format = "text";
+	const struct option table[] = {
+		{ "root", 0, OPTION_TEXT, &cli.root, "DIR",
+		  "state folder (default /run/kist, or $XDG_RUNTIME_DIR/kist)" },
+		{ "log", 0, OPTION_TEXT, &log_file, "FILE", "also write diagnostics there" },
+		{ "log-format", 0, OPTION_TEXT, &log_format, "FORMAT", "text or json" },
+		{ "debug", 0, OPTION_FLAG, &debug, NULL, "more diagnostics" },
+		{ "version", 'v', OPTION_FLAG, &version, NULL, "print the version" },
+		{ "fault-step", 0, OPTION_TEXT, &cli.fault, "N[:ERRNO]",
+		  "make step N of the plan fail, to see what is taken back" },
+		{ "systemd-cgroup", 0, OPTION_REFUSED, NULL, NULL,
+		  "the systemd cgroup driver is not supported by this version of kist" },
+		{ "rootless", 0, OPTION_REFUSED, NULL, NULL,
+		  "running without root is not supported by this version of kist" },
+	};
+	const size_t count = sizeof table / sizeof *table;
+	struct err e = ERR_INIT;
+	const struct command *command;
+	int first;
+
+	if (argc < 1)
+		return 125; /* CVE-2021-4034: argv[0] is not there */
+	protect_start();
+	cli.argv = argv;
+	first = options_parse(table, count, argc, argv, &help, &e);
+	if (first < 0)
+		return cli_fail(&e, 1);
+	if (strcmp(log_format, "text") != 0 && strcmp(log_format, "json") != 0) {
+		err_say(&e, EINVAL, "--log-format: \"%s\" is neither text nor json", log_format);
+		return cli_fail(&e, 1);
+	}
+	if (log_open("kist", log_file, strcmp(log_format, "json") == 0,
+		     debug ? LOG_DEBUG : LOG_WARN, &e) < 0)
+		return cli_fail(&e, 1);
+	if (version) {
+		printf("kist version %s\nspec: %s\n", KIST_VERSION, SPEC_OCI_VERSION);
+		return 0;
+	}
+	if (help || first == argc) {
+		printf("usage: kist [global options] COMMAND [options] ...\n\ncommands:\n");
+		for (size_t i = 0; i < cli_command_count; i++)
+			if (!cli_commands[i].hidden)
+				printf("  %-10s %s\n", cli_commands[i].name, cli_commands[i].help);
+		printf("\nglobal options:\n");
+		options_print(table, count);
+		printf("\n`kist COMMAND --help` says more.\n");
+		return help ? 0 : 1;
+	}
+	command = cli_find(argv[first]);
+	if (!command) {
+		err_say(&e, EINVAL, "unknown command \"%.64s\"", argv[first]);
+		err_fix(&e, "see kist --help");
+		return cli_fail(&e, 1);
+	}
+	return command->run(argc - first, argv + first);
+}

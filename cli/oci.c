@@ -1,0 +1,307 @@
+/*
+ * oci.c - spec, create, run, start, plan: from a bundle to a container.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "runtime/protect.h"
+
+/* What create and run are asked for. */
+struct request {
+	const char *bundle;
+	bool no_pivot, no_new_keyring, detach, keep, no_subreaper, explain;
+	int64_t preserve_fds;
+	const char *console_socket, *pid_file, *pidfd_socket;
+};
+
+#define COMMON_OPTIONS(r) \
+	{ "bundle", 'b', OPTION_TEXT, &(r).bundle, "DIR", "the bundle (default: here)" }, \
+	{ "console-socket", 0, OPTION_TEXT, &(r).console_socket, "PATH", \
+	  "unix socket that is sent the terminal's master" }, \
+	{ "pidfd-socket", 0, OPTION_TEXT, &(r).pidfd_socket, "PATH", \
+	  "unix socket that is sent a pidfd of the first process" }, \
+	{ "pid-file", 0, OPTION_TEXT, &(r).pid_file, "FILE", "write the process id there" }, \
+	{ "no-pivot", 0, OPTION_FLAG, &(r).no_pivot, NULL, \
+	  "chroot instead of pivot_root, where / is an initramfs" }, \
+	{ "no-new-keyring", 0, OPTION_FLAG, &(r).no_new_keyring, NULL, \
+	  "keep the caller's session keyring" }, \
+	{ "preserve-fds", 0, OPTION_NUMBER, &(r).preserve_fds, "N", \
+	  "pass on N more file descriptors, from 3" }, \
+	{ "explain", 0, OPTION_FLAG, &(r).explain, NULL, \
+	  "print every kernel primitive to stderr as it runs" }
+
+static void warn_line(const char *text)
+{
+	log_msg(LOG_WARN, "%s", text);
+}
+
+/* A path the container's setup will use after chdirs of its own: absolute now. */
+static const char *absolute(const char *path, char text[PATH_MAX])
+{
+	char here[PATH_MAX];
+
+	if (!path || path[0] == '/' || !getcwd(here, sizeof here) ||
+	    snprintf(text, PATH_MAX, "%s/%s", here, path) >= PATH_MAX)
+		return path;
+	return text;
+}
+
+static int check_terminal(const struct request *q, const struct container_spec *s, bool foreground,
+			  struct err *e)
+{
+	if (s->process.terminal && !foreground && !q->console_socket) {
+		err_say(e, EINVAL, "cannot allocate tty if kist will detach without setting console "
+			"socket");
+		err_at(e, "/process/terminal");
+		return err_fix(e, "give --console-socket PATH, or set terminal to false");
+	}
+	if (!s->process.terminal && q->console_socket)
+		return err_say(e, EINVAL, "cannot use console socket if kist will not detach or "
+			       "allocate tty");
+	return 0;
+}
+
+/* Loads, checks, protects, creates. On success the run is the caller's. */
+static int create(const struct request *q, const char *id, bool wait_for_start, bool foreground,
+		  int root, struct arena *a, struct container_spec *s, struct compiled *c,
+		  struct run *run, struct err *e)
+{
+	struct runtime_hooks_in in = { .report = q->explain ? explain_report : NULL };
+	struct create_options o = { .id = id, .root = root, .root_path = cli.root_text,
+				    .wait_for_start = wait_for_start, .outlive = !foreground,
+				    .no_pivot = q->no_pivot, .no_new_keyring = q->no_new_keyring,
+				    .console_socket = q->console_socket,
+				    .pidfd_socket = q->pidfd_socket };
+	char pid_file[PATH_MAX];
+	struct host host;
+	int r;
+
+	r = container_check_id(id, e);
+	if (r == 0)
+		r = spec_load(q->bundle ? q->bundle : ".", id, a, s, e);
+	if (r == 0)
+		r = host_probe(&host, e);
+	if (r == 0)
+		r = spec_check(s, &host, e);
+	if (r == 0)
+		r = check_terminal(q, s, foreground, e);
+	if (r == 0)
+		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
+	if (r == 0)
+		r = cli_fault(&in, e);
+	if (r == 0 && protect_is_needed(&s->ns))
+		r = protect_self(cli.argv, e);
+	if (r < 0)
+		return r;
+	spec_warn(s, warn_line);
+	o.console = s->process.terminal;
+	o.pid_file = absolute(q->pid_file, pid_file);
+	return runtime_create(c, s, &host, &o, &in, a, run, e);
+}
+
+int command_create(int argc, char **argv)
+{
+	struct request q = { 0 };
+	const struct option table[] = { COMMON_OPTIONS(q) };
+	_cleanup_spec_ struct container_spec s = { 0 };
+	_cleanup_fd_ int root = -EBADF;
+	struct arena arena = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	struct run run;
+	int status, first, r;
+
+	first = cli_parse(cli_find("create"), table, sizeof table / sizeof *table, argc, argv,
+			  &status);
+	if (first < 0)
+		return status;
+	attach_block_signals();
+	r = cli_open_root(true, &root, &e);
+	if (r == 0)
+		r = create(&q, argv[first], true, false, root, &arena, &s, &c, &run, &e);
+	if (r == 0)
+		run_close(&run);
+	else
+		err_wrap(&e, "cannot create %.64s", argv[first]);
+	arena_free(&arena);
+	return r < 0 ? cli_fail(&e, 1) : 0;
+}
+
+/* Waits for the program of `run` and takes the container away. */
+static int finish_run(const struct request *q, const char *id, struct compiled *c, struct run *run,
+		      int root, struct err *e)
+{
+	struct attach_options attach = { .pidfd = run_slot(run, SLOT_GUEST_PIDFD), .timeout_ms = -1,
+					 .master = q->console_socket ? -1
+						   : run_slot(run, c->slot_master),
+					 .subreaper = !q->no_subreaper };
+	struct attach_result result;
+	int r = attach_wait(&attach, false, &result, e);
+
+	run_close(run);
+	if (r == 0 && !q->keep)
+		r = runtime_delete(root, id, true, e);
+	attach_restore_signals();
+	return r < 0 ? r : result.status;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct request q = { 0 };
+	const struct option table[] = {
+		COMMON_OPTIONS(q),
+		{ "detach", 'd', OPTION_FLAG, &q.detach, NULL, "do not wait for the program" },
+		{ "keep", 0, OPTION_FLAG, &q.keep, NULL, "do not delete it when it ends" },
+		{ "no-subreaper", 0, OPTION_FLAG, &q.no_subreaper, NULL,
+		  "do not inherit orphans of the container" },
+	};
+	_cleanup_spec_ struct container_spec s = { 0 };
+	_cleanup_fd_ int root = -EBADF;
+	struct arena arena = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	struct run run;
+	int status, first, r;
+
+	first = cli_parse(cli_find("run"), table, sizeof table / sizeof *table, argc, argv,
+			  &status);
+	if (first < 0)
+		return status;
+	if (!q.detach && !q.no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* A setup is never left in the middle because of Ctrl-C: the signal is taken after it. */
+	attach_block_signals();
+	r = cli_open_root(true, &root, &e);
+	if (r == 0)
+		r = create(&q, argv[first], false, !q.detach, root, &arena, &s, &c, &run, &e);
+	if (r < 0)
+		err_wrap(&e, "cannot start %.64s", argv[first]);
+	else if (q.detach)
+		run_close(&run);
+	else
+		r = finish_run(&q, argv[first], &c, &run, root, &e);
+	arena_free(&arena);
+	/* runc's convention: whatever was wrong, run itself ends with 1. */
+	e.exit_code = 0;
+	return r < 0 ? cli_fail(&e, 1) : r;
+}
+
+int command_start(int argc, char **argv)
+{
+	_cleanup_fd_ int root = -EBADF;
+	struct err e = ERR_INIT;
+	int status, r, first = cli_parse(cli_find("start"), NULL, 0, argc, argv, &status);
+
+	if (first < 0)
+		return status;
+	r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = runtime_start(root, argv[first], &e);
+	if (r == 0)
+		return 0;
+	err_wrap(&e, "cannot start %.64s", argv[first]);
+	e.exit_code = 0;
+	return cli_fail(&e, 1);
+}
+
+int command_plan(int argc, char **argv)
+{
+	const char *bundle = ".", *format = "json";
+	bool wait_for_start = false;
+	const struct option table[] = {
+		{ "bundle", 'b', OPTION_TEXT, &bundle, "DIR", "the bundle (default: here)" },
+		{ "create", 0, OPTION_FLAG, &wait_for_start, NULL,
+		  "the plan of create, not of run" },
+		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "json or text" },
+	};
+	_cleanup_spec_ struct container_spec s = { 0 };
+	struct arena arena = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct create_options o = { .id = "plan", .root = -1, .root_path = "/run/kist" };
+	struct compiled c;
+	struct host host;
+	json_t *plan;
+	int status, r;
+
+	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
+		      &status) < 0)
+		return status;
+	r = spec_load(bundle, o.id, &arena, &s, &e);
+	if (r == 0)
+		r = host_probe(&host, &e);
+	o.wait_for_start = wait_for_start;
+	o.outlive = wait_for_start;
+	o.console = s.process.terminal;
+	if (r == 0)
+		r = compile_create(&c, &s, &host, &o, &arena, &e);
+	if (r == 0 && strcmp(format, "text") == 0) {
+		explain_plan_text(&c.plan);
+	} else if (r == 0 && strcmp(format, "json") == 0) {
+		plan = explain_plan_json(&c.plan);
+		json_dumpf(plan, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(plan);
+	} else if (r == 0) {
+		r = err_say(&e, EINVAL, "--format: \"%s\" is neither json nor text", format);
+	}
+	arena_free(&arena);
+	return r < 0 ? cli_fail(&e, 1) : 0;
+}
+
+int command_spec(int argc, char **argv)
+{
+	const char *bundle = ".";
+	bool rootless = false;
+	const struct option table[] = {
+		{ "bundle", 'b', OPTION_TEXT, &bundle, "DIR", "where to write it (default: here)" },
+		{ "rootless", 0, OPTION_FLAG, &rootless, NULL,
+		  "for a caller who is not root: own user namespace, the host's network" },
+	};
+	_cleanup_free_ char *text = NULL;
+	_cleanup_fd_ int dir = -EBADF, fd = -EBADF;
+	struct err e = ERR_INIT;
+	json_t *spec;
+	int status, r;
+
+	if (cli_parse(cli_find("spec"), table, sizeof table / sizeof *table, argc, argv,
+		      &status) < 0)
+		return status;
+	spec = spec_default(rootless);
+	text = spec ? json_dumps(spec, JSON_INDENT(4)) : NULL;
+	json_decref(spec);
+	dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		err_set(&e, errno, "the bundle %s", bundle);
+		return cli_fail(&e, 1);
+	}
+	fd = openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		if (errno == EEXIST)
+			err_say(&e, EEXIST, "file config.json exists. Remove it first");
+		else
+			err_set(&e, errno, "%s/config.json", bundle);
+		return cli_fail(&e, 1);
+	}
+	fchmod(fd, 0644);
+	r = text ? fd_write_all(fd, text, strlen(text)) : -ENOMEM;
+	if (r == 0)
+		r = fd_write_all(fd, "\n", 1);
+	if (r < 0) {
+		unlinkat(dir, "config.json", 0);
+		err_set(&e, -r, "cannot write %s/config.json", bundle);
+		return cli_fail(&e, 1);
+	}
+	return 0;
+}

@@ -1,0 +1,285 @@
+/*
+ * link.c - rtnetlink(7) messages: interfaces, addresses, routes.
+ */
+#include "net/link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DUMP_TRIES 20
+/* Wider routes are a default route in pieces (0.0.0.0/1, as VPN clients set), not a network. */
+#define ROUTE_PREFIX_MIN 8
+
+char *ipv4_format(uint32_t address, char text[IPV4_TEXT])
+{
+	snprintf(text, IPV4_TEXT, "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
+		 address >> 8 & 255, address & 255);
+	return text;
+}
+
+uint32_t ipv4_mask(int prefix)
+{
+	return prefix <= 0 ? 0 : 0xffffffffu << (32 - prefix);
+}
+
+static struct ifinfomsg *begin_link(struct nl_batch *b, uint16_t type, uint16_t flags,
+				    struct nlmsghdr **ret)
+{
+	struct ifinfomsg *info;
+
+	*ret = nl_begin(b, type, flags | NLM_F_ACK);
+	info = mnl_nlmsg_put_extra_header(*ret, sizeof *info);
+	info->ifi_family = AF_UNSPEC;
+	return info;
+}
+
+void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
+{
+	struct nlmsghdr *m;
+	struct nlattr *kind;
+
+	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	/* Pinned: else a bridge takes the lowest address of its ports and changes as they come. */
+	mnl_attr_put(m, IFLA_ADDRESS, 6, mac);
+	kind = mnl_attr_nest_start(m, IFLA_LINKINFO);
+	mnl_attr_put_strz(m, IFLA_INFO_KIND, "bridge");
+	mnl_attr_nest_end(m, kind);
+	nl_end(b, m);
+}
+
+void link_put_veth(struct nl_batch *b, const char *name, int master, const char *peer,
+		   const uint8_t peer_mac[6], int netns_fd)
+{
+	struct nlmsghdr *m;
+	struct nlattr *kind, *data, *other;
+	struct ifinfomsg *info = begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
+
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	mnl_attr_put_u32(m, IFLA_MASTER, (uint32_t)master);
+	kind = mnl_attr_nest_start(m, IFLA_LINKINFO);
+	mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
+	other = mnl_attr_nest_start(m, VETH_INFO_PEER);
+	mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(m, IFLA_IFNAME, peer);
+	mnl_attr_put(m, IFLA_ADDRESS, 6, peer_mac);
+	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	mnl_attr_nest_end(m, other);
+	mnl_attr_nest_end(m, data);
+	mnl_attr_nest_end(m, kind);
+	nl_end(b, m);
+}
+
+void link_put_alias(struct nl_batch *b, const char *name, const char *alias)
+{
+	struct nlmsghdr *m;
+
+	begin_link(b, RTM_SETLINK, 0, &m);
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	mnl_attr_put_str(m, IFLA_IFALIAS, alias);
+	nl_end(b, m);
+}
+
+void link_put_up(struct nl_batch *b, const char *name)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	nl_end(b, m);
+}
+
+void link_put_delete(struct nl_batch *b, int index)
+{
+	struct nlmsghdr *m;
+
+	begin_link(b, RTM_DELLINK, 0, &m)->ifi_index = index;
+	nl_end(b, m);
+}
+
+void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefix)
+{
+	struct nlmsghdr *m = nl_begin(b, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof *info);
+
+	info->ifa_family = AF_INET;
+	info->ifa_prefixlen = (uint8_t)prefix;
+	info->ifa_index = (uint32_t)index;
+	mnl_attr_put_u32(m, IFA_LOCAL, htonl(address));
+	mnl_attr_put_u32(m, IFA_ADDRESS, htonl(address));
+	mnl_attr_put_u32(m, IFA_BROADCAST, htonl(address | ~ipv4_mask(prefix)));
+	nl_end(b, m);
+}
+
+void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway)
+{
+	struct nlmsghdr *m = nl_begin(b, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof *route);
+
+	route->rtm_family = AF_INET;
+	route->rtm_table = RT_TABLE_MAIN;
+	route->rtm_protocol = RTPROT_STATIC;
+	route->rtm_scope = RT_SCOPE_UNIVERSE;
+	route->rtm_type = RTN_UNICAST;
+	mnl_attr_put_u32(m, RTA_GATEWAY, htonl(gateway));
+	mnl_attr_put_u32(m, RTA_OIF, (uint32_t)index);
+	nl_end(b, m);
+}
+
+static void copy_string(const struct nlattr *attr, char *text, size_t size)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+		snprintf(text, size, "%s", mnl_attr_get_str(attr));
+}
+
+static int take_link(const struct nlmsghdr *m, void *user)
+{
+	struct link_info *link = user;
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attr, *inner;
+
+	if (m->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(m) < sizeof *info)
+		return 0;
+	link->index = info->ifi_index;
+	link->flags = info->ifi_flags;
+	mnl_attr_for_each(attr, m, sizeof *info) {
+		if (mnl_attr_get_type(attr) == IFLA_IFALIAS)
+			copy_string(attr, link->alias, sizeof link->alias);
+		if (mnl_attr_get_type(attr) == IFLA_ADDRESS &&
+		    mnl_attr_get_payload_len(attr) == sizeof link->mac)
+			memcpy(link->mac, mnl_attr_get_payload(attr), sizeof link->mac);
+		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			mnl_attr_for_each_nested(inner, attr)
+				if (mnl_attr_get_type(inner) == IFLA_INFO_KIND)
+					copy_string(inner, link->kind, sizeof link->kind);
+	}
+	return 0;
+}
+
+int link_get(int fd, const char *name, struct link_info *ret, struct err *e)
+{
+	struct link_info link = { 0 };
+	struct nl_batch b;
+	struct nlmsghdr *m;
+	struct err scratch = ERR_INIT;
+	int r;
+
+	nl_batch_init(&b);
+	begin_link(&b, RTM_GETLINK, 0, &m);
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	nl_end(&b, m);
+	r = nl_talk(fd, &b, take_link, &link, &scratch);
+	if (r == -ENODEV)
+		return r;
+	if (r < 0) {
+		if (e)
+			*e = scratch;
+		return err_wrap(e, "cannot look up interface %s", name);
+	}
+	*ret = link;
+	return 0;
+}
+
+struct overlap {
+	uint32_t subnet;
+	int prefix;
+	int but;
+	bool found;
+	char *what; /* 96 bytes */
+};
+
+static void compare(struct overlap *o, const char *kind, uint32_t address, int prefix, int oif)
+{
+	uint32_t mask = ipv4_mask(prefix < o->prefix ? prefix : o->prefix);
+	char text[IPV4_TEXT], device[IFNAMSIZ];
+
+	if (o->found || prefix < ROUTE_PREFIX_MIN || (oif && oif == o->but) ||
+	    (address & mask) != (o->subnet & mask))
+		return;
+	o->found = true;
+	if (oif && if_indextoname((unsigned)oif, device))
+		snprintf(o->what, 96, "%s %s/%d on %s", kind, ipv4_format(address, text), prefix,
+			 device);
+	else
+		snprintf(o->what, 96, "%s %s/%d", kind, ipv4_format(address, text), prefix);
+}
+
+static int take_route(const struct nlmsghdr *m, void *user)
+{
+	const struct rtmsg *route = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attr;
+	uint32_t to = 0;
+	int oif = 0;
+
+	if (m->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(m) < sizeof *route ||
+	    route->rtm_family != AF_INET)
+		return 0;
+	mnl_attr_for_each(attr, m, sizeof *route) {
+		if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+			continue;
+		if (mnl_attr_get_type(attr) == RTA_DST)
+			to = ntohl(mnl_attr_get_u32(attr));
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			oif = (int)mnl_attr_get_u32(attr);
+	}
+	compare(user, "route", to, route->rtm_dst_len, oif);
+	return 0;
+}
+
+static int take_address(const struct nlmsghdr *m, void *user)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attr;
+
+	if (m->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(m) < sizeof *info ||
+	    info->ifa_family != AF_INET)
+		return 0;
+	mnl_attr_for_each(attr, m, sizeof *info)
+		if (mnl_attr_get_type(attr) == IFA_ADDRESS &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			compare(user, "address", ntohl(mnl_attr_get_u32(attr)),
+				info->ifa_prefixlen, (int)info->ifa_index);
+	return 0;
+}
+
+static int dump(int fd, uint16_t type, size_t header, nl_row row, struct overlap *o, struct err *e)
+{
+	int r = -EAGAIN;
+
+	/* Somebody else changing routes interrupts a dump (NLM_F_DUMP_INTR): read it anew. */
+	for (int i = 0; i < DUMP_TRIES && r == -EAGAIN; i++) {
+		struct nl_batch b;
+		struct nlmsghdr *m;
+
+		o->found = false;
+		err_clear(e);
+		nl_batch_init(&b);
+		m = nl_begin(&b, type, NLM_F_DUMP);
+		*(unsigned char *)mnl_nlmsg_put_extra_header(m, header) = AF_INET;
+		nl_end(&b, m);
+		r = nl_talk(fd, &b, row, o, e);
+	}
+	return r;
+}
+
+int route_find_overlap(int fd, uint32_t subnet, int prefix, int but, char what[96], struct err *e)
+{
+	struct overlap o = { .subnet = subnet, .prefix = prefix, .but = but, .what = what };
+	/* Addresses first: they explain the routes they bring. */
+	int r = dump(fd, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &o, e);
+
+	if (r == 0 && !o.found)
+		r = dump(fd, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &o, e);
+	if (r < 0)
+		return err_wrap(e, "cannot read the host's routes");
+	return o.found;
+}

@@ -1,0 +1,45 @@
+/*
+ * link.h - rtnetlink(7) messages: interfaces, addresses, routes.
+ *
+ * link_put_*() append one message to a batch and are pure; link_get() and
+ * route_find_overlap() ask. Addresses are IPv4, in host byte order.
+ */
+#pragma once
+#include <net/if.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "net/netlink.h"
+
+#define LINK_ALIAS_MAX 256 /* with the NUL: IFALIASZ */
+
+struct link_info {
+	int index;
+	unsigned flags; /* IFF_* */
+	uint8_t mac[6];
+	char kind[IFNAMSIZ];
+	char alias[LINK_ALIAS_MAX];
+};
+
+/* -ENODEV without a record when there is none of that name. */
+int link_get(int fd, const char *name, struct link_info *ret, struct err *e);
+/* A bridge, down; -EEXIST when the name is taken. */
+void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6]);
+/* A veth pair: `name` here, up, port of the bridge with index `master`; `peer` with `peer_mac`,
+ * down, born in the network namespace behind netns_fd: it never was in this one. */
+void link_put_veth(struct nl_batch *b, const char *name, int master, const char *peer,
+		   const uint8_t peer_mac[6], int netns_fd);
+void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
+void link_put_up(struct nl_batch *b, const char *name);
+void link_put_delete(struct nl_batch *b, int index);
+void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefix);
+void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway);
+
+/* Looks through all IPv4 routes and addresses for one that overlaps subnet/prefix, default routes
+ * (and such as cover a 128th of the world or more) and those of interface `but` aside. 1 found,
+ * described in `what`; 0 none; -errno. */
+int route_find_overlap(int fd, uint32_t subnet, int prefix, int but, char what[96], struct err *e);
+
+/* "10.87.0.1" into text. Returns text. */
+#define IPV4_TEXT 16
+char *ipv4_format(uint32_t address, char text[IPV4_TEXT]);
+uint32_t ipv4_mask(int prefix);

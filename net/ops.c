@@ -1,0 +1,336 @@
+/*
+ * ops.c - the network's ops: one netlink message, one socket, one sysctl each.
+ */
+#include "net/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/engine.h"
+#include "base/fd.h"
+#include "net/bridge.h"
+#include "net/link.h"
+#include "net/netlink.h"
+
+static uint32_t slot_address(const struct run *r, int slot)
+{
+	return (uint32_t)run_slot(r, slot);
+}
+
+static int talk(struct run *r, int slot, struct nl_batch *b, struct err *e)
+{
+	return nl_talk(run_slot(r, slot), b, NULL, NULL, e);
+}
+
+/* --- the guest's namespace ------------------------------------------------------ */
+
+static int act_netns_open(struct run *r, const void *args, struct err *e)
+{
+	const struct op_netns_open_args *a = args;
+	int fd = openat(run_slot(r, a->proc_slot), "ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)e;
+	if (fd < 0)
+		return -errno;
+	run_set_fd(r, a->netns_slot, fd);
+	return 0;
+}
+
+static void show_netns_open(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_netns_open_args *a = args;
+
+	buf_add(out, "openat(");
+	plan_show_slot(out, p, a->proc_slot);
+	buf_add(out, ", \"ns/net\", O_RDONLY|O_CLOEXEC) = ");
+	plan_show_slot(out, p, a->netns_slot);
+}
+
+const struct op op_netns_open = { .name = "openat", .man = "openat(2)", .act = act_netns_open,
+				  .show = show_netns_open };
+
+/* The guest waits meanwhile; the runtime has one thread, and is itself again before it does
+ * anything else. */
+static int enter(int netns, int *ret_back)
+{
+	_cleanup_fd_ int back = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (back < 0 || setns(netns, CLONE_NEWNET) < 0)
+		return -errno;
+	*ret_back = fd_take(&back);
+	return 0;
+}
+
+static void go_back(int back)
+{
+	/* In the container's namespace every later step, and every undo, would act on the wrong
+	 * host. Dead is better: the intent record then takes all back. */
+	if (setns(back, CLONE_NEWNET) < 0)
+		abort();
+	close(back);
+}
+
+static int act_rtnl_open(struct run *r, const void *args, struct err *e)
+{
+	const struct op_rtnl_open_args *a = args;
+	int back = -EBADF, fd, entered;
+
+	(void)e;
+	if (a->netns_slot >= 0) {
+		entered = enter(run_slot(r, a->netns_slot), &back);
+		if (entered < 0)
+			return entered;
+	}
+	fd = nl_open(NETLINK_ROUTE);
+	if (a->netns_slot >= 0)
+		go_back(back);
+	if (fd < 0)
+		return fd;
+	run_set_fd(r, a->rtnl_slot, fd);
+	return 0;
+}
+
+static void show_rtnl_open(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_rtnl_open_args *a = args;
+
+	if (a->netns_slot >= 0) {
+		buf_add(out, "setns(");
+		plan_show_slot(out, p, a->netns_slot);
+		buf_add(out, ", CLONE_NEWNET), ");
+	}
+	buf_add(out, "socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = ");
+	plan_show_slot(out, p, a->rtnl_slot);
+	if (a->netns_slot >= 0)
+		buf_add(out, ", setns back");
+}
+
+const struct op op_rtnl_open = { .name = "rtnl_socket", .man = "rtnetlink(7)", .compound = true,
+				 .act = act_rtnl_open, .show = show_rtnl_open };
+
+static int act_sysctl_in(struct run *r, const void *args, struct err *e)
+{
+	const struct op_sysctl_in_args *a = args;
+	int back = -EBADF, result = enter(run_slot(r, a->netns_slot), &back);
+
+	(void)e;
+	if (result < 0)
+		return result;
+	result = file_write_at(AT_FDCWD, a->path, a->text);
+	go_back(back);
+	return result;
+}
+
+static void show_sysctl_in(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_sysctl_in_args *a = args;
+
+	buf_add(out, "setns(");
+	plan_show_slot(out, p, a->netns_slot);
+	buf_addf(out, ", CLONE_NEWNET), write(%s, ", a->path);
+	buf_add_quoted(out, a->text);
+	buf_add(out, "), setns back");
+}
+
+static void by_hand_sysctl_in(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_sysctl_in_args *a = args;
+
+	(void)p;
+	buf_addf(out, "nsenter --net=/proc/$PID/ns/net sysctl -w %s=",
+		 a->path + strlen("/proc/sys/"));
+	buf_add_shell(out, a->text);
+}
+
+const struct op op_sysctl_in = { .name = "sysctl_in_netns", .man = "setns(2)", .compound = true,
+				 .act = act_sysctl_in, .show = show_sysctl_in,
+				 .by_hand = by_hand_sysctl_in };
+
+/* --- interfaces ------------------------------------------------------------------ */
+
+static int act_link_index(struct run *r, const void *args, struct err *e)
+{
+	const struct op_link_index_args *a = args;
+	struct link_info link;
+	int result = link_get(run_slot(r, a->rtnl_slot), a->name, &link, e);
+
+	if (result < 0)
+		return result;
+	run_set_number(r, a->index_slot, link.index);
+	return 0;
+}
+
+static void show_link_index(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_link_index_args *a = args;
+
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_addf(out, " RTM_GETLINK %s = ", a->name);
+	plan_show_slot(out, p, a->index_slot);
+}
+
+static void by_hand_link_index(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_link_index_args *a = args;
+
+	(void)p;
+	buf_addf(out, "nsenter --net=/proc/$PID/ns/net ip link show %s", a->name);
+}
+
+const struct op op_link_index = { .name = "RTM_GETLINK", .man = "rtnetlink(7)", .compound = true,
+				  .act = act_link_index, .show = show_link_index,
+				  .by_hand = by_hand_link_index };
+
+static int act_link_up(struct run *r, const void *args, struct err *e)
+{
+	const struct op_link_up_args *a = args;
+	struct nl_batch b;
+
+	nl_batch_init(&b);
+	link_put_up(&b, a->name);
+	return talk(r, a->rtnl_slot, &b, e);
+}
+
+static void show_link_up(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_link_up_args *a = args;
+
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_addf(out, " RTM_SETLINK %s up", a->name);
+}
+
+static void by_hand_link_up(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_link_up_args *a = args;
+
+	(void)p;
+	if (strcmp(a->name, NET_BRIDGE_NAME) != 0)
+		buf_add(out, "nsenter --net=/proc/$PID/ns/net ");
+	buf_addf(out, "ip link set %s up", a->name);
+}
+
+const struct op op_link_up = { .name = "RTM_SETLINK", .man = "rtnetlink(7)", .compound = true,
+			       .act = act_link_up, .show = show_link_up,
+			       .by_hand = by_hand_link_up };
+
+/* --- addresses and routes --------------------------------------------------------- */
+
+static int act_address(struct run *r, const void *args, struct err *e)
+{
+	const struct op_address_args *a = args;
+	uint32_t address = slot_address(r, a->address_slot);
+	int prefix = run_slot(r, a->prefix_slot);
+	struct nl_batch b;
+
+	if (a->gateway)
+		address = net_gateway(address, prefix);
+	nl_batch_init(&b);
+	link_put_address(&b, run_slot(r, a->index_slot), address, prefix);
+	return talk(r, a->rtnl_slot, &b, e);
+}
+
+static void show_address(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_address_args *a = args;
+
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_add(out, a->gateway ? " RTM_NEWADDR gateway of " : " RTM_NEWADDR ");
+	plan_show_slot(out, p, a->address_slot);
+	buf_add_char(out, '/');
+	plan_show_slot(out, p, a->prefix_slot);
+	buf_addf(out, " dev %s", a->name);
+}
+
+static void by_hand_address(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_address_args *a = args;
+	char text[IPV4_TEXT];
+
+	(void)p;
+	if (a->gateway)
+		buf_addf(out, "ip addr replace %s/%d dev %s", ipv4_format(a->likely, text),
+			 a->likely_prefix, a->name);
+	else
+		buf_addf(out, "nsenter --net=/proc/$PID/ns/net ip addr replace $ADDRESS/%d dev %s",
+			 a->likely_prefix, a->name);
+}
+
+const struct op op_address = { .name = "RTM_NEWADDR", .man = "rtnetlink(7)", .compound = true,
+			       .act = act_address, .show = show_address,
+			       .by_hand = by_hand_address };
+
+static int act_route(struct run *r, const void *args, struct err *e)
+{
+	const struct op_route_args *a = args;
+	struct nl_batch b;
+
+	nl_batch_init(&b);
+	link_put_default_route(&b, run_slot(r, a->index_slot),
+			       net_gateway(slot_address(r, a->address_slot),
+					   run_slot(r, a->prefix_slot)));
+	return talk(r, a->rtnl_slot, &b, e);
+}
+
+static void show_route(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_route_args *a = args;
+
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_add(out, " RTM_NEWROUTE default via gateway of ");
+	plan_show_slot(out, p, a->address_slot);
+	buf_add_char(out, '/');
+	plan_show_slot(out, p, a->prefix_slot);
+	buf_add(out, " dev ");
+	plan_show_slot(out, p, a->index_slot);
+}
+
+static void by_hand_route(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_route_args *a = args;
+	char text[IPV4_TEXT];
+
+	(void)p;
+	buf_addf(out, "nsenter --net=/proc/$PID/ns/net ip route add default via %s",
+		 ipv4_format(a->likely, text));
+}
+
+const struct op op_route = { .name = "RTM_NEWROUTE", .man = "rtnetlink(7)", .compound = true,
+			     .act = act_route, .show = show_route, .by_hand = by_hand_route };
+
+/* --- in the guest ------------------------------------------------------------------ */
+
+static int act_loopback(struct run *r, const void *args, struct err *e)
+{
+	_cleanup_fd_ int fd = nl_open(NETLINK_ROUTE);
+	struct nl_batch b;
+
+	(void)r;
+	(void)args;
+	if (fd < 0)
+		return fd;
+	nl_batch_init(&b);
+	link_put_up(&b, "lo");
+	return nl_talk(fd, &b, NULL, NULL, e);
+}
+
+static void show_loopback(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	(void)args;
+	buf_add(out, "netlink RTM_SETLINK lo up");
+}
+
+static void by_hand_loopback(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	(void)args;
+	buf_add(out, "ip link set lo up");
+}
+
+const struct op op_loopback = { .name = "RTM_SETLINK", .man = "rtnetlink(7)", .compound = true,
+				.act = act_loopback, .show = show_loopback,
+				.by_hand = by_hand_loopback };

@@ -1,0 +1,78 @@
+/*
+ * builders.h - the builders: steps that make the namespaces and the file system view.
+ *
+ * All are pure. runtime/compile.c orders them: birth; (cgroup limits, network,
+ * overlay); mounts; hooks; pivot.
+ */
+#pragma once
+#include "base/plan.h"
+#include "ns/spec.h"
+
+/*
+ * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1),
+ * id maps; GUEST: parent death signal, joined namespaces, ids, session, keyring,
+ * cgroup namespace, host name.
+ */
+struct ns_birth_options {
+	bool no_new_keyring;
+	/* Leave the cgroup namespace to ns_plan_cgroup_namespace(), because the guest gets to its
+	 * final cgroup later (a systemd scope). */
+	bool late_cgroup_namespace;
+};
+void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup,
+		   const struct ns_birth_options *o /* may be NULL */);
+void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s);
+
+/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. */
+void ns_plan_join(struct plan *p, int slot_target_pidfd, unsigned int namespaces, int slot_cgroup);
+
+struct ns_rootfs_options {
+	/* GUEST slot that holds the root, already a mount of the guest's namespace (what
+	 * ns_plan_overlay returns); -1: s->rootfs is cloned. */
+	int slot_root;
+	bool no_pivot;     /* chroot instead: for a host whose root is an initramfs */
+	bool terminal;     /* ns_plan_console() will follow: makes room for /dev/console */
+};
+#define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
+
+/* The three parts below, in order. */
+void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,
+		    const struct ns_rootfs_options *o);
+/* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
+void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
+		    const struct ns_rootfs_options *o);
+/* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
+void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
+		      const struct ns_rootfs_options *o);
+/* pivot_root, old root gone, "/" verified. The umask is 022 afterwards. */
+void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
+		   const struct ns_rootfs_options *o);
+
+/*
+ * GUEST: a pty from the container's own devpts, its master sent to the host in
+ * `slot_master`, its slave made the controlling terminal and 0, 1, 2. With `s`
+ * the slave is also bound over /dev/console (after ns_plan_mounts with
+ * o->terminal, before ns_plan_pivot); NULL for exec. rows or cols 0: kept.
+ */
+void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, unsigned int rows,
+		     unsigned int cols, uid_t uid);
+
+/*
+ * An image's layers as one root, in the guest's mount namespace only. HOST, with
+ * the host's credentials: trusted.* xattrs and device whiteouts count. After
+ * ns_plan_birth, before ns_plan_mounts.
+ */
+struct ns_overlay {
+	const char *const *layers; /* absolute paths, top first */
+	size_t count;              /* 1 to NS_LAYERS_MAX */
+	const char *mount_dir;     /* absolute; an empty directory of the state folder */
+	bool idmap;                /* give the layers the ids of the guest's user namespace */
+	bool readonly;             /* no upper layer */
+	uid_t root_uid;            /* host ids of the container's root: ns_host_root() */
+	gid_t root_gid;
+	uint64_t upper_bytes;      /* of the tmpfs that takes changes; 0: the kernel's default */
+	uint64_t upper_inodes;     /* 0: the kernel's default */
+};
+#define NS_LAYERS_MAX 400
+/* Returns the slot (on both sides) that holds the merged root, for ns_rootfs_options.slot_root. */
+int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h);

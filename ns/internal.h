@@ -1,0 +1,33 @@
+/*
+ * internal.h - what the files of this folder tell each other.
+ */
+#pragma once
+#include "base/json.h"
+#include "base/plan.h"
+#include "ns/spec.h"
+
+/* Parsers of parts; `at` is JSON_AT_ROOT based. 0 or -EINVAL. */
+int ns_parse_mounts(const json_t *config, const char *bundle, struct arena *a, struct ns_spec *s,
+		    struct err *e);
+int ns_parse_devices(const json_t *linux_object, const struct json_at *at, struct arena *a,
+		     struct ns_spec *s, struct err *e);
+int ns_parse_sysctls(const json_t *linux_object, const struct json_at *at, struct arena *a,
+		     struct ns_spec *s, struct err *e);
+
+/* The slot of that name, made at its first use: builders that work on the same fd share it, and
+ * scratch fds ("tree") don't eat the plan's few slots. */
+int ns_slot(struct plan *p, const char *name);
+#define NS_SLOT_ROOT   "root"    /* the container's root */
+#define NS_SLOT_TARGET "target"  /* where the current mount goes */
+#define NS_SLOT_TREE   "tree"    /* the current detached mount */
+#define NS_SLOT_FS     "fs"      /* the current filesystem context */
+#define NS_SLOT_DEV    "dev"     /* the container's /dev */
+#define NS_SLOT_USERNS "userns"  /* the guest's user namespace */
+#define NS_SLOT_EMPTY  "empty"   /* the tmpfs that masks directories */
+
+/* Pieces of builders, in mounts.c and dev.c. */
+void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
+		       const struct ns_mount *m);
+void ns_plan_devices(struct plan *p, const struct ns_spec *s, int root, bool terminal);
+/* The config's mount at exactly this destination, the last one; NULL: none. */
+const struct ns_mount *ns_mount_at(const struct ns_spec *s, const char *destination);

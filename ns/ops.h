@@ -1,0 +1,180 @@
+/*
+ * ops.h - the primitives of this folder, for its builders and the tests.
+ *
+ * A slot of -1 is AT_FDCWD. Strings must live as long as the plan.
+ */
+#pragma once
+#include "base/ops.h"
+#include "base/plan.h"
+#include "ns/spec.h"
+
+/* --- ops_mount.c: the mount API --------------------------------------------- */
+struct op_fsopen_args {
+	const char *type;
+	int slot;
+};
+struct op_fsconfig_args {
+	int slot;
+	unsigned int command;  /* FSCONFIG_* */
+	const char *key, *value;
+};
+struct op_fsmount_args {
+	int fs_slot, slot;
+	unsigned int attr;     /* MOUNT_ATTR_* */
+};
+struct op_fspick_args {
+	int target_slot, slot;
+};
+struct op_open_tree_args {
+	int dir_slot;
+	const char *path;      /* "": the slot itself */
+	unsigned int flags;    /* OPEN_TREE_CLONE, AT_RECURSIVE */
+	int slot;
+};
+struct op_mount_setattr_args {
+	int slot;
+	const char *path;      /* "": the slot itself */
+	bool recursive;
+	uint64_t set, clr, propagation;
+	int userns_slot;       /* with MOUNT_ATTR_IDMAP in set */
+};
+struct op_move_mount_args {
+	int from_slot, to_slot;
+	const char *to_path;            /* "": the slot itself */
+	const struct ns_mount *mount;   /* for by_hand; or NULL */
+	const char *hand;               /* the shell line otherwise; or NULL */
+};
+struct op_mount_args { /* mount(2): onto a path of this process */
+	const char *source, *target, *type;
+	unsigned long flags;
+	const char *data;
+};
+struct op_umount_args {
+	const char *path;
+	int flags;
+};
+extern const struct op op_fsopen, op_fsconfig, op_fsmount, op_fspick, op_open_tree,
+	op_mount_setattr, op_move_mount, op_mount, op_umount;
+
+/* --- ops_path.c: paths, nodes, checks --------------------------------------- */
+struct op_openat_args {
+	int dir_slot;
+	const char *path;
+	int flags, slot;
+};
+struct op_open_in_root_args { /* openat2: RESOLVE_IN_ROOT, or BENEATH without any symlink */
+	int root_slot;
+	const char *path;
+	int flags;
+	bool plain;            /* no symlinks at all */
+	int slot;
+};
+struct op_make_target_args { /* compound: opens or makes the place of a mount inside the root */
+	int root_slot;
+	const char *path;
+	int like_slot;         /* a file if this slot holds no directory; -1: a directory */
+	bool file;             /* a file in any case */
+	bool plain;            /* the path may hold no symlink: /dev, /proc, /sys */
+	bool proc_ok;          /* may lie on a procfs */
+	int slot;
+};
+struct op_mkdirat_args { /* also fchmodat */
+	int dir_slot;
+	const char *path;
+	mode_t mode;
+};
+struct op_mknodat_args {
+	int dir_slot;
+	const char *path;
+	mode_t mode;           /* with the type */
+	unsigned int major, minor;
+};
+struct op_symlinkat_args {
+	const char *target;
+	int dir_slot;
+	const char *path;
+};
+struct op_fchownat_args {
+	int dir_slot;
+	const char *path;      /* "": the slot itself */
+	uid_t uid;
+	gid_t gid;
+};
+struct op_check_device_args {
+	int dir_slot;
+	const char *path;      /* "": the slot itself */
+	mode_t type;
+	unsigned int major, minor;
+	bool any_minor;
+};
+struct op_check_fs_args {
+	int slot;
+	long magic;
+	const char *name;      /* "procfs" */
+};
+struct op_fchdir_args {
+	int slot;
+};
+struct op_text_args { /* chdir, chroot, sethostname, setdomainname */
+	const char *text;
+};
+struct op_check_root_args {
+	int slot;
+};
+struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount */
+	int empty_slot, target_slot;
+};
+extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, op_fchmodat, op_mknodat,
+	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
+	op_pivot_root, op_check_root, op_mask_directory;
+
+/* --- ops_process.c: births, namespaces, ids --------------------------------- */
+struct op_clone3_args {
+	uint64_t namespaces;       /* CLONE_NEW* */
+	int cgroup_slot;           /* -1: stay in the host's cgroup */
+	int join_count;            /* >0: through a joiner, which enters these first */
+	int join_slot[NS_KINDS];
+	unsigned int join_flag[NS_KINDS];
+};
+struct op_setns_args {
+	int slot;
+	unsigned int flags;
+};
+struct op_flags_args { /* unshare */
+	unsigned int flags;
+};
+struct op_check_ns_args {
+	int slot;
+	unsigned int flag;
+};
+extern const struct op op_clone3, op_clone3_then_cgroup, op_setns, op_unshare, op_check_ns,
+	op_open_guest_proc, op_setsid, op_new_keyring,
+	op_sethostname, op_setdomainname;
+
+/* --- ops_userns.c ------------------------------------------------------------ */
+struct op_make_userns_args { /* compound: a user namespace with these maps, and nobody in it */
+	const char *uid_map, *gid_map;
+	int slot;
+};
+extern const struct op op_make_userns;
+
+/* --- ops_console.c ----------------------------------------------------------- */
+struct op_pty_args {
+	int master_slot, slave_slot;
+};
+struct op_winsize_args {
+	int slot;
+	unsigned int rows, cols;
+};
+struct op_dup_args {
+	int slot, to;
+};
+extern const struct op op_unlock_pty, op_open_pty_peer, op_set_winsize, op_set_ctty, op_dup2;
+
+/* --- names of flags, for show() ---------------------------------------------- */
+void ns_show_clone_flags(struct buf *out, uint64_t flags);
+void ns_show_open_flags(struct buf *out, int flags);
+/* "<slot>, "path"", or "<slot>, """ and AT_EMPTY_PATH elsewhere. */
+void ns_show_at(struct buf *out, const struct plan *p, int slot, const char *path);
+/* The fd of a slot, AT_FDCWD for -1. */
+int ns_fd(const struct run *r, int slot);

@@ -1,0 +1,195 @@
+/*
+ * parse_mounts.c - /mounts of a config.json.
+ *
+ * Refuses what would let a mount pose as procfs: labels and sysctls are
+ * written below /proc, and a bind or tmpfs there would take or redirect those
+ * writes (CVE-2019-16884, CVE-2019-19921).
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "ns/internal.h"
+
+/* Files of procfs that a bind may cover: they only show numbers (lxcfs does that). */
+static const char *const proc_covers[] = {
+	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
+	"/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid",
+	"/proc/sys/crypto/fips_enabled",
+};
+
+static int check_proc(const struct ns_mount *m, const struct json_at *at, struct err *e)
+{
+	if (strcmp(m->destination, "/proc") == 0) {
+		/* A bind must come from a procfs: the step that makes it checks that. */
+		if (m->flags.bind || m->flags.remount || strcmp(m->type, "proc") == 0)
+			return 0;
+		return json_bad(e, at, "only a proc filesystem may be mounted at /proc");
+	}
+	if (strncmp(m->destination, "/proc/", 6) != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof proc_covers / sizeof proc_covers[0]; i++)
+		if (strcmp(proc_covers[i], m->destination) == 0)
+			return 0;
+	return json_bad(e, at, "nothing may be mounted below /proc, except over files that only show "
+			"numbers (cpuinfo, meminfo, stat, uptime, ...)");
+}
+
+static int parse_mount_maps(const json_t *o, const struct json_at *at, struct arena *a,
+			    struct ns_mount *m, struct err *e)
+{
+	struct json_at uid = json_at_key(at, "uidMappings"), gid = json_at_key(at, "gidMappings");
+	json_t *uids = NULL, *gids = NULL;
+	int r = json_get_array(o, at, "uidMappings", &uids, e);
+
+	if (r >= 0)
+		r = json_get_array(o, at, "gidMappings", &gids, e);
+	if (r >= 0 && json_array_size(uids))
+		r = ns_maps_parse(uids, uid.text, a, &m->uid, e);
+	if (r >= 0 && json_array_size(gids))
+		r = ns_maps_parse(gids, gid.text, a, &m->gid, e);
+	if (r < 0)
+		return r;
+	if (!m->uid.count != !m->gid.count)
+		return json_bad(e, m->uid.count ? &gid : &uid, "must be given together with the other map");
+	if (m->uid.count && !m->flags.idmap)
+		m->flags.idmap = true; /* the maps alone ask for it (config.md, "idmap") */
+	return 0;
+}
+
+static int check_idmap(const struct ns_mount *m, const struct json_at *at, const struct ns_spec *s,
+		       struct err *e)
+{
+	if (!m->flags.idmap)
+		return 0;
+	if (!m->flags.bind)
+		return json_bad(e, at, "idmap is for bind mounts only");
+	if (!m->uid.count && !ns_has_userns(s))
+		return json_bad(e, at, "idmap needs uidMappings and gidMappings, or a container with a "
+				"user namespace");
+	return 0;
+}
+
+static int parse_bind(struct ns_mount *m, const char *source, const char *bundle,
+		      const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at options = json_at_key(at, "options");
+
+	m->type = "bind";
+	m->flags.bind = true;
+	if (m->flags.data_count)
+		return json_bad(e, &options, "\"%.60s\" is no option of a bind mount",
+				m->flags.data[0].key);
+	if (m->flags.super_count)
+		return json_bad(e, &options, "\"%s\" belongs to a filesystem, not to a bind mount",
+				m->flags.super[0].key);
+	if (m->flags.copy_up)
+		return json_bad(e, &options, "tmpcopyup is for tmpfs only");
+	if (m->flags.remount)
+		return 0;
+	if (!source || !*source)
+		return json_bad(e, at, "a bind mount needs a source");
+	if (strlen(source) + strlen(bundle) + 2 > PATH_MAX)
+		return json_bad(e, at, "the source is longer than a path may be");
+	m->source = source[0] == '/' ? arena_strdup(a, source)
+				     : arena_printf(a, "%s/%s", bundle, source);
+	return 0;
+}
+
+static int parse_fs(struct ns_mount *m, const char *source, const char *type,
+		    const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at options = json_at_key(at, "options");
+
+	if (!m->flags.remount && (!type || !*type || strcmp(type, "none") == 0))
+		return json_bad(e, at, "needs a type, or one of the options bind and rbind");
+	m->type = arena_strdup(a, type ? type : "none");
+	m->source = source && *source ? arena_strdup(a, source) : m->type;
+	if (m->flags.copy_up)
+		return json_bad(e, &options, "tmpcopyup is not supported");
+	return 0;
+}
+
+static int parse_mount(const json_t *o, const struct json_at *at, const char *bundle,
+		       struct arena *a, const struct ns_spec *s, struct ns_mount *m, struct err *e)
+{
+	struct json_at options_at = json_at_key(at, "options");
+	const char *destination = NULL, *source = NULL, *type = NULL;
+	char **options = NULL;
+	size_t count = 0;
+	int r;
+
+	if (!json_is_object(o))
+		return json_bad(e, at, "must be an object");
+	r = json_require(json_get_string(o, at, "destination", &destination, e), at, "destination", e);
+	if (r >= 0)
+		r = json_get_string(o, at, "source", &source, e);
+	if (r >= 0)
+		r = json_get_string(o, at, "type", &type, e);
+	if (r >= 0)
+		r = json_get_strings(o, at, "options", a, &options, &count, e);
+	if (r >= 0)
+		r = ns_mount_options_parse((const char *const *)options, count, options_at.text, a,
+					   &m->flags, e);
+	if (r >= 0)
+		r = parse_mount_maps(o, at, a, m, e);
+	if (r < 0)
+		return r;
+	m->why = arena_strdup(a, at->text);
+	/* A relative destination is deprecated and means: below "/" (config.md, "Mounts"). */
+	m->destination = ns_path_normalise(destination, a);
+	if (!m->destination)
+		return json_bad(e, at, "the destination is longer than a path may be");
+	if (strcmp(m->destination, "/") == 0 && !m->flags.remount)
+		return json_bad(e, at, "a mount at / would hide the root");
+	if (m->flags.bind || (type && strcmp(type, "bind") == 0))
+		r = parse_bind(m, source, bundle, at, a, e);
+	else
+		r = parse_fs(m, source, type, at, a, e);
+	if (r >= 0)
+		r = check_proc(m, at, e);
+	if (r >= 0)
+		r = check_idmap(m, at, s, e);
+	return r;
+}
+
+int ns_parse_mounts(const json_t *config, const char *bundle, struct arena *a, struct ns_spec *s,
+		    struct err *e)
+{
+	const struct json_at top = JSON_AT_ROOT;
+	struct json_at at = json_at_key(&top, "mounts");
+	struct ns_mount *mounts;
+	json_t *array = NULL;
+	size_t count;
+	int r = json_get_array(config, &top, "mounts", &array, e);
+
+	if (r <= 0)
+		return r;
+	count = json_array_size(array);
+	if (count > NS_MOUNTS_MAX)
+		return json_bad(e, &at, "has %zu mounts; at most %d", count, NS_MOUNTS_MAX);
+	mounts = arena_array(a, count ? count : 1, sizeof *mounts);
+	if (!mounts)
+		return err_set(e, ENOMEM, "cannot read mounts");
+	for (size_t i = 0; i < count; i++) {
+		struct json_at item = json_at_index(&at, i);
+
+		r = parse_mount(json_array_get(array, i), &item, bundle, a, s, &mounts[i], e);
+		if (r < 0)
+			return r;
+	}
+	s->mounts = mounts;
+	s->mount_count = count;
+	return 0;
+}
+
+const struct ns_mount *ns_mount_at(const struct ns_spec *s, const char *destination)
+{
+	const struct ns_mount *found = NULL;
+
+	for (size_t i = 0; i < s->mount_count; i++)
+		if (!s->mounts[i].flags.remount && strcmp(s->mounts[i].destination, destination) == 0)
+			found = &s->mounts[i];
+	return found;
+}

@@ -1,0 +1,226 @@
+/*
+ * attach.c - staying with a container in the foreground: signals in, terminal
+ * both ways, the exit status out.
+ */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static sigset_t saved_mask;
+static bool mask_saved;
+
+void attach_block_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	/* A fault of our own must still kill us at once. */
+	for (size_t i = 0; i < 5; i++)
+		sigdelset(&all, (int[]){ SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT }[i]);
+	sigprocmask(SIG_BLOCK, &all, &saved_mask);
+	mask_saved = true;
+}
+
+void attach_restore_signals(void)
+{
+	if (mask_saved)
+		sigprocmask(SIG_SETMASK, &saved_mask, NULL);
+	mask_saved = false;
+}
+
+/* One direction of the terminal: what was read and could not be written yet. */
+struct pump {
+	int from, to;
+	char data[8192];
+	size_t start, end;
+	bool closed;
+};
+
+static void pump_read(struct pump *p)
+{
+	ssize_t n = read(p->from, p->data, sizeof p->data);
+
+	if (n > 0) {
+		p->start = 0;
+		p->end = (size_t)n;
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		p->closed = true; /* EIO is how a pty says that its last slave has gone */
+	}
+}
+
+static void pump_write(struct pump *p)
+{
+	ssize_t n = write(p->to, p->data + p->start, p->end - p->start);
+
+	if (n > 0)
+		p->start += (size_t)n;
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		p->closed = true;
+}
+
+static void copy_window_size(int master)
+{
+	struct winsize size;
+
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+		ioctl(master, TIOCSWINSZ, &size);
+}
+
+/* Everything the container still had to say when it ended. */
+static void drain(struct pump *out)
+{
+	struct pollfd p = { .fd = out->from, .events = POLLIN };
+
+	fcntl(out->from, F_SETFL, O_NONBLOCK);
+	while (!out->closed) {
+		while (out->start < out->end && !out->closed)
+			pump_write(out);
+		if (out->closed || poll(&p, 1, 0) <= 0)
+			return;
+		pump_read(out);
+	}
+}
+
+static int reap(int pidfd, struct attach_result *ret, struct err *e)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return err_set(e, errno, "cannot wait for the container");
+	ret->end = ATTACH_EXITED;
+	if (info.si_code == CLD_EXITED) {
+		ret->exit_code = ret->status = info.si_status;
+	} else {
+		ret->exit_code = -1;
+		ret->signal = info.si_status;
+		ret->status = 128 + info.si_status;
+	}
+	return 0;
+}
+
+static bool is_terminating(int signal)
+{
+	return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+}
+
+/* Returns the signal that must end the wait, or 0. */
+static int handle_signals(int signals, const struct attach_options *o, bool take_signals)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof info) == sizeof info) {
+		int signal = (int)info.ssi_signo;
+
+		if (signal == SIGCHLD) {
+			/* Orphans that a subreaper inherits; the container is reaped by pidfd. */
+			continue;
+		} else if (signal == SIGWINCH && o->master >= 0) {
+			copy_window_size(o->master);
+		} else if (take_signals && is_terminating(signal)) {
+			return signal;
+		} else if (signal != SIGPIPE && signal != SIGURG && signal != SIGTTOU &&
+			   signal != SIGTTIN) {
+			pidfd_send_signal(o->pidfd, signal, NULL, 0);
+		}
+	}
+	return 0;
+}
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static int watch(const struct attach_options *o, bool take_signals, int signals,
+		 struct attach_result *ret, struct err *e)
+{
+	struct pump in = { .from = STDIN_FILENO, .to = o->master };
+	struct pump out = { .from = o->master, .to = STDOUT_FILENO };
+	long long end = o->timeout_ms >= 0 ? now_ms() + o->timeout_ms : -1;
+
+	in.closed = out.closed = o->master < 0;
+	for (;;) {
+		bool in_full = in.start < in.end, out_full = out.start < out.end;
+		struct pollfd p[] = {
+			{ .fd = o->pidfd, .events = POLLIN },
+			{ .fd = signals, .events = POLLIN },
+			{ .fd = in.closed || in_full ? -1 : in.from, .events = POLLIN },
+			{ .fd = out.closed || out_full ? -1 : out.from, .events = POLLIN },
+			{ .fd = !in.closed && in_full ? in.to : -1, .events = POLLOUT },
+			{ .fd = !out.closed && out_full ? out.to : -1, .events = POLLOUT },
+		};
+		long long left = end < 0 ? -1 : end - now_ms();
+		int signal;
+
+		if (end >= 0 && left <= 0) {
+			ret->end = ATTACH_TIMEOUT;
+			return 0;
+		}
+		if (poll(p, 6, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
+			return err_set(e, errno, "poll");
+		if (p[2].revents)
+			pump_read(&in);
+		if (p[3].revents)
+			pump_read(&out);
+		if (p[4].revents)
+			pump_write(&in);
+		if (p[5].revents)
+			pump_write(&out);
+		signal = p[1].revents ? handle_signals(signals, o, take_signals) : 0;
+		if (signal) {
+			ret->end = ATTACH_SIGNAL;
+			ret->signal = signal;
+			return 0;
+		}
+		if (p[0].revents) {
+			drain(&out);
+			return reap(o->pidfd, ret, e);
+		}
+	}
+}
+
+int attach_wait(const struct attach_options *o, bool take_signals, struct attach_result *ret,
+		struct err *e)
+{
+	struct termios saved, raw;
+	sigset_t all;
+	_cleanup_fd_ int signals = -EBADF;
+	bool have_terminal = o->master >= 0 && tcgetattr(STDIN_FILENO, &saved) == 0;
+	int r;
+
+	sigfillset(&all);
+	signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		return err_set(e, errno, "signalfd");
+	*ret = (struct attach_result){ .exit_code = -1 };
+	if (have_terminal) {
+		raw = saved;
+		cfmakeraw(&raw);
+		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+		copy_window_size(o->master);
+	}
+	r = watch(o, take_signals, signals, ret, e);
+	if (have_terminal)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	if (r == 0 && o->subreaper)
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	return r;
+}

@@ -1,0 +1,152 @@
+/*
+ * compile.c - orders the domains' steps: the canonical start order.
+ *
+ * Pure. What runs before what, and why, is decided here and nowhere else:
+ * limits before any process, namespaces before mounts, mounts before masks,
+ * everything of the host closed before the program, seccomp last.
+ */
+#include "runtime/compile.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "base/engine.h"
+#include "runtime/idrange.h"
+#include "runtime/publish.h"
+
+static void plan_layers(struct plan *p, const struct container_spec *s, const struct host *h,
+			const struct create_options *o, struct ns_rootfs_options *rootfs)
+{
+	struct ns_overlay overlay = {
+		.layers = o->layers,
+		.count = o->layer_count,
+		.mount_dir = arena_printf(p->arena, "%s/%s/root", o->root_path, o->id),
+		.idmap = (s->ns.new_namespaces & CLONE_NEWUSER) != 0,
+		/* Also under a read-only root there may be mount points to make, before it is that. */
+		.readonly = false,
+		.upper_bytes = o->upper_bytes,
+	};
+
+	if (!o->layers)
+		return;
+	ns_host_root(&s->ns, &overlay.root_uid, &overlay.root_gid);
+	plan_scope(p, "/root/path", NULL);
+	publish_plan_mkdir(p, "root");
+	rootfs->slot_root = ns_plan_overlay(p, &overlay, h);
+}
+
+static void plan_guest_root(struct compiled *c, const struct container_spec *s,
+			    const struct host *h, const struct create_options *o,
+			    const struct ns_rootfs_options *rootfs)
+{
+	struct plan *p = &c->plan;
+	uid_t console_uid = s->process.uid;
+
+	ns_plan_mounts(p, &s->ns, h, rootfs);
+	if (o->console) {
+		c->slot_master = plan_new_slot(p, "pty master");
+		ns_plan_console(p, &s->ns, c->slot_master, s->process.rows, s->process.cols,
+				console_uid);
+		if (o->console_socket)
+			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+	}
+	ns_plan_restrict(p, &s->ns, h, rootfs);
+	ns_plan_pivot(p, &s->ns, h, rootfs);
+}
+
+int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
+		   const struct create_options *o, struct arena *a, struct err *e)
+{
+	struct compiled c = { .slot_master = -1 };
+	struct plan *p = &c.plan;
+	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
+	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
+					    .terminal = o->console };
+	struct process_exec_options exec = {
+		.preserve_fds = o->preserve_fds,
+		.has_user_namespace = ns_has_userns(&s->ns),
+		.lock_securebits = o->lock_securebits,
+	};
+	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
+	struct process_found *found;
+	int slot_start = -1;
+
+	plan_init(p, a);
+	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
+	if (o->idrange)
+		idrange_plan_undo(p, p->count - 1);
+	if (o->wait_for_start)
+		container_plan_listen(p, &slot_start);
+	c.slot_cgroup = plan_new_slot(p, "cgroup");
+	cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
+	ns_plan_birth(p, &s->ns, h, c.slot_cgroup, &birth);
+	process_plan_host(p, &s->process);
+	if (o->net.mode == NET_BRIDGE)
+		net_plan_attach(p, &o->net, h, o->id);
+	if (s->ns.new_namespaces & CLONE_NEWNET)
+		net_plan_loopback(p);
+	plan_layers(p, s, h, o, &rootfs);
+	plan_guest_root(&c, s, h, o, &rootfs);
+	process_plan_cwd(p, &s->process, -1);
+	process_plan_limits(p, &s->process);
+	found = process_plan_become(p, &s->process, filter, &exec);
+	plan_scope(p, "", NULL);
+	publish_plan_life(p, o->outlive);
+	publish_plan_state(p, s, h, o);
+	if (o->pidfd_socket)
+		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
+	if (o->pid_file)
+		publish_plan_pid_file(p, o->pid_file);
+	if (o->wait_for_start) {
+		p->detach = p->count;
+		container_plan_wait_start(p, slot_start);
+	}
+	process_plan_leave(p, &s->process, filter, &exec, found);
+	if (container_plan_seal(p, c.intent, o->id, e) < 0)
+		return -e->error;
+	*ret = c;
+	return 0;
+}
+
+int compile_exec(struct compiled *ret, const struct process_spec *process,
+		 const struct seccomp_filter *seccomp, const struct exec_options *o,
+		 struct arena *a, struct err *e)
+{
+	struct compiled c = { .slot_master = -1, .slot_cgroup = -1 };
+	struct plan *p = &c.plan;
+	struct process_exec_options exec = {
+		.preserve_fds = o->preserve_fds,
+		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) != 0,
+	};
+	struct process_found *found;
+	int slot_target;
+
+	plan_init(p, a);
+	slot_target = publish_plan_given_fd(p, "container", o->pidfd);
+	if (o->cgroup) {
+		c.slot_cgroup = plan_new_slot(p, "cgroup");
+		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
+	}
+	ns_plan_join(p, slot_target, o->namespaces, c.slot_cgroup);
+	process_plan_host(p, process);
+	if (o->console) {
+		c.slot_master = plan_new_slot(p, "pty master");
+		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,
+				process->uid);
+		if (o->console_socket)
+			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+	}
+	process_plan_limits(p, process);
+	found = process_plan_become(p, process, seccomp, &exec);
+	plan_scope(p, "", NULL);
+	publish_plan_life(p, o->outlive);
+	if (o->pidfd_socket)
+		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
+	if (o->pid_file)
+		publish_plan_pid_file(p, o->pid_file);
+	process_plan_leave(p, process, seccomp, &exec, found);
+	if (plan_check(p, e) < 0)
+		return -e->error;
+	*ret = c;
+	return 0;
+}

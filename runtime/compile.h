@@ -1,0 +1,56 @@
+/*
+ * compile.h - the one place that orders the domains' steps into a plan.
+ */
+#pragma once
+#include "base/plan.h"
+#include "net/net.h"
+#include "ns/builders.h"
+#include "runtime/container.h"
+#include "runtime/spec.h"
+
+struct create_options {
+	const char *id;
+	int root;                  /* fd of the state root */
+	const char *root_path;     /* absolute path of it */
+	bool wait_for_start;       /* create: stop before the program; run: go on */
+	bool outlive;              /* does not die with the process that made it */
+	bool no_pivot, no_new_keyring;
+	int preserve_fds;
+	bool console;              /* the pty's master is wanted in slot_master */
+	const char *console_socket;/* and sent there; NULL: kept */
+	const char *pidfd_socket;
+	const char *pid_file;
+	struct net_spec net;
+	const char *const *layers; /* of an image, absolute, top first; NULL: the spec's root */
+	size_t layer_count;
+	bool lock_securebits;      /* a process without capabilities never gets any again */
+	bool idrange;              /* a range of ids was leased for it: give it back at the end */
+	uint64_t upper_bytes;      /* of the layer that takes changes */
+};
+
+struct compiled {
+	struct plan plan;
+	struct intent_args *intent;
+	int slot_cgroup;
+	int slot_master;           /* host: the pty's master; -1 without a terminal */
+};
+
+/* create and run. Pure. */
+int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
+		   const struct create_options *o, struct arena *a, struct err *e);
+
+struct exec_options {
+	bool outlive;
+	int pidfd;                 /* of the container's first process */
+	const char *cgroup;        /* absolute path of the container's cgroup; NULL: none */
+	unsigned int namespaces;   /* CLONE_NEW* to join */
+	int preserve_fds;
+	bool console;
+	const char *console_socket;
+	const char *pidfd_socket;
+	const char *pid_file;
+};
+/* exec of another process. Pure. */
+int compile_exec(struct compiled *ret, const struct process_spec *process,
+		 const struct seccomp_filter *seccomp, const struct exec_options *o,
+		 struct arena *a, struct err *e);

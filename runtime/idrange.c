@@ -1,0 +1,124 @@
+/*
+ * idrange.c - leases of host id ranges.
+ */
+#include "runtime/idrange.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define FOLDER ".ids"
+
+static int open_folder(int root, bool make, struct err *e)
+{
+	int fd;
+
+	if (make && mkdirat(root, FOLDER, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "cannot make the folder of id leases");
+	fd = openat(root, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* FNV-1a: only spreads the search, so that a freed range is seldom given out again at once. */
+static uint32_t start_of(const char *id)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *id; id++)
+		h = (h ^ (unsigned char)*id) * 16777619u;
+	return h % IDRANGE_COUNT;
+}
+
+int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
+{
+	_cleanup_fd_ int dir = -EBADF;
+	uint32_t start = start_of(id);
+
+	for (int tries = 0; tries < 2; tries++) {
+		fd_close(&dir);
+		dir = open_folder(root, true, e);
+		if (dir == -ENOENT)
+			continue; /* the last user removed it just now */
+		if (dir < 0)
+			return err_set(e, -dir, "cannot open the folder of id leases");
+		for (uint32_t i = 0; i < IDRANGE_COUNT; i++) {
+			uint32_t n = (start + i) % IDRANGE_COUNT;
+			char name[16];
+
+			snprintf(name, sizeof name, "%u", n);
+			if (symlinkat(id, dir, name) == 0) {
+				*ret_base = IDRANGE_FIRST + n * IDRANGE_SIZE;
+				return 0;
+			}
+			if (errno == ENOENT)
+				break;
+			if (errno != EEXIST)
+				return err_set(e, errno, "cannot lease a range of ids");
+		}
+	}
+	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
+}
+
+void idrange_drop(int root, uint32_t base)
+{
+	_cleanup_fd_ int dir = open_folder(root, false, NULL);
+	char name[16];
+
+	if (dir < 0)
+		return;
+	snprintf(name, sizeof name, "%u", (base - IDRANGE_FIRST) / IDRANGE_SIZE);
+	unlinkat(dir, name, 0);
+	unlinkat(root, FOLDER, AT_REMOVEDIR);
+}
+
+int idrange_release(int root, const char *id, struct err *e)
+{
+	int fd = open_folder(root, false, e);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd == -ENOENT)
+		return 0;
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_set(e, fd < 0 ? -fd : ENOMEM, "cannot open the folder of id leases");
+	}
+	while ((entry = readdir(dir))) {
+		char owner[PATH_MAX];
+		ssize_t n = readlinkat(fd, entry->d_name, owner, sizeof owner - 1);
+
+		if (n < 0)
+			continue;
+		owner[n] = '\0';
+		if (strcmp(owner, id) == 0)
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(dir);
+	/* The last one out; fails while others have leases, as it should. */
+	unlinkat(root, FOLDER, AT_REMOVEDIR);
+	return 0;
+}
+
+static int undo_release(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
+			struct err *e)
+{
+	(void)args;
+	return idrange_release(at->state_root, at->id, e);
+}
+
+static const struct undo_kind kind_release = { "release_ids", undo_release };
+const struct undo_kind *const idrange_undo_kinds[] = { &kind_release, NULL };
+
+void idrange_plan_undo(struct plan *p, int step)
+{
+	plan_undo(p, step, &kind_release, NULL, NULL, NULL);
+}

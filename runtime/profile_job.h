@@ -1,0 +1,10 @@
+/*
+ * profile_job.h - the seccomp profile of `kist job run`.
+ */
+#pragma once
+
+/*
+ * The profile as OCI JSON (config-linux.md#seccomp), ready for seccomp_parse().
+ * Built on first use in static memory; not for several threads at once.
+ */
+const char *profile_job_json(void);

@@ -1,0 +1,113 @@
+/*
+ * protect.c - keeping the runtime's own process out of the container's reach.
+ */
+#include "runtime/protect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+extern char **environ;
+
+static int inherited_fds;
+
+int protect_inherited_fds(void)
+{
+	return inherited_fds;
+}
+
+void protect_start(void)
+{
+	int fd;
+
+	/* A caller that closed 0, 1 or 2 would see its container write into our files. */
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+	while (fcntl(3 + inherited_fds, F_GETFD) >= 0)
+		inherited_fds++;
+	/* CVE-2024-21626: no inherited directory fd may reach the container. */
+	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+	/* Not the caller's: what kist makes says its own mode, never wider than this. */
+	umask(022);
+}
+
+static bool maps_host_id(const struct ns_id_maps *maps, uint32_t id)
+{
+	for (size_t i = 0; i < maps->count; i++)
+		if (id >= maps->line[i].host && id - maps->line[i].host < maps->line[i].size)
+			return true;
+	return false;
+}
+
+bool protect_is_needed(const struct ns_spec *ns)
+{
+	struct stat st;
+
+	if (!(ns->new_namespaces & CLONE_NEWUSER) || ns->uid_maps.count == 0)
+		return true;
+	if (stat("/proc/self/exe", &st) < 0)
+		return true;
+	return maps_host_id(&ns->uid_maps, 0) || maps_host_id(&ns->uid_maps, st.st_uid) ||
+	       ((st.st_mode & S_IWGRP) && maps_host_id(&ns->gid_maps, st.st_gid)) ||
+	       (st.st_mode & S_IWOTH);
+}
+
+static int copy_self(int from, int to)
+{
+	struct stat st;
+	off_t offset = 0;
+
+	if (fstat(from, &st) < 0)
+		return -errno;
+	while (offset < st.st_size) {
+		ssize_t n = sendfile(to, from, &offset, (size_t)(st.st_size - offset));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
+int protect_self(char *const argv[], struct err *e)
+{
+	_cleanup_fd_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), copy = -EBADF;
+	int r;
+
+	if (self < 0)
+		return err_set(e, errno, "cannot open /proc/self/exe");
+	/* The seals themselves say whether this is the copy; an environment variable could lie. */
+	r = fcntl(self, F_GET_SEALS);
+	if (r >= 0 && (r & SEALS) == SEALS)
+		return 0;
+	copy = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	if (copy < 0 && errno == EINVAL) /* before Linux 6.3 */
+		copy = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0)
+		return err_set(e, errno, "cannot make a protected copy of kist: memfd_create");
+	r = copy_self(self, copy);
+	if (r < 0)
+		return err_set(e, -r, "cannot make a protected copy of kist: sendfile");
+	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
+		return err_set(e, errno, "cannot seal the protected copy of kist");
+	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+	return err_set(e, errno, "cannot run the protected copy of kist");
+}

@@ -1,0 +1,20 @@
+/*
+ * protect.h - the container must not be able to write kist's own binary.
+ */
+#pragma once
+#include <stdbool.h>
+#include "base/err.h"
+#include "ns/spec.h"
+
+/* Whether a process with the container's ids could write the file kist was started from: always
+ * without a user namespace; with one, when it maps the file's owner or host root. */
+bool protect_is_needed(const struct ns_spec *ns);
+/* Runs the same command again from a sealed memfd (CVE-2019-5736: /proc/PID/exe of a process that
+ * enters the container is then a file nobody can write). Returns 0 when this process already
+ * is that copy; does not return when it becomes it; -errno when it can't. */
+int protect_self(char *const argv[], struct err *e);
+/* How many fds from 3 on were open, without a gap, when the program started: what --preserve-fds
+ * can ask for. */
+int protect_inherited_fds(void);
+/* First thing in main: closed stdio opened on /dev/null, inherited fds CLOEXEC, umask 022. */
+void protect_start(void);

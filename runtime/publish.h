@@ -1,0 +1,24 @@
+/*
+ * publish.h - host steps that tell the caller: state record, pid file, fds over
+ * sockets; and small steps the runtime itself needs.
+ */
+#pragma once
+#include "base/plan.h"
+#include "runtime/compile.h"
+
+/* HOST: state.json, once everything is there. */
+void publish_plan_state(struct plan *p, const struct container_spec *s, const struct host *h,
+			const struct create_options *o);
+/* HOST: the guest's pid, atomically, mode 0644. */
+void publish_plan_pid_file(struct plan *p, const char *path);
+/* HOST: connects to a unix socket and sends the slot's fd (console and pidfd sockets). */
+void publish_plan_send(struct plan *p, const char *socket_path, int slot, const char *why);
+/* HOST: a folder inside the state folder. */
+void publish_plan_mkdir(struct plan *p, const char *name);
+/* HOST: puts an fd the caller holds into a new slot (a dup). */
+int publish_plan_given_fd(struct plan *p, const char *name, int fd);
+/* HOST: O_PATH fd of a cgroup. */
+void publish_plan_open_cgroup(struct plan *p, const char *path, int slot);
+/* GUEST: from now on outlives the process that made it; or dies with it, also after the change of
+ * ids, which clears the death signal. */
+void publish_plan_life(struct plan *p, bool outlive);

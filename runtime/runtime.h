@@ -1,0 +1,53 @@
+/*
+ * runtime.h - the verbs, as functions: what the commands, jobs and the
+ * supervisor call.
+ */
+#pragma once
+#include "base/engine.h"
+#include "base/host.h"
+#include "runtime/compile.h"
+#include "runtime/container.h"
+
+struct runtime_hooks_in { /* what a caller wants to see of the run */
+	void (*report)(void *user, const struct plan *p, struct run_report report);
+	void *user;
+	int fault_step;  /* -1 */
+	int fault_error;
+};
+
+/* Compiles, runs and, on error, takes back. *ret_run holds the guest's pid, pidfd and the pty's
+ * master: run_close() it. The record is wrapped with nothing: the caller says its verb. */
+int runtime_create(struct compiled *c, const struct container_spec *s, const struct host *h,
+		   const struct create_options *o, const struct runtime_hooks_in *in,
+		   struct arena *a, struct run *ret_run, struct err *e);
+
+/* Lets a created container go; returns once its program runs. */
+int runtime_start(int root, const char *id, struct err *e);
+int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
+int runtime_delete(int root, const char *id, bool force, struct err *e);
+/* Kills what is left of a container whose lock this process holds, and takes it back. */
+int runtime_destroy(struct container *c, struct err *e);
+
+/* "9", "KILL", "SIGKILL", "RTMIN+3"; -EINVAL with runc's words. */
+int signal_parse(const char *text, int *ret_signal, struct err *e);
+
+/* Waits for a child while passing on signals and the terminal. */
+struct attach_options {
+	int pidfd;         /* a child of this process */
+	int master;        /* pty; -1: none */
+	int timeout_ms;    /* -1: none */
+	bool subreaper;
+};
+enum attach_end { ATTACH_EXITED, ATTACH_TIMEOUT, ATTACH_SIGNAL };
+struct attach_result {
+	enum attach_end end;
+	int status;        /* as the shell says it: 0..255, 128 + signal */
+	int exit_code;     /* -1 when a signal ended it */
+	int signal;        /* that ended it; with ATTACH_SIGNAL: that came in */
+};
+/* Blocks all signals from now on; call before the plan runs, so that none is lost. */
+void attach_block_signals(void);
+void attach_restore_signals(void);
+/* take_signals: a terminating signal ends the wait (ATTACH_SIGNAL) instead of being passed on. */
+int attach_wait(const struct attach_options *o, bool take_signals, struct attach_result *ret,
+		struct err *e);

@@ -1,0 +1,119 @@
+/*
+ * seccomp_compile.c - a profile to BPF, through libseccomp: one context per ABI, joined.
+ */
+#include "runtime/seccomp_profile.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static int add_rule_to(scmp_filter_ctx ctx, const struct seccomp_rule *rule)
+{
+	int r = seccomp_rule_add_array(ctx, rule->action, rule->nr, rule->arg_count, rule->args);
+
+	/* EEXIST: given before. EDOM: this ABI does not have that syscall. */
+	return r == -EEXIST || r == -EDOM ? 0 : r;
+}
+
+static int build_arch(const struct seccomp_profile *p, uint32_t arch, scmp_filter_ctx *ret,
+		      struct err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(p->default_action);
+	int r = ctx ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	/* A binary search over the numbers instead of a walk through all of them. */
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r == 0 && arch != seccomp_arch_native()) {
+		r = seccomp_arch_remove(ctx, SCMP_ARCH_NATIVE);
+		if (r == 0)
+			r = seccomp_arch_add(ctx, arch);
+	}
+	for (size_t i = 0; i < p->rule_count && r == 0; i++) {
+		/* libseccomp answers EACCES for a rule that repeats the default action. */
+		if (p->rules[i].action == p->default_action)
+			continue;
+		if (p->rules[i].only_native && arch != seccomp_arch_native())
+			continue;
+		r = add_rule_to(ctx, &p->rules[i]);
+		if (r < 0)
+			err_set(e, -r, "libseccomp refuses the rule for %s", p->rules[i].name);
+	}
+	if (r == 0) {
+		*ret = ctx;
+		return 0;
+	}
+	if (ctx)
+		seccomp_release(ctx);
+	return e && e->error ? r : err_set(e, -r, "libseccomp");
+}
+
+static int build_all(const struct seccomp_profile *p, scmp_filter_ctx *ret, struct err *e)
+{
+	scmp_filter_ctx ctx = NULL;
+	int r = build_arch(p, p->archs[0], &ctx, e);
+
+	for (size_t i = 1; i < p->arch_count && r == 0; i++) {
+		scmp_filter_ctx one = NULL;
+
+		r = build_arch(p, p->archs[i], &one, e);
+		if (r == 0)
+			r = seccomp_merge(ctx, one);
+		if (r < 0 && one) {
+			err_set(e, -r, "libseccomp cannot join two architectures");
+			seccomp_release(one);
+		}
+	}
+	if (r == 0)
+		*ret = ctx;
+	else if (ctx)
+		seccomp_release(ctx);
+	return r;
+}
+
+static int export_program(scmp_filter_ctx ctx, const struct json_at *at, struct arena *a,
+			  struct seccomp_filter *ret, struct err *e)
+{
+	_cleanup_fd_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	ssize_t n, size;
+	int r;
+
+	if (fd < 0)
+		return err_set(e, errno, "memfd_create");
+	r = seccomp_export_bpf(ctx, fd);
+	if (r < 0)
+		return err_set(e, -r, "seccomp_export_bpf");
+	size = lseek(fd, 0, SEEK_CUR);
+	if (size < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(e, errno, "lseek");
+	ret->count = (size_t)size / sizeof *ret->code;
+	if (ret->count > BPF_MAXINSNS)
+		return json_bad(e, at, "compiles to %zu instructions, more than the kernel's %d",
+				ret->count, BPF_MAXINSNS);
+	ret->code = arena_array(a, ret->count, sizeof *ret->code);
+	if (!ret->code)
+		return err_set(e, ENOMEM, "%s", at->text);
+	n = fd_read_full(fd, ret->code, (size_t)size);
+	if (n != size)
+		return err_set(e, n < 0 ? (int)-n : EIO, "cannot read the compiled filter");
+	return 0;
+}
+
+int seccomp_compile(const struct seccomp_profile *p, const struct json_at *at, struct arena *a,
+		    struct seccomp_filter *ret, struct err *e)
+{
+	scmp_filter_ctx ctx = NULL;
+	int r = build_all(p, &ctx, e);
+
+	if (r < 0)
+		return err_at(e, at->text);
+	r = export_program(ctx, at, a, ret, e);
+	seccomp_release(ctx);
+	return r;
+}

@@ -1,0 +1,181 @@
+/*
+ * spec.c - config.json as a whole: reads it, hands each domain its slice, and
+ * refuses what no domain owns yet. Unknown keys are ignored, as the spec says.
+ */
+#include "runtime/spec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+
+/* "1.2.3" or "1.2.3-rc.1+x": any minor of major 1 is taken, as the spec asks. */
+static int check_version(const json_t *config, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "ociVersion");
+	unsigned int major, minor, patch;
+	const char *version;
+	int end = 0, r;
+
+	r = json_require(json_get_string(config, &root, "ociVersion", &version, e), &root,
+			 "ociVersion", e);
+	if (r < 0)
+		return r;
+	if (sscanf(version, "%u.%u.%u%n", &major, &minor, &patch, &end) != 3 ||
+	    (version[end] && version[end] != '-' && version[end] != '+'))
+		return json_bad(e, &at, "\"%s\" is not a SemVer version", version);
+	if (major != 1)
+		return json_bad(e, &at, "version %s is not supported; kist follows 1.x", version);
+	return 0;
+}
+
+/* Fields of the spec that nothing here carries out: refused, never accepted and ignored. */
+static int refuse_missing(const json_t *config, struct err *e)
+{
+	static const struct {
+		const char *object, *key;
+	} missing[] = {
+		{ NULL, "hooks" },
+		{ "linux", "intelRdt" },
+		{ "linux", "netDevices" },
+		{ "linux", "mountLabel" },
+		{ "linux", "personality" },
+		{ "linux", "memoryPolicy" },
+	};
+	struct json_at root = JSON_AT_ROOT;
+
+	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+		const json_t *o = missing[i].object ? json_object_get(config, missing[i].object)
+						    : config;
+		struct json_at at = missing[i].object ? json_at_key(&root, missing[i].object) : root;
+		const json_t *value = json_object_get(o, missing[i].key);
+
+		at = json_at_key(&at, missing[i].key);
+		if (!value || json_is_null(value))
+			continue;
+		/* Generators write empty ones: "" and {} ask for nothing. */
+		if ((json_is_object(value) && json_object_size(value) == 0) ||
+		    (json_is_string(value) && !*json_string_value(value)))
+			continue;
+		json_bad(e, &at, "is not supported by this version of kist");
+		return err_fix(e, "remove it from config.json");
+	}
+	return 0;
+}
+
+static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux"), seccomp_at;
+	json_t *linux_object = NULL, *seccomp = NULL;
+	int r;
+
+	r = json_get_object(s->config, &root, "linux", &linux_object, e);
+	if (r < 0)
+		return r;
+	r = cgroup_parse(linux_object, &at, id, a, &s->cgroup, e);
+	if (r < 0 || !linux_object)
+		return r;
+	r = json_get_object(linux_object, &at, "seccomp", &seccomp, e);
+	if (r <= 0)
+		return r;
+	seccomp_at = json_at_key(&at, "seccomp");
+	s->has_seccomp = true;
+	return seccomp_parse(seccomp, &seccomp_at, a, &s->seccomp, e);
+}
+
+static int parse_all(struct container_spec *s, const char *id, struct arena *a, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
+	json_t *process = NULL;
+	int r;
+
+	if (!json_is_object(s->config))
+		return json_bad(e, &root, "must be an object");
+	r = check_version(s->config, e);
+	if (r == 0)
+		r = refuse_missing(s->config, e);
+	if (r == 0)
+		r = json_require(json_get_object(s->config, &root, "process", &process, e), &root,
+				 "process", e);
+	if (r >= 0)
+		r = process_parse(process, &at, a, &s->process, e);
+	if (r >= 0)
+		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
+	if (r >= 0)
+		r = parse_linux(s, id, a, e);
+	return r < 0 ? r : 0;
+}
+
+int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
+	       struct container_spec *ret, struct err *e)
+{
+	struct container_spec s = { .config = config, .bundle = arena_strdup(a, bundle) };
+	_cleanup_free_ char *text = json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
+	int r;
+
+	s.config_text = text ? arena_strdup(a, text) : NULL;
+	r = s.config_text && s.bundle ? parse_all(&s, id, a, e)
+				      : err_set(e, ENOMEM, "config.json");
+	if (r < 0) {
+		spec_free(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int spec_load(const char *bundle, const char *id, struct arena *a, struct container_spec *ret,
+	      struct err *e)
+{
+	char absolute[PATH_MAX];
+	_cleanup_fd_ int dir = -EBADF;
+	json_t *config;
+	int r;
+
+	if (!realpath(bundle, absolute))
+		return err_set(e, errno, "the bundle %s", bundle);
+	dir = open(absolute, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_set(e, errno, "the bundle %s", bundle);
+	r = json_read_file(dir, "config.json", &config, e);
+	if (r == -ENOENT) {
+		err_say(e, ENOENT, "JSON specification file config.json not found");
+		err_fix(e, "make one with: kist spec --bundle %s", bundle);
+	}
+	if (r < 0)
+		return r;
+	r = spec_parse(config, absolute, id, a, ret, e);
+	return r < 0 ? err_wrap(e, "config.json") : 0;
+}
+
+void spec_free(struct container_spec *s)
+{
+	json_decref(s->config);
+	s->config = NULL;
+}
+
+int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	int r = cgroup_check(&s->cgroup, h, e);
+
+	return r < 0 ? r : ns_check(&s->ns, h, e);
+}
+
+void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
+{
+	char text[128];
+
+	for (size_t i = 0; i < s->cgroup.warning_count; i++)
+		warn(s->cgroup.warnings[i]);
+	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
+		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
+			 s->process.unknown_caps.names[i]);
+		warn(text);
+	}
+}

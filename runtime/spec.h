@@ -1,0 +1,40 @@
+/*
+ * spec.h - config.json as a whole: each domain's slice, parsed.
+ */
+#pragma once
+#include <jansson.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/host.h"
+#include "cgroup/cgroup.h"
+#include "ns/spec.h"
+#include "runtime/process.h"
+#include "runtime/seccomp.h"
+
+#define SPEC_OCI_VERSION "1.2.0" /* the runtime-spec whose rules kist follows */
+
+struct container_spec {
+	json_t *config;          /* owned */
+	const char *config_text; /* as it is stored at create */
+	const char *bundle;      /* absolute */
+	struct ns_spec ns;
+	struct cgroup_spec cgroup;
+	struct process_spec process;
+	struct seccomp_filter seccomp;
+	bool has_seccomp;
+};
+
+/* Reads DIR/config.json and parses it. `id` names the default cgroup. */
+int spec_load(const char *bundle, const char *id, struct arena *a, struct container_spec *ret,
+	      struct err *e);
+/* Parses a configuration made in memory; takes over the reference. bundle is absolute. */
+int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
+	       struct container_spec *ret, struct err *e);
+void spec_free(struct container_spec *s);
+#define _cleanup_spec_ __attribute__((cleanup(spec_free)))
+/* What this host can't do of it, said before anything is made. */
+int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
+/* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
+void spec_warn(const struct container_spec *s, void (*warn)(const char *text));
+/* The default configuration, as `kist spec` prints it. New reference. */
+json_t *spec_default(bool rootless);

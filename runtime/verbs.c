@@ -1,0 +1,239 @@
+/*
+ * verbs.c - create, start, kill, delete as functions on one container.
+ */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "runtime/undo.h"
+
+#define KILL_WAIT_MS 10000
+
+/* Which steps may have left something: all before the failing one, and that one too when it
+ * consists of several syscalls. */
+static int undo_upto(const struct plan *p, const struct err *e)
+{
+	if (e->step < 0 || e->step >= p->count)
+		return p->count;
+	return e->step + (p->steps[e->step].op->compound ? 1 : 0);
+}
+
+int runtime_create(struct compiled *c, const struct container_spec *s, const struct host *h,
+		   const struct create_options *o, const struct runtime_hooks_in *in,
+		   struct arena *a, struct run *ret_run, struct err *e)
+{
+	struct undo_at at = { .id = o->id, .state_root = o->root };
+	struct err failure;
+	struct run run;
+	int r;
+
+	r = compile_create(c, s, h, o, a, e);
+	if (r < 0)
+		return r;
+	run_init(&run, &c->plan);
+	if (in) {
+		run.report = in->report;
+		run.user = in->user;
+		run.report_steps = in->report != NULL;
+		run.fault_step = in->fault_step;
+		run.fault_error = in->fault_error;
+	}
+#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer traces its own process */
+	/* Until its execve the guest is this program: nothing in the container may trace it. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	r = run_walk(&run, e);
+	if (r == 0) {
+		*ret_run = run;
+		return 0;
+	}
+	failure = *e;
+	run_close(&run);
+	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
+	if (r < 0) {
+		char text[ERR_TEXT_MAX];
+
+		err_format(e, text, sizeof text);
+		failure.fix[0] = '\0';
+		err_fix(&failure, "something is left (%.120s): kist delete --force %.64s", text,
+			o->id);
+	}
+	*e = failure;
+	return -e->error;
+}
+
+/* Waits for what the guest says after the start order: an error record, or EOF from execve. */
+int runtime_start(int root, const char *id, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	struct start_order order = { .magic = START_MAGIC };
+	int r, sock;
+
+	r = container_open(root, id, true, &c, e);
+	if (r < 0)
+		return r;
+	if (c.status == STATUS_RUNNING || c.status == STATUS_PAUSED)
+		return err_say(e, EBUSY, "cannot start an already running container");
+	if (c.status != STATUS_CREATED)
+		return err_say(e, EINVAL, c.status == STATUS_STOPPED
+			       ? "cannot start a container that has stopped"
+			       : "cannot start a container that is still being created");
+	sock = container_connect_start(&c, e);
+	if (sock < 0)
+		return sock;
+	r = socket_send_fd(sock, &order, sizeof order, -1);
+	if (r < 0)
+		r = err_set(e, -r, "cannot order the start");
+	else
+		r = run_await_exec(sock, e);
+	close(sock);
+	return r;
+}
+
+int signal_parse(const char *text, int *ret_signal, struct err *e)
+{
+	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	char *end;
+	long number;
+
+	if (text[0] >= '0' && text[0] <= '9') {
+		number = strtol(text, &end, 10);
+		if (*end == '\0' && number > 0 && number < _NSIG) {
+			*ret_signal = (int)number;
+			return 0;
+		}
+		return err_say(e, EINVAL, "unknown signal \"%.32s\"", text);
+	}
+	for (int i = 1; i < SIGRTMIN; i++) {
+		const char *abbreviation = sigabbrev_np(i);
+
+		if (abbreviation && strcasecmp(name, abbreviation) == 0) {
+			*ret_signal = i;
+			return 0;
+		}
+	}
+	if (strncasecmp(name, "RTMIN", 5) == 0 || strncasecmp(name, "RTMAX", 5) == 0) {
+		bool min = strncasecmp(name, "RTMIN", 5) == 0;
+		char sign = min ? '+' : '-';
+
+		number = 0;
+		end = (char *)(uintptr_t)(name + 5);
+		if (name[5] == sign)
+			number = strtol(name + 6, &end, 10);
+		if (*end == '\0' && number >= 0 && number <= SIGRTMAX - SIGRTMIN) {
+			*ret_signal = min ? SIGRTMIN + (int)number : SIGRTMAX - (int)number;
+			return 0;
+		}
+	}
+	return err_say(e, EINVAL, "unknown signal \"%.32s\"", text);
+}
+
+/* Opens the container's cgroup; -ENOENT without a record when it is gone. */
+static int open_cgroup(const struct container *c)
+{
+	int fd;
+
+	if (!c->cgroup)
+		return -ENOENT;
+	fd = open(c->cgroup, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int kill_all(const struct container *c, int signal, struct err *e)
+{
+	_cleanup_fd_ int cgroup = open_cgroup(c);
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+	int r;
+
+	if (cgroup < 0)
+		return cgroup == -ENOENT ? 0 : err_set(e, -cgroup, "the container's cgroup");
+	if (signal == SIGKILL)
+		return cgroup_kill(cgroup, e);
+	r = cgroup_pids(cgroup, true, &pids, &count, e);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (kill(pids[i], signal) < 0 && errno != ESRCH)
+			r = err_set(e, errno, "cannot signal process %d", (int)pids[i]);
+	return r;
+}
+
+int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	int r = container_open(root, id, false, &c, e);
+
+	if (r < 0)
+		return r;
+	if (all)
+		return kill_all(&c, signal, e);
+	if (c.pidfd < 0)
+		return err_say(e, ESRCH, "container not running");
+	if (pidfd_send_signal(c.pidfd, signal, NULL, 0) < 0)
+		return errno == ESRCH ? err_say(e, ESRCH, "container not running")
+				      : err_set(e, errno, "cannot signal process %d", (int)c.pid);
+	return 0;
+}
+
+static int wait_gone(const struct container *c, struct err *e)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+	if (c->pidfd < 0 || poll(&p, 1, KILL_WAIT_MS) == 1)
+		return 0;
+	return err_say(e, ETIMEDOUT, "process %d does not die within %d seconds of SIGKILL",
+		       (int)c->pid, KILL_WAIT_MS / 1000);
+}
+
+int runtime_destroy(struct container *c, struct err *e)
+{
+	int r;
+
+	if (c->pidfd >= 0)
+		pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	r = kill_all(c, SIGKILL, e);
+	if (r == 0)
+		r = wait_gone(c, e);
+	return r < 0 ? r : container_take_back(c->root, c->id, e);
+}
+
+/* A damaged record must not keep a container alive for ever: only the intent is followed. */
+static int delete_damaged(int root, const char *id, struct err *e)
+{
+	err_clear(e);
+	return container_take_back(root, id, e);
+}
+
+int runtime_delete(int root, const char *id, bool force, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	int r = container_open(root, id, true, &c, e);
+
+	if (r == -ENOENT && force && container_check_id(id, NULL) == 0) {
+		struct undo_at at = { .id = id, .state_root = root };
+
+		/* No folder, but something with a derived name may still be there. */
+		err_clear(e);
+		undo_by_name(&at, e);
+		return 0;
+	}
+	if (r == -EINVAL && force && container_check_id(id, NULL) == 0)
+		return delete_damaged(root, id, e);
+	if (r < 0)
+		return r;
+	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATING)
+		return err_say(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
+			       container_status_name(c.status));
+	return runtime_destroy(&c, e);
+}

@@ -1,0 +1,70 @@
+/*
+ * job.h - one untrusted job: what was asked for, run, and what became of it.
+ *
+ * A job is compiled to an OCI configuration and goes through the same plan as
+ * any container: there is no second way into the kernel.
+ */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/host.h"
+#include "cgroup/cgroup.h"
+#include "image/store.h"
+#include "runtime/runtime.h"
+
+/* What can be limited, and so waived: bits, and names for --allow-degraded. */
+enum job_limit { JOB_MEMORY = 1 << 0, JOB_PIDS = 1 << 1, JOB_CPU = 1 << 2 };
+
+struct job {
+	const char *id;
+	const char *source;           /* image reference, or a folder */
+	bool is_folder;
+	char *const *args;            /* NULL-terminated; empty: the image's own */
+	const char *const *env;       /* "NAME=value", added to the image's */
+	size_t env_count;
+	const char *workdir;          /* NULL: the image's */
+	uint64_t memory;              /* bytes; 0: no limit */
+	uint64_t pids;                /* 0: no limit */
+	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
+	int64_t wall_ms;              /* -1: no limit */
+	bool bridge;                  /* --net bridge; otherwise none */
+	uint32_t waived;              /* enum job_limit: may be missing */
+	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
+};
+
+enum job_reason { JOB_EXIT, JOB_SIGNAL, JOB_OOM, JOB_WALL, JOB_CANCELLED, JOB_SANDBOX_ERROR };
+
+struct job_result {
+	enum job_reason reason;
+	int status;                   /* kist's exit status */
+	int exit_code, signal;        /* -1 / 0 when not applicable */
+	int64_t started_ns;           /* CLOCK_REALTIME */
+	int64_t wall_us;
+	struct cgroup_stats stats;
+	const char *image_digest;     /* NULL for a folder */
+	uint32_t address;             /* IPv4, host order; 0: none */
+	char error[512];              /* of a sandbox-error */
+};
+
+/* Sizes "64m", "1.5g"; durations "5s", "500ms", "2m"; cpus "0.5". -EINVAL names the option. */
+int job_parse_size(const char *option, const char *text, uint64_t *ret, struct err *e);
+int job_parse_duration(const char *option, const char *text, int64_t *ret_ms, struct err *e);
+int job_parse_cpus(const char *option, const char *text, uint64_t *ret_quota, struct err *e);
+/* "memory,pids": names of what may be missing. */
+int job_parse_waived(const char *text, uint32_t *ret, struct err *e);
+
+/* Refuses (exit_code 125) a limit this host can't enforce, unless it is waived; those waived are
+ * taken off and noted in job->degraded. */
+int job_check(struct job *job, const struct host *h, struct err *e);
+/* The OCI configuration of the job. `image` NULL for a folder. New reference. */
+json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
+		   uint32_t uid, uint32_t gid);
+/* Runs it to its end and takes everything away. Always fills *ret; the record says why when
+ * the reason is JOB_SANDBOX_ERROR. */
+void job_run(struct job *job, const char *store, int root, const char *root_path,
+	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
+	     struct err *e);
+/* New reference. */
+json_t *job_result_json(const struct job *job, const struct job_result *result);

@@ -1,0 +1,146 @@
+/*
+ * job_config.c - a job as an OCI configuration: closed by default.
+ *
+ * Pure. Everything a job may not do is decided here.
+ */
+#include "supervisor/job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/idrange.h"
+#include "runtime/profile_job.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define TMP_OPTIONS  "size=64m,nr_inodes=16384"
+
+static json_t *strings(const char *const *list)
+{
+	json_t *array = json_array();
+
+	for (; list && *list; list++)
+		json_array_append_new(array, json_string(*list));
+	return array;
+}
+
+/* The image's environment, then the job's: a later one of the same name wins when parsed. */
+static json_t *environment(const struct job *job, const struct image_info *image)
+{
+	json_t *env = image ? strings((const char *const *)image->env) : json_array();
+	bool has_path = false;
+	const char *text;
+
+	for (size_t i = 0; i < job->env_count; i++)
+		json_array_append_new(env, json_string(job->env[i]));
+	for (size_t i = 0; i < json_array_size(env); i++) {
+		text = json_string_value(json_array_get(env, i));
+		has_path |= text && strncmp(text, "PATH=", 5) == 0;
+	}
+	if (!has_path)
+		json_array_insert_new(env, 0, json_string(DEFAULT_PATH));
+	return env;
+}
+
+/* docker's rule: arguments replace Cmd and follow Entrypoint. */
+static json_t *command(const struct job *job, const struct image_info *image)
+{
+	json_t *args = image ? strings((const char *const *)image->entrypoint) : json_array();
+	json_t *rest = job->args && job->args[0] ? strings((const char *const *)job->args)
+			: strings(image ? (const char *const *)image->cmd : NULL);
+
+	json_array_extend(args, rest);
+	json_decref(rest);
+	return args;
+}
+
+static json_t *process(const struct job *job, const struct image_info *image, uint32_t uid,
+		       uint32_t gid)
+{
+	const char *cwd = job->workdir ? job->workdir
+			  : image && image->workdir && image->workdir[0] ? image->workdir : "/";
+
+	/* No capability, not even in the bounding set: no setuid file and no mistake gives one. */
+	return json_pack("{s:b, s:{s:I, s:I}, s:o, s:o, s:s, s:b, s:{}, s:[{s:s,s:i,s:i},"
+			 "{s:s,s:i,s:i}]}",
+			 "terminal", 0, "user", "uid", (json_int_t)uid, "gid", (json_int_t)gid,
+			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
+			 "noNewPrivileges", 1, "capabilities", "rlimits",
+			 "type", "RLIMIT_CORE", "soft", 0, "hard", 0,
+			 "type", "RLIMIT_NOFILE", "soft", 1024, "hard", 1024);
+}
+
+static void add_mount(json_t *mounts, const char *destination, const char *type,
+		      const char *options)
+{
+	json_t *list = json_array();
+	char text[256], *next = text, *word;
+
+	snprintf(text, sizeof text, "%s", options);
+	while ((word = strsep(&next, ",")))
+		json_array_append_new(list, json_string(word));
+	json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:o}", "destination", destination,
+						"type", type, "source", type, "options", list));
+}
+
+static json_t *mounts(void)
+{
+	json_t *list = json_array();
+
+	add_mount(list, "/proc", "proc", "nosuid,noexec,nodev");
+	add_mount(list, "/dev", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=64k");
+	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
+	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
+	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
+	add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
+	add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
+	return list;
+}
+
+static json_t *resources(const struct job *job)
+{
+	json_t *r = json_pack("{s:[{s:b, s:s}]}", "devices", "allow", 0, "access", "rwm");
+
+	/* swap is memory and swap together: equal means no swap at all. */
+	if (job->memory)
+		json_object_set_new(r, "memory", json_pack("{s:I, s:I}", "limit",
+				    (json_int_t)job->memory, "swap", (json_int_t)job->memory));
+	if (job->pids)
+		json_object_set_new(r, "pids", json_pack("{s:I}", "limit", (json_int_t)job->pids));
+	if (job->cpu_quota)
+		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
+				    (json_int_t)job->cpu_quota, "period", 100000));
+	return r;
+}
+
+static json_t *linux_part(const struct job *job, uint32_t first_id)
+{
+	static const char *const kinds[] = { "user", "pid", "network", "ipc", "uts", "mount",
+					     "cgroup" };
+	static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/kcore",
+					      "/proc/keys", "/proc/latency_stats",
+					      "/proc/timer_list", "/proc/timer_stats",
+					      "/proc/sched_debug", "/proc/scsi", "/proc/kallsyms",
+					      "/proc/interrupts", NULL };
+	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+						"/proc/sysrq-trigger", NULL };
+	json_t *namespaces = json_array(), *map, *o;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		json_array_append_new(namespaces, json_pack("{s:s}", "type", kinds[i]));
+	map = json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)first_id,
+			"size", (json_int_t)IDRANGE_SIZE);
+	o = json_pack("{s:o, s:O, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings", map,
+		      "gidMappings", map, "resources", resources(job), "maskedPaths",
+		      strings(masked), "readonlyPaths", strings(readonly));
+	json_object_set_new(o, "seccomp", json_loads(profile_job_json(), 0, NULL));
+	return o;
+}
+
+json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
+		   uint32_t uid, uint32_t gid)
+{
+	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
+			 "process", process(job, image, uid, gid), "root", "path",
+			 job->is_folder ? job->source : "/", "readonly", 1, "hostname", job->id,
+			 "mounts", mounts(), "linux", linux_part(job, first_id));
+}

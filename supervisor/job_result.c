@@ -1,0 +1,102 @@
+/*
+ * job_result.c - what became of a job, as JSON.
+ */
+#include "supervisor/job.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cancelled",
+				       "sandbox-error" };
+
+static json_t *time_text(int64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	char stamp[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	return json_sprintf("%s.%06dZ", stamp, (int)(ns % 1000000000 / 1000));
+}
+
+static json_t *stat_value(const struct cgroup_stats *s, enum cgroup_stat_bit bit)
+{
+	return cgroup_stat_has(s, bit) && s->value[bit] <= INT64_MAX
+		? json_integer((json_int_t)s->value[bit]) : json_null();
+}
+
+/* enforced: it was there. waived: the host can't, and the caller allowed that by name.
+ * absent: nobody asked for it. */
+static const char *limit_control(const struct job *job, uint32_t bit, bool asked)
+{
+	if (job->degraded & bit)
+		return "waived";
+	return asked ? "enforced" : "absent";
+}
+
+static json_t *controls(const struct job *job)
+{
+	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
+					      "network_namespace", "ipc_namespace", "uts_namespace",
+					      "cgroup_namespace", "capabilities", "no_new_privs",
+					      "seccomp", "read_only_root", "devices" };
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+		json_object_set_new(o, always[i], json_string("enforced"));
+	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
+	json_object_set_new(o, "pids", json_string(limit_control(job, JOB_PIDS, job->pids)));
+	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));
+	json_object_set_new(o, "wall", json_string(job->wall_ms >= 0 ? "enforced" : "absent"));
+	return o;
+}
+
+static json_t *limits(const struct job *job)
+{
+	json_t *o = json_object();
+
+	if (job->memory)
+		json_object_set_new(o, "memory", json_integer((json_int_t)job->memory));
+	if (job->pids)
+		json_object_set_new(o, "pids", json_integer((json_int_t)job->pids));
+	if (job->cpu_quota)
+		json_object_set_new(o, "cpu_quota_us_per_100ms",
+				    json_integer((json_int_t)job->cpu_quota));
+	if (job->wall_ms >= 0)
+		json_object_set_new(o, "wall_ms", json_integer(job->wall_ms));
+	return o;
+}
+
+json_t *job_result_json(const struct job *job, const struct job_result *r)
+{
+	json_t *o = json_pack("{s:i, s:s, s:s, s:i}", "version", 1, "id", job->id, "reason",
+			      reasons[r->reason], "status", r->status);
+	char address[24];
+
+	json_object_set_new(o, "exit_code", r->exit_code >= 0 ? json_integer(r->exit_code)
+							      : json_null());
+	json_object_set_new(o, "signal", r->signal ? json_integer(r->signal) : json_null());
+	json_object_set_new(o, "started", time_text(r->started_ns));
+	json_object_set_new(o, "wall_us", json_integer(r->wall_us));
+	json_object_set_new(o, "cpu_us", stat_value(&r->stats, CGROUP_STAT_CPU_USAGE));
+	json_object_set_new(o, "cpu_user_us", stat_value(&r->stats, CGROUP_STAT_CPU_USER));
+	json_object_set_new(o, "cpu_system_us", stat_value(&r->stats, CGROUP_STAT_CPU_SYSTEM));
+	json_object_set_new(o, "memory_peak", stat_value(&r->stats, CGROUP_STAT_MEMORY_PEAK));
+	json_object_set_new(o, "oom_kills", stat_value(&r->stats, CGROUP_STAT_MEMORY_OOM_KILL));
+	json_object_set_new(o, "pids_refused", stat_value(&r->stats, CGROUP_STAT_PIDS_EVENTS_MAX));
+	json_object_set_new(o, "throttled_us",
+			    stat_value(&r->stats, CGROUP_STAT_CPU_THROTTLED));
+	json_object_set_new(o, job->is_folder ? "folder" : "image", json_string(job->source));
+	json_object_set_new(o, "image_digest", r->image_digest ? json_string(r->image_digest)
+							       : json_null());
+	snprintf(address, sizeof address, "%u.%u.%u.%u", r->address >> 24, r->address >> 16 & 255,
+		 r->address >> 8 & 255, r->address & 255);
+	json_object_set_new(o, "network", json_string(job->bridge ? "bridge" : "none"));
+	json_object_set_new(o, "address", r->address ? json_string(address) : json_null());
+	json_object_set_new(o, "limits", limits(job));
+	json_object_set_new(o, "controls", controls(job));
+	if (r->error[0])
+		json_object_set_new(o, "error", json_string(r->error));
+	return o;
+}

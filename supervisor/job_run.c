@@ -1,0 +1,287 @@
+/*
+ * job_run.c - runs a job to its end, in the foreground, and says why it ended.
+ */
+#include "supervisor/job.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "image/user.h"
+#include "runtime/idrange.h"
+
+#define UPPER_BYTES   (1u << 20) /* the root is read-only: only mount points are made there */
+#define EMPTY_WAIT_MS 10000
+#define STATUS_LIMIT  124
+#define STATUS_FAILED 125
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static int refuse_limit(struct job *job, const struct host *h, enum job_limit limit,
+			const char *option, const char *controller, struct err *e)
+{
+	if (job->waived & limit) {
+		job->degraded |= limit;
+		return 0;
+	}
+	err_say(e, ENOTSUP, "%s can't be enforced: this host has no cgroup v2 controller \"%s\"%s",
+		option, controller, h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
+	err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or waive it: "
+		"--allow-degraded=%s", controller);
+	e->exit_code = STATUS_FAILED;
+	return -ENOTSUP;
+}
+
+int job_check(struct job *job, const struct host *h, struct err *e)
+{
+	int r = 0;
+
+	if (!h->root) {
+		err_say(e, EPERM, "a job needs root in this version of kist");
+		err_fix(e, "run it with sudo");
+		e->exit_code = STATUS_FAILED;
+		return -EPERM;
+	}
+	if (job->memory && !(h->controllers & HOST_MEMORY)) {
+		r = refuse_limit(job, h, JOB_MEMORY, "--memory", "memory", e);
+		job->memory = 0;
+	}
+	if (r == 0 && job->pids && !(h->controllers & HOST_PIDS)) {
+		r = refuse_limit(job, h, JOB_PIDS, "--pids", "pids", e);
+		job->pids = 0;
+	}
+	if (r == 0 && job->cpu_quota && !(h->controllers & HOST_CPU)) {
+		r = refuse_limit(job, h, JOB_CPU, "--cpus", "cpu", e);
+		job->cpu_quota = 0;
+	}
+	return r;
+}
+
+/* The image's user, looked up in its own files: the topmost layer that has them decides. */
+static int find_user(const struct image_info *image, uint32_t *ret_uid, uint32_t *ret_gid,
+		     struct err *e)
+{
+	int r = -ENOENT;
+
+	*ret_uid = *ret_gid = 0;
+	if (!image->user || !image->user[0])
+		return 0;
+	for (size_t i = 0; i < image->layer_count && r == -ENOENT; i++) {
+		_cleanup_fd_ int layer = open(image->layers[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		uint32_t gids[64];
+		size_t gid_count = 64;
+
+		if (layer < 0)
+			return err_set(e, errno, "cannot open layer %zu of the image", i);
+		err_clear(e);
+		r = image_user_lookup(layer, image->user, ret_uid, ret_gid, gids, &gid_count, e);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int parse_config(struct job *job, const struct image_info *image, uint32_t first_id,
+			struct arena *a, struct container_spec *spec, struct err *e)
+{
+	uint32_t uid = 0, gid = 0;
+	json_t *config;
+	int r = 0;
+
+	if (image)
+		r = find_user(image, &uid, &gid, e);
+	if (r < 0)
+		return r;
+	config = job_config(job, image, first_id, uid, gid);
+	if (!config)
+		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
+	r = spec_parse(config, "/", job->id, a, spec, e);
+	if (r == 0)
+		spec->cgroup.oom_group = job->memory != 0;
+	return r;
+}
+
+struct running {
+	struct job *job;
+	const struct host *host;
+	const char *cgroup;
+	int root;
+	struct run run;
+};
+
+/* Kills all that is left, so that the figures are final, and reads them. */
+static void read_stats(const struct running *r, struct job_result *ret)
+{
+	struct err ignored = ERR_INIT;
+	_cleanup_fd_ int fd = cgroup_open(r->host, r->cgroup, &ignored);
+
+	if (fd < 0)
+		return;
+	cgroup_kill(fd, &ignored);
+	cgroup_wait_empty(fd, EMPTY_WAIT_MS, &ignored);
+	cgroup_stats_read(fd, &ret->stats, &ignored);
+}
+
+static int kill_job(const struct running *r, struct err *e)
+{
+	_cleanup_fd_ int fd = cgroup_open(r->host, r->cgroup, e);
+
+	if (fd < 0)
+		return fd;
+	return cgroup_kill(fd, e);
+}
+
+static void conclude(const struct attach_result *end, enum attach_end why, int cancel_signal,
+		     struct job_result *ret)
+{
+	bool oom = cgroup_stat_get(&ret->stats, CGROUP_STAT_MEMORY_OOM_KILL) > 0;
+
+	ret->exit_code = end->exit_code;
+	ret->signal = end->signal;
+	ret->status = end->status;
+	if (why == ATTACH_TIMEOUT) {
+		ret->reason = JOB_WALL;
+		ret->status = STATUS_LIMIT;
+	} else if (why == ATTACH_SIGNAL) {
+		ret->reason = JOB_CANCELLED;
+		ret->status = 128 + cancel_signal;
+	} else if (oom && end->signal == SIGKILL) {
+		ret->reason = JOB_OOM;
+		ret->status = 137;
+	} else {
+		ret->reason = end->signal ? JOB_SIGNAL : JOB_EXIT;
+	}
+}
+
+static int watch(struct running *r, struct job_result *ret, struct err *e)
+{
+	struct attach_options attach = { .pidfd = run_slot(&r->run, SLOT_GUEST_PIDFD),
+					 .master = -1,
+					 .timeout_ms = r->job->wall_ms > INT_MAX ? INT_MAX
+						       : (int)r->job->wall_ms };
+	struct attach_result end;
+	enum attach_end why;
+	int n, cancel_signal;
+
+	n = attach_wait(&attach, true, &end, e);
+	why = end.end;
+	cancel_signal = end.signal;
+	if (n == 0 && why != ATTACH_EXITED) {
+		n = kill_job(r, e);
+		attach.timeout_ms = -1;
+		if (n == 0)
+			n = attach_wait(&attach, false, &end, e);
+	}
+	ret->wall_us = (clock_ns(CLOCK_MONOTONIC) - ret->wall_us) / 1000;
+	if (n < 0)
+		return n;
+	read_stats(r, ret);
+	conclude(&end, why, cancel_signal, ret);
+	return 0;
+}
+
+static int start_and_watch(struct running *r, const struct image_info *image,
+			   struct container_spec *spec, const char *root_path,
+			   const struct runtime_hooks_in *in, struct arena *a,
+			   struct job_result *ret, struct err *e)
+{
+	const char *folder[] = { r->job->source, NULL };
+	struct create_options o = {
+		.id = r->job->id,
+		.root = r->root,
+		.root_path = root_path,
+		.layers = image ? (const char *const *)image->layers : folder,
+		.layer_count = image ? image->layer_count : 1,
+		.upper_bytes = UPPER_BYTES,
+		.idrange = true,
+		.lock_securebits = true,
+		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
+			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
+	};
+	struct compiled compiled;
+	struct err ignored = ERR_INIT;
+	int n;
+
+	n = net_check(&o.net, r->host, e);
+	if (n == 0)
+		n = runtime_create(&compiled, spec, r->host, &o, in, a, &r->run, e);
+	if (n < 0)
+		return n;
+	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
+	if (r->job->bridge)
+		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
+	n = watch(r, ret, e);
+	run_close(&r->run);
+	if (n < 0)
+		runtime_delete(r->root, r->job->id, true, &ignored);
+	else
+		n = runtime_delete(r->root, r->job->id, true, e);
+	return n;
+}
+
+static int run_job(struct job *job, const char *store, int root, const char *root_path,
+		   const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
+		   struct err *e)
+{
+	_cleanup_spec_ struct container_spec spec = { 0 };
+	_cleanup_fd_ int pin = -EBADF;
+	struct image_info image;
+	struct host host;
+	struct running r = { .job = job, .host = &host, .root = root };
+	uint32_t first_id;
+	int n;
+
+	n = host_probe(&host, e);
+	if (n == 0)
+		n = job_check(job, &host, e);
+	if (n == 0 && !job->is_folder)
+		n = image_resolve(store, job->source, a, &image, &pin, e);
+	if (n < 0)
+		return n;
+	if (!job->is_folder)
+		ret->image_digest = image.manifest_digest;
+	n = idrange_take(root, job->id, &first_id, e);
+	if (n < 0)
+		return n;
+	n = parse_config(job, job->is_folder ? NULL : &image, first_id, a, &spec, e);
+	if (n == 0)
+		n = spec_check(&spec, &host, e);
+	if (n < 0) {
+		idrange_drop(root, first_id);
+		return n;
+	}
+	r.cgroup = spec.cgroup.path;
+	n = start_and_watch(&r, job->is_folder ? NULL : &image, &spec, root_path, in, a, ret, e);
+	/* Another's container has the id: only what is ours goes. Else the intent gave it back. */
+	if (n < 0)
+		idrange_drop(root, first_id);
+	return n;
+}
+
+void job_run(struct job *job, const char *store, int root, const char *root_path,
+	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
+	     struct err *e)
+{
+	*ret = (struct job_result){ .exit_code = -1, .started_ns = clock_ns(CLOCK_REALTIME) };
+	attach_block_signals();
+	if (run_job(job, store, root, root_path, in, a, ret, e) < 0) {
+		ret->reason = JOB_SANDBOX_ERROR;
+		ret->status = e->exit_code ? e->exit_code : STATUS_FAILED;
+		ret->wall_us = 0;
+		err_format(e, ret->error, sizeof ret->error);
+	}
+	attach_restore_signals();
+}

@@ -1,0 +1,115 @@
+/* linux.cgroupsPath: what is taken, and what is refused with its pointer. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "cgroup/cgroup.h"
+
+static struct arena arena = ARENA_INIT;
+
+static int parse(const char *path, struct cgroup_spec *spec, struct err *e)
+{
+	_cleanup_json_ json_t *o = path ? json_pack("{s:s}", "cgroupsPath", path) : json_object();
+	struct json_at at = json_at_key(&JSON_AT_ROOT, "linux");
+
+	assert_non_null(o);
+	return cgroup_parse(o, &at, "web", &arena, spec, e);
+}
+
+static void takes(const char *path, const char *expected)
+{
+	struct cgroup_spec spec = { 0 };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(parse(path, &spec, &e), 0);
+	assert_string_equal(spec.path, expected);
+}
+
+static void refuses(const char *path, const char *words)
+{
+	struct cgroup_spec spec = { .path = "untouched" };
+	struct err e = ERR_INIT;
+	char text[1024];
+
+	assert_int_equal(parse(path, &spec, &e), -EINVAL);
+	assert_string_equal(e.where, "/linux/cgroupsPath");
+	err_format(&e, text, sizeof(text));
+	if (!strstr(text, words))
+		fail_msg("\"%s\" does not say \"%s\"", text, words);
+	assert_string_equal(spec.path, "untouched");
+}
+
+static void takes_what_callers_send(void **state)
+{
+	struct cgroup_spec spec = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	takes(NULL, "/kist-web");
+	takes("", "/kist-web");
+	takes("/docker/0123", "/docker/0123");
+	takes("docker/0123", "/docker/0123");
+	takes("/a/b/", "/a/b");
+	takes("/with:colons:in:it", "/with:colons:in:it");
+	takes("/one:colon", "/one:colon");
+	takes("one:colon", "/one:colon");
+	takes("/...", "/...");
+	assert_int_equal(cgroup_parse(NULL, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_string_equal(spec.path, "/kist-x");
+}
+
+static void refuses_what_would_walk(void **state)
+{
+	char component[300], whole[CGROUP_PATH_MAX + 10];
+
+	(void)state;
+	refuses("/", "root of the hierarchy");
+	refuses("/..", "\"..\"");
+	refuses("../x", "\"..\"");
+	refuses("/a/../b", "\"..\"");
+	refuses("/a/..", "\"..\"");
+	refuses("/./a", "\".\"");
+	refuses("//a", "empty component");
+	refuses("/a//b", "empty component");
+	refuses("/a//", "empty component");
+	refuses("/a\nb", "control characters");
+	refuses("/a\x7f", "control characters");
+	refuses("system.slice:kist:web", "systemd");
+	refuses("::", "systemd");
+	memset(component, 'x', sizeof(component));
+	component[0] = '/';
+	component[sizeof(component) - 1] = '\0';
+	refuses(component, "longer than 255");
+	for (size_t i = 0; i < sizeof(whole); i++)
+		whole[i] = i % 100 ? 'x' : '/';
+	whole[sizeof(whole) - 1] = '\0';
+	refuses(whole, "longer than 2048");
+}
+
+static void refuses_another_type(void **state)
+{
+	_cleanup_json_ json_t *o = json_pack("{s:i}", "cgroupsPath", 3);
+	struct cgroup_spec spec;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(cgroup_parse(o, &JSON_AT_ROOT, "x", &arena, &spec, &e), -EINVAL);
+	assert_string_equal(e.where, "/cgroupsPath");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_what_callers_send),
+		cmocka_unit_test(refuses_what_would_walk),
+		cmocka_unit_test(refuses_another_type),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	arena_free(&arena);
+	return failed;
+}

@@ -1,0 +1,147 @@
+/*
+ * test_compile.c - runtime/compile.c: golden plans. No root, no kernel: a host
+ * made by hand, the default configuration, and what steps come out, in order.
+ * KIST_UPDATE_GOLDEN=1 writes the files anew; read the difference.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "runtime/compile.h"
+#include "supervisor/job.h"
+
+static const struct host host = {
+	.root = true,
+	.cgroup_mount = "/sys/fs/cgroup",
+	.controllers = HOST_CPU | HOST_CPUSET | HOST_MEMORY | HOST_PIDS | HOST_IO,
+	.last_cap = 40,
+};
+
+static char *plan_text(const struct plan *p)
+{
+	char *text = NULL, call[2048];
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	for (int i = 0; i < p->count; i++) {
+		const struct step *s = &p->steps[i];
+		struct buf b = BUF_ON(call);
+
+		buf_reset(&b);
+		plan_show_step(&b, p, i);
+		fprintf(out, "%s%s %s [%s]", s->alternative ? "  or " : "",
+			s->side == SIDE_HOST ? "host" : "guest", call, s->why);
+		for (int k = 0; k < s->on_errno_count; k++)
+			fprintf(out, " %s", strerrorname_np(s->on_errno[k].error));
+		if (s->undo)
+			fprintf(out, " undo:%s", s->undo->name);
+		fputc('\n', out);
+	}
+	fclose(out);
+	return text;
+}
+
+static void compare(const char *name, const char *text)
+{
+	char path[256], *golden = NULL;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "tests/unit/golden/%s.txt", name);
+	if (getenv("KIST_UPDATE_GOLDEN")) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fputs(text, file);
+		fclose(file);
+	}
+	file = fopen(path, "r");
+	assert_non_null(file);
+	if (getdelim(&golden, &size, '\0', file) < 0)
+		fail_msg("%s is empty", path);
+	fclose(file);
+	assert_string_equal(text, golden);
+	free(golden);
+}
+
+static void check_plan(const char *name, json_t *config, const struct create_options *o)
+{
+	struct arena arena = ARENA_INIT;
+	struct container_spec spec;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	char *text, line[512];
+
+	assert_non_null(config);
+	if (spec_parse(config, "/bundle", "web", &arena, &spec, &e) < 0 ||
+	    spec_check(&spec, &host, &e) < 0 || compile_create(&c, &spec, &host, o, &arena, &e) < 0) {
+		err_format(&e, line, sizeof line);
+		fail_msg("%s", line);
+	}
+	text = plan_text(&c.plan);
+	compare(name, text);
+	free(text);
+	spec_free(&spec);
+	arena_free(&arena);
+}
+
+static void default_create(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
+				    .wait_for_start = true, .outlive = true, .console = true };
+
+	(void)state;
+	check_plan("create-default", spec_default(false), &o);
+}
+
+static void job_on_the_bridge(void **state)
+{
+	static const char *const layers[] = { "/store/b", "/store/a", NULL };
+	static char *const args[] = { "sh", "-c", "true", NULL };
+	struct job job = { .id = "web", .source = "busybox", .args = args, .memory = 64 << 20,
+			   .pids = 32, .cpu_quota = 50000, .wall_ms = 5000, .bridge = true };
+	struct image_info image = { .reference = "busybox", .workdir = "/", .user = "" };
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
+				    .layers = layers, .layer_count = 2, .upper_bytes = 1 << 20,
+				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
+
+	(void)state;
+	check_plan("job-bridge", job_config(&job, &image, 0x60000000, 0, 0), &o);
+}
+
+/* Compiling twice gives the same plan: nothing of the world or the clock gets in. */
+static void pure(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist" };
+	struct arena arena = ARENA_INIT;
+	struct container_spec spec;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	char *first, *second;
+
+	(void)state;
+	assert_int_equal(spec_parse(spec_default(false), "/bundle", "web", &arena, &spec, &e), 0);
+	assert_int_equal(compile_create(&c, &spec, &host, &o, &arena, &e), 0);
+	first = plan_text(&c.plan);
+	assert_int_equal(compile_create(&c, &spec, &host, &o, &arena, &e), 0);
+	second = plan_text(&c.plan);
+	assert_string_equal(first, second);
+	free(first);
+	free(second);
+	spec_free(&spec);
+	arena_free(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(default_create),
+		cmocka_unit_test(job_on_the_bridge),
+		cmocka_unit_test(pure),
+	};
+
+	return cmocka_run_group_tests_name("compile", tests, NULL, NULL);
+}
