@@ -19,7 +19,7 @@
 
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define WHITEOUT_META   ".wh..wh."
+#define WHITEOUT_META	".wh..wh."
 
 /* Any entry for the folder itself replaces this: implied.c knows by it which still have none. */
 const struct timespec apply_implied_mtime = { .tv_sec = 1, .tv_nsec = 716253000 };
@@ -189,7 +189,8 @@ static int clean_path(const char *path, char clean[APPLY_PATH_MAX + 1], struct e
 		if (len > 255)
 			return err_say(e, ENAMETOOLONG, "a name of %zu bytes (limit 255)", len);
 		if (out + len + 1 > APPLY_PATH_MAX || ++parts > APPLY_DEPTH_MAX)
-			return err_say(e, ENAMETOOLONG, "the path is over %d bytes", APPLY_PATH_MAX);
+			return err_say(e, ENAMETOOLONG, "the path is over %d bytes",
+				       APPLY_PATH_MAX);
 		if (out)
 			clean[out++] = '/';
 		memcpy(clean + out, path, len);
@@ -296,7 +297,8 @@ static int apply_hardlink(struct apply *a, const char *name, const struct layer_
 	if (fd < 0 || fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_say(e, ENOENT,
 			       "hard link to \"%.200s\", which this layer does not hold (a layer "
-			       "must carry the target again)", entry->hardlink);
+			       "must carry the target again)",
+			       entry->hardlink);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return err_say(e, EINVAL,
 			       "hard link to \"%.200s\", which is neither file nor symlink",
@@ -323,8 +325,9 @@ static int apply_node(struct apply *a, const char *name, const struct layer_entr
 	_cleanup_fd_ int fd = -EBADF;
 
 	if (S_ISCHR(entry->mode) && entry->rdev == 0)
-		return err_say(e, EPERM, "char device 0/0 is overlayfs's whiteout; an image may not "
-				"bring its own");
+		return err_say(e, EPERM,
+			       "char device 0/0 is overlayfs's whiteout; an image may not "
+			       "bring its own");
 	if (!S_ISFIFO(entry->mode) && !a->privileged) {
 		apply_note(a, NOTE_DEVICE, entry->path);
 		return 0;
@@ -391,8 +394,8 @@ static int try_whiteout(struct apply *a, const char *parent, const char *name, s
 	return error ? error : 1;
 }
 
-static int dispatch(struct apply *a, const char *name, const struct layer_entry *entry,
-		    int *ret_fd, struct err *e)
+static int dispatch(struct apply *a, const char *name, const struct layer_entry *entry, int *ret_fd,
+		    struct err *e)
 {
 	bool whiteout, kept;
 	int error;

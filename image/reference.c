@@ -140,7 +140,8 @@ static int set_name(const char *name, const char *text, struct reference *r, str
 		}
 	}
 	if (!is_path(path))
-		return bad(e, text, "a repository is lower-case letters, digits and . _ - / between");
+		return bad(e, text,
+			   "a repository is lower-case letters, digits and . _ - / between");
 	if (slash == NULL && digest_is_hex(name))
 		return bad(e, text, "64 hex digits alone cannot be a name");
 	if (domain_len == 9 && memcmp(domain, "docker.io", 9) == 0 && !strchr(path, '/'))
