@@ -38,6 +38,9 @@ UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c)) $(B)/libkist.a
 TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/lib/*.c)
+# Drivers link kist's library, static tools nothing of it; tests/tools/build.sh makes the rest.
+DRIVERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*driver.c))
+TOOLS    := build/tools/hostsnap build/tools/probe
 FIXTURES := build/fixtures/busybox.tar build/fixtures/busybox-rootfs
 
 # Libraries that are missing are said in one line, by the rule need-libs, not by the compiler.
@@ -99,6 +102,15 @@ $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
+$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+
+$(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -static -o $@ $<
+
 # So that editors find every file's flags.
 $(B)/.sources: FORCE
 	@mkdir -p $(@D)
@@ -120,10 +132,12 @@ build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
 	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
 	@mv $@.new $@ && touch $@
 
-build-tests: all $(UNIT) $(FIXTURES)
+build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
 	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
 	@for t in $^; do $$t || exit 1; done
+unit-tap: $(UNIT)
+	@tests/unit.sh $^
 integration: build-tests
 	tests/integration.sh
 check:
@@ -168,10 +182,10 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all help deps demo check check-full check-vm unit integration asan asan-run fuzz fuzz-run \
+.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
 	lint bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
 endif

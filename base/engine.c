@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -227,6 +228,8 @@ static int act_send_fd(struct run *r, const void *args, struct err *e)
 	struct message m = { .type = MESSAGE_FD, .value = a->slot };
 
 	(void)e;
+	if (run_slot(r, a->slot) < 0)
+		return -EBADF;
 	return socket_send_fd(r->sync, &m, SHORT_MESSAGE, run_slot(r, a->slot));
 }
 
@@ -382,6 +385,8 @@ static int host_walk(struct run *r, struct err *e)
 		}
 		waiting_for = step;
 		step = pass_turn(r, step, e);
+		if (step == -EPIPE || step == -ECONNRESET)
+			return guest_died(r, e);
 		if (step == 0)
 			step = wait_turn(r, &eof, e);
 		if (step < 0 || !eof)
@@ -403,8 +408,13 @@ int run_walk(struct run *r, struct err *e)
 
 	err_clear(e);
 	result = host_walk(r, e);
-	if (result < 0)
+	if (result < 0) {
+		/* Back from any namespace the host was visiting; at home already, it is a no-op. */
+		for (int i = 0; i < r->plan->home_count; i++)
+			if (run_slot(r, r->plan->homes[i]) >= 0)
+				setns(run_slot(r, r->plan->homes[i]), 0);
 		kill_guest(r);
+	}
 	return result;
 }
 

@@ -155,7 +155,7 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_set(e, errno, "cannot create %s", tmp);
-	/* The mode is exact, whatever the umask: kist runs under 077, but callers read some files. */
+	/* The mode is exact, whatever the umask. */
 	r = fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
 	if (r == 0 && durable && fsync(fd) < 0)
 		r = -errno;

@@ -128,6 +128,14 @@ void plan_undo(struct plan *p, int step, const struct undo_kind *kind, const cha
 	s->undo_args[2] = keep(p, a2);
 }
 
+void plan_home(struct plan *p, int slot)
+{
+	if (p->home_count == PLAN_HOMES_MAX)
+		p->error = -E2BIG;
+	else
+		p->homes[p->home_count++] = slot;
+}
+
 int plan_new_slot(struct plan *p, const char *name)
 {
 	if (p->slot_count == PLAN_SLOTS_MAX) {

@@ -17,6 +17,7 @@
 #define PLAN_STEPS_MAX    60000
 #define PLAN_ON_ERRNO_MAX 6
 #define PLAN_UNDO_ARGS    3
+#define PLAN_HOMES_MAX    8
 
 enum side { SIDE_HOST, SIDE_GUEST };
 
@@ -95,6 +96,8 @@ struct plan {
 	int slot_count;
 	const char *slot_names[PLAN_SLOTS_MAX];
 	const char *why, *about; /* what plan_scope() said last */
+	int homes[PLAN_HOMES_MAX]; /* slots of the host's own namespaces, while it visits others */
+	int home_count;
 	int detach;              /* steps from here on are not followed by the process that began; -1 */
 	int error;               /* sticky: first reason the plan is unusable, as -errno */
 };
@@ -117,6 +120,9 @@ void plan_on_alt(struct plan *p, int step, int error, int alternative);
 /* Says how `step` is taken back; unused args NULL. Strings are copied. */
 void plan_undo(struct plan *p, int step, const struct undo_kind *kind, const char *a0,
 	       const char *a1, const char *a2);
+/* The slot will hold one of the host's own namespaces while the host visits another: when a step
+ * fails in between, the engine goes back there, since undo belongs in the host's own. */
+void plan_home(struct plan *p, int slot);
 /* A new slot; `name` shows in output as <name>. Returns its number. */
 int plan_new_slot(struct plan *p, const char *name);
 /* 0, or -errno when a builder ran out of something. */

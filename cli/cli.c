@@ -104,6 +104,8 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 			return r;
 	}
 	fd = state_root_open(given, make, e);
+	if (fd == -ENOENT && !make)
+		return err_say(e, ENOENT, "container does not exist");
 	if (fd < 0)
 		return fd;
 	if (!realpath(given, cli.root_text))

@@ -64,6 +64,7 @@ static void add_joins(struct plan *p, const struct ns_spec *s, struct op_clone3_
 static void enter_for_child(struct plan *p, int target_slot, unsigned int flag, const char *own,
 			    const char *own_name)
 {
+	plan_home(p, ns_slot(p, own_name));
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, own, O_RDONLY, ns_slot(p, own_name));
 	plan_add(p, SIDE_HOST, op_setns, op_setns_args, target_slot, flag);
 }

@@ -24,6 +24,7 @@ struct slots {
 
 static void enter_guest(struct plan *p, const struct slots *t)
 {
+	plan_home(p, t->own);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, t->own);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY, t->root);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, t->cwd);

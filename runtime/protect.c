@@ -42,7 +42,8 @@ void protect_start(void)
 		inherited++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
 	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
-	umask(077);
+	/* Not the caller's: what kist makes says its own mode, never wider than this. */
+	umask(022);
 }
 
 int protect_keep_fds(int count, struct err *e)

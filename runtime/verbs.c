@@ -61,11 +61,17 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	}
 	failure = *e;
 	run_close(&run);
-	if (plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e) == 0)
-		*e = failure;
-	else
-		err_wrap(e, "after a failed start, taking back");
-	return r;
+	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
+	if (r < 0) {
+		char text[ERR_TEXT_MAX];
+
+		err_format(e, text, sizeof text);
+		failure.fix[0] = '\0';
+		err_fix(&failure, "something is left (%.120s): kist delete --force %.64s", text,
+			o->id);
+	}
+	*e = failure;
+	return -e->error;
 }
 
 /* Waits for what the guest says after the start order: an error record, or EOF from execve. */

@@ -56,7 +56,7 @@ tally() { # what tests/tap.awk says about the TAP on stdin, last line
 	mkdir "$cgroup" "$T/mounted" "$T/inner"
 	mount -t tmpfs none "$T/mounted"
 	ip link add kist-h$$ type bridge
-	unshare --mount sh -c 'mount --bind "$1" /mnt && exec sleep 1000' - "$T/inner" &
+	unshare --mount sh -c 'mount --bind "$1" "$2" && exec sleep 1000' - "$T/inner" /tmp &
 	child=$!
 	wait_until 10 grep -qx sleep /proc/$child/comm
 	left=$(host_leftovers)

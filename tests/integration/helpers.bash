@@ -15,6 +15,7 @@
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 KIST=${KIST:-$TOP/build/kist}
 FIXTURES=$TOP/build/fixtures
+HOSTSNAP=$TOP/build/tools/hostsnap
 
 kist_setup() {
 	T=$(mktemp -d /dev/shm/kist-test.XXXXXX)
@@ -24,18 +25,20 @@ kist_setup() {
 	ROOT=$T/state
 	export KIST_STORE=$D/store
 	cd "$T" || return 1
-	snapshot_host >"$T/.before"
+	"$HOSTSNAP" >"$T/.before"
 }
 
 kist_teardown() {
 	local status=0
 	cd / || return 1
-	[ -z "${T-}" ] || assert_nothing_left || status=1
-	# What a failed test left mounted must not make the next one fail.
-	awk -v top="/${T##*/}/" 'index($5 "/", top) { print $5 }' /proc/self/mountinfo |
-		tac | xargs -r -d '\n' -n 1 umount -l || status=1
-	[ -z "${T-}" ] || rm -rf --one-file-system "$T" || status=1
-	[ -z "${D-}" ] || rm -rf --one-file-system "$D" || status=1
+	[ -n "${T-}" ] || return 0
+	if ! assert_nothing_left; then
+		status=1
+		# What a failed test left mounted must not make the next one fail.
+		awk -v top="/${T##*/}/" 'index($5 "/", top) { print $5 }' /proc/self/mountinfo |
+			tac | xargs -r -d '\n' -n 1 umount -l || true
+	fi
+	rm -rf --one-file-system "$T" "$D" || status=1
 	return $status
 }
 
@@ -50,7 +53,13 @@ need_root() {
 
 # Where cgroup2 is mounted: /sys/fs/cgroup, or .../unified on a hybrid host.
 cgroup_mount() {
-	awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts
+	local where type
+	while read -r _ where type _; do
+		if [ "$type" = cgroup2 ]; then
+			echo "$where"
+			return
+		fi
+	done </proc/mounts
 }
 
 # need_v2_controllers memory pids ...
@@ -111,42 +120,9 @@ wait_until() {
 	done
 }
 
-# One line for each thing a container could leave: mounts of this namespace, cgroups,
-# interfaces, network namespaces, nftables tables, and kist's folders outside of the test's own.
-snapshot_host() {
-	awk '{ print "mount " $5 " " $4 }' /proc/self/mountinfo
-	find "$(cgroup_mount)" -mindepth 1 -type d -printf 'cgroup %p\n' 2>/dev/null || true
-	printf 'link %s\n' /sys/class/net/*
-	find /run/netns /run/kist /var/lib/kist -mindepth 1 -maxdepth 2 -printf 'file %p\n' \
-		2>/dev/null || true
-	nft list tables 2>/dev/null | sed 's/^/nft /'
-}
-
-# Processes of this test: those that name its folders in their arguments (kist and its monitors
-# do, in --root), and those that see one of them mounted elsewhere, as a root for instance.
-test_processes() {
-	local mark=${T##*/} file pid
-	# The name comes by stdin: grep's own arguments must not match.
-	grep -lsF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/mountinfo <<<"$mark" | while read -r file; do
-		pid=${file%/*}
-		if [[ $file == */cmdline ]] || awk -v mark="$mark" '
-			index($5, mark) == 0 && index($0, mark) { found = 1 }
-			END { exit !found }' "$file" 2>/dev/null; then
-			echo "process ${pid#/proc/} $(tr '\0' ' ' 2>/dev/null <"$pid/cmdline")"
-		fi
-	done | sort -u
-}
-
-# What is there now and was not before, but for what matches KIST_TEST_NEIGHBOURS: others at work on
-# the same machine.
+# What is on the host now and was not in kist_setup, a line each: see tests/tools/hostsnap.c.
 host_leftovers() {
-	local now before
-	now=$(snapshot_host | sort)
-	before=$(sort "$T/.before")
-	{
-		comm -13 /dev/fd/3 /dev/fd/4 3<<<"$before" 4<<<"$now"
-		test_processes
-	} | grep -vE "^$|${KIST_TEST_IGNORE:-^$}" || true
+	"$HOSTSNAP" "$T/.before" "${T##*/}" | grep -vE "^$|${KIST_TEST_IGNORE:-^$}" || true
 }
 
 host_is_clean() {

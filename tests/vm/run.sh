@@ -45,6 +45,7 @@ truncate -s $((size * 5 / 4 + 256))M "$work/tree.ext4"
 mkfs.ext4 -q -F -m 0 -O ^has_journal -E root_owner=0:0,lazy_itable_init=1,nodiscard \
 	-d "$work/tree" "$work/tree.ext4"
 
+# shellcheck disable=SC2054 # qemu's own commas
 qemu=(
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
 	-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m "${KIST_VM_MEMORY:-2048}"

@@ -1,0 +1,716 @@
+/*
+ * test_path.c - base/path.c: names that try to get out, with openat2 and with the component walk.
+ *
+ * Every table row runs both ways, and both answers must be the same; so must they on random
+ * trees. A canary beside the root must never be reached nor changed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+
+static char top[64];
+static int top_fd, root_fd;
+
+static void must(int result)
+{
+	if (result < 0)
+		fail_msg("%s", strerror(errno));
+}
+
+static void put_file(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	must(fd);
+	close(fd);
+}
+
+/* top/canary and top/etc/secret are outside; top/root is the root. */
+static int make_world(void **state)
+{
+	(void)state;
+	snprintf(top, sizeof top, "/tmp/kist-path-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(top_fd);
+	must(mkdirat(top_fd, "root", 0755));
+	must(mkdirat(top_fd, "etc", 0755));
+	put_file(top_fd, "etc/secret");
+	put_file(top_fd, "canary");
+	root_fd = openat(top_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	must(root_fd);
+	path_openat2_missing = false;
+	return 0;
+}
+
+static int remove_world(void **state)
+{
+	char command[128];
+
+	(void)state;
+	close(root_fd);
+	close(top_fd);
+	snprintf(command, sizeof command, "rm -rf %s", top);
+	path_openat2_missing = false;
+	return system(command) == 0 ? 0 : -1;
+}
+
+static int count_entries(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static void assert_outside_untouched(void)
+{
+	char text[96];
+
+	assert_int_equal(count_entries(top), 3);
+	snprintf(text, sizeof text, "%s/etc", top);
+	assert_int_equal(count_entries(text), 1);
+}
+
+static void make_tree(void)
+{
+	must(mkdirat(root_fd, "dir", 0755));
+	must(mkdirat(root_fd, "dir/sub", 0755));
+	must(mkdirat(root_fd, "etc", 0755));
+	put_file(root_fd, "file");
+	put_file(root_fd, "dir/inner");
+	put_file(root_fd, "etc/passwd");
+	must(symlinkat("/", root_fd, "abs-root"));
+	must(symlinkat("/etc/secret", root_fd, "abs-out"));
+	must(symlinkat("/etc", root_fd, "abs-etc"));
+	must(symlinkat("../../../../etc/secret", root_fd, "rel-out"));
+	must(symlinkat("../canary", root_fd, "canary-link"));
+	must(symlinkat("..", root_fd, "dir/up"));
+	must(symlinkat("../..", root_fd, "dir/upup"));
+	must(symlinkat("../../../..", root_fd, "dir/sub/far"));
+	must(symlinkat("file", root_fd, "to-file"));
+	must(symlinkat("dir", root_fd, "to-dir"));
+	must(symlinkat("dir/", root_fd, "to-dir-slash"));
+	must(symlinkat("file/", root_fd, "to-file-slash"));
+	must(symlinkat("missing", root_fd, "dangling"));
+	must(symlinkat("loop-b", root_fd, "loop-a"));
+	must(symlinkat("loop-a", root_fd, "loop-b"));
+	must(symlinkat("self/self", root_fd, "self"));
+	must(symlinkat("to-dir/../abs-root/dir/sub", root_fd, "winding"));
+	must(symlinkat(".", root_fd, "dot"));
+	must(mkfifoat(root_fd, "fifo", 0644));
+}
+
+struct answer {
+	int error; /* 0 or positive errno */
+	dev_t dev;
+	ino_t ino;
+};
+
+static struct answer ask(bool walk, bool beneath, bool no_symlinks, const char *path, int flags)
+{
+	struct answer a = { 0 };
+	struct stat st;
+	int fd;
+
+	path_openat2_missing = walk;
+	fd = beneath ? path_open_beneath(root_fd, path, flags, 0644, no_symlinks)
+		     : path_open_in_root(root_fd, path, flags, 0644);
+	if (fd < 0) {
+		a.error = -fd;
+		return a;
+	}
+	assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	must(fstat(fd, &st));
+	a.dev = st.st_dev;
+	a.ino = st.st_ino;
+	close(fd);
+	return a;
+}
+
+static bool have_openat2(void)
+{
+	ask(false, false, false, ".", O_PATH);
+	return !path_openat2_missing;
+}
+
+static int disagreements;
+
+static void compare(bool beneath, bool no_symlinks, const char *path, int flags)
+{
+	struct answer kernel = ask(false, beneath, no_symlinks, path, flags);
+	struct answer walk = ask(true, beneath, no_symlinks, path, flags);
+
+	if (kernel.error == walk.error && kernel.dev == walk.dev && kernel.ino == walk.ino)
+		return;
+	disagreements++;
+	print_error("%s%s \"%s\" flags 0%o: openat2 %s ino %lu, walk %s ino %lu\n",
+		    beneath ? "beneath" : "in root", no_symlinks ? " without links" : "", path,
+		    (unsigned int)flags, strerrorname_np(kernel.error), (unsigned long)kernel.ino,
+		    strerrorname_np(walk.error), (unsigned long)walk.ino);
+}
+
+static const char *const table[] = {
+	"", ".", "/", "//", "..", "/..", "../..", "../../../etc/secret", "/../canary", "./.",
+	"file", "/file", "file/", "file/.", "file/..", "file/x", "dir", "dir/", "dir/.", "dir/..",
+	"dir/../..", "dir/../../canary", "dir//sub", "dir/sub/../../file", "dir/inner",
+	"missing", "missing/", "missing/..", "missing/x", "abs-root", "abs-root/file", "abs-out",
+	"abs-etc/passwd", "abs-etc/secret", "rel-out", "canary-link", "dir/up", "dir/up/file",
+	"dir/upup", "dir/upup/file", "dir/upup/canary", "dir/sub/far", "dir/sub/far/etc/passwd",
+	"dir/sub/far/etc/secret", "to-file", "to-file/", "to-file/x", "to-dir", "to-dir/",
+	"to-dir/inner", "to-dir/..", "to-dir/../file", "to-dir-slash", "to-dir-slash/inner",
+	"to-file-slash", "dangling", "dangling/", "dangling/x", "loop-a", "loop-a/x", "self",
+	"self/x", "winding", "winding/../inner", "dot/dot/dot/file", "dot/..", "fifo",
+	"etc/passwd", "/etc/passwd", "/etc/secret", "...", "dir/...",
+};
+
+static void test_table_same_as_openat2(void **state)
+{
+	static const int flags[] = {
+		O_PATH, O_PATH | O_NOFOLLOW, O_PATH | O_DIRECTORY, O_RDONLY | O_NONBLOCK,
+		O_PATH | O_DIRECTORY | O_NOFOLLOW, O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
+	};
+
+	(void)state;
+	make_tree();
+	if (!have_openat2())
+		skip();
+	disagreements = 0;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
+			compare(false, false, table[i], flags[f]);
+			compare(true, false, table[i], flags[f]);
+			compare(true, true, table[i], flags[f]);
+		}
+	}
+	assert_int_equal(disagreements, 0);
+	assert_outside_untouched();
+}
+
+/* What each way must answer, said outright: two equal wrong answers are wrong too. */
+static void test_known_answers(void **state)
+{
+	static const struct {
+		const char *path;
+		int in_root, beneath, no_symlinks; /* errno, 0: opens */
+	} rows[] = {
+		{ "file", 0, 0, 0 },		    { "/file", 0, EXDEV, EXDEV },
+		{ "..", 0, EXDEV, EXDEV },	    { "dir/../..", 0, EXDEV, EXDEV },
+		{ "../canary", ENOENT, EXDEV, EXDEV }, { "abs-out", ENOENT, EXDEV, ELOOP },
+		{ "rel-out", ENOENT, EXDEV, ELOOP }, { "canary-link", ENOENT, EXDEV, ELOOP },
+		{ "abs-etc/passwd", 0, EXDEV, ELOOP }, { "abs-etc/secret", ENOENT, EXDEV, ELOOP },
+		{ "to-file", 0, 0, ELOOP },	    { "to-dir/inner", 0, 0, ELOOP },
+		{ "dangling", ENOENT, ENOENT, ELOOP }, { "loop-a", ELOOP, ELOOP, ELOOP },
+		{ "", ENOENT, ENOENT, ENOENT },	    { "file/x", ENOTDIR, ENOTDIR, ENOTDIR },
+		{ "dir/upup/canary", ENOENT, EXDEV, ELOOP },
+	};
+
+	(void)state;
+	make_tree();
+	for (int walk = 0; walk < 2; walk++) {
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+			const char *path = rows[i].path;
+
+			assert_int_equal(ask(walk, false, false, path, O_PATH).error, rows[i].in_root);
+			assert_int_equal(ask(walk, true, false, path, O_PATH).error, rows[i].beneath);
+			assert_int_equal(ask(walk, true, true, path, O_PATH).error,
+					 rows[i].no_symlinks);
+		}
+	}
+}
+
+static void test_root_is_its_own_parent(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	make_tree();
+	must(fstat(root_fd, &st));
+	for (int walk = 0; walk < 2; walk++) {
+		static const char *const same[] = { "/", "..", "/../..", "abs-root", "dir/sub/far",
+						    "dir/upup" };
+
+		for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+			assert_true(ask(walk, false, false, same[i], O_PATH).ino == st.st_ino);
+	}
+}
+
+/* Creation: the same entry must come to be, or the same refusal. */
+static void test_create_same_as_openat2(void **state)
+{
+	static const char *const paths[] = {
+		"new", "dir/new", "/new", "../new", "missing/new", "dangling", "abs-out", "rel-out",
+		"canary-link", "to-dir/new", "file", "dir", "dir/", "dir/.", "dir/..", ".", "new/",
+		"to-file", "loop-a", "abs-etc/new", "dir/upup/new",
+	};
+	static const int flags[] = { O_CREAT | O_WRONLY, O_CREAT | O_EXCL | O_WRONLY,
+				     O_CREAT | O_RDONLY, O_CREAT | O_WRONLY | O_NOFOLLOW };
+
+	(void)state;
+	if (!have_openat2())
+		skip();
+	disagreements = 0;
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
+			int error[2], entries[2];
+			char command[200];
+
+			for (int walk = 0; walk < 2; walk++) {
+				snprintf(command, sizeof command,
+					 "find %s/root -mindepth 1 -delete", top);
+				assert_int_equal(system(command), 0);
+				make_tree();
+				error[walk] = ask(walk, false, false, paths[i], flags[f]).error;
+				snprintf(command, sizeof command,
+					 "exit $(find %s/root | wc -l)", top);
+				entries[walk] = system(command);
+			}
+			if (error[0] != error[1] || entries[0] != entries[1]) {
+				disagreements++;
+				print_error("\"%s\" flags 0%o: openat2 %s, walk %s%s\n", paths[i],
+					    (unsigned int)flags[f], strerrorname_np(error[0]),
+					    strerrorname_np(error[1]),
+					    entries[0] != entries[1] ? ", and other files" : "");
+			}
+		}
+	}
+	assert_int_equal(disagreements, 0);
+	assert_outside_untouched();
+}
+
+/* A chain of exactly as many links as the kernel follows, and one more. */
+static void test_link_limit(void **state)
+{
+	char name[16], target[16];
+
+	(void)state;
+	put_file(root_fd, "l0");
+	for (int i = 1; i <= PATH_LINKS_MAX + 1; i++) {
+		snprintf(name, sizeof name, "l%d", i);
+		snprintf(target, sizeof target, "l%d", i - 1);
+		must(symlinkat(target, root_fd, name));
+	}
+	for (int walk = 0; walk < 2; walk++) {
+		assert_int_equal(ask(walk, false, false, "l40", O_PATH).error, 0);
+		assert_int_equal(ask(walk, false, false, "l41", O_PATH).error, ELOOP);
+	}
+}
+
+static void test_too_long(void **state)
+{
+	char *path = malloc(70000);
+
+	(void)state;
+	assert_non_null(path);
+	memset(path, 'a', 69999);
+	path[69999] = '\0';
+	for (int walk = 0; walk < 2; walk++) {
+		assert_int_equal(ask(walk, false, false, path, O_PATH).error, ENAMETOOLONG);
+		path[300] = '\0'; /* one component over NAME_MAX */
+		assert_int_equal(ask(walk, false, false, path, O_PATH).error, ENAMETOOLONG);
+		path[300] = 'a';
+	}
+	free(path);
+}
+
+static void test_magic_links_are_refused(void **state)
+{
+	int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	must(proc);
+	for (int walk = 0; walk < 2; walk++) {
+		int fd;
+
+		path_openat2_missing = walk;
+		fd = path_open_in_root(proc, "root", O_PATH, 0);
+		if (fd >= 0)
+			close(fd);
+		if (fd != -ELOOP)
+			print_error("%s follows /proc/self/root\n", walk ? "the walk" : "openat2");
+		assert_int_equal(fd, -ELOOP);
+	}
+	close(proc);
+}
+
+/* --- random trees ----------------------------------------------------------- */
+
+static unsigned int seed;
+
+static unsigned int roll(unsigned int n)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 16) % n;
+}
+
+/* Few names, so that paths often hit. */
+static void random_path(char *path, size_t size)
+{
+	static const char *const words[] = { "a", "b", "c", "..", ".", "a", "b", "d", "..", "e" };
+	unsigned int n = 1 + roll(6);
+	size_t len = 0;
+
+	if (roll(4) == 0)
+		len += (size_t)snprintf(path, size, "/");
+	for (unsigned int i = 0; i < n; i++)
+		len += (size_t)snprintf(path + len, size - len, "%s%s", words[roll(10)],
+					i + 1 < n || roll(6) == 0 ? "/" : "");
+}
+
+static void random_tree(int dirfd, int depth)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e" };
+	char target[128];
+
+	for (int i = 0; i < 5; i++) {
+		unsigned int kind = roll(6);
+
+		if (kind < 2 && depth < 4) {
+			int fd;
+
+			must(mkdirat(dirfd, names[i], 0755));
+			fd = openat(dirfd, names[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+			must(fd);
+			random_tree(fd, depth + 1);
+			close(fd);
+		} else if (kind == 2) {
+			put_file(dirfd, names[i]);
+		} else if (kind < 5) {
+			random_path(target, sizeof target);
+			must(symlinkat(target, dirfd, names[i]));
+		}
+	}
+}
+
+static void test_random_trees_same_as_openat2(void **state)
+{
+	char path[128], command[128];
+
+	(void)state;
+	if (!have_openat2())
+		skip();
+	disagreements = 0;
+	for (unsigned int tree = 1; tree <= 30; tree++) {
+		seed = tree * 7919;
+		random_tree(root_fd, 0);
+		for (int i = 0; i < 300; i++) {
+			random_path(path, sizeof path);
+			compare(false, false, path, roll(2) ? O_PATH : O_PATH | O_NOFOLLOW);
+			compare(true, roll(2), path, roll(2) ? O_PATH : O_RDONLY);
+		}
+		snprintf(command, sizeof command, "find %s/root -mindepth 1 -delete", top);
+		assert_int_equal(system(command), 0);
+	}
+	assert_int_equal(disagreements, 0);
+}
+
+/* --- making ------------------------------------------------------------------ */
+
+static bool same_inode(int fd, const char *path_in_root)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(root_fd, path_in_root, &b, 0) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static void test_mkdir_makes_parents(void **state)
+{
+	(void)state;
+	make_tree();
+	for (int walk = 0; walk < 2; walk++) {
+		const char *path = walk ? "w/x/y/z" : "o/x/y/z/";
+		struct stat st;
+		int fd;
+
+		path_openat2_missing = walk;
+		fd = path_mkdir_in_root(root_fd, path, 0750);
+		must(fd);
+		assert_true(same_inode(fd, path));
+		must(fstat(fd, &st));
+		assert_true(S_ISDIR(st.st_mode));
+		assert_int_equal(st.st_mode & 0777, 0750 & ~umask(022));
+		umask(022);
+		close(fd);
+		/* Again: an existing one is fine. */
+		fd = path_mkdir_in_root(root_fd, path, 0750);
+		must(fd);
+		close(fd);
+		fd = path_mkdir_in_root(root_fd, "/", 0755);
+		must(fd);
+		assert_true(same_inode(fd, "."));
+		close(fd);
+		/* Through a link that stays inside. */
+		fd = path_mkdir_in_root(root_fd, "abs-etc/made", 0755);
+		must(fd);
+		assert_true(same_inode(fd, "etc/made"));
+		close(fd);
+		assert_int_equal(path_mkdir_in_root(root_fd, "file", 0755), -ENOTDIR);
+		assert_int_equal(path_mkdir_in_root(root_fd, "file/x", 0755), -ENOTDIR);
+		assert_int_equal(path_mkdir_in_root(root_fd, "dangling", 0755), -ENOTDIR);
+		assert_int_equal(path_mkdir_in_root(root_fd, "loop-a/x", 0755), -ELOOP);
+		assert_int_equal(path_mkdir_in_root(root_fd, "", 0755), -ENOENT);
+	}
+	assert_outside_untouched();
+}
+
+static void test_mkfile(void **state)
+{
+	(void)state;
+	make_tree();
+	for (int walk = 0; walk < 2; walk++) {
+		const char *path = walk ? "fw/x/new" : "fo/x/new";
+		struct stat st;
+		int fd;
+
+		path_openat2_missing = walk;
+		fd = path_mkfile_in_root(root_fd, path, 0640);
+		must(fd);
+		assert_true(same_inode(fd, path));
+		must(fstat(fd, &st));
+		assert_true(S_ISREG(st.st_mode));
+		assert_int_equal(st.st_mode & 0777, 0640);
+		assert_int_equal(st.st_size, 0);
+		close(fd);
+		fd = path_mkfile_in_root(root_fd, "fifo", 0644);
+		must(fd);
+		close(fd);
+		fd = path_mkfile_in_root(root_fd, "to-file", 0644);
+		must(fd);
+		assert_true(same_inode(fd, "file"));
+		close(fd);
+		assert_true(path_mkfile_in_root(root_fd, "dir", 0644) < 0);
+		assert_true(path_mkfile_in_root(root_fd, "dangling", 0644) < 0);
+		assert_true(path_mkfile_in_root(root_fd, "abs-out", 0644) < 0);
+		assert_int_equal(path_mkfile_in_root(root_fd, "file/x", 0644), -ENOTDIR);
+	}
+	assert_outside_untouched();
+}
+
+/* ".." behind something that is not there yet: the parents that were just made must not become
+ * stairs out of the root. */
+static void test_making_never_leaves_the_root(void **state)
+{
+	static const char *const paths[] = {
+		"a1/..", "a2/../..", "/a3/../../evil", "/a4/../../../../tmp/kist-evil",
+		"dir/a5/../../../evil", "a6/b/../../../evil/deep", "to-dir/a7/../../../evil",
+		"abs-root/a8/../../evil", "../a9/../../evil",
+	};
+
+	(void)state;
+	make_tree();
+	for (int walk = 0; walk < 2; walk++) {
+		for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+			char text[32], where[256];
+			size_t len = strlen(top);
+			ssize_t n;
+			int fd;
+
+			path_openat2_missing = walk;
+			for (int file = 0; file < 2; file++) {
+				fd = file ? path_mkfile_in_root(root_fd, paths[i], 0644)
+					  : path_mkdir_in_root(root_fd, paths[i], 0755);
+				if (fd < 0)
+					continue;
+				n = readlink(path_of_fd(fd, text), where, sizeof where - 1);
+				must((int)n);
+				where[n] = '\0';
+				close(fd);
+				/* A leading top/root, whole. */
+				if (strncmp(where, top, len) || strncmp(where + len, "/root", 5) ||
+				    (where[len + 5] && where[len + 5] != '/')) {
+					rmdir("/tmp/kist-evil");
+					fail_msg("\"%s\" led to %s", paths[i], where);
+				}
+			}
+		}
+	}
+	assert_outside_untouched();
+}
+
+/* --- removing ---------------------------------------------------------------- */
+
+static void test_remove_tree(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	make_tree();
+	must(symlinkat("../../etc", root_fd, "dir/out"));
+	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
+	assert_int_equal(faccessat(top_fd, "root", F_OK, 0), -1);
+	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
+	assert_int_equal(faccessat(top_fd, "canary", F_OK, 0), 0);
+	/* Absent is fine, a file and a link go themselves. */
+	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
+	must(symlinkat("etc", top_fd, "link"));
+	assert_int_equal(path_remove_tree(top_fd, "link", &e), 0);
+	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
+	assert_int_equal(path_remove_tree(top_fd, "canary", &e), 0);
+	assert_int_equal(faccessat(top_fd, "canary", F_OK, 0), -1);
+	assert_int_equal(e.error, 0);
+}
+
+static void test_remove_many_entries(void **state)
+{
+	struct err e = ERR_INIT;
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof name, "f%d", i);
+		put_file(root_fd, name);
+	}
+	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
+	assert_int_equal(faccessat(top_fd, "root", F_OK, 0), -1);
+}
+
+/* A container can dig deeper than a process may hold fds; its folder must still go away. */
+static void test_remove_deep_tree(void **state)
+{
+	struct rlimit old, few = { 64, 64 };
+	struct err e = ERR_INIT;
+	int fd = openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+	char command[128];
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		int next;
+
+		must(mkdirat(fd, "d", 0755));
+		next = openat(fd, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		must(next);
+		close(fd);
+		fd = next;
+	}
+	close(fd);
+	must(getrlimit(RLIMIT_NOFILE, &old));
+	few.rlim_max = old.rlim_max;
+	must(setrlimit(RLIMIT_NOFILE, &few));
+	r = path_remove_tree(top_fd, "root", &e);
+	must(setrlimit(RLIMIT_NOFILE, &old));
+	if (r < 0) {
+		snprintf(command, sizeof command, "rm -rf %s/root", top);
+		assert_int_equal(system(command), 0);
+		fail_msg("%s at depth 300 with 64 fds", strerrorname_np(-r));
+	}
+}
+
+/* A bind mount of the same filesystem has the same device number: only its mount id tells. */
+static void test_remove_does_not_cross_a_bind_mount(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	must(mkdirat(root_fd, "mounted", 0755));
+	pid = fork();
+	must(pid);
+	if (pid == 0) {
+		char from[96], to[96];
+		struct err e = ERR_INIT;
+
+		snprintf(from, sizeof from, "%s/etc", top);
+		snprintf(to, sizeof to, "%s/root/mounted", top);
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
+		    mount(from, to, NULL, MS_BIND, NULL) < 0)
+			_exit(2);
+		/* An fd from before the unshare still sees the old mounts. */
+		top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_exit(path_remove_tree(top_fd, "root", &e) < 0 ? 0 : 1);
+	}
+	must(waitpid(pid, &status, 0));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		skip();
+	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
+	assert_int_equal(status, 0);
+}
+
+/* --- ids ----------------------------------------------------------------------- */
+
+static void test_ids(void **state)
+{
+	static const char *const good[] = { "a", "A9", "web-1", "x.y_z+1", "0", "a..b", "a-" };
+	static const char *const bad[] = { "", ".", "..", "../x", "a/b", "/", "-a", "--force", ".a",
+					   "+a", "_a", "a b", "a\n", "a\x1b[0m", "\xc3\xa4", "a%", "a:b",
+					   "a\\" };
+	char longest[1026];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(path_is_id(good[i], 1024));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (path_is_id(bad[i], 1024) && strcmp(bad[i], "_a") != 0)
+			fail_msg("\"%s\" is taken as an id", bad[i]);
+	memset(longest, 'a', sizeof longest);
+	longest[1024] = '\0';
+	assert_true(path_is_id(longest, 1024));
+	longest[1024] = 'a';
+	longest[1025] = '\0';
+	assert_false(path_is_id(longest, 1024));
+	assert_true(path_is_id("abc", 3));
+	assert_false(path_is_id("abcd", 3));
+}
+
+static void test_fd_path(void **state)
+{
+	char text[32], where[256];
+	ssize_t n;
+
+	(void)state;
+	n = readlink(path_of_fd(root_fd, text), where, sizeof where - 1);
+	must((int)n);
+	where[n] = '\0';
+	assert_memory_equal(where, top, strlen(top));
+	assert_string_equal(path_of_fd(2147483647, text), "/proc/self/fd/2147483647");
+}
+
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, remove_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD(test_table_same_as_openat2),
+		WORLD(test_known_answers),
+		WORLD(test_root_is_its_own_parent),
+		WORLD(test_create_same_as_openat2),
+		WORLD(test_link_limit),
+		WORLD(test_too_long),
+		WORLD(test_magic_links_are_refused),
+		WORLD(test_random_trees_same_as_openat2),
+		WORLD(test_mkdir_makes_parents),
+		WORLD(test_mkfile),
+		WORLD(test_making_never_leaves_the_root),
+		WORLD(test_remove_tree),
+		WORLD(test_remove_many_entries),
+		WORLD(test_remove_deep_tree),
+		WORLD(test_remove_does_not_cross_a_bind_mount),
+		cmocka_unit_test(test_ids),
+		WORLD(test_fd_path),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
