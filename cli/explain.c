@@ -26,7 +26,7 @@ static void show_result(struct buf *b, int result)
 static void print_step(FILE *out, const struct plan *p, int step, const char *result)
 {
 	const struct step *s = &p->steps[step];
-	char call[CALL_MAX], hand[CALL_MAX];
+	char call[CALL_MAX], hand[CALL_MAX], scratch[16];
 	struct buf c = BUF_ON(call), h = BUF_ON(hand);
 
 	buf_reset(&c);
@@ -44,6 +44,18 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 		s->op->by_hand(&h, p, s->args);
 	if (hand[0])
 		fprintf(out, "           $ %s\n", hand);
+	/* The way out that a failure has: what really happened shows it by itself. */
+	for (int i = 0; !result && i < s->on_errno_count; i++) {
+		const struct on_errno *on = &s->on_errno[i];
+
+		fprintf(out, "           on %s: ", err_name(on->error, scratch));
+		if (on->action == ON_DONE)
+			fprintf(out, "go on\n");
+		else if (on->action == ON_SKIP)
+			fprintf(out, "go on at %d\n", on->to);
+		else
+			fprintf(out, "%d instead\n", on->to);
+	}
 }
 
 void explain_report(void *user, const struct plan *p, struct run_report report)
