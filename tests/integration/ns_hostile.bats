@@ -15,12 +15,14 @@ refused() { # PATH-IN-ERROR
 @test "dev, proc, sys as symlinks to the host: refused, with and without a /dev mount, also in a user namespace" {
 	for name in dev proc sys; do
 		for target in "$CANARY" / ../../.. ../canary; do
-			ln -sfn "$target" "$R/$name"
+			rm -rf "${R:?}/$name"
+			ln -s "$target" "$R/$name"
 			inside 'echo never'
 			refused "/$name is a symbolic link"
 			rm "$R/$name"
 		done
 	done
+	rm -rf "$R/dev"
 	ln -s "$CANARY" "$R/dev"
 	cp "$B/config.json" "$B/keep"
 	edit "c['mounts'] = [m for m in c['mounts'] if not m['destination'].startswith('/dev')]"

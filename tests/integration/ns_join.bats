@@ -47,7 +47,7 @@ L['namespaces'].append({'type': 'network', 'path': '/proc/$HOLDER/ns/net'})"
 	edit "drop('network'); L['namespaces'] += [{'type': 'user', 'path': '/proc/$HOLDER/ns/user'},
 {'type': 'network', 'path': '/proc/$HOLDER/ns/net'}]
 c['mounts'] = [m for m in c['mounts'] if m['destination'] != '/dev/pts']"
-	inside 'readlink /proc/self/ns/user /proc/self/ns/net; id -u; hostname other && hostname; ls -d /proc/1 /sys/class'
+	inside 'readlink /proc/self/ns/user; readlink /proc/self/ns/net; id -u; hostname other && hostname; ls -d /proc/1 /sys/class'
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = "$(readlink /proc/$HOLDER/ns/user)" ]
 	[ "${lines[1]}" = "$(readlink /proc/$HOLDER/ns/net)" ]

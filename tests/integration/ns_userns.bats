@@ -33,6 +33,7 @@ layers() {
 	mkdir -p "$BATS_TEST_TMPDIR/deep/src"
 	echo data > "$BATS_TEST_TMPDIR/deep/src/f"
 	chmod 700 "$BATS_TEST_TMPDIR/deep"
+	chown -R 100000:100000 "$R"
 	chmod 700 "$B"
 	inside 'cat /v/f; touch /v/x; grep " /v " /proc/self/mountinfo'
 	[ "${lines[0]}" = data ]
@@ -47,6 +48,7 @@ layers() {
 mount('/other', '$BATS_TEST_TMPDIR/src', 'rbind', 'ridmap')
 c['mounts'][-1]['uidMappings'] = [{'containerID': 0, 'hostID': 100005, 'size': 10}]
 c['mounts'][-1]['gidMappings'] = [{'containerID': 0, 'hostID': 100006, 'size': 10}]"
+	chown -R 100000:100000 "$R"
 	inside 'stat -c %u:%g /own/f /other/f; touch /own/new; stat -c %u /own/new'
 	if [[ "$output" == *"cannot be id-mapped"* ]]; then skip "this filesystem cannot be id-mapped"; fi
 	[ "$status" -eq 0 ]
@@ -55,6 +57,7 @@ c['mounts'][-1]['gidMappings'] = [{'containerID': 0, 'hostID': 100006, 'size': 1
 }
 
 @test "devices are bound from the host and checked" {
+	chown -R 100000:100000 "$R"
 	edit "userns(); L['devices'] = [{'path': '/dev/fifo', 'type': 'p'}]"
 	inside 'for d in null zero full random urandom tty; do stat -c "%F %t %T" /dev/$d; done; echo x > /dev/null && stat -c %F /dev/fifo'
 	[ "$status" -eq 0 ]
@@ -67,6 +70,7 @@ c['mounts'][-1]['gidMappings'] = [{'containerID': 0, 'hostID': 100006, 'size': 1
 }
 
 @test "without an own network or cgroup namespace /sys is the host's, read-only" {
+	chown -R 100000:100000 "$R"
 	edit "userns(); drop('network', 'cgroup'); c['mounts'][-1]['options'] = ['rw']; c['mounts'][-2]['options'] = ['nosuid']"
 	inside 'while read -r _ _ _ _ at flags _; do case $at in /sys*) echo $at $flags;; esac; done < /proc/self/mountinfo'
 	[ "$status" -eq 0 ]
@@ -124,7 +128,7 @@ c['mounts'][-1]['gidMappings'] = [{'containerID': 0, 'hostID': 100006, 'size': 1
 	done
 	edit "userns(); c['root']['readonly'] = False"
 	NS_OPTIONS=(--overlay "$BATS_TEST_TMPDIR/mnt" "$list$BATS_TEST_TMPDIR/l/0")
-	inside 'set -- /f*; echo $#; busybox dd if=/dev/zero of=/big bs=1M count=40 2>&1; busybox du -m /big; i=0; while [ $i -lt 3000 ] && : > /i$i; do i=$((i+1)); done 2>/dev/null; echo $i'
+	inside 'set -- /f*; echo $#; busybox dd if=/dev/zero of=/big bs=1M count=40 2>&1; busybox du -m /big; i=0; while [ $i -lt 3000 ] && touch /i$i; do i=$((i+1)); done 2>/dev/null; echo $i'
 	[ "${lines[0]}" = 200 ]
 	[[ "$output" == *"No space left"* ]]
 	[ "${lines[-1]}" -lt 1000 ]
