@@ -86,11 +86,48 @@ static struct json_at place_pointer(const char *s, const struct place *p)
 	return at;
 }
 
+/* "No limit" as docker and podman write it: the largest uint64_t, which jansson has no integer for.
+ * It becomes the real number next to it; json_get_u64 (runtime/) knows. Only as a whole token and
+ * outside strings. Returns a copy to free, or NULL when there is no such token (or no memory). */
+static char *widen_unlimited(const char *data, size_t size, size_t *ret_size)
+{
+	static const char unlimited[] = "18446744073709551615";
+	const size_t len = sizeof unlimited - 1;
+	size_t room = size + 1, used = 0;
+	char *copy;
+
+	for (size_t i = 0; i + len <= size; i++)
+		if (data[i] == '1' && memcmp(data + i, unlimited, len) == 0)
+			room += 2;
+	if (room == size + 1 || !(copy = malloc(room)))
+		return NULL;
+	for (size_t i = 0; i < size;) {
+		bool token = i + len <= size && memcmp(data + i, unlimited, len) == 0 &&
+			     (i + len == size || !strchr("0123456789.eE", data[i + len])) &&
+			     (i == 0 || !strchr("0123456789.+-eE", data[i - 1]));
+		size_t n = data[i] == '"' ? skip_string(data, size, i) + 1 - i : token ? len : 1;
+
+		if (n > size - i)
+			n = size - i;
+		memcpy(copy + used, data + i, n);
+		used += n;
+		i += n;
+		if (token) {
+			memcpy(copy + used, ".0", 2);
+			used += 2;
+		}
+	}
+	*ret_size = used;
+	return copy;
+}
+
 int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e)
 {
+	_cleanup_free_ char *wide = NULL;
 	struct place place;
 	struct json_at at;
 	json_error_t error;
+	size_t wide_size;
 	json_t *root;
 
 	find_place(data, size, size, &place);
@@ -100,6 +137,11 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 			place.too_deep_at);
 		err_at(e, at.text);
 		return err_wrap(e, "%s", name);
+	}
+	wide = widen_unlimited(data, size, &wide_size);
+	if (wide) {
+		data = wide;
+		size = wide_size;
 	}
 	root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!root) {

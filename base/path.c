@@ -10,10 +10,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -72,13 +74,29 @@ static void walk_close(struct walk *w)
 		close(w->stack[w->depth--]);
 }
 
+static bool makes_new(int flags)
+{
+	return (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+}
+
+/* On procfs only the links of its root ("self", "mounts") are text; those below, as /proc/PID/root
+ * and fd/N, jump out of any root (RESOLVE_NO_MAGICLINKS, openat2(2)). */
+static bool is_magic_link(int dirfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(dirfd, &fs) < 0 || fstat(dirfd, &st) < 0 ||
+	       (fs.f_type == PROC_SUPER_MAGIC && st.st_ino != 1);
+}
+
 /* Puts the link's target in front of what remains of the path. */
 static int walk_follow(struct walk *w, int dirfd, const char *name, const char *after)
 {
 	char target[PATH_MAX], joined[PATH_MAX];
 	ssize_t n;
 
-	if (w->no_symlinks || ++w->links > PATH_LINKS_MAX)
+	if (w->no_symlinks || ++w->links > PATH_LINKS_MAX || is_magic_link(dirfd))
 		return -ELOOP;
 	n = readlinkat(dirfd, name, target, sizeof target - 1);
 	if (n < 0)
@@ -113,6 +131,10 @@ static int walk_component(struct walk *w, char *name, char *after, int flags, mo
 			return -EXDEV;
 	} else if (strcmp(name, ".") != 0) {
 		fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && last && makes_new(flags)) {
+			close(fd);
+			return -EEXIST;
+		}
 		if (fd < 0 && errno == ENOENT && last && (flags & O_CREAT)) {
 			*ret_fd = openat(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 			return *ret_fd < 0 ? -errno : 1;
@@ -146,6 +168,8 @@ static int walk_component(struct walk *w, char *name, char *after, int flags, mo
 		memmove(w->rest, after, strlen(after) + 1);
 		return 0;
 	}
+	if (flags & O_CREAT)
+		return makes_new(flags) ? -EEXIST : -EISDIR;
 	*ret_fd = openat(w->stack[w->depth], ".", flags & ~(O_CREAT | O_EXCL), mode);
 	return *ret_fd < 0 ? -errno : 1;
 }
@@ -177,6 +201,10 @@ static int walk_open(int rootfd, const char *path, int flags, mode_t mode, bool 
 		if (*name == '\0') { /* "/" or nothing left but slashes */
 			fd = openat(w.stack[w.depth], ".", (flags & ~(O_CREAT | O_EXCL)) | O_CLOEXEC);
 			r = fd < 0 ? -errno : 1;
+			break;
+		}
+		if (slash && *after == '\0' && (flags & O_CREAT)) {
+			r = -EISDIR;
 			break;
 		}
 		/* "dir/" means a directory, link or not: as if "dir/." had been asked. */
@@ -240,6 +268,11 @@ static int open_parent(int rootfd, const char *path, mode_t mode, char name[NAME
 	return path_mkdir_in_root(rootfd, parent, mode);
 }
 
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 {
 	_cleanup_fd_ int parent = -EBADF;
@@ -252,6 +285,9 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 	parent = open_parent(rootfd, path, mode, name);
 	if (parent < 0)
 		return parent;
+	/* "x/..", and x is there only now. Looked up anew: ".." of a made parent could leave the root. */
+	if (is_dots(name))
+		return path_open_in_root(rootfd, path, O_PATH | O_DIRECTORY, 0);
 	/* mkdirat does not follow a link at `name`: a dangling link is answered by EEXIST, and the
 	 * open below then refuses it, so nothing is ever made outside. */
 	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
@@ -272,6 +308,8 @@ int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
 		parent = open_parent(rootfd, path, 0755, name);
 		if (parent < 0)
 			return parent;
+		if (is_dots(name))
+			return -EISDIR;
 		made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			      mode);
 		if (made < 0 && errno != EEXIST)
@@ -291,8 +329,57 @@ int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
 	return fd;
 }
 
-/* Removes everything in the directory, which it owns. One fd per level of depth. */
-static int remove_content(int dirfd, dev_t dev, unsigned int depth)
+/* --- removing ---------------------------------------------------------------- */
+
+#define REMOVE_DEPTH_MAX 32 /* directories open at once; what is deeper is moved up first */
+
+struct remover {
+	int top;        /* the folder whose content goes; not owned */
+	uint64_t mount; /* its mount id, or device where the kernel does not tell */
+	unsigned int moved;
+	bool again;
+};
+
+/* A bind mount of the same filesystem has the same device: only the mount id tells them apart. */
+static uint64_t mount_of(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
+		return UINT64_MAX;
+	if (stx.stx_mask & STATX_MNT_ID)
+		return stx.stx_mnt_id;
+	return (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
+}
+
+static int remove_content(struct remover *rm, int dirfd, unsigned int depth);
+
+static int remove_folder(struct remover *rm, int dirfd, const char *name, unsigned int depth)
+{
+	int sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+	char moved[32];
+
+	if (sub < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (mount_of(sub) != rm->mount) {
+		close(sub);
+		return -EXDEV;
+	}
+	if (depth >= REMOVE_DEPTH_MAX) {
+		/* A container digs deeper than a process may hold fds. */
+		close(sub);
+		snprintf(moved, sizeof moved, ".kist-remove-%u", rm->moved++);
+		rm->again = true;
+		return renameat(dirfd, name, rm->top, moved) < 0 ? -errno : 0;
+	}
+	r = remove_content(rm, sub, depth + 1);
+	if (r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+/* Removes everything in the directory, and closes it. */
+static int remove_content(struct remover *rm, int dirfd, unsigned int depth)
 {
 	DIR *dir = fdopendir(dirfd);
 	struct dirent *entry;
@@ -303,31 +390,11 @@ static int remove_content(int dirfd, dev_t dev, unsigned int depth)
 		return -ENOMEM;
 	}
 	while (r == 0 && (entry = readdir(dir))) {
-		struct stat st;
-		int sub;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (is_dots(entry->d_name) || unlinkat(dirfd, entry->d_name, 0) == 0 ||
+		    errno == ENOENT)
 			continue;
-		if (unlinkat(dirfd, entry->d_name, 0) == 0 || errno == ENOENT)
-			continue;
-		if (errno != EISDIR && errno != EPERM) {
-			r = -errno;
-			break;
-		}
-		sub = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0 || fstat(sub, &st) < 0) {
-			r = -errno;
-			if (sub >= 0)
-				close(sub);
-		} else if (st.st_dev != dev || depth >= PATH_DEPTH_MAX) {
-			close(sub);
-			r = st.st_dev != dev ? -EXDEV : -ENAMETOOLONG;
-		} else {
-			r = remove_content(sub, dev, depth + 1);
-			if (r == 0 && unlinkat(dirfd, entry->d_name, AT_REMOVEDIR) < 0 &&
-			    errno != ENOENT)
-				r = -errno;
-		}
+		r = errno == EISDIR || errno == EPERM
+			    ? remove_folder(rm, dirfd, entry->d_name, depth) : -errno;
 	}
 	closedir(dir);
 	return r;
@@ -335,19 +402,24 @@ static int remove_content(int dirfd, dev_t dev, unsigned int depth)
 
 int path_remove_tree(int dirfd, const char *name, struct err *e)
 {
-	struct stat st;
-	int fd, r;
+	_cleanup_fd_ int top = -EBADF;
+	struct remover rm;
+	int r;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	top = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot remove %s", name);
-	if (fstat(fd, &st) < 0) {
-		close(fd);
-		return err_set(e, EIO, "cannot remove %s", name);
-	}
-	r = remove_content(fd, st.st_dev, 0);
+	rm = (struct remover){ .top = top, .mount = mount_of(top) };
+	if (rm.mount != mount_of(dirfd))
+		return err_set(e, EXDEV, "cannot remove %s: it is a mount point", name);
+	do {
+		int content = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		rm.again = false;
+		r = content < 0 ? -errno : remove_content(&rm, content, 0);
+	} while (r == 0 && rm.again);
 	if (r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r < 0 ? err_set(e, -r, "cannot remove %s", name) : 0;

@@ -70,7 +70,7 @@ static char *path_of(struct plan *p, const struct host *h, const char *path, int
 static void plan_enable(struct plan *p, const struct host *h, const char *folder, uint32_t needed,
 			uint32_t optional)
 {
-	static const int errors[] = { ENOENT, EBUSY, EACCES, EPERM, EROFS };
+	static const int errors[] = { ENOENT, EBUSY, EACCES, EPERM, EROFS, EOPNOTSUPP };
 	char text[CGROUP_ENABLE_TEXT];
 	int step, alternative;
 
@@ -81,7 +81,8 @@ static void plan_enable(struct plan *p, const struct host *h, const char *folder
 		.path = arena_printf(p->arena, "%s/cgroup.subtree_control", folder),
 		.text = arena_strdup(p->arena, cgroup_enable_text(needed | optional, text)));
 	/* Refused: enough may be enabled already (a delegated folder), or only accounting is
-	 * lost; and a parent of ours may have vanished with its last container. */
+	 * lost (processes in the folder, a threaded one); and a parent of ours may have vanished
+	 * with its last container. */
 	alternative = plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
 			       .mount = arena_strdup(p->arena, h->cgroup_mount), .path = folder,
 			       .needed = needed, .optional = optional, .enable_in_path = true);

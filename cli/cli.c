@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/protect.h"
 
 struct cli cli;
 
@@ -103,6 +104,8 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 			return r;
 	}
 	fd = state_root_open(given, make, e);
+	if (fd == -ENOENT && !make)
+		return err_say(e, ENOENT, "container does not exist");
 	if (fd < 0)
 		return fd;
 	if (!realpath(given, cli.root_text))
@@ -140,6 +143,9 @@ int cli_preserve_fds(int64_t asked, int *ret, struct err *e)
 	if (asked < 0 || asked > 1024)
 		return err_say(e, EINVAL, "--preserve-fds: %lld is not 0 to 1024",
 			       (long long)asked);
+	if (asked > protect_inherited_fds())
+		return err_say(e, EBADF, "--preserve-fds %lld: file descriptor %d is not open",
+			       (long long)asked, 3 + protect_inherited_fds());
 	*ret = (int)asked;
 	return 0;
 }

@@ -29,7 +29,8 @@ int cli_fail(const struct err *e, int otherwise);
 int cli_parse(const struct command *command, const struct option *table, size_t count, int argc,
 	      char **argv, int *ret_exit);
 const struct command *cli_find(const char *name);
-/* Opens the state root into *ret_fd and fills cli.root_text. */
+/* Opens the state root into *ret_fd and fills cli.root_text. Without `make`, a root that is not
+ * there is -ENOENT, "container does not exist". */
 int cli_open_root(bool make, int *ret_fd, struct err *e);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);

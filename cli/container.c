@@ -44,7 +44,7 @@ int command_state(int argc, char **argv)
 
 	if (first < 0)
 		return status;
-	r = cli_open_root(true, &root, &e);
+	r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = container_open(root, argv[first], false, &c, &e);
 	if (r < 0)
@@ -70,7 +70,7 @@ int command_kill(int argc, char **argv)
 		return status;
 	r = argc - first > 1 ? signal_parse(argv[first + 1], &signal, &e) : 0;
 	if (r == 0)
-		r = cli_open_root(true, &root, &e);
+		r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = runtime_kill(root, argv[first], signal, all, &e);
 	return r < 0 ? cli_fail(&e, 1) : 0;
@@ -90,8 +90,8 @@ int command_delete(int argc, char **argv)
 
 	if (first < 0)
 		return status;
-	if (cli_open_root(true, &root, &e) < 0)
-		return cli_fail(&e, 1);
+	if (cli_open_root(false, &root, &e) < 0)
+		return e.error == ENOENT && force ? 0 : cli_fail(&e, 1);
 	for (; first < argc; first++) {
 		err_clear(&e);
 		if (runtime_delete(root, argv[first], force, &e) < 0)
@@ -183,9 +183,9 @@ int command_list(int argc, char **argv)
 		err_say(&e, EINVAL, "--format: \"%s\" is neither table nor json", format);
 		return cli_fail(&e, 1);
 	}
-	if (cli_open_root(true, &root, &e) < 0)
+	if (cli_open_root(false, &root, &e) < 0 && e.error != ENOENT)
 		return cli_fail(&e, 1);
-	list = list_all(root);
+	list = root < 0 ? json_array() : list_all(root);
 	if (quiet) {
 		json_array_foreach(list, i, o)
 			printf("%s\n", json_string_value(json_object_get(o, "id")));

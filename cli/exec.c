@@ -265,9 +265,8 @@ int command_exec(int argc, char **argv)
 
 	if (first < 0)
 		return status ? EXIT_EXEC_FAILED : 0;
-	if (!q.detach)
-		attach_block_signals();
-	r = cli_open_root(true, &root, &e);
+	attach_block_signals();
+	r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = container_open(root, argv[first], false, &c, &e);
 	if (r == 0)

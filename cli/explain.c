@@ -40,10 +40,10 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 	if (s->about)
 		fprintf(out, "  (%s)", s->about);
 	fputc('\n', out);
-	if (s->op->by_hand) {
+	if (s->op->by_hand)
 		s->op->by_hand(&h, p, s->args);
+	if (hand[0])
 		fprintf(out, "           $ %s\n", hand);
-	}
 }
 
 void explain_report(void *user, const struct plan *p, struct run_report report)

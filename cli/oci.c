@@ -127,6 +127,7 @@ int command_create(int argc, char **argv)
 			  &status);
 	if (first < 0)
 		return status;
+	attach_block_signals();
 	r = cli_open_root(true, &root, &e);
 	if (r == 0)
 		r = create(&q, argv[first], true, false, root, &arena, &s, &c, &run, &e);
@@ -178,11 +179,10 @@ int command_run(int argc, char **argv)
 			  &status);
 	if (first < 0)
 		return status;
-	if (!q.detach) {
-		if (!q.no_subreaper)
-			prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-		attach_block_signals();
-	}
+	if (!q.detach && !q.no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* A setup is never left in the middle because of Ctrl-C: the signal is taken after it. */
+	attach_block_signals();
 	r = cli_open_root(true, &root, &e);
 	if (r == 0)
 		r = create(&q, argv[first], false, !q.detach, root, &arena, &s, &c, &run, &e);
@@ -206,7 +206,7 @@ int command_start(int argc, char **argv)
 
 	if (first < 0)
 		return status;
-	r = cli_open_root(true, &root, &e);
+	r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = runtime_start(root, argv[first], &e);
 	if (r == 0)

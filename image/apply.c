@@ -117,11 +117,9 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 	if (error)
 		return err_set(e, -error, "cannot open the folder %s", parent);
 	if (fstatat(a->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (S_ISLNK(st.st_mode)) { /* to nowhere: what it names is made, inside */
-			_cleanup_fd_ int made = path_mkdir_in_root(a->root, path, 0755);
-
-			return made < 0 ? err_set(e, -made, "cannot make the folder %s", path) : 0;
-		}
+		if (S_ISLNK(st.st_mode))
+			return err_say(e, ENOTDIR,
+				       "%s is used as a folder, but is a symlink to none", path);
 		if (!apply_is_whiteout(&st))
 			return err_say(e, ENOTDIR, "%s is not a folder", path);
 		unlinkat(a->parent_fd, name, 0);

@@ -11,7 +11,7 @@
 
 /* Offsets and sizes of header fields, tar(5). */
 enum {
-	AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257,
+	AT_NAME = 0, AT_PREFIX = 345, AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257,
 	AT_GNU_SPARSE = 386, AT_GNU_EXTENDED = 482, AT_GNU_REALSIZE = 483,
 	AT_SPARSE_BLOCK_EXTENDED = 504,
 };
@@ -123,6 +123,14 @@ static int entry_header(struct tar_guard *g, const unsigned char *h, char type, 
 		return bad(g, e, "a link, folder, device or fifo claims to have data");
 	if (size > INT64_MAX - 1024)
 		return bad(g, e, "an entry is larger than any file can be");
+	if (h[AT_NAME] == '\0' && !g->long_name && !g->pax_has_path &&
+	    (memcmp(h + AT_MAGIC, "ustar\0", 6) != 0 || h[AT_PREFIX] == '\0'))
+		return bad(g, e, "an entry without a name");
+	/* The old format's folder: libarchive takes it for one, and its data for headers. */
+	if (!g->long_name && !g->pax_has_path)
+		g->folder_name = h[AT_NAME] && h[strnlen((const char *)h, 100) - 1] == '/';
+	if (g->folder_name && size != 0)
+		return bad(g, e, "a folder's name, but it has data");
 	/* libarchive goes by these fields, GNU tar by the type: they must agree. */
 	if (memcmp(h + AT_MAGIC, "ustar  ", 8) == 0 &&
 	    (type == 'S' ? h[AT_GNU_SPARSE] == 0 :
@@ -138,7 +146,8 @@ static int entry_header(struct tar_guard *g, const unsigned char *h, char type, 
 	g->sparse_count_due = g->sparse_in_data;
 	if (g->sparse_in_data && size < 512)
 		return bad(g, e, "a sparse file without its map");
-	g->pax = g->long_name = g->long_link = g->pax_has_size = g->sparse_in_data = false;
+	g->pax = g->long_name = g->long_link = g->pax_has_size = g->pax_has_path =
+		g->sparse_in_data = g->folder_name = false;
 	size += (512 - size % 512) % 512;
 	if (g->sparse_extended)
 		g->sparse_data = size;
@@ -245,6 +254,15 @@ static int pax_record(struct tar_guard *g, const char *key, size_t key_size, con
 			g->pax_size = n;
 		}
 	}
+	if (key_is(key, key_size, "path") || key_is(key, key_size, "linkpath") ||
+	    key_is(key, key_size, "GNU.sparse.name")) {
+		if (size == 0)
+			return bad(g, e, "a pax record with an empty path");
+		if (!key_is(key, key_size, "linkpath")) {
+			g->pax_has_path = true;
+			g->folder_name |= value[size - 1] == '/';
+		}
+	}
 	/* These change how much of the data is the file: only GNU's are understood. */
 	if (key_begins(key, key_size, "SUN.") || key_is(key, key_size, "SCHILY.realsize"))
 		return bad(g, e, "a pax record that is not supported (SUN.* or SCHILY.realsize)");
@@ -314,10 +332,14 @@ static int long_text(struct tar_guard *g, struct err *e)
 
 	if (nul && !all_zero((const unsigned char *)nul, g->text + g->text_size - nul))
 		return bad(g, e, "a long name holds a NUL");
-	if (g->text_type == 'L')
+	if (nul == g->text)
+		return bad(g, e, "a long name is empty");
+	if (g->text_type == 'L') {
 		g->long_name = true;
-	else
+		g->folder_name = (nul ? nul : g->text + g->text_size)[-1] == '/';
+	} else {
 		g->long_link = true;
+	}
 	return 0;
 }
 

@@ -27,7 +27,8 @@ struct tar_guard {
 	size_t text_size, text_have, text_room;
 	char text_type;            /* 'x', 'g', 'L', 'K' while collecting */
 	bool pax, long_name, long_link; /* extensions that wait for their entry */
-	bool pax_has_size;
+	bool pax_has_size, pax_has_path;
+	bool folder_name;          /* the entry's name ends in a slash */
 	uint64_t pax_size;
 	bool sparse_in_data;       /* GNU 1.0: the map begins the data */
 	bool sparse_extended;      /* old GNU: more map blocks follow */

@@ -103,12 +103,12 @@ const struct op op_open_in_root = { .name = "openat2", .man = "openat2(2)",
 static int open_plain_directory(int root, const char *path, struct err *e)
 {
 	const char *name = path + strspn(path, "/");
-	int fd = path_open_beneath(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, true);
+	int fd = path_open_beneath(root, name, O_PATH | O_DIRECTORY, 0, true);
 
 	if (fd == -ENOENT) {
 		if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
 			return -errno;
-		fd = path_open_beneath(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, true);
+		fd = path_open_beneath(root, name, O_PATH | O_DIRECTORY, 0, true);
 	}
 	if (fd == -ELOOP || fd == -EXDEV) {
 		err_say(e, ELOOP, "%s is a symbolic link in the root: nothing is mounted or made "

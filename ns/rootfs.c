@@ -123,7 +123,7 @@ static void plan_sysctls(struct plan *p, const struct ns_spec *s, int root)
 		return;
 	plan_scope(p, "/linux/sysctl", "/proc");
 	plan_add(p, SIDE_GUEST, op_open_in_root, op_open_in_root_args, .root_slot = root,
-		 .path = "/proc", .flags = O_PATH | O_DIRECTORY | O_NOFOLLOW, .plain = true,
+		 .path = "/proc", .flags = O_PATH | O_DIRECTORY, .plain = true,
 		 .slot = proc);
 	/* A root whose /proc is something else must not get the writes (CVE-2023-27561). */
 	plan_add(p, SIDE_GUEST, op_check_fs, op_check_fs_args, proc, PROC_SUPER_MAGIC, "procfs");

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const char *const cap_names[] = {
 	"CAP_CHOWN",	      "CAP_DAC_OVERRIDE",     "CAP_DAC_READ_SEARCH",
 	"CAP_FOWNER",	      "CAP_FSETID",	      "CAP_KILL",
@@ -27,6 +28,8 @@ static const char *const cap_names[] = {
 	"CAP_BLOCK_SUSPEND",  "CAP_AUDIT_READ",	      "CAP_PERFMON",
 	"CAP_BPF",	      "CAP_CHECKPOINT_RESTORE",
 };
+/* clang-format on */
+
 #define CAP_COUNT ((int)(sizeof cap_names / sizeof cap_names[0]))
 #define CAPS_ALL  (CAPS_BIT(CAP_COUNT) - 1)
 _Static_assert(CAP_COUNT == CAP_CHECKPOINT_RESTORE + 1, "one name per capability");
@@ -115,7 +118,8 @@ static int parse_set(const json_t *caps, const struct json_at *at, const char *k
 	return 0;
 }
 
-/* Refuses what capset(2) or PR_CAP_AMBIENT_RAISE would answer with EPERM, but says which and why. */
+/* Refuses what capset(2) or PR_CAP_AMBIENT_RAISE would answer with EPERM, but says which and why.
+ */
 static int check_subset(const struct json_at *at, const char *key, uint64_t set, uint64_t of,
 			const char *of_name, struct err *e)
 {
@@ -131,8 +135,8 @@ static int check_subset(const struct json_at *at, const char *key, uint64_t set,
 	return err_fix(e, "add it to %s as well, or drop it here", of_name);
 }
 
-int caps_parse(const json_t *caps, const struct json_at *at, struct arena *a,
-	       struct caps_spec *ret, struct caps_unknown *ret_unknown, struct err *e)
+int caps_parse(const json_t *caps, const struct json_at *at, struct arena *a, struct caps_spec *ret,
+	       struct caps_unknown *ret_unknown, struct err *e)
 {
 	struct caps_spec c = { 0 };
 	struct caps_unknown unknown = { 0 };
@@ -188,7 +192,8 @@ static int act_drop_bounding_set(struct run *run, const void *args, struct err *
 			int error = errno;
 
 			return err_set(e, error, "prctl(PR_CAPBSET_DROP, %s)",
-				       caps_name(cap) ? caps_name(cap) : "capability without a name");
+				       caps_name(cap) ? caps_name(cap)
+						      : "capability without a name");
 		}
 	}
 	return 0;

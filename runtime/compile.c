@@ -65,6 +65,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns),
+		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct process_found *found;

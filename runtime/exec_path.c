@@ -60,7 +60,8 @@ static int search_path(const char *name, const char *search, char path[PATH_MAX]
 		if (r == 0)
 			return 0;
 		if (r == -EACCES)
-			result = r; /* execvp(3) goes on, and reports it when nothing better comes */
+			result =
+				r; /* execvp(3) goes on, and reports it when nothing better comes */
 	}
 	return result;
 }
@@ -82,8 +83,8 @@ static int not_found(const char *name, bool searched, int error, struct err *e)
 	else
 		err_set(e, error, "exec: %.200s", quoted);
 	if (e)
-		e->exit_code = error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND
-								   : EXIT_NOT_EXECUTABLE;
+		e->exit_code =
+			error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	return -error;
 }
 

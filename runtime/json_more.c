@@ -62,7 +62,8 @@ int json_get_flags(const json_t *o, const struct json_at *at, const char *key,
 
 	if (r <= 0)
 		return r;
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		r = find_name(v, &item, names, count, &one, e);

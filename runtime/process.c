@@ -45,7 +45,8 @@ static int parse_groups(const json_t *user, const struct json_at *at, struct are
 	s->gids = arena_array(a, json_array_size(array) + 1, sizeof *s->gids);
 	if (!s->gids)
 		return err_set(e, ENOMEM, "%s", here.text);
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		if (!json_is_integer(v))
@@ -162,8 +163,9 @@ static int parse_env(const json_t *process, const struct json_at *at, struct are
 		if (!equals || equals == s->env[i]) {
 			struct json_at item = json_at_index(&here, i);
 
-			return json_bad(e, &item, equals ? "has no name before the '='"
-							 : "must be NAME=value: there is no '='");
+			return json_bad(e, &item,
+					equals ? "has no name before the '='"
+					       : "must be NAME=value: there is no '='");
 		}
 	}
 	return drop_duplicates(s, e);
@@ -256,7 +258,8 @@ static int parse_rlimits(const json_t *process, const struct json_at *at, struct
 	s->rlimits = arena_array(a, PROCESS_RLIMITS_MAX + 1, sizeof *s->rlimits);
 	if (!s->rlimits)
 		return err_set(e, ENOMEM, "%s", here.text);
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		if (!json_is_object(v))
@@ -271,9 +274,12 @@ static int parse_rlimits(const json_t *process, const struct json_at *at, struct
 /* --- scheduler and I/O priority --------------------------------------------- */
 
 static const struct json_name policy_names[] = {
-	{ "SCHED_OTHER", SCHED_NORMAL }, { "SCHED_FIFO", SCHED_FIFO },
-	{ "SCHED_RR", SCHED_RR },	 { "SCHED_BATCH", SCHED_BATCH },
-	{ "SCHED_ISO", 4 },		 { "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_OTHER", SCHED_NORMAL },
+	{ "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_ISO", 4 },
+	{ "SCHED_IDLE", SCHED_IDLE },
 	{ "SCHED_DEADLINE", SCHED_DEADLINE },
 };
 
@@ -300,8 +306,9 @@ static int parse_scheduler(const json_t *process, const struct json_at *at, stru
 
 	if (r <= 0)
 		return r;
-	r = json_require(json_get_name(o, &here, "policy", policy_names, COUNT(policy_names),
-				       &policy, e), &here, "policy", e);
+	r = json_require(
+		json_get_name(o, &here, "policy", policy_names, COUNT(policy_names), &policy, e),
+		&here, "policy", e);
 	if (r >= 0)
 		r = json_get_int(o, &here, "nice", -20, 19, &nice, e);
 	if (r >= 0)
@@ -341,8 +348,9 @@ static int parse_io_priority(const json_t *process, const struct json_at *at,
 
 	if (r <= 0)
 		return r;
-	r = json_require(json_get_name(o, &here, "class", io_class_names, COUNT(io_class_names),
-				       &class, e), &here, "class", e);
+	r = json_require(
+		json_get_name(o, &here, "class", io_class_names, COUNT(io_class_names), &class, e),
+		&here, "class", e);
 	if (r >= 0)
 		r = json_get_int(o, &here, "priority", 0, 7, &priority, e);
 	if (r < 0)

@@ -97,8 +97,8 @@ static int act_enter_cwd(struct run *run, const void *args, struct err *e)
 	const struct op_cwd_args *a = args;
 	char name[PATH_MAX];
 	_cleanup_fd_ int root = open_root();
-	_cleanup_fd_ int dir = root < 0 ? root
-					: path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
+	_cleanup_fd_ int dir =
+		root < 0 ? root : path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
 	long n;
 
 	(void)run;
@@ -160,8 +160,10 @@ static int act_keep_fds(struct run *run, const void *args, struct err *e)
 
 		/* One of kist's own has the number: the caller had none open there. */
 		if (flags < 0 || is_own_fd(run, fd))
-			return err_say(e, EBADF, "file descriptor %d is to be preserved, but is "
-				       "not open", fd);
+			return err_say(e, EBADF,
+				       "file descriptor %d is to be preserved, but is "
+				       "not open",
+				       fd);
 		if ((flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
 			return -errno;
 	}
@@ -171,7 +173,8 @@ static int act_keep_fds(struct run *run, const void *args, struct err *e)
 static void show_keep_fds(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
-	buf_addf(out, "fcntl(3 to %d, F_SETFD, 0)", 2 + ((const struct op_fds_args *)args)->preserve);
+	buf_addf(out, "fcntl(3 to %d, F_SETFD, 0)",
+		 2 + ((const struct op_fds_args *)args)->preserve);
 }
 
 const struct op op_keep_fds = {
@@ -229,8 +232,9 @@ static void show_close_fds(struct buf *out, const struct plan *p, const void *ar
 static void by_hand_close_fds(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
-	buf_addf(out, "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -ge %d ] && "
-		      "eval \"exec $n>&-\"; done",
+	buf_addf(out,
+		 "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -ge %d ] && "
+		 "eval \"exec $n>&-\"; done",
 		 3 + ((const struct op_fds_args *)args)->preserve);
 }
 

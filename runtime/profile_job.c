@@ -23,6 +23,7 @@
 
 #define PROFILE_MAX 49152
 
+/* clang-format off */
 static const char *const allowed[] = {
 	/* files */
 	"access", "chdir", "chmod", "chown", "chown32", "close", "close_range", "copy_file_range",
@@ -102,6 +103,7 @@ static const char *const refused[] = {
 	"setdomainname", "sethostname", "settimeofday", "swapoff", "swapon", "syslog", "uselib",
 	"vhangup",
 };
+/* clang-format on */
 
 #define EPERM_VALUE	   1
 #define ENOSYS_VALUE	   38
@@ -136,8 +138,7 @@ static void add_masked(struct buf *b, const char *name, int action, int index, u
 		 name, index, (unsigned long long)mask, (unsigned long long)value);
 }
 
-static void add_compare(struct buf *b, const char *name, int action, const char *op,
-			uint64_t value)
+static void add_compare(struct buf *b, const char *name, int action, const char *op, uint64_t value)
 {
 	begin(b, action);
 	buf_addf(b, "\"%s\"], \"args\": [{\"index\": 0, \"op\": \"%s\", \"value\": %llu}]}", name,

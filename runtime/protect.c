@@ -23,6 +23,13 @@
 
 extern char **environ;
 
+static int inherited_fds;
+
+int protect_inherited_fds(void)
+{
+	return inherited_fds;
+}
+
 void protect_start(void)
 {
 	int fd;
@@ -33,6 +40,8 @@ void protect_start(void)
 	} while (fd >= 0 && fd <= 2);
 	if (fd > 2)
 		close(fd);
+	while (fcntl(3 + inherited_fds, F_GETFD) >= 0)
+		inherited_fds++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
 	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
 	/* Not the caller's: what kist makes says its own mode, never wider than this. */

@@ -17,8 +17,8 @@
 #include "runtime/json_more.h"
 #include "runtime/seccomp_profile.h"
 
-#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
-#define SKIPPED_MAX   512 /* names remembered for the caller's warning */
+#define COUNT(array)	 (sizeof(array) / sizeof((array)[0]))
+#define SKIPPED_MAX	 512  /* names remembered for the caller's warning */
 #define KERNEL_ERRNO_MAX 4095 /* what SECCOMP_RET_ERRNO can return */
 
 /* --- names ------------------------------------------------------------------ */
@@ -36,9 +36,12 @@ static const struct json_name action_names[] = {
 };
 
 static const struct json_name operator_names[] = {
-	{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT },
-	{ "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_EQ", SCMP_CMP_EQ },
-	{ "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+	{ "SCMP_CMP_NE", SCMP_CMP_NE },
+	{ "SCMP_CMP_LT", SCMP_CMP_LT },
+	{ "SCMP_CMP_LE", SCMP_CMP_LE },
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
+	{ "SCMP_CMP_GE", SCMP_CMP_GE },
+	{ "SCMP_CMP_GT", SCMP_CMP_GT },
 	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
 };
 
@@ -64,10 +67,10 @@ static const struct {
 
 /* Architectures of the specification whose processes this machine's kernel cannot run anyway. */
 static const char *const foreign_archs[] = {
-	"ARM",	   "AARCH64",	  "MIPS",   "MIPS64",  "MIPS64N32", "MIPSEL", "MIPSEL64",
-	"MIPSEL64N32", "PPC",	  "PPC64",  "PPC64LE", "S390",	    "S390X",  "PARISC",
-	"PARISC64",    "RISCV64", "LOONGARCH64", "M68K", "SH",	    "SHEB",   "X86",
-	"X86_64",      "X32",
+	"ARM",	    "AARCH64",	   "MIPS",     "MIPS64",  "MIPS64N32",	 "MIPSEL",
+	"MIPSEL64", "MIPSEL64N32", "PPC",      "PPC64",	  "PPC64LE",	 "S390",
+	"S390X",    "PARISC",	   "PARISC64", "RISCV64", "LOONGARCH64", "M68K",
+	"SH",	    "SHEB",	   "X86",      "X86_64",  "X32",
 };
 
 /* --- parsing ---------------------------------------------------------------- */
@@ -80,8 +83,9 @@ static int parse_action(const json_t *o, const struct json_at *at, const char *k
 	uint64_t action = 0;
 	int64_t value = EPERM;
 	bool has_errno;
-	int r = json_require(json_get_name(o, at, key, action_names, COUNT(action_names), &action,
-					   e), at, key, e);
+	int r = json_require(
+		json_get_name(o, at, key, action_names, COUNT(action_names), &action, e), at, key,
+		e);
 
 	if (r < 0)
 		return r;
@@ -128,7 +132,8 @@ static bool native_runs(uint32_t arch)
 	}
 }
 
-static int add_arch(const char *name, const struct json_at *at, struct seccomp_profile *p, struct err *e)
+static int add_arch(const char *name, const struct json_at *at, struct seccomp_profile *p,
+		    struct err *e)
 {
 	char lower[24];
 	uint32_t arch;
@@ -164,7 +169,8 @@ static int parse_archs(const json_t *seccomp, const struct json_at *at, struct s
 	p->archs[p->arch_count++] = seccomp_arch_native();
 	if (r <= 0)
 		return r;
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		if (!json_is_string(v))
@@ -187,12 +193,14 @@ static int parse_arg(const json_t *v, const struct json_at *at, struct scmp_arg_
 
 	if (!json_is_object(v))
 		return json_bad(e, at, "must be an object");
-	r = json_require(json_get_int(v, at, "index", 0, SECCOMP_ARGS_MAX - 1, &index, e), at, "index", e);
+	r = json_require(json_get_int(v, at, "index", 0, SECCOMP_ARGS_MAX - 1, &index, e), at,
+			 "index", e);
 	if (r >= 0)
 		r = json_require(json_get_u64(v, at, "value", &value, e), at, "value", e);
 	if (r >= 0)
-		r = json_require(json_get_name(v, at, "op", operator_names, COUNT(operator_names),
-					       &op, e), at, "op", e);
+		r = json_require(
+			json_get_name(v, at, "op", operator_names, COUNT(operator_names), &op, e),
+			at, "op", e);
 	if (r >= 0)
 		r = json_get_u64(v, at, "valueTwo", &second, e);
 	if (r < 0)
@@ -218,7 +226,8 @@ static int parse_rule_args(const json_t *o, const struct json_at *at, struct sec
 	if (json_array_size(array) > SECCOMP_ARGS_MAX)
 		return json_bad(e, &here, "has %zu conditions, more than the limit of %d",
 				json_array_size(array), SECCOMP_ARGS_MAX);
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		r = parse_arg(v, &item, &rule->args[rule->arg_count++], e);
@@ -237,8 +246,8 @@ static bool has_alternatives(const struct seccomp_rule *rule)
 	return false;
 }
 
-static int keep_rule(struct seccomp_profile *p, const struct seccomp_rule *rule, const struct json_at *at,
-		     struct err *e)
+static int keep_rule(struct seccomp_profile *p, const struct seccomp_rule *rule,
+		     const struct json_at *at, struct err *e)
 {
 	if (p->rule_count == SECCOMP_RULES_MAX)
 		return json_bad(e, at, "the profile has more than %d rules", SECCOMP_RULES_MAX);
@@ -261,8 +270,8 @@ static int resolve_syscall(struct seccomp_rule *rule)
 	return -ENOENT;
 }
 
-static int add_rules(struct seccomp_profile *p, const struct seccomp_rule *from, const struct json_at *at,
-		     struct err *e)
+static int add_rules(struct seccomp_profile *p, const struct seccomp_rule *from,
+		     const struct json_at *at, struct err *e)
 {
 	struct seccomp_rule rule = *from;
 	int r = 0;
@@ -318,7 +327,8 @@ static int parse_syscalls(const json_t *seccomp, const struct json_at *at, struc
 
 	if (r <= 0)
 		return r;
-	json_array_foreach(array, i, v) {
+	json_array_foreach(array, i, v)
+	{
 		struct json_at item = json_at_index(&here, i);
 
 		r = parse_entry(v, &item, i, a, p, e);
@@ -358,8 +368,10 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 		if (!plain || rule->action == plain->action)
 			continue;
 		here = json_at_index(&here, rule->entry);
-		json_bad(e, &here, "the rule for %s has no effect: /syscalls/%zu, without "
-			 "conditions, decides every call of it", rule->name, plain->entry);
+		json_bad(e, &here,
+			 "the rule for %s has no effect: /syscalls/%zu, without "
+			 "conditions, decides every call of it",
+			 rule->name, plain->entry);
 		return err_fix(e, "give the other rule the opposite conditions");
 	}
 	return 0;

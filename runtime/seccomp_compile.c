@@ -17,7 +17,8 @@ static int add_rule_to(scmp_filter_ctx ctx, const struct seccomp_rule *rule)
 	return r == -EEXIST || r == -EDOM ? 0 : r;
 }
 
-static int build_arch(const struct seccomp_profile *p, uint32_t arch, scmp_filter_ctx *ret, struct err *e)
+static int build_arch(const struct seccomp_profile *p, uint32_t arch, scmp_filter_ctx *ret,
+		      struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(p->default_action);
 	int r = ctx ? 0 : -ENOMEM;

@@ -6,8 +6,14 @@
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export DRIVER=$PWD/build/tests/tools/net-driver
-	[ -x "$DRIVER" ] || make -s build/tests/tools/net-driver ||
-		{ echo "no build/tests/tools/net-driver: make build-tests"; return 1; }
+	[ -x "$DRIVER" ] || build_driver || { echo "no $DRIVER"; return 1; }
+}
+
+# In a tree where nobody ran make build-tests.
+build_driver() {
+	make -s build/libkist.a && mkdir -p "${DRIVER%/*}" &&
+		"${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -I. -o "$DRIVER" tests/tools/net-driver.c \
+			build/libkist.a -lmnl -ljansson
 }
 
 setup() {
@@ -55,6 +61,13 @@ world() {
 	find "$BATS_TEST_TMPDIR" -path '*store*'
 }
 same_world() { diff <(echo "$BEFORE") <(world); }
+# The same for one step of many, without a program started: under TCG those take minutes. The store
+# goes last, when all else has gone without an error.
+same_step() {
+	[ -n "${KIST_IN_VM-}" ] || { same_world; return; }
+	[ ! -e "$STORE" ] && [[ $(<"/proc/$HOST/net/dev") != *k[iv]* ]] &&
+		[[ $(<"/proc/$A/net/dev") != *eth0* ]]
+}
 steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 
 @test "a packet reaches a server outside with its source rewritten, and the answer comes back" {
@@ -246,12 +259,15 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 
 	veth=$("$DRIVER" plan web | grep -o 'kv[0-9a-f]\{12\}' | head -n1)
 	at "$HOST" ip link add "$veth" type veth peer name other
-	BEFORE=$(world)
-	run net attach web "$A"
-	[ "$status" = 1 ]
-	[[ $output == *"interface $veth already"* ]]
-	net detach web
-	same_world
+	for alias in '' kist kist:webs kist:we; do
+		at "$HOST" ip link set "$veth" alias "$alias"
+		BEFORE=$(world)
+		run net attach web "$A"
+		[ "$status" = 1 ]
+		[[ $output == *"interface $veth already (alias \"$alias\")"* ]]
+		net detach web
+		same_world
+	done
 }
 
 @test "an eth0 in the container's namespace is not taken over" {
@@ -306,9 +322,10 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 		echo "step $i: $output"
 		[ "$status" = 1 ]
 		[[ $output == *"fault asked for at step $i"* ]]
-		same_world
-		none at "$A" ip link show eth0
+		same_step
 	done
+	same_world
+	none at "$A" ip link show eth0
 }
 
 @test "kill -9 before each step, then the intent's undo: nothing is left" {
@@ -319,9 +336,10 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 		echo "step $i"
 		[ "$status" = 137 ]
 		net detach web
-		same_world
-		none at "$A" ip link show eth0
+		same_step
 	done
+	same_world
+	none at "$A" ip link show eth0
 }
 
 # Prints "NAME ORDINAL" for each syscall of a trace from the line that matches $2 on: strace counts
@@ -372,8 +390,10 @@ syscalls() {
 }
 
 @test "a leave and attaches at once: nobody loses the bridge" {
+	local rounds=15
+	[ -z "${KIST_IN_VM-}" ] || rounds=4
 	place B
-	for i in {1..15}; do
+	for ((i = 0; i < rounds; i++)); do
 		net attach one "$A"
 		net attach two "$B" &
 		net detach one

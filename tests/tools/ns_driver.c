@@ -8,6 +8,7 @@
  * dropped. The program's exit status is the driver's; 99 is a failed setup.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: ns_driver [options] BUNDLE PROGRAM [ARG...]\n");
 		return 98;
 	}
+	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	plan_init(&p, &arena);
 	pidfd_slot = plan_new_slot(&p, "target pidfd");
 	if (compile(&p, &o, pidfd_slot, &master, &e) < 0)

@@ -54,7 +54,8 @@ static void parses_five_sets(void **state)
 			       "\"permitted\": [\"CAP_KILL\", \"CAP_SETUID\"],"
 			       "\"effective\": [\"CAP_SETUID\"],"
 			       "\"inheritable\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]}",
-			       &c, &u, &e), 0);
+			       &c, &u, &e),
+			 0);
 	assert_int_equal(c.bounding, 1 << 0 | 1 << 5);
 	assert_int_equal(c.permitted, 1 << 5 | 1 << 7);
 	assert_int_equal(c.effective, 1 << 7);
@@ -73,7 +74,9 @@ static void collects_unknown_names_once(void **state)
 
 	(void)state;
 	assert_int_equal(parse("{\"bounding\": [\"CAP_FLY\", \"CAP_KILL\"],"
-			       "\"permitted\": [\"CAP_FLY\", \"cap_kill\"]}", &c, &u, &e), 0);
+			       "\"permitted\": [\"CAP_FLY\", \"cap_kill\"]}",
+			       &c, &u, &e),
+			 0);
 	assert_int_equal(c.bounding, 1 << 5);
 	assert_int_equal(c.permitted, 0);
 	assert_int_equal(u.count, 2);

@@ -20,7 +20,7 @@
 #include "runtime/seccomp.h"
 #include "tests/unit/bpf_sim.h"
 
-#define X32_BIT 0x40000000
+#define X32_BIT	     0x40000000
 #define SIM(f, data) bpf_sim_run((f)->code, (f)->count, data)
 
 static struct arena arena;
@@ -54,8 +54,8 @@ static void must_parse(const char *text, struct seccomp_filter *f)
 	}
 }
 
-#define ALLOW_EXEC "{\"names\": [\"execve\"], \"action\": \"SCMP_ACT_ALLOW\"}"
-#define ERRNO(more) "{\"defaultAction\": \"SCMP_ACT_ERRNO\"" more "}"
+#define ALLOW_EXEC   "{\"names\": [\"execve\"], \"action\": \"SCMP_ACT_ALLOW\"}"
+#define ERRNO(more)  "{\"defaultAction\": \"SCMP_ACT_ERRNO\"" more "}"
 #define RULES(rules) ERRNO(", \"syscalls\": [" ALLOW_EXEC ", " rules "]")
 
 static void refuses(void **state)
@@ -110,7 +110,8 @@ static void refuses(void **state)
 			"\"args\": [{\"index\": 0, \"value\": 1, \"op\": \"EQ\"}]}"),
 		  "/linux/seccomp/syscalls/1/args/0/op", "unknown" },
 		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_ALLOW\", \"args\":"
-			"[{\"index\": 0, \"value\": 1, \"valueTwo\": 2, \"op\": \"SCMP_CMP_EQ\"}]}"),
+			"[{\"index\": 0, \"value\": 1, \"valueTwo\": 2, \"op\": "
+			"\"SCMP_CMP_EQ\"}]}"),
 		  "/linux/seccomp/syscalls/1/args/0/valueTwo", "MASKED_EQ" },
 		/* a denial that would be without effect */
 		{ RULES("{\"names\": [\"socket\"], \"action\": \"SCMP_ACT_ALLOW\"},"
@@ -147,12 +148,12 @@ static void refuses(void **state)
 
 /* A direct reading of one rule, written down by hand here a second time. */
 struct expectation {
-	int nr;		 /* -1: ends the table */
+	int nr; /* -1: ends the table */
 	uint64_t args[3];
 	uint32_t result;
 };
 
-#define ALLOWED	    SECCOMP_RET_ALLOW
+#define ALLOWED	      SECCOMP_RET_ALLOW
 #define FAILS(errno_) (SECCOMP_RET_ERRNO | (errno_))
 
 /* Small, but with every kind of rule that docker's default profile has. */
@@ -251,8 +252,8 @@ static void program_means_the_profile(void **state)
 		uint32_t got = simulate(&f, AUDIT_ARCH_X86_64, x->nr, x->args);
 
 		if (got != x->result)
-			fail_msg("nr %d (%#lx, %#lx): %#x instead of %#x", x->nr,
-				 (long)x->args[0], (long)x->args[1], got, x->result);
+			fail_msg("nr %d (%#lx, %#lx): %#x instead of %#x", x->nr, (long)x->args[0],
+				 (long)x->args[1], got, x->result);
 	}
 	assert_int_equal(f.skipped_count, 1);
 	assert_string_equal(f.skipped[0], "no_such_call");
@@ -326,12 +327,14 @@ static void deny_list_works(void **state)
 
 	(void)state;
 	skip_elsewhere();
-	must_parse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"flags\": "
-		   "[\"SECCOMP_FILTER_FLAG_LOG\", \"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"],"
-		   "\"syscalls\": ["
-		   "{\"names\": [\"ioctl\"], \"action\": \"SCMP_ACT_ERRNO\", \"args\": [{\"index\": 1,"
-		   "\"value\": 4294967295, \"valueTwo\": 21522, \"op\": \"SCMP_CMP_MASKED_EQ\"}]},"
-		   "{\"names\": [\"bpf\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 0}]}", &f);
+	must_parse(
+		"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"flags\": "
+		"[\"SECCOMP_FILTER_FLAG_LOG\", \"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"],"
+		"\"syscalls\": ["
+		"{\"names\": [\"ioctl\"], \"action\": \"SCMP_ACT_ERRNO\", \"args\": [{\"index\": 1,"
+		"\"value\": 4294967295, \"valueTwo\": 21522, \"op\": \"SCMP_CMP_MASKED_EQ\"}]},"
+		"{\"names\": [\"bpf\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 0}]}",
+		&f);
 	assert_int_equal(f.flags, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
 	for (uint64_t high = 0; high < 3; high++) {
 		uint64_t sti[3] = { 0, high << 32 | 0x5412 }, other[3] = { 0, high << 32 | 0x5413 };

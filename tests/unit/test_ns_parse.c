@@ -1,0 +1,291 @@
+/* ns/parse*.c, mount_options.c, maps.c: what is accepted, and where errors point. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "ns/spec.h"
+
+#define NS_ALL "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"pid\"}, {\"type\": \"ipc\"}, " \
+	       "{\"type\": \"uts\"}, {\"type\": \"network\"}]"
+
+static int parse(const char *text, struct arena *a, struct ns_spec *s, struct err *e)
+{
+	_cleanup_json_ json_t *config = NULL;
+
+	err_clear(e);
+	assert_int_equal(json_parse_strict(text, strlen(text), "test", &config, e), 0);
+	return ns_parse(config, "/bundle", a, s, e);
+}
+
+/* A config with `linux` and `top` members; root and all namespaces come by themselves. */
+static const char *config(const char *linux_members, const char *top_members)
+{
+	static char text[8192];
+
+	snprintf(text, sizeof text, "{\"root\": {\"path\": \"r\"}, \"linux\": {%s}%s%s}", linux_members,
+		 *top_members ? ", " : "", top_members);
+	return text;
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *linux_members, *top, *where, *says;
+	} bad[] = {
+		{ "\"namespaces\": []", "", "/linux/namespaces", "mount namespace is required" },
+		{ "\"namespaces\": 3", "", "/linux/namespaces", "array" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"mount\"}]", "",
+		  "/linux/namespaces/1", "second" },
+		{ "\"namespaces\": [{\"type\": \"mnt\"}]", "", "/linux/namespaces/0", "no namespace type" },
+		{ "\"namespaces\": [{\"type\": \"mount\", \"path\": \"/x\"}]", "", "/linux/namespaces/0",
+		  "somebody else" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"pid\", \"path\": \"x\"}]", "",
+		  "/linux/namespaces/1", "absolute" },
+		{ "\"namespaces\": [{}]", "", "/linux/namespaces/0/type", "required" },
+		{ NS_ALL ", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]", "",
+		  "/linux/uidMappings", "user namespace" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"user\"}]", "",
+		  "/linux/uidMappings", "containerID 0" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"user\"}], \"uidMappings\": "
+		  "[{\"containerID\": 0, \"hostID\": 0, \"size\": 9}]", "", "/linux/gidMappings",
+		  "containerID 0" },
+		{ NS_ALL ", \"timeOffsets\": {\"monotonic\": {\"secs\": 1}}", "", "/linux/timeOffsets",
+		  "time namespace" },
+		{ NS_ALL ", \"timeOffsets\": {\"realtime\": {\"secs\": 1}}", "",
+		  "/linux/timeOffsets/realtime", "monotonic" },
+		{ NS_ALL ", \"maskedPaths\": [\"proc\"]", "", "/linux/maskedPaths/0", "absolute" },
+		{ NS_ALL ", \"readonlyPaths\": [\"/a\", \"/b/..\"]", "", "/linux/readonlyPaths/1", "root" },
+		{ NS_ALL ", \"rootfsPropagation\": \"public\"", "", "/linux/rootfsPropagation", "public" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"/dev/x\", \"type\": \"q\"}]", "",
+		  "/linux/devices/0", "device type" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"/dev/x\", \"type\": \"c\", \"major\": 1}]", "",
+		  "/linux/devices/0/minor", "required" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"dev/x\", \"type\": \"p\"}]", "", "/linux/devices/0",
+		  "absolute" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"/x\", \"type\": \"p\"}, {\"path\": \"/./x\", "
+		  "\"type\": \"p\"}]", "", "/linux/devices/1", "second" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"/proc/x\", \"type\": \"p\"}]", "",
+		  "/linux/devices/0", "/proc" },
+		{ NS_ALL ", \"sysctl\": {\"kernel.core_pattern\": \"x\"}", "",
+		  "/linux/sysctl/kernel.core_pattern", "host" },
+		{ NS_ALL ", \"sysctl\": {\"net.ipv4.ip_forward\": 1}", "",
+		  "/linux/sysctl/net.ipv4.ip_forward", "string" },
+		{ NS_ALL ", \"sysctl\": {\"net.ipv4.ip_forward\": \"1\\n\"}", "",
+		  "/linux/sysctl/net.ipv4.ip_forward", "control" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}], \"sysctl\": {\"kernel.shmmax\": \"1\"}", "",
+		  "/linux/sysctl/kernel.shmmax", "ipc" },
+		{ NS_ALL, "\"hostname\": \"a\\nb\"", "/hostname", "control" },
+		{ NS_ALL, "\"hostname\": "
+		  "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "/hostname",
+		  "64" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}]", "\"domainname\": \"x\"", "/domainname", "uts" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/\", \"type\": \"tmpfs\"}]", "/mounts/0", "root" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\"}]", "/mounts/0", "type" },
+		{ NS_ALL, "\"mounts\": [{\"type\": \"tmpfs\"}]", "/mounts/0/destination", "required" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"bind\"}]", "/mounts/0",
+		  "source" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"size=1\"]}]", "/mounts/0/options", "size" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"tmpcopyup\"]}]", "/mounts/0/options", "tmpcopyup" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"ro,nosuid\"]}]", "/mounts/0/options/0", "commas" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"ro\", \"\"]}]", "/mounts/0/options/1", "empty" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"idmap\"]}]", "/mounts/0", "idmap" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/a/../proc//\", \"type\": \"tmpfs\"}]",
+		  "/mounts/0", "proc" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/self/attr\", \"source\": \"/s\", "
+		  "\"options\": [\"bind\"]}]", "/mounts/0", "below /proc" },
+		{ NS_ALL, "\"root\": {}", NULL, NULL },
+	};
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct ns_spec s = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0] && bad[i].where; i++) {
+		char text[1500];
+
+		assert_int_equal(parse(config(bad[i].linux_members, bad[i].top), &a, &s, &e), -EINVAL);
+		err_format(&e, text, sizeof text);
+		if (strcmp(e.where, bad[i].where) != 0 || !strstr(text, bad[i].says))
+			fail_msg("case %zu: \"%s\" at %s", i, text, e.where);
+		assert_null(s.rootfs); /* untouched */
+	}
+	arena_free(&a);
+}
+
+static void test_accepted(void **state)
+{
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct ns_spec s;
+
+	(void)state;
+	assert_int_equal(parse(config(NS_ALL ", \"devices\": [{\"path\": \"/dev/null\", \"type\": \"u\", "
+		"\"major\": 1, \"minor\": 3, \"fileMode\": 384}], \"sysctl\": "
+		"{\"net/ipv4/conf/eth0.5/forwarding\": \"1\"}, \"readonlyPaths\": [\"/a//b/./c/..\"]",
+		"\"hostname\": \"\", \"mounts\": [{\"destination\": \"rel/x\", \"source\": \"src\", "
+		"\"options\": [\"rbind\", \"ro\", \"noatime\", \"atime\", \"rslave\", \"rro\"]}, "
+		"{\"destination\": \"/proc/cpuinfo\", \"source\": \"/s\", \"options\": [\"bind\"]}]"),
+		&a, &s, &e), 0);
+	assert_string_equal(s.rootfs, "/bundle/r");
+	assert_int_equal(s.new_namespaces,
+			 CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+	assert_null(s.hostname);
+	assert_int_equal(s.device_count, 6); /* replaced, not added */
+	assert_int_equal(s.devices[0].mode, 0600);
+	assert_int_equal(s.devices[0].type, S_IFCHR);
+	assert_string_equal(s.sysctls[0].path, "net/ipv4/conf/eth0.5/forwarding");
+	assert_string_equal(s.readonly_paths[0], "/a/b");
+	assert_string_equal(s.mounts[0].destination, "/rel/x");
+	assert_string_equal(s.mounts[0].source, "/bundle/src");
+	assert_true(s.mounts[0].flags.bind && s.mounts[0].flags.recursive);
+	assert_int_equal(s.mounts[0].flags.attr_set, MOUNT_ATTR_RDONLY);
+	assert_int_equal(s.mounts[0].flags.attr_clr, MOUNT_ATTR__ATIME);
+	assert_int_equal(s.mounts[0].flags.rattr_set, MOUNT_ATTR_RDONLY);
+	assert_int_equal(s.mounts[0].flags.propagation[0], MS_SLAVE | MS_REC);
+	arena_free(&a);
+}
+
+static void test_options(void **state)
+{
+	static const char *const words[] = { "ro", "rw", "sync", "async", "lazytime", "nolazytime",
+					     "nosuid", "suid", "strictatime", "relatime", "iversion",
+					     "silent", "loud", "nosymfollow", "a=b=c", "flag" };
+	struct arena a = ARENA_INIT;
+	struct ns_mount_flags f;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ns_mount_options_parse(words, sizeof words / sizeof words[0], "/x", &a, &f, &e), 0);
+	/* The last word of each kind counts. */
+	assert_int_equal(f.attr_set, MOUNT_ATTR_NOSYMFOLLOW);
+	assert_int_equal(f.attr_clr, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR__ATIME);
+	assert_int_equal(f.super_count, 2);
+	assert_string_equal(f.super[0].key, "async");
+	assert_string_equal(f.super[1].key, "nolazytime");
+	assert_int_equal(f.classic, MS_I_VERSION);
+	assert_int_equal(f.data_count, 2);
+	assert_string_equal(f.data[0].key, "a");
+	assert_string_equal(f.data[0].value, "b=c");
+	assert_null(f.data[1].value);
+	arena_free(&a);
+}
+
+static void test_maps(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *where; /* NULL: fine */
+	} cases[] = {
+		{ "[{\"containerID\": 0, \"hostID\": 4294967294, \"size\": 1}]", NULL },
+		{ "[{\"containerID\": 0, \"hostID\": 4294967294, \"size\": 2}]", "/m/0" },
+		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 1}]", "/m/0" },
+		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 2}]", "/m/0" },
+		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 0}]", "/m/0" },
+		{ "[{\"containerID\": -1, \"hostID\": 1, \"size\": 1}]", "/m/0/containerID" },
+		{ "[{\"containerID\": 0, \"hostID\": 4294967296, \"size\": 1}]", "/m/0/hostID" },
+		{ "[{\"containerID\": 0, \"hostID\": 1}]", "/m/0/size" },
+		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 10}, "
+		  "{\"containerID\": 9, \"hostID\": 100, \"size\": 1}]", "/m/1" },
+		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 10}, "
+		  "{\"containerID\": 10, \"hostID\": 10, \"size\": 1}]", "/m/1" },
+		{ "[{\"containerID\": 10, \"hostID\": 11, \"size\": 5}, "
+		  "{\"containerID\": 0, \"hostID\": 1, \"size\": 10}]", NULL },
+		{ "[7]", "/m/0" },
+	};
+	struct arena a = ARENA_INIT;
+	struct ns_id_maps maps = { 0 };
+	struct err e = ERR_INIT;
+	json_t *lines = json_array();
+	uint32_t id;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		_cleanup_json_ json_t *v = json_loads(cases[i].text, 0, NULL);
+
+		err_clear(&e);
+		assert_int_equal(ns_maps_parse(v, "/m", &a, &maps, &e), cases[i].where ? -EINVAL : 0);
+		if (cases[i].where)
+			assert_string_equal(e.where, cases[i].where);
+	}
+	assert_true(ns_map_id(&maps, 14, &id) && id == 15);
+	assert_true(ns_map_id(&maps, 9, &id) && id == 10);
+	assert_false(ns_map_id(&maps, 15, &id));
+	for (int i = 0; i <= NS_MAP_LINES_MAX; i++) {
+		json_array_append_new(lines, json_pack("{s:i, s:i, s:i}", "containerID", i, "hostID", i,
+						       "size", 1));
+		err_clear(&e);
+		if (i >= NS_MAP_LINES_MAX - 1)
+			assert_int_equal(ns_maps_parse(lines, "/m", &a, &maps, &e),
+					 i == NS_MAP_LINES_MAX ? -EINVAL : 0);
+	}
+	json_decref(lines);
+	arena_free(&a);
+}
+
+static void test_sysctl_names(void **state)
+{
+	static const char *const bad[] = {
+		"kernel.core_pattern", "net/../kernel/core_pattern", "net", "net.", ".net.x", "net..x",
+		"kernel.shm_rmid_forced+kernel.core_pattern", "/net/x", "net/x/", "net/./x", "kernel.shm",
+		"fs.mqueue", "fs.mqueuex.y", "net.a b", "net.a\nb", "", "user.max_user_namespaces",
+		"kernel.shmmax.x", "vm.overcommit_memory",
+	};
+	unsigned int needs;
+	char path[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (ns_sysctl_find(bad[i], path, sizeof path, &needs))
+			fail_msg("\"%s\" was taken for %s", bad[i], path);
+	assert_true(ns_sysctl_find("net.ipv4.ip_forward", path, sizeof path, &needs));
+	assert_string_equal(path, "net/ipv4/ip_forward");
+	assert_int_equal(needs, CLONE_NEWNET);
+	assert_true(ns_sysctl_find("kernel/shmmax", path, sizeof path, &needs));
+	assert_int_equal(needs, CLONE_NEWIPC);
+	/* sysctl(8): after a dot separator a slash stands for a dot. */
+	assert_true(ns_sysctl_find("net.ipv4.conf.eth0/5.forwarding", path, sizeof path, &needs));
+	assert_string_equal(path, "net/ipv4/conf/eth0.5/forwarding");
+}
+
+static void test_check(void **state)
+{
+	struct host user = { .uid = 1000, .gid = 1000 }, root = { .root = true };
+	struct ns_id_map own = { 0, 1000, 1 }, many = { 0, 1000, 2 };
+	struct ns_spec s = { .new_namespaces = CLONE_NEWNS };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ns_check(&s, &root, &e), 0);
+	assert_int_equal(ns_check(&s, &user, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/namespaces");
+	s.new_namespaces |= CLONE_NEWUSER;
+	s.uid_maps = (struct ns_id_maps){ &own, 1 };
+	s.gid_maps = (struct ns_id_maps){ &many, 1 };
+	err_clear(&e);
+	assert_int_equal(ns_check(&s, &user, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/gidMappings");
+	s.gid_maps = s.uid_maps;
+	assert_int_equal(ns_check(&s, &user, &e), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_options),	 cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_sysctl_names), cmocka_unit_test(test_check),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/*
+ * Golden plans: the steps for a configuration, as text, without root.
+ *
+ * NS_GOLDEN=write rewrites tests/unit/data/ns-*.plan; read the difference before committing it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "ns/builders.h"
+
+#define DATA "tests/unit/data/"
+
+static char text[200000];
+
+static void render(const struct plan *p)
+{
+	struct buf out = BUF_ON(text);
+
+	buf_reset(&out);
+	for (int i = 0; i < p->count; i++) {
+		const struct step *s = &p->steps[i];
+
+		buf_addf(&out, "%s%s %s: ", s->side == SIDE_HOST ? "host" : "guest",
+			 s->alternative ? " alternative" : "", s->why);
+		plan_show_step(&out, p, i);
+		for (int j = 0; j < s->on_errno_count; j++) {
+			const struct on_errno *on = &s->on_errno[j];
+			char name[16];
+
+			buf_addf(&out, " [%s %s %d]", err_name(on->error, name),
+				 on->action == ON_DONE ? "done" : on->action == ON_SKIP ? "skip" : "alt",
+				 on->action == ON_DONE ? 0 : on->to - i);
+		}
+		buf_add_char(&out, '\n');
+		/* A shell line, where there is one, must not fail to be made. */
+		if (s->op->by_hand) {
+			char hand[1000];
+			struct buf b = BUF_ON(hand);
+
+			buf_reset(&b);
+			s->op->by_hand(&b, p, s->args);
+			assert_false(buf_truncated(&b));
+		}
+	}
+	assert_false(buf_truncated(&out));
+}
+
+static void compare(const char *file)
+{
+	_cleanup_free_ char *wanted = NULL;
+	struct err e = ERR_INIT;
+	size_t size;
+
+	if (getenv("NS_GOLDEN")) {
+		_cleanup_stream_ FILE *f = fopen(file, "we");
+
+		assert_non_null(f);
+		fputs(text, f);
+		return;
+	}
+	assert_int_equal(file_read_whole(AT_FDCWD, file, sizeof text, &wanted, &size, &e), 0);
+	for (char *a = wanted, *b = text; *a || *b;) {
+		size_t la = strcspn(a, "\n"), lb = strcspn(b, "\n");
+
+		if (la != lb || memcmp(a, b, la) != 0)
+			fail_msg("%s:\nwanted: %.*s\ngot:    %.*s", file, (int)la, a, (int)lb, b);
+		a += la + (a[la] == '\n');
+		b += lb + (b[lb] == '\n');
+	}
+}
+
+static void build(const char *config_file, bool overlay, bool terminal, const char *golden)
+{
+	static const char *const layers[] = { "/store/b", "/store/a" };
+	struct ns_overlay o = { .layers = layers, .count = 2, .mount_dir = "/run/kist/x/m",
+				.upper_bytes = 1 << 20 };
+	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct ns_rootfs_options options = { .slot_root = -1, .terminal = terminal };
+	_cleanup_json_ json_t *config = NULL;
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct ns_spec s;
+	struct plan p;
+
+	assert_int_equal(json_read_file(AT_FDCWD, config_file, &config, &e), 0);
+	if (ns_parse(config, "/bundle", &a, &s, &e) < 0)
+		fail_msg("%s: %s", e.where, e.context[0]);
+	assert_int_equal(ns_check(&s, &h, &e), 0);
+	plan_init(&p, &a);
+	ns_plan_birth(&p, &s, &h, plan_new_slot(&p, "cgroup"), NULL);
+	if (overlay) {
+		o.idmap = ns_has_userns(&s);
+		ns_host_root(&s, &o.root_uid, &o.root_gid);
+		options.slot_root = ns_plan_overlay(&p, &o, &h);
+	}
+	ns_plan_mounts(&p, &s, &h, &options);
+	if (terminal)
+		ns_plan_console(&p, &s, plan_new_slot(&p, "master"), 24, 80, 0);
+	ns_plan_restrict(&p, &s, &h, &options);
+	ns_plan_pivot(&p, &s, &h, &options);
+	assert_int_equal(plan_check(&p, &e), 0);
+	/* The cgroup, network and process parts need slots too. */
+	assert_in_range(p.slot_count, 0, 34);
+	render(&p);
+	compare(golden);
+	arena_free(&a);
+}
+
+static void test_default(void **state)
+{
+	(void)state;
+	build(DATA "ns-default.json", false, false, DATA "ns-default.plan");
+}
+
+static void test_everything(void **state)
+{
+	(void)state;
+	build(DATA "ns-everything.json", false, true, DATA "ns-everything.plan");
+}
+
+static void test_overlay(void **state)
+{
+	(void)state;
+	build(DATA "ns-everything.json", true, false, DATA "ns-overlay.plan");
+}
+
+static void test_join(void **state)
+{
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct plan p;
+
+	(void)state;
+	plan_init(&p, &a);
+	ns_plan_join(&p, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
+		     plan_new_slot(&p, "cgroup"));
+	ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), 0, 0, 1000);
+	assert_int_equal(plan_check(&p, &e), 0);
+	render(&p);
+	compare(DATA "ns-join.plan");
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_default), cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
