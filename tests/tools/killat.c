@@ -36,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef __x86_64__
+#if !defined(__x86_64__) && !defined(__cppcheck__)
 #error "task_skip_call() and task_set_result() know only x86-64"
 #endif
 

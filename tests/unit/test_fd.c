@@ -267,7 +267,7 @@ static void test_too_many_fds(void **state)
 
 	(void)state;
 	for (int many = 2; many <= 20; many += 6) {
-		int pair[2], fds[20], fd = -EBADF;
+		int pair[2], fds[20] = { 0 }, fd = -EBADF;
 		char control[CMSG_SPACE(sizeof fds)], text[4];
 		struct iovec iov = { (char *)"x", 1 };
 		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control };
