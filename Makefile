@@ -187,5 +187,5 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
 endif

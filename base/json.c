@@ -86,48 +86,52 @@ static struct json_at place_pointer(const char *s, const struct place *p)
 	return at;
 }
 
-/* "No limit" as docker and podman write it: the largest uint64_t, which jansson has no integer for.
- * It becomes the real number next to it; json_get_u64 (runtime/) knows. Only as a whole token and
- * outside strings. Returns a copy to free, or NULL when there is no such token (or no memory). */
-static char *widen_unlimited(const char *data, size_t size, size_t *ret_size)
+/* jansson's integers end at 2^63 - 1, but "no limit" is written as 2^64 - 1, the one value beyond
+ * that configurations hold. It is read as the real number 2^64, which json_get_u64() knows. The
+ * length stays the same, and so do the places in messages. NULL: there is none. */
+static char *admit_u64_max(const char *s, size_t size)
 {
-	static const char unlimited[] = "18446744073709551615";
-	const size_t len = sizeof unlimited - 1;
-	size_t room = size + 1, used = 0;
-	char *copy;
+	static const char from[] = "18446744073709551615", to[] = "18446744073709552e3 ";
+	const size_t n = sizeof from - 1;
+	char *copy = NULL;
 
-	for (size_t i = 0; i + len <= size; i++)
-		if (data[i] == '1' && memcmp(data + i, unlimited, len) == 0)
-			room += 2;
-	if (room == size + 1 || !(copy = malloc(room)))
-		return NULL;
-	for (size_t i = 0; i < size;) {
-		bool token = i + len <= size && memcmp(data + i, unlimited, len) == 0 &&
-			     (i + len == size || !strchr("0123456789.eE", data[i + len])) &&
-			     (i == 0 || !strchr("0123456789.+-eE", data[i - 1]));
-		size_t n = data[i] == '"' ? skip_string(data, size, i) + 1 - i : token ? len : 1;
-
-		if (n > size - i)
-			n = size - i;
-		memcpy(copy + used, data + i, n);
-		used += n;
-		i += n;
-		if (token) {
-			memcpy(copy + used, ".0", 2);
-			used += 2;
+	for (size_t i = 0; i < size; i++) {
+		if (s[i] == '"') {
+			i = skip_string(s, size, i);
+			continue;
 		}
+		if (s[i] != '1' || size - i < n || memcmp(s + i, from, n) != 0 ||
+		    (i > 0 && strchr("0123456789+-.eE", s[i - 1])) ||
+		    (i + n < size && strchr("0123456789.eE", s[i + n])))
+			continue;
+		if (!copy) {
+			copy = malloc(size);
+			if (!copy)
+				return NULL;
+			memcpy(copy, s, size);
+		}
+		memcpy(copy + i, to, n);
 	}
-	*ret_size = used;
 	return copy;
+}
+
+static json_t *load(const char *data, size_t size, json_error_t *ret_error)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	_cleanup_free_ char *admitted = NULL;
+	json_t *root = json_loadb(data, size, flags, ret_error);
+
+	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
+		return root;
+	admitted = admit_u64_max(data, size);
+	return admitted ? json_loadb(admitted, size, flags, ret_error) : NULL;
 }
 
 int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e)
 {
-	_cleanup_free_ char *wide = NULL;
 	struct place place;
 	struct json_at at;
 	json_error_t error;
-	size_t wide_size;
 	json_t *root;
 
 	find_place(data, size, size, &place);
@@ -138,12 +142,7 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 		err_at(e, at.text);
 		return err_wrap(e, "%s", name);
 	}
-	wide = widen_unlimited(data, size, &wide_size);
-	if (wide) {
-		data = wide;
-		size = wide_size;
-	}
-	root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	root = load(data, size, &error);
 	if (!root) {
 		if (json_error_code(&error) == json_error_out_of_memory)
 			return err_set(e, ENOMEM, "%s", name);

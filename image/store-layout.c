@@ -119,8 +119,8 @@ static int make_parents(const char *path, struct err *e)
 
 static int fill(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "blobs", "blobs/sha256", "layers", "layers/sha256",
-					       "locks", "tmp" };
+	static const char *const folders[] = { "blobs",		"blobs/sha256", "layers",
+					       "layers/sha256", "locks",	"tmp" };
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 	_cleanup_fd_ int lock = -EBADF;
 	size_t i;
@@ -179,7 +179,8 @@ static int resolve_path(struct store *s, const char *path, struct err *e)
 		n = snprintf(s->path, sizeof(s->path), "%s/%s", cwd, path);
 	}
 	if (n < 0 || (size_t)n >= sizeof(s->path))
-		return err_say(e, ENAMETOOLONG, "the store's path is over %d bytes", STORE_PATH_MAX);
+		return err_say(e, ENAMETOOLONG, "the store's path is over %d bytes",
+			       STORE_PATH_MAX);
 	for (len = strlen(s->path); len > 1 && s->path[len - 1] == '/'; len--)
 		s->path[len - 1] = '\0';
 	return 0;
@@ -224,8 +225,8 @@ static int lock_fd(int fd, int how)
 
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e)
 {
-	_cleanup_fd_ int fd = openat(s->dir, "lock",
-				     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_fd_ int fd =
+		openat(s->dir, "lock", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int error;
 
 	if (fd < 0 && errno == EROFS)
@@ -252,8 +253,8 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 
 	chain_lock_name(chain, name);
 	for (;;) {
-		_cleanup_fd_ int fd = openat(s->dir, name,
-					     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		_cleanup_fd_ int fd =
+			openat(s->dir, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 		if (fd < 0)
 			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);

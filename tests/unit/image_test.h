@@ -55,8 +55,8 @@ static inline const char *err_text(const struct err *e)
 	err_format(e, text, sizeof(text));
 	return text;
 }
-#define assert_err(e, part)                                                            \
-	do {                                                                           \
-		if (!strstr(err_text(e), (part)))                                      \
-			fail_msg("\"%s\" is not in \"%s\"", (part), err_text(e));      \
+#define assert_err(e, part)                                                                        \
+	do {                                                                                       \
+		if (!strstr(err_text(e), (part)))                                                  \
+			fail_msg("\"%s\" is not in \"%s\"", (part), err_text(e));                  \
 	} while (0)

@@ -23,7 +23,9 @@ static int set_up(void **state)
 
 static size_t gzip_member(unsigned char *to, const void *data, size_t size)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)data, .avail_in = size, .next_out = to,
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)data,
+		       .avail_in = size,
+		       .next_out = to,
 		       .avail_out = sizeof(packed) / 2 };
 
 	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
@@ -178,7 +180,10 @@ static void other_compressions_are_named(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(feed("\xfd" "7zXZ\0xxxx", 10, NULL, NULL, 0, &e), -ENOTSUP);
+	assert_int_equal(feed("\xfd"
+			      "7zXZ\0xxxx",
+			      10, NULL, NULL, 0, &e),
+			 -ENOTSUP);
 	assert_err(&e, "xz compression");
 	err_clear(&e);
 	assert_int_equal(feed("BZh91AY", 7, NULL, NULL, 0, &e), -ENOTSUP);
@@ -198,7 +203,8 @@ static void chain_ids(void **state)
 	assert_int_equal(hash_chain(NULL, &d, &chain, &e), 0);
 	assert_true(digest_equal(&d, &chain));
 	assert_int_equal(hash_chain(&d, &d, &chain, &e), 0);
-	assert_string_equal(chain.hex, "de9d9016b852e46e9f3973e20d3a6d17e120f7144931d50cd6e2a8ad53e81960");
+	assert_string_equal(chain.hex,
+			    "de9d9016b852e46e9f3973e20d3a6d17e120f7144931d50cd6e2a8ad53e81960");
 }
 
 int main(void)

@@ -23,7 +23,7 @@ static void names_become_canonical(void **state)
 		{ "[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest" },
 		{ "a.b_c__d---e", "docker.io/library/a.b_c__d---e:latest", "a.b_c__d---e:latest" },
 		{ "a:_T.a-g", "docker.io/library/a:_T.a-g", "a:_T.a-g" },
-		{ "a@sha256:" HEX, "docker.io/library/a", "a" },
+		{ "docker.io/x.io/a/b", "docker.io/x.io/a/b:latest", "docker.io/x.io/a/b:latest" },
 		{ "a:t@sha256:" HEX, "docker.io/library/a:t", "a:t" },
 	};
 	struct reference r;
@@ -44,11 +44,49 @@ static void names_become_canonical(void **state)
 static void bad_names_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", ":", "/", "a/", "/a", "a//b", "A", "a:", "a:-", "a:.x", "a b", "a\n", "../a",
-		"a/../b", ".", "..", "-a", "a-", "_a", "a_", "a..b", "a___b", "a.-b", "a._b",
-		"a@", "a@sha256:", "a@sha256:abc", "a@md5:" HEX, "a@sha256:" HEX "0", "host:/a",
-		"host:x/a", "host:123456/a", "-h.x/a", "h-.x/a", "h..x/a", "[::1/a", "[]/a",
-		"http://a/b", "a?b", "\xc3\xa9", HEX, HEX ":t", "a:t:u",
+		"",
+		":",
+		"/",
+		"a/",
+		"/a",
+		"a//b",
+		"A",
+		"a:",
+		"a:-",
+		"a:.x",
+		"a b",
+		"a\n",
+		"../a",
+		"a/../b",
+		".",
+		"..",
+		"-a",
+		"a-",
+		"_a",
+		"a_",
+		"a..b",
+		"a___b",
+		"a.-b",
+		"a._b",
+		"a@",
+		"a@sha256:",
+		"a@sha256:abc",
+		"a@md5:" HEX,
+		"a@sha256:" HEX "0",
+		"host:/a",
+		"host:x/a",
+		"host:123456/a",
+		"-h.x/a",
+		"h-.x/a",
+		"h..x/a",
+		"[::1/a",
+		"[]/a",
+		"http://a/b",
+		"a?b",
+		"\xc3\xa9",
+		HEX,
+		HEX ":t",
+		"a:t:u",
 	};
 	struct reference r = { .name = "untouched" };
 	size_t i;
@@ -91,10 +129,17 @@ static void lengths_have_limits(void **state)
 
 static void digests_are_strict(void **state)
 {
-	static const char *const bad[] = { "", "sha256", "sha256:", HEX, "sha256:" HEX "0",
-					   "sha512:" HEX HEX, "SHA256:" HEX, "sha256:../../../x",
+	static const char *const bad[] = { "",
+					   "sha256",
+					   "sha256:",
+					   HEX,
+					   "sha256:" HEX "0",
+					   "sha512:" HEX HEX,
+					   "SHA256:" HEX,
+					   "sha256:../../../x",
 					   "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef"
-					   "0123456789abcdef", "sha256: " HEX };
+					   "0123456789abcdef",
+					   "sha256: " HEX };
 	struct digest d;
 	struct err e = ERR_INIT;
 	size_t i;

@@ -56,7 +56,8 @@ static void put_image(const char *reference, bool opaque_root)
 	for (i = 0; i < 3; i++)
 		n += snprintf(manifest + n, sizeof(manifest) - n,
 			      "%s{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\","
-			      "\"digest\":\"sha256:%s\",\"size\":5}", i ? "," : "", layer.hex);
+			      "\"digest\":\"sha256:%s\",\"size\":5}",
+			      i ? "," : "", layer.hex);
 	snprintf(manifest + n, sizeof(manifest) - n, "]}");
 	for (i = 0; i < 3; i++)
 		put_layer(i, opaque_root && i == 1);

@@ -75,9 +75,10 @@ static void names_and_numbers(void **state)
 
 static void numbers_are_exact(void **state)
 {
-	static const char *const bad[] = { "0x3e8", "+1", "-1", " 1", "1 ", "1e3", "4294967295",
-					   "4294967296", "18446744073709551616", "00000000001",
-					   "1000x" };
+	static const char *const bad[] = { "0x3e8",	  "+1",		"-1",
+					   " 1",	  "1 ",		"1e3",
+					   "4294967295",  "4294967296", "18446744073709551616",
+					   "00000000001", "1000x" };
 	char with_group[64];
 	size_t i;
 
