@@ -7,7 +7,9 @@
  *
  * With a user namespace the sources of binds are opened by the host, in its own
  * namespace and with its own rights (the container's root may not reach
- * them), and cross to the guest as detached trees.
+ * them), and cross to the guest as detached trees. Their flags are not locked
+ * then (mount_namespaces(7)): a container that is given CAP_SYS_ADMIN may take
+ * "ro" off its own mounts, as it may without a user namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
