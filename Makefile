@@ -1,8 +1,8 @@
 # kist - see `make help`.
 #
 # Every base|cgroup|ns|net|image|runtime|supervisor|cli/*.c goes into build/libkist.a;
-# cli/main-X.c is the main() of build/X; tests/unit/test_X.c, tests/fuzz/fuzz_X.c,
-# tests/bench/X.c and tests/programs/X.c are programs of their own.
+# cli/main-X.c is the main() of build/X; tests/unit/test_X.c and tests/fuzz/fuzz_X.c are programs
+# of their own, with tests/lib/*.c in each; tests/tools has its own build.sh.
 # Whatever is longer than a line or two is a script in tests/.
 VERSION  := 0.1.0
 B        ?= build
@@ -36,9 +36,12 @@ SRC      := $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
 PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-# Small programs the tests run, mostly inside a container: static, and not ours to link.
-HELPERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/programs/*.c tests/bench/*.c))
-TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/programs/*.c tests/bench/*.c)
+TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c)) $(B)/libkist.a
+TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/lib/*.c)
+# Drivers link kist's library, static tools nothing of it; tests/tools/build.sh makes the rest.
+DRIVERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*driver.c))
+TOOLS    := build/tools/hostsnap build/tools/probe
+FIXTURES := build/fixtures/busybox.tar build/fixtures/busybox-rootfs
 
 # Libraries that are missing are said in one line, by the rule need-libs, not by the compiler.
 ifeq ($(filter-out help deps clean demo,$(or $(MAKECMDGOALS),all)),)
@@ -54,7 +57,7 @@ PKG_MISSING := $(if $(shell command -v pkg-config),$(shell for p in $(PKGS_all);
 endif
 endif
 
-all: $(PROGRAMS) compile_commands.json
+all: $(B)/libkist.a $(PROGRAMS) compile_commands.json
 
 help:
 	@echo 'kist $(VERSION): make ...'
@@ -95,16 +98,20 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
 
-$(UNIT): $(B)/%: $(B)/%.o $(B)/libkist.a
+$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
-$(HELPERS): $(B)/%: %.c $(B)/.flags
+$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+
+$(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -g -static -MMD -MP -o $@ $<
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -static -o $@ $<
 
-# Two fixed places, so that editors find every file's flags.
+# So that editors find every file's flags.
 $(B)/.sources: FORCE
 	@mkdir -p $(@D)
 	@echo $(SRC) $(MAINS) $(TEST_SRC) | cmp -s - $@ || echo $(SRC) $(MAINS) $(TEST_SRC) >$@
@@ -113,22 +120,37 @@ compile_commands.json: $(B)/.sources $(B)/.flags
 	'[inputs | {directory: $$dir, file: ., command: (env.COMMAND + " -c " + .)}]' >$@
 compile_commands.json: export COMMAND = $(CC) $(ALL_CFLAGS)
 
-build-tests: all $(UNIT) $(HELPERS)
+# The image and the root folder the suite uses, made once.
+build/fixtures/busybox.tar: $(wildcard rootfs-fixtures/*busybox* rootfs-fixtures/oci.py)
+	@mkdir -p $(@D)
+	$(call say,MAKE)
+	$(Q)rootfs-fixtures/busybox-image.sh build/fixtures/busybox --tar $@.new >/dev/null
+	@mv $@.new $@
+build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
+	@rm -rf $@ $@.new && mkdir -p $(@D)
+	$(call say,MAKE)
+	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
+	@mv $@.new $@ && touch $@
+
+build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
+	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
 	@for t in $^; do $$t || exit 1; done
+unit-tap: $(UNIT)
+	@tests/unit.sh $^
 integration: build-tests
-	bats tests/integration
+	tests/integration.sh
 check:
 	@tests/check.sh
 check-full:
-	@CHECK_FULL=1 tests/check.sh
+	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
-	tests/vm/run.sh bats tests/integration
+	tests/vm/run.sh tests/integration.sh
 lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all $(HELPERS)
+bench: all
 	@tests/bench/run.sh
 deps:
 	@tests/deps.sh
@@ -145,7 +167,7 @@ fuzz:
 		CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link" fuzz-run
 fuzz-run: $(FUZZ)
 	@tests/fuzz.sh $^
-$(FUZZ): $(B)/%: $(B)/%.o $(B)/libkist.a
+$(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ \
 		$(shell pkg-config --libs $(PKGS_all))
@@ -160,10 +182,10 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all help deps demo check check-full check-vm unit integration asan asan-run fuzz fuzz-run \
+.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
 	lint bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
 endif

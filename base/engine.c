@@ -228,6 +228,8 @@ static int act_send_fd(struct run *r, const void *args, struct err *e)
 	struct message m = { .type = MESSAGE_FD, .value = a->slot };
 
 	(void)e;
+	if (run_slot(r, a->slot) < 0)
+		return -EBADF;
 	return socket_send_fd(r->sync, &m, SHORT_MESSAGE, run_slot(r, a->slot));
 }
 
@@ -383,6 +385,8 @@ static int host_walk(struct run *r, struct err *e)
 		}
 		waiting_for = step;
 		step = pass_turn(r, step, e);
+		if (step == -EPIPE || step == -ECONNRESET)
+			return guest_died(r, e);
 		if (step == 0)
 			step = wait_turn(r, &eof, e);
 		if (step < 0 || !eof)

@@ -124,6 +124,9 @@ static void add_printable(struct buf *b, const char *text)
 			buf_add(b, "\\n");
 		else if (c < 0x20 || c == 0x7f)
 			buf_addf(b, "\\x%02x", c);
+		else if (c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xa0)
+			/* U+0080 to U+009F: terminals take U+009B for an escape sequence. */
+			buf_addf(b, "\\x%02x", (unsigned char)*++text);
 		else
 			buf_add_char(b, (char)c);
 	}

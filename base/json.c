@@ -86,6 +86,47 @@ static struct json_at place_pointer(const char *s, const struct place *p)
 	return at;
 }
 
+/* jansson's integers end at 2^63 - 1, but "no limit" is written as 2^64 - 1, the one value beyond
+ * that configurations hold. It is read as the real number 2^64, which json_get_u64() knows. The
+ * length stays the same, and so do the places in messages. NULL: there is none. */
+static char *admit_u64_max(const char *s, size_t size)
+{
+	static const char from[] = "18446744073709551615", to[] = "18446744073709552e3 ";
+	const size_t n = sizeof from - 1;
+	char *copy = NULL;
+
+	for (size_t i = 0; i < size; i++) {
+		if (s[i] == '"') {
+			i = skip_string(s, size, i);
+			continue;
+		}
+		if (s[i] != '1' || size - i < n || memcmp(s + i, from, n) != 0 ||
+		    (i > 0 && strchr("0123456789+-.eE", s[i - 1])) ||
+		    (i + n < size && strchr("0123456789.eE", s[i + n])))
+			continue;
+		if (!copy) {
+			copy = malloc(size);
+			if (!copy)
+				return NULL;
+			memcpy(copy, s, size);
+		}
+		memcpy(copy + i, to, n);
+	}
+	return copy;
+}
+
+static json_t *load(const char *data, size_t size, json_error_t *ret_error)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	_cleanup_free_ char *admitted = NULL;
+	json_t *root = json_loadb(data, size, flags, ret_error);
+
+	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
+		return root;
+	admitted = admit_u64_max(data, size);
+	return admitted ? json_loadb(admitted, size, flags, ret_error) : NULL;
+}
+
 int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e)
 {
 	struct place place;
@@ -101,7 +142,7 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 		err_at(e, at.text);
 		return err_wrap(e, "%s", name);
 	}
-	root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	root = load(data, size, &error);
 	if (!root) {
 		if (json_error_code(&error) == json_error_out_of_memory)
 			return err_set(e, ENOMEM, "%s", name);

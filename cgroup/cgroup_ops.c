@@ -106,6 +106,16 @@ const struct op op_cgroup_mkdir = { .name = "mkdir",
 
 /* ---- the compound that makes a path with what it needs ---- */
 
+/* Processes in a folder itself, not in those below it. The real root may have them. */
+static bool holds_processes(int fd)
+{
+	char text[8192];
+
+	if (faccessat(fd, "cgroup.type", F_OK, 0) < 0)
+		return false;
+	return file_read_at(fd, "cgroup.procs", text, sizeof(text)) != 0;
+}
+
 /* Enables controllers for the children of the cgroup `path`. -ENOENT: the folder vanished. */
 static int enable_controllers(const char *path, uint32_t needed, uint32_t optional, struct err *e)
 {
@@ -115,37 +125,35 @@ static int enable_controllers(const char *path, uint32_t needed, uint32_t option
 
 	if (fd < 0)
 		return err_set(e, errno, "open %s", path);
-	r = file_write_at(fd, "cgroup.subtree_control",
-			  cgroup_enable_text(needed | optional, text));
-	if (r >= 0)
-		return 0;
-	for (size_t i = 0; i < CONTROLLERS; i++) /* for accounting only: what works, works */
-		if (optional & controllers[i].bit & ~needed)
-			file_write_at(fd, "cgroup.subtree_control",
-				      cgroup_enable_text(controllers[i].bit, text));
-	if (!needed)
-		return 0;
 	have = cgroup_read_controllers(fd, "cgroup.subtree_control");
 	offered = cgroup_read_controllers(fd, "cgroup.controllers");
 	if (have < 0 || offered < 0)
 		return err_set(e, have < 0 ? -have : -offered, "read the controllers of %s", path);
 	needed &= ~(uint32_t)have;
-	if (!needed)
-		return 0;
-	host_controller_names(needed & ~(uint32_t)offered, names);
-	if (needed & ~(uint32_t)offered) {
-		err_say(e, EOPNOTSUPP, "cgroup controller %s is not available in %s", names, path);
-		return err_fix(e, "enable it in the cgroup.subtree_control of the folders above");
-	}
-	r = file_write_at(fd, "cgroup.subtree_control", cgroup_enable_text(needed, text));
-	if (r >= 0)
-		return 0;
-	err_set(e, -r, "write %s/cgroup.subtree_control \"%s\"", path, text);
-	if (r == -EBUSY)
+	/* The kernel would let us enable pids or cpu here, but then the folder becomes a threaded
+	 * domain, and no process may enter the cgroups below it (cgroups(7), thread mode). */
+	if (holds_processes(fd)) {
+		if (!needed)
+			return 0;
+		err_set(e, EBUSY, "write %s/cgroup.subtree_control \"%s\"", path,
+			cgroup_enable_text(needed, text));
 		return err_fix(e,
 			       "processes live in %s itself; a cgroup that gives controllers to "
 			       "its children may hold none (cgroups(7))",
 			       path);
+	}
+	if (needed & ~(uint32_t)offered) {
+		host_controller_names(needed & ~(uint32_t)offered, names);
+		err_say(e, EOPNOTSUPP, "cgroup controller %s is not available in %s", names, path);
+		return err_fix(e, "enable it in the cgroup.subtree_control of the folders above");
+	}
+	cgroup_enable_text((needed | optional) & (uint32_t)offered, text);
+	if (file_write_at(fd, "cgroup.subtree_control", text) >= 0 || !needed)
+		return 0;
+	r = file_write_at(fd, "cgroup.subtree_control", cgroup_enable_text(needed, text));
+	if (r >= 0)
+		return 0;
+	err_set(e, -r, "write %s/cgroup.subtree_control \"%s\"", path, text);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
 		return err_fix(e, "run as root, or in a cgroup delegated with these controllers");
 	return r;

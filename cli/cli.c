@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/protect.h"
 
 struct cli cli;
 
@@ -126,22 +127,25 @@ int cli_fault(struct runtime_hooks_in *in, struct err *e)
 	colon = end;
 	if (end == cli.fault || (*colon && *colon != ':') || in->fault_step < 0)
 		return err_say(e, EINVAL, "--fault-step: \"%s\" is not N or N:ERRNO", cli.fault);
-	if (*colon == ':') {
-		for (int i = 1; i < 134; i++) {
-			const char *name = strerrorname_np(i);
+	if (*colon == '\0')
+		return 0;
+	for (int i = 1; i < 134; i++) {
+		const char *name = strerrorname_np(i);
 
-			if (name && strcmp(name, colon + 1) == 0)
-				in->fault_error = i;
+		if (name && strcmp(name, colon + 1) == 0) {
+			in->fault_error = i;
+			return 0;
 		}
 	}
-	return 0;
+	return err_say(e, EINVAL, "--fault-step: \"%s\" is no errno", colon + 1);
 }
 
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e)
 {
-	if (asked < 0 || asked > 1024)
-		return err_say(e, EINVAL, "--preserve-fds: %lld is not 0 to 1024",
-			       (long long)asked);
-	*ret = (int)asked;
-	return 0;
+	int count = asked > INT_MAX ? INT_MAX : (int)asked;
+	int r = protect_keep_fds(count, e);
+
+	if (r == 0)
+		*ret = count;
+	return r;
 }

@@ -34,7 +34,7 @@ const struct command *cli_find(const char *name);
 int cli_open_root(bool make, int *ret_fd, struct err *e);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
-/* Reads one --preserve-fds or LISTEN_FDS count. */
+/* Checks what --preserve-fds asks for, and keeps those fds for the container. */
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
 
 /* explain.c */

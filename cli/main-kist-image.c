@@ -240,11 +240,12 @@ static int usage(FILE *to)
 	fprintf(to, "usage: kist image [--store DIR] VERB ...\n\n");
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		fprintf(to, "  %s %s\n      %s\n", verbs[i].name, verbs[i].usage, verbs[i].help);
-	fprintf(to, "\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
-		    "              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		    "--log FILE, --log-format text|json   where and how errors go\n"
-		    "limits of load, for all layers of one load: --max-size %lluG (k, M, G, T),\n"
-		    "              --max-entries %llu\n",
+	fprintf(to,
+		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
+		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
+		"--log FILE, --log-format text|json   where and how errors go\n"
+		"limits of load, for all layers of one load: --max-size %lluG (k, M, G, T),\n"
+		"              --max-entries %llu\n",
 		UNPACK_BYTES_MAX >> 30, UNPACK_ENTRIES_MAX);
 	return to == stdout ? 0 : EXIT_USAGE;
 }
@@ -328,14 +329,17 @@ static int take_option(struct options *o, int option)
 		return 0;
 	case OPT_LOG_FORMAT:
 		o->log_json = strcmp(optarg, "json") == 0;
-		return o->log_json || strcmp(optarg, "text") == 0 ?
-			       0 : bad_usage("--log-format must be text or json, not ", optarg);
+		return o->log_json || strcmp(optarg, "text") == 0
+			       ? 0
+			       : bad_usage("--log-format must be text or json, not ", optarg);
 	case OPT_MAX_SIZE:
-		return read_size(optarg, true, &o->bytes_max) ?
-			       0 : bad_usage("--max-size must be like 512M or 32G, not ", optarg);
+		return read_size(optarg, true, &o->bytes_max)
+			       ? 0
+			       : bad_usage("--max-size must be like 512M or 32G, not ", optarg);
 	case OPT_MAX_ENTRIES:
-		return read_size(optarg, false, &o->entries_max) ?
-			       0 : bad_usage("--max-entries must be a number, not ", optarg);
+		return read_size(optarg, false, &o->entries_max)
+			       ? 0
+			       : bad_usage("--max-entries must be a number, not ", optarg);
 	default:
 		return bad_usage("unknown option", "");
 	}

@@ -19,7 +19,7 @@
 
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define WHITEOUT_META   ".wh..wh."
+#define WHITEOUT_META	".wh..wh."
 
 /* Any entry for the folder itself replaces this: implied.c knows by it which still have none. */
 const struct timespec apply_implied_mtime = { .tv_sec = 1, .tv_nsec = 716253000 };
@@ -80,24 +80,30 @@ bool apply_is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
-static int enter_parent(struct apply *a, const char *parent, struct err *e)
+/* Takes fd over as the folder that entries go into. */
+static void adopt_parent(struct apply *a, int fd, const char *parent)
 {
-	struct stat st;
+	struct stat st = { 0 };
+
+	leave_parent(a);
+	fstat(fd, &st);
+	snprintf(a->parent, sizeof(a->parent), "%s", parent);
+	a->parent_fd = fd;
+	a->parent_mtime = st.st_mtim;
+}
+
+static int enter_parent(struct apply *a, const char *parent)
+{
 	int fd;
 
 	if (a->parent_fd >= 0 && strcmp(a->parent, parent) == 0)
 		return 0;
+	/* first: the folder to enter may be the one to leave, by another name */
 	leave_parent(a);
 	fd = path_open_in_root(a->root, parent[0] ? parent : ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0) {
-		fd_close(&fd);
-		return err_set(e, errno, "fstat");
-	}
-	snprintf(a->parent, sizeof(a->parent), "%s", parent);
-	a->parent_fd = fd;
-	a->parent_mtime = st.st_mtim;
+	adopt_parent(a, fd, parent);
 	return 0;
 }
 
@@ -110,10 +116,10 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 	char parent[APPLY_PATH_MAX + 1];
 	bool opaque = false;
 	struct stat st;
-	int error;
+	int error, fd;
 
 	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
-	error = enter_parent(a, parent, e);
+	error = enter_parent(a, parent);
 	if (error)
 		return err_set(e, -error, "cannot open the folder %s", parent);
 	if (fstatat(a->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -127,11 +133,12 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 	}
 	if (mkdirat(a->parent_fd, name, 0755) < 0)
 		return err_set(e, errno, "cannot make the folder %s", path);
-	error = enter_parent(a, path, e);
-	if (!error && fchmod(a->parent_fd, 0755) < 0) /* whatever the umask */
-		error = -errno;
-	if (error)
-		return err_set(e, -error, "cannot open the folder %s", path);
+	fd = openat(a->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open the folder %s", path);
+	adopt_parent(a, fd, path);
+	if (fchmod(fd, 0755) < 0) /* whatever the umask */
+		return err_set(e, errno, "cannot open the folder %s", path);
 	a->parent_mtime = opaque ? entry->mtime : apply_implied_mtime;
 	if (opaque)
 		return apply_set_opaque(a, a->parent_fd, e);
@@ -142,9 +149,10 @@ static int make_implied(struct apply *a, const char *path, const struct layer_en
 static int reach_parent(struct apply *a, const char *parent, const struct layer_entry *entry,
 			struct err *e)
 {
-	int error = enter_parent(a, parent, e);
+	int error = enter_parent(a, parent);
 	char prefix[APPLY_PATH_MAX + 1];
 	size_t i, len = strlen(parent);
+	bool missing = false; /* below what is missing everything is */
 
 	if (error != -ENOENT && error != -ENOTDIR)
 		return error ? err_set(e, -error, "cannot open the folder %s", parent) : 0;
@@ -152,15 +160,16 @@ static int reach_parent(struct apply *a, const char *parent, const struct layer_
 		if (parent[i] != '/' && parent[i] != '\0')
 			continue;
 		snprintf(prefix, sizeof(prefix), "%.*s", (int)i, parent);
-		error = enter_parent(a, prefix, e);
-		if (error == -ENOENT || error == -ENOTDIR)
+		error = missing ? -ENOENT : enter_parent(a, prefix);
+		missing = error == -ENOENT || error == -ENOTDIR;
+		if (missing)
 			error = make_implied(a, prefix, entry, e);
 		else if (error)
 			err_set(e, -error, "cannot open the folder %s", prefix);
 		if (error)
 			return error;
 	}
-	error = enter_parent(a, parent, e);
+	error = enter_parent(a, parent);
 	return error ? err_set(e, -error, "cannot open the folder %s", parent) : 0;
 }
 
@@ -180,7 +189,8 @@ static int clean_path(const char *path, char clean[APPLY_PATH_MAX + 1], struct e
 		if (len > 255)
 			return err_say(e, ENAMETOOLONG, "a name of %zu bytes (limit 255)", len);
 		if (out + len + 1 > APPLY_PATH_MAX || ++parts > APPLY_DEPTH_MAX)
-			return err_say(e, ENAMETOOLONG, "the path is over %d bytes", APPLY_PATH_MAX);
+			return err_say(e, ENAMETOOLONG, "the path is over %d bytes",
+				       APPLY_PATH_MAX);
 		if (out)
 			clean[out++] = '/';
 		memcpy(clean + out, path, len);
@@ -217,7 +227,7 @@ static int apply_root(struct apply *a, const struct layer_entry *entry, struct e
 
 	if (!S_ISDIR(entry->mode) || entry->hardlink)
 		return err_say(e, EINVAL, "the image's root must be a folder");
-	error = enter_parent(a, "", e);
+	error = enter_parent(a, "");
 	if (error)
 		return err_set(e, -error, "cannot open the layer's folder");
 	error = apply_attrs_fd(a, a->parent_fd, entry, e);
@@ -287,7 +297,8 @@ static int apply_hardlink(struct apply *a, const char *name, const struct layer_
 	if (fd < 0 || fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_say(e, ENOENT,
 			       "hard link to \"%.200s\", which this layer does not hold (a layer "
-			       "must carry the target again)", entry->hardlink);
+			       "must carry the target again)",
+			       entry->hardlink);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return err_say(e, EINVAL,
 			       "hard link to \"%.200s\", which is neither file nor symlink",
@@ -314,8 +325,9 @@ static int apply_node(struct apply *a, const char *name, const struct layer_entr
 	_cleanup_fd_ int fd = -EBADF;
 
 	if (S_ISCHR(entry->mode) && entry->rdev == 0)
-		return err_say(e, EPERM, "char device 0/0 is overlayfs's whiteout; an image may not "
-				"bring its own");
+		return err_say(e, EPERM,
+			       "char device 0/0 is overlayfs's whiteout; an image may not "
+			       "bring its own");
 	if (!S_ISFIFO(entry->mode) && !a->privileged) {
 		apply_note(a, NOTE_DEVICE, entry->path);
 		return 0;
@@ -382,8 +394,8 @@ static int try_whiteout(struct apply *a, const char *parent, const char *name, s
 	return error ? error : 1;
 }
 
-static int dispatch(struct apply *a, const char *name, const struct layer_entry *entry,
-		    int *ret_fd, struct err *e)
+static int dispatch(struct apply *a, const char *name, const struct layer_entry *entry, int *ret_fd,
+		    struct err *e)
 {
 	bool whiteout, kept;
 	int error;

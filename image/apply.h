@@ -15,9 +15,9 @@
 #include <time.h>
 #include "base/err.h"
 
-#define APPLY_PATH_MAX   4095       /* bytes of one path (PATH_MAX without its NUL) */
-#define APPLY_DEPTH_MAX  4096       /* parts of one path */
-#define APPLY_XATTRS_MAX 256        /* of one entry */
+#define APPLY_PATH_MAX	  4095	     /* bytes of one path (PATH_MAX without its NUL) */
+#define APPLY_DEPTH_MAX	  4096	     /* parts of one path */
+#define APPLY_XATTRS_MAX  256	     /* of one entry */
 #define APPLY_IMPLIED_MAX (8u << 20) /* bytes of paths of folders that have no entry */
 
 struct layer_xattr {
@@ -29,7 +29,7 @@ struct layer_xattr {
 /* One entry, however it was packed. */
 struct layer_entry {
 	const char *path;
-	mode_t mode;          /* type and permissions; the type is ignored for hard links */
+	mode_t mode; /* type and permissions; the type is ignored for hard links */
 	uint64_t uid, gid;
 	struct timespec mtime;
 	dev_t rdev;
@@ -47,15 +47,15 @@ struct apply_note {
 };
 
 struct apply {
-	int root;                 /* borrowed: the layer's folder */
-	bool privileged;          /* owners, devices and trusted.* xattrs can be set */
-	bool opaque_root;         /* the layer hides everything below it */
+	int root;	  /* borrowed: the layer's folder */
+	bool privileged;  /* owners, devices and trusted.* xattrs can be set */
+	bool opaque_root; /* the layer hides everything below it */
 	struct apply_note notes[NOTE_COUNT];
 	char parent[APPLY_PATH_MAX + 1]; /* the folder that parent_fd is */
-	int parent_fd;            /* -EBADF: none */
-	struct timespec parent_mtime; /* put back when leaving it */
-	int file_fd;              /* the regular file being written */
-	char *implied;            /* NUL-separated paths of folders made without an entry */
+	int parent_fd;			 /* -EBADF: none */
+	struct timespec parent_mtime;	 /* put back when leaving it */
+	int file_fd;			 /* the regular file being written */
+	char *implied;			 /* NUL-separated paths of folders made without an entry */
 	size_t implied_size;
 };
 
@@ -65,8 +65,7 @@ void apply_begin(struct apply *a, int root, bool privileged);
  * apply_file_done() must follow; otherwise *ret_fd is -EBADF. */
 int apply_entry(struct apply *a, const struct layer_entry *entry, int *ret_fd, struct err *e);
 /* Sets the file's size and then its attributes, which must be last: writing clears setuid. */
-int apply_file_done(struct apply *a, const struct layer_entry *entry, uint64_t size,
-		    struct err *e);
+int apply_file_done(struct apply *a, const struct layer_entry *entry, uint64_t size, struct err *e);
 /* Ends: sets what waits. Call it on success only. */
 int apply_end(struct apply *a, struct err *e);
 /* Releases; removes nothing. */

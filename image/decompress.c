@@ -17,7 +17,7 @@
 
 struct decompressor {
 	int fd, copy_fd;
-	bool checked;              /* expect is meant */
+	bool checked; /* expect is meant */
 	struct blob_expect expect;
 	struct hash hash;
 	uint64_t bytes_in;
@@ -25,16 +25,16 @@ struct decompressor {
 	enum compression kind;
 	bool kind_known;
 	struct inflate_state *inflate;
-	bool between;              /* at a gzip member's or zstd frame's end */
+	bool between; /* at a gzip member's or zstd frame's end */
 	ZSTD_DStream *zstd;
-	const unsigned char *in;   /* not yet consumed part of in_block */
+	const unsigned char *in; /* not yet consumed part of in_block */
 	size_t in_size;
 	unsigned char in_block[DECOMPRESS_BLOCK];
 	unsigned char out_block[DECOMPRESS_BLOCK];
 };
 
-int decompress_new(int fd, const struct blob_expect *expect, int copy_fd,
-		   struct decompressor **ret, struct err *e)
+int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct decompressor **ret,
+		   struct err *e)
 {
 	_cleanup_decompressor_ struct decompressor *d = malloc(sizeof(*d));
 	int error;
@@ -86,10 +86,10 @@ static int check_input(struct decompressor *d, struct err *e)
 		return 0;
 	if (d->bytes_in != d->expect.size)
 		return err_say(e, EBADMSG, "the blob has %llu bytes, its descriptor says %llu",
-			       (unsigned long long)d->bytes_in,
-			       (unsigned long long)d->expect.size);
+			       (unsigned long long)d->bytes_in, (unsigned long long)d->expect.size);
 	if (!digest_equal(&got, &d->expect.digest))
-		return err_say(e, EBADMSG, "the blob's content is sha256:%.12s..., not sha256:%.12s...",
+		return err_say(e, EBADMSG,
+			       "the blob's content is sha256:%.12s..., not sha256:%.12s...",
 			       got.hex, d->expect.digest.hex);
 	return 0;
 }
@@ -108,7 +108,8 @@ static int refill(struct decompressor *d, struct err *e)
 	d->bytes_in += n;
 	/* Stop at once: an endless blob must not be read to its end to be refused. */
 	if (d->checked && d->bytes_in > d->expect.size)
-		return err_say(e, EBADMSG, "the blob is longer than the %llu bytes its descriptor says",
+		return err_say(e, EBADMSG,
+			       "the blob is longer than the %llu bytes its descriptor says",
 			       (unsigned long long)d->expect.size);
 	hash_add(&d->hash, d->in_block, n);
 	if (d->copy_fd >= 0) {
@@ -159,7 +160,8 @@ static int detect(struct decompressor *d, struct err *e)
 		       ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, 3) == 0)))
 		return start_zstd(d, e);
 	if ((n >= 6 && memcmp(p, xz, 6) == 0) || (n >= 3 && memcmp(p, "BZh", 3) == 0)) {
-		err_say(e, ENOTSUP, "%s compression is not supported", p[0] == 'B' ? "bzip2" : "xz");
+		err_say(e, ENOTSUP, "%s compression is not supported",
+			p[0] == 'B' ? "bzip2" : "xz");
 		return err_fix(e, "use gzip or zstd");
 	}
 	d->kind = COMPRESSION_NONE;

@@ -15,7 +15,7 @@
 #include "image/digest.h"
 
 #define DECOMPRESS_BLOCK      (256u << 10) /* bytes read and handed out at once */
-#define DECOMPRESS_WINDOW_LOG 27           /* zstd: at most 128 MiB of window */
+#define DECOMPRESS_WINDOW_LOG 27	   /* zstd: at most 128 MiB of window */
 
 enum compression { COMPRESSION_NONE, COMPRESSION_GZIP, COMPRESSION_ZSTD };
 
@@ -27,8 +27,8 @@ struct decompressor;
 
 /* Reads from fd (borrowed). expect NULL: size and digest are unknown and not checked. copy_fd >= 0
  * (borrowed): the compressed bytes are written there too. */
-int decompress_new(int fd, const struct blob_expect *expect, int copy_fd,
-		   struct decompressor **ret, struct err *e);
+int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct decompressor **ret,
+		   struct err *e);
 /* The next plain bytes, valid until the next call. Bytes (> 0), 0 at the verified end, -errno. */
 ssize_t decompress_read(struct decompressor *d, const void **ret, struct err *e);
 enum compression decompress_kind(const struct decompressor *d);

@@ -16,9 +16,11 @@ int digest_parse(const char *text, struct digest *ret, struct err *e)
 	const char *colon = strchr(text, ':');
 
 	if (colon == NULL)
-		return err_say(e, EINVAL, "digest \"%.100s\" has no algorithm (want sha256:HEX)", text);
+		return err_say(e, EINVAL, "digest \"%.100s\" has no algorithm (want sha256:HEX)",
+			       text);
 	if (strncmp(text, "sha256:", 7) != 0)
-		return err_say(e, EINVAL, "digest algorithm \"%.*s\" is not supported (only sha256)",
+		return err_say(e, EINVAL,
+			       "digest algorithm \"%.*s\" is not supported (only sha256)",
 			       (int)(colon - text > 32 ? 32 : colon - text), text);
 	if (!digest_is_hex(colon + 1))
 		return err_say(e, EINVAL,

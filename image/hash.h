@@ -12,7 +12,10 @@ struct evp_md_ctx_st;
 struct hash {
 	struct evp_md_ctx_st *context;
 };
-#define HASH_INIT { 0 }
+#define HASH_INIT                                                                                  \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 /* 0 or -ENOMEM. */
 int hash_begin(struct hash *h, struct err *e);

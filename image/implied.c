@@ -67,8 +67,8 @@ int apply_fix_implied(int root, const char *implied, size_t size, bool privilege
 
 	for (path = implied; path < implied + size; path += strlen(path) + 1) {
 		_cleanup_fd_ int lower = -EBADF;
-		_cleanup_fd_ int fd = path_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0,
-							true);
+		_cleanup_fd_ int fd =
+			path_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0, true);
 
 		/* replaced, or given an entry of its own, later in the layer */
 		if (fd < 0 || fstat(fd, &st) < 0 ||

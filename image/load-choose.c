@@ -18,8 +18,8 @@ int load_open_blob(struct load *l, const struct descriptor *d, int *ret_fd, stru
 {
 	struct store_path path = store_blob_path(&d->digest);
 	/* O_NONBLOCK: a fifo in the layout must not hang us */
-	_cleanup_fd_ int fd = path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0,
-						false);
+	_cleanup_fd_ int fd =
+		path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0, false);
 	struct stat st;
 
 	if (fd < 0)
@@ -53,16 +53,19 @@ int load_read_document(struct load *l, const struct descriptor *d, size_t limit,
 	if (n < 0)
 		return err_set(e, -n, "cannot read blob sha256:%.12s...", d->digest.hex);
 	if ((uint64_t)n != d->size)
-		return err_say(e, EBADMSG, "blob sha256:%.12s... has %s bytes than the %llu its "
-				"descriptor says", d->digest.hex,
-			       (uint64_t)n > d->size ? "more" : "fewer",
+		return err_say(e, EBADMSG,
+			       "blob sha256:%.12s... has %s bytes than the %llu its "
+			       "descriptor says",
+			       d->digest.hex, (uint64_t)n > d->size ? "more" : "fewer",
 			       (unsigned long long)d->size);
 	error = hash_memory(data, n, &got, e);
 	if (error)
 		return error;
 	if (!digest_equal(&got, &d->digest))
-		return err_say(e, EBADMSG, "blob sha256:%.12s... has the content of "
-				"sha256:%.12s...", d->digest.hex, got.hex);
+		return err_say(e, EBADMSG,
+			       "blob sha256:%.12s... has the content of "
+			       "sha256:%.12s...",
+			       d->digest.hex, got.hex);
 	snprintf(name, sizeof(name), "sha256:%.12s", d->digest.hex);
 	return json_parse_strict(data, n, name, ret, e);
 }
@@ -72,8 +75,8 @@ static int none_for_here(const struct index_entry *const *entries, size_t count,
 	struct platform here = platform_here();
 	const struct platform *p = &entries[0]->platform;
 
-	err_say(e, ENOENT, "no image for %s/%s (it has %s/%s%s)", here.os, here.architecture,
-		p->os, p->architecture, count > 1 ? " and others" : "");
+	err_say(e, ENOENT, "no image for %s/%s (it has %s/%s%s)", here.os, here.architecture, p->os,
+		p->architecture, count > 1 ? " and others" : "");
 	return err_fix(e, "get the image for this machine's platform");
 }
 
@@ -98,8 +101,8 @@ static int best_entry(const struct index_entry *const *entries, size_t count,
 		}
 	}
 	if (best == NULL)
-		return count ? none_for_here(entries, count, e) :
-			       err_say(e, ENOENT, "the index holds no image");
+		return count ? none_for_here(entries, count, e)
+			     : err_say(e, ENOENT, "the index holds no image");
 	*ret = best;
 	return 0;
 }
@@ -226,8 +229,7 @@ static int read_image(struct load *l, struct load_image *image, struct err *e)
 				image->config.diff_id_count, image->manifest.layer_count);
 	if (!error)
 		error = check_platform(image, e);
-	return error ? err_wrap(e, "config sha256:%.12s...",
-				image->manifest.config.digest.hex) : 0;
+	return error ? err_wrap(e, "config sha256:%.12s...", image->manifest.config.digest.hex) : 0;
 }
 
 static bool same_name(const char *a, const char *b)

@@ -14,7 +14,7 @@ struct load_image { /* one image that will be visible */
 	struct platform platform;
 	struct image_manifest manifest;
 	struct image_config config;
-	struct digest *chains;        /* one per layer, lowest first */
+	struct digest *chains; /* one per layer, lowest first */
 };
 
 struct load_layer { /* one chainID, however many of the images have it */
@@ -22,8 +22,8 @@ struct load_layer { /* one chainID, however many of the images have it */
 	bool has_parent;
 	const struct descriptor *blob;
 	int lock;
-	bool unpack;                  /* it is not in the store yet */
-	bool copy;                    /* its blob is not either */
+	bool unpack; /* it is not in the store yet */
+	bool copy;   /* its blob is not either */
 	struct unpack_result result;
 };
 
@@ -35,7 +35,7 @@ struct load {
 	struct source source;
 	struct load_image *images;
 	size_t image_count;
-	struct load_layer *layers;    /* sorted by chain */
+	struct load_layer *layers; /* sorted by chain */
 	size_t layer_count;
 	struct unpack_budget budget;
 	bool privileged;

@@ -75,8 +75,8 @@ static int do_layer(struct load *l, struct load_layer *layer, struct err *e)
 	job.root = root;
 	job.expect = (struct blob_expect){ layer->blob->digest, layer->blob->size };
 	job.diffid = layer->diffid;
-	error = layer->unpack ? unpack_layer(&job, &layer->result, e) :
-				decompress_verify_only(blob, &job.expect, copy, e);
+	error = layer->unpack ? unpack_layer(&job, &layer->result, e)
+			      : decompress_verify_only(blob, &job.expect, copy, e);
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the file system of %s, or use another --store",
 			l->store.path);
@@ -123,8 +123,7 @@ static int unpack_all(struct load *l, struct err *e)
 		want = LOAD_THREADS_MAX;
 	if (want > l->layer_count)
 		want = l->layer_count;
-	while (started + 1 < want &&
-	       pthread_create(&threads[started], NULL, work, &crew) == 0)
+	while (started + 1 < want && pthread_create(&threads[started], NULL, work, &crew) == 0)
 		started++;
 	work(&crew);
 	while (started > 0)

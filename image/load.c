@@ -42,8 +42,8 @@ static int plan_layers(struct load *l, struct err *e)
 	for (i = 0; i < l->image_count; i++) {
 		struct load_image *image = &l->images[i];
 
-		image->chains = arena_array(&l->arena, image->manifest.layer_count,
-					    sizeof(*image->chains));
+		image->chains =
+			arena_array(&l->arena, image->manifest.layer_count, sizeof(*image->chains));
 		if (image->chains == NULL)
 			return err_set(e, ENOMEM, "no memory for layers");
 		for (j = 0; j < image->manifest.layer_count; j++) {
@@ -128,8 +128,8 @@ static int lock_layers(struct load *l, struct err *e)
 		if (got < 0)
 			return got;
 		layer->unpack = got == 0;
-		layer->copy = !blob_there(l, layer->blob) &&
-			      !blob_planned(l, i, &layer->blob->digest);
+		layer->copy =
+			!blob_there(l, layer->blob) && !blob_planned(l, i, &layer->blob->digest);
 	}
 	return 0;
 }

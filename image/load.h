@@ -10,9 +10,9 @@
 #include "image/unpack.h"
 
 struct load_options {
-	const char *store;     /* NULL: the default */
-	const char *source;    /* folder, file or "-" */
-	const char *tag;       /* NULL: the names that the source gives */
+	const char *store;  /* NULL: the default */
+	const char *source; /* folder, file or "-" */
+	const char *tag;    /* NULL: the names that the source gives */
 	uint64_t bytes_max, entries_max;
 	/* Called for each image that is now in the store, and for each note about it. */
 	void (*loaded)(void *user, const char *reference, const struct digest *manifest,

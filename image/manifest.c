@@ -49,9 +49,8 @@ void manifest_drop_nulls(json_t *object)
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe(object, next, key, value)
-		if (json_is_null(value))
-			json_object_del(object, key);
+	json_object_foreach_safe(object, next, key, value) if (json_is_null(value))
+		json_object_del(object, key);
 }
 
 static const char *copied(struct arena *a, const char *text)
@@ -109,8 +108,8 @@ static int check_document(const json_t *document, enum media want, struct err *e
 		return got;
 	if (media != want)
 		return err_say(e, EINVAL, "it is %s",
-			       want == MEDIA_INDEX ? "an image manifest, not an index" :
-						     "an index, not an image manifest");
+			       want == MEDIA_INDEX ? "an image manifest, not an index"
+						   : "an index, not an image manifest");
 	got = json_get_int(document, &root, "schemaVersion", 0, INT64_MAX, &version, e);
 	if (got >= 0 && version != 2)
 		return json_bad(e, &root, "schemaVersion must be 2");

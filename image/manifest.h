@@ -17,8 +17,8 @@
 #define MANIFEST_BYTES_MAX   (4u << 20) /* manifest or index (distribution-spec's own limit) */
 #define MANIFEST_CONFIG_MAX  (8u << 20)
 #define MANIFEST_LAYERS_MAX  200
-#define MANIFEST_ENTRIES_MAX 10000      /* of one index */
-#define MANIFEST_NESTING_MAX 4          /* indexes in indexes */
+#define MANIFEST_ENTRIES_MAX 10000 /* of one index */
+#define MANIFEST_NESTING_MAX 4	   /* indexes in indexes */
 
 enum media { MEDIA_OTHER, MEDIA_INDEX, MEDIA_MANIFEST, MEDIA_CONFIG, MEDIA_LAYER, MEDIA_SCHEMA1 };
 
@@ -53,7 +53,7 @@ struct image_config {
 	struct digest *diff_ids;
 	size_t diff_id_count;
 	char **env, **entrypoint, **cmd; /* NULL-terminated, or NULL when absent */
-	const char *workdir, *user;      /* "" when not said */
+	const char *workdir, *user;	 /* "" when not said */
 };
 
 /* Removes members that are null. */
@@ -62,8 +62,7 @@ enum media media_of(const char *media_type);
 /* What a document of unknown type says it is: its mediaType, or by its members. -EINVAL when both
  * "manifests" and "layers" are there (CVE-2021-41190), or neither. */
 int manifest_sniff(const json_t *document, enum media *ret, struct err *e);
-int manifest_parse_index(json_t *document, struct arena *a, struct image_index *ret,
-			 struct err *e);
+int manifest_parse_index(json_t *document, struct arena *a, struct image_index *ret, struct err *e);
 int manifest_parse(json_t *document, struct arena *a, struct image_manifest *ret, struct err *e);
 int manifest_parse_config(json_t *document, struct arena *a, struct image_config *ret,
 			  struct err *e);

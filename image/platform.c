@@ -11,10 +11,14 @@ struct platform platform_here(void)
 	static const struct {
 		const char *machine, *architecture, *variant;
 	} machines[] = {
-		{ "x86_64", "amd64", "" },    { "aarch64", "arm64", "v8" },
-		{ "armv7l", "arm", "v7" },    { "armv6l", "arm", "v6" },
-		{ "i686", "386", "" },        { "riscv64", "riscv64", "" },
-		{ "ppc64le", "ppc64le", "" }, { "s390x", "s390x", "" },
+		{ "x86_64", "amd64", "" },
+		{ "aarch64", "arm64", "v8" },
+		{ "armv7l", "arm", "v7" },
+		{ "armv6l", "arm", "v6" },
+		{ "i686", "386", "" },
+		{ "riscv64", "riscv64", "" },
+		{ "ppc64le", "ppc64le", "" },
+		{ "s390x", "s390x", "" },
 		{ "loongarch64", "loong64", "" },
 	};
 	struct platform here = { "linux", "unknown", "" };

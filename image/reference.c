@@ -140,7 +140,8 @@ static int set_name(const char *name, const char *text, struct reference *r, str
 		}
 	}
 	if (!is_path(path))
-		return bad(e, text, "a repository is lower-case letters, digits and . _ - / between");
+		return bad(e, text,
+			   "a repository is lower-case letters, digits and . _ - / between");
 	if (slash == NULL && digest_is_hex(name))
 		return bad(e, text, "64 hex digits alone cannot be a name");
 	if (domain_len == 9 && memcmp(domain, "docker.io", 9) == 0 && !strchr(path, '/'))
@@ -195,18 +196,29 @@ struct reference_text reference_canonical(const struct reference *r)
 	return t;
 }
 
+/* Short, but only where it reads back as the same: docker.io/a.b/c must stay, a.b is a domain. */
+static bool means(const char *text, const char *canonical)
+{
+	struct reference r;
+
+	return reference_parse(text, &r, NULL) == 0 &&
+	       strcmp(reference_canonical(&r).text, canonical) == 0;
+}
+
 struct reference_text reference_familiar(const char *canonical)
 {
-	static const char library[] = "docker.io/library/", hub[] = "docker.io/";
+	static const char *const prefixes[] = { "docker.io/library/", "docker.io/" };
 	struct reference_text t;
-	size_t skip = 0;
+	size_t i, len;
 
-	if (strncmp(canonical, library, sizeof(library) - 1) == 0 &&
-	    !strchr(canonical + sizeof(library) - 1, '/'))
-		skip = sizeof(library) - 1;
-	else if (strncmp(canonical, hub, sizeof(hub) - 1) == 0 &&
-		 strchr(canonical + sizeof(hub) - 1, '/'))
-		skip = sizeof(hub) - 1;
-	snprintf(t.text, sizeof(t.text), "%s", canonical + skip);
+	for (i = 0; i < 2; i++) {
+		len = strlen(prefixes[i]);
+		if (strncmp(canonical, prefixes[i], len) == 0 &&
+		    means(canonical + len, canonical)) {
+			canonical += len;
+			break;
+		}
+	}
+	snprintf(t.text, sizeof(t.text), "%s", canonical);
 	return t;
 }

@@ -41,8 +41,8 @@ static la_ssize_t read_callback(struct archive *archive, void *user, const void 
 
 	if (n > 0) {
 		sp->bytes += n;
-		error = sp->bytes > sp->bytes_max ? over_limit(sp) :
-						    tar_guard_feed(&sp->guard, *ret, n, sp->e);
+		error = sp->bytes > sp->bytes_max ? over_limit(sp)
+						  : tar_guard_feed(&sp->guard, *ret, n, sp->e);
 	} else if (n == 0) {
 		error = tar_guard_end(&sp->guard, sp->e);
 	}
@@ -121,8 +121,7 @@ static int spool_walk(struct spool *sp, struct archive *a)
 			return error;
 	}
 	if (r != ARCHIVE_EOF)
-		return sp->failed ? -sp->e->error :
-				    err_say(sp->e, EBADMSG, "it is no tar archive");
+		return sp->failed ? -sp->e->error : err_say(sp->e, EBADMSG, "it is no tar archive");
 	while ((r = read_callback(a, sp, &data)) > 0)
 		;
 	if (r < 0)
@@ -137,14 +136,14 @@ static int spool_tar(struct spool *sp, int fd)
 	struct archive *a = archive_read_new();
 	int error = decompress_new(fd, NULL, -1, &sp->in, sp->e);
 
-	if (!error && (mkdirat(sp->dir, "blobs", 0700) < 0 ||
-		       mkdirat(sp->dir, "blobs/sha256", 0700) < 0))
+	if (!error &&
+	    (mkdirat(sp->dir, "blobs", 0700) < 0 || mkdirat(sp->dir, "blobs/sha256", 0700) < 0))
 		error = err_set(sp->e, errno, "cannot make a folder in the store");
 	if (!error && (a == NULL || archive_read_support_format_tar(a) != ARCHIVE_OK))
 		error = err_set(sp->e, ENOMEM, "cannot start libarchive");
 	if (!error && archive_read_open(a, sp, NULL, read_callback, NULL) != ARCHIVE_OK)
-		error = sp->failed ? -sp->e->error :
-				     err_say(sp->e, EBADMSG, "it is no tar archive");
+		error = sp->failed ? -sp->e->error
+				   : err_say(sp->e, EBADMSG, "it is no tar archive");
 	if (!error)
 		error = spool_walk(sp, a);
 	archive_read_free(a);

@@ -57,8 +57,7 @@ static void live_sort(struct live *l)
 }
 
 /* A layer, and all below it. */
-static int live_add_chain(const struct store *s, struct live *l, struct digest chain,
-			  struct err *e)
+static int live_add_chain(const struct store *s, struct live *l, struct digest chain, struct err *e)
 {
 	struct layer_marker m = { .has_parent = true };
 	int got, depth;

@@ -11,7 +11,10 @@ struct store_tmp {
 	int dir;
 	char name[40];
 };
-#define STORE_TMP_INIT { .dir = -EBADF }
+#define STORE_TMP_INIT                                                                             \
+	{                                                                                          \
+		.dir = -EBADF                                                                      \
+	}
 
 /* With the lock held exclusively. First clears away what dead makers left. */
 int store_tmp_new(const struct store *s, struct store_tmp *ret, struct err *e);

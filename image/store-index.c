@@ -86,8 +86,8 @@ int store_index_put(const struct store *s, const struct store_put *puts, size_t 
 }
 
 /* Does `query` mean this entry, given that a name goes before the start of a digest? */
-static int remove_matching(json_t *document, const struct image_index *index,
-			   const char *reference, size_t *ret_removed, struct err *e)
+static int remove_matching(json_t *document, const struct image_index *index, const char *reference,
+			   size_t *ret_removed, struct err *e)
 {
 	json_t *entries = json_object_get(document, "manifests");
 	const struct index_entry *match = NULL;

@@ -59,6 +59,15 @@ bool store_is_temporary(const char *name)
 	return name[0] == '.' && len > 5 && strcmp(name + len - 4, ".tmp") == 0;
 }
 
+/* A store has a lock file; another tool's layout has none, and may hold what kist can't keep. */
+static int check_own(const struct store *s, struct err *e)
+{
+	if (faccessat(s->dir, "lock", F_OK, 0) == 0)
+		return 0;
+	err_say(e, EINVAL, "%s is a layout that is not kist's own", s->path);
+	return err_fix(e, "load its images: kist image load %s", s->path);
+}
+
 /* Someone else's folder must not be turned into a store by a slip of the finger. */
 static int check_foreign(const struct store *s, struct err *e)
 {
@@ -67,9 +76,10 @@ static int check_foreign(const struct store *s, struct err *e)
 	DIR *dir;
 	size_t i;
 
-	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0 ||
-	    (store_default_path(usual, sizeof(usual)) == 0 && !getenv("KIST_STORE") &&
-	     strcmp(usual, s->path) == 0))
+	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0)
+		return check_own(s, e);
+	if (store_default_path(usual, sizeof(usual)) == 0 && !getenv("KIST_STORE") &&
+	    strcmp(usual, s->path) == 0)
 		return 0;
 	dir = store_open_folder(s->dir, ".");
 	if (dir == NULL)
@@ -109,8 +119,8 @@ static int make_parents(const char *path, struct err *e)
 
 static int fill(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "blobs", "blobs/sha256", "layers", "layers/sha256",
-					       "locks", "tmp" };
+	static const char *const folders[] = { "blobs",		"blobs/sha256", "layers",
+					       "layers/sha256", "locks",	"tmp" };
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 	_cleanup_fd_ int lock = -EBADF;
 	size_t i;
@@ -169,7 +179,8 @@ static int resolve_path(struct store *s, const char *path, struct err *e)
 		n = snprintf(s->path, sizeof(s->path), "%s/%s", cwd, path);
 	}
 	if (n < 0 || (size_t)n >= sizeof(s->path))
-		return err_say(e, ENAMETOOLONG, "the store's path is over %d bytes", STORE_PATH_MAX);
+		return err_say(e, ENAMETOOLONG, "the store's path is over %d bytes",
+			       STORE_PATH_MAX);
 	for (len = strlen(s->path); len > 1 && s->path[len - 1] == '/'; len--)
 		s->path[len - 1] = '\0';
 	return 0;
@@ -193,7 +204,8 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 		if (error)
 			return error;
 	}
-	return check_version(s, e);
+	error = check_version(s, e);
+	return error ? error : check_own(s, e);
 }
 
 void store_close(struct store *s)
@@ -213,12 +225,12 @@ static int lock_fd(int fd, int how)
 
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e)
 {
-	_cleanup_fd_ int fd = openat(s->dir, "lock",
-				     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_fd_ int fd =
+		openat(s->dir, "lock", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int error;
 
-	if (fd < 0 && errno == EROFS) /* a store on a read-only file system changes for nobody */
-		fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == EROFS)
+		fd = openat(s->dir, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, errno, "cannot lock the store %s", s->path);
 	error = lock_fd(fd, exclusive ? LOCK_EX : LOCK_SH);
@@ -241,8 +253,8 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 
 	chain_lock_name(chain, name);
 	for (;;) {
-		_cleanup_fd_ int fd = openat(s->dir, name,
-					     O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		_cleanup_fd_ int fd =
+			openat(s->dir, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 		if (fd < 0)
 			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);

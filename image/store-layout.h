@@ -20,10 +20,13 @@
 #define STORE_PATH_MAX 2048
 
 struct store {
-	int dir;                   /* the store's folder */
+	int dir;		   /* the store's folder */
 	char path[STORE_PATH_MAX]; /* absolute */
 };
-#define STORE_INIT { .dir = -EBADF }
+#define STORE_INIT                                                                                 \
+	{                                                                                          \
+		.dir = -EBADF                                                                      \
+	}
 
 /* Opens the store at path (NULL: the default); create: makes what is missing (mode 0700), else a
  * store that is not there is -ENOENT. */
@@ -34,8 +37,7 @@ void store_close(struct store *s);
 /* The store's lock; waits. Close the fd to unlock. */
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
-int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
-		     struct err *e);
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e);
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
@@ -55,8 +57,8 @@ struct store_path store_layer_path(const struct digest *chain, const char *tail)
 int store_read_index(const struct store *s, struct arena *a, struct image_index *ret,
 		     struct err *e);
 /* Reads and parses a JSON blob of at most `limit` bytes; its size must be d->size. */
-int store_read_json(const struct store *s, const struct descriptor *d, size_t limit,
-		    json_t **ret, struct err *e);
+int store_read_json(const struct store *s, const struct descriptor *d, size_t limit, json_t **ret,
+		    struct err *e);
 int store_read_manifest(const struct store *s, const struct descriptor *d, struct arena *a,
 			struct image_manifest *ret, struct err *e);
 int store_read_config(const struct store *s, const struct descriptor *d, struct arena *a,
@@ -66,21 +68,21 @@ int store_read_config(const struct store *s, const struct descriptor *d, struct 
 struct layer_marker {
 	struct digest diffid;
 	bool has_parent;
-	struct digest parent;  /* the chainID below */
+	struct digest parent; /* the chainID below */
 	uint64_t entries, bytes;
-	bool userxattr;        /* user.overlay.opaque, owners squashed: made without root */
-	bool opaque_root;      /* nothing below this layer shows */
+	bool userxattr;	  /* user.overlay.opaque, owners squashed: made without root */
+	bool opaque_root; /* nothing below this layer shows */
 };
 /* 1 there, 0 no such layer, -errno. */
-int store_read_marker(const struct store *s, const struct digest *chain,
-		      struct layer_marker *ret, struct err *e);
+int store_read_marker(const struct store *s, const struct digest *chain, struct layer_marker *ret,
+		      struct err *e);
 int store_write_marker(int dir, const struct layer_marker *m, struct err *e);
 
 /* How an index entry is found: a canonical reference, name@digest, or (the start of) a digest.
  * A reference that is none of these is -EINVAL. */
 struct store_query {
-	char reference[512]; /* canonical name:tag, or "" */
-	char name[256];      /* with name@digest: the name */
+	char reference[512];		 /* canonical name:tag, or "" */
+	char name[256];			 /* with name@digest: the name */
 	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
 };
 int store_query_parse(const char *text, struct store_query *ret, struct err *e);

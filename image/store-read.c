@@ -12,8 +12,7 @@
 #include "image/reference.h"
 #include "image/store-layout.h"
 
-int store_read_index(const struct store *s, struct arena *a, struct image_index *ret,
-		     struct err *e)
+int store_read_index(const struct store *s, struct arena *a, struct image_index *ret, struct err *e)
 {
 	_cleanup_json_ json_t *document = NULL;
 	int error;

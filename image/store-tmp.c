@@ -96,8 +96,8 @@ int store_tmp_remove(const struct store *s, struct store_tmp *t, struct err *e)
 	if (t->dir < 0)
 		return 0;
 	tmp = openat(s->dir, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	error = tmp < 0 ? err_set(e, errno, "cannot open %s/tmp", s->path) :
-			  path_remove_tree(tmp, t->name, e);
+	error = tmp < 0 ? err_set(e, errno, "cannot open %s/tmp", s->path)
+			: path_remove_tree(tmp, t->name, e);
 	fd_close(&t->dir);
 	return error;
 }

@@ -78,14 +78,15 @@ static int collect_layers(const struct store *s, const struct digest *top, size_
 		if (got <= 0)
 			return err_fix(e, "kist image load the image again");
 		if (m.has_parent != (i + 1 < count))
-			return err_say(e, EBADMSG, "layer %.12s has the wrong parent: the store is "
-					"damaged", chain.hex);
+			return err_say(e, EBADMSG,
+				       "layer %.12s has the wrong parent: the store is "
+				       "damaged",
+				       chain.hex);
 		info->userxattr |= m.userxattr;
 		/* overlayfs ignores "opaque" on a layer's root: here it ends the list */
 		if (!hidden)
-			info->layers[info->layer_count++] =
-				arena_printf(a, "%s/%s", s->path,
-					     store_layer_path(&chain, "/diff").text);
+			info->layers[info->layer_count++] = arena_printf(
+				a, "%s/%s", s->path, store_layer_path(&chain, "/diff").text);
 		hidden |= m.opaque_root;
 		chain = m.parent;
 	}
@@ -139,8 +140,8 @@ static int fill_info(const struct store *s, const struct index_entry *entry, str
 	return 0;
 }
 
-int image_resolve(const char *store, const char *reference, struct arena *a,
-		  struct image_info *ret, int *ret_pin_fd, struct err *e)
+int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
+		  int *ret_pin_fd, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	_cleanup_fd_ int lock = -EBADF;

@@ -16,14 +16,14 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-struct image_info { /* all in the arena */
-	const char *reference;       /* canonical: docker.io/library/busybox:latest */
+struct image_info {		     /* all in the arena */
+	const char *reference;	     /* canonical: docker.io/library/busybox:latest */
 	const char *manifest_digest; /* sha256:HEX */
-	char **layers;               /* absolute paths of the layers' folders, TOP first */
+	char **layers;		     /* absolute paths of the layers' folders, TOP first */
 	size_t layer_count;
 	char **env, **entrypoint, **cmd; /* NULL-terminated; NULL when the image says nothing */
-	const char *workdir, *user;  /* "" when the image says nothing */
-	bool userxattr;              /* layers were unpacked without root: mount with userxattr */
+	const char *workdir, *user;	 /* "" when the image says nothing */
+	bool userxattr; /* layers were unpacked without root: mount with userxattr */
 };
 
 /* KIST_STORE; else /var/lib/kist for root, ${XDG_DATA_HOME:-~/.local/share}/kist for a user. */
@@ -32,5 +32,5 @@ int store_default_path(char *text, size_t size);
  * or by its digest (sha256:HEX or at least 12 hex digits). store NULL: the default. *ret_pin_fd is
  * an fd whose shared flock keeps the layers from being removed until its last copy is closed; it
  * is inherited over fork. -ENOENT with a fix when the store has no such image. */
-int image_resolve(const char *store, const char *reference, struct arena *a,
-		  struct image_info *ret, int *ret_pin_fd, struct err *e);
+int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
+		  int *ret_pin_fd, struct err *e);

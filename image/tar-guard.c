@@ -11,8 +11,15 @@
 
 /* Offsets and sizes of header fields, tar(5). */
 enum {
-	AT_NAME = 0, AT_PREFIX = 345, AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257,
-	AT_GNU_SPARSE = 386, AT_GNU_EXTENDED = 482, AT_GNU_REALSIZE = 483,
+	AT_NAME = 0,
+	AT_PREFIX = 345,
+	AT_SIZE = 124,
+	AT_CHECKSUM = 148,
+	AT_TYPE = 156,
+	AT_MAGIC = 257,
+	AT_GNU_SPARSE = 386,
+	AT_GNU_EXTENDED = 482,
+	AT_GNU_REALSIZE = 483,
 	AT_SPARSE_BLOCK_EXTENDED = 504,
 };
 
@@ -133,8 +140,8 @@ static int entry_header(struct tar_guard *g, const unsigned char *h, char type, 
 		return bad(g, e, "a folder's name, but it has data");
 	/* libarchive goes by these fields, GNU tar by the type: they must agree. */
 	if (memcmp(h + AT_MAGIC, "ustar  ", 8) == 0 &&
-	    (type == 'S' ? h[AT_GNU_SPARSE] == 0 :
-			   h[AT_GNU_SPARSE] || h[AT_GNU_EXTENDED] || h[AT_GNU_REALSIZE]))
+	    (type == 'S' ? h[AT_GNU_SPARSE] == 0
+			 : h[AT_GNU_SPARSE] || h[AT_GNU_EXTENDED] || h[AT_GNU_REALSIZE]))
 		return bad(g, e, "an entry that is and is not sparse");
 	if (type == 'S') {
 		if (memcmp(h + AT_MAGIC, "ustar  ", 8) != 0 || g->pax)
@@ -166,7 +173,10 @@ static int header(struct tar_guard *g, struct err *e)
 	if (!checksum_right(h))
 		return bad(g, e, "a header's checksum is wrong");
 	/* POSIX, GNU, or the old format without magic */
-	if (memcmp(h + AT_MAGIC, "ustar\0" "00", 8) != 0 &&
+	if (memcmp(h + AT_MAGIC,
+		   "ustar\0"
+		   "00",
+		   8) != 0 &&
 	    memcmp(h + AT_MAGIC, "ustar  ", 8) != 0 && !all_zero(h + AT_MAGIC, 8))
 		return bad(g, e, "a header of unknown format");
 	error = check_numbers(g, h, e);
@@ -244,8 +254,9 @@ static int pax_record(struct tar_guard *g, const char *key, size_t key_size, con
 		return bad(g, e, "a pax record holds a NUL");
 	/* A global record would change every later entry, for readers that look at it. */
 	if (g->text_type == 'g')
-		return key_is(key, key_size, "comment") ?
-			       0 : bad(g, e, "a global pax header that is more than a comment");
+		return key_is(key, key_size, "comment")
+			       ? 0
+			       : bad(g, e, "a global pax header that is more than a comment");
 	if (is_size || key_is(key, key_size, "uid") || key_is(key, key_size, "gid")) {
 		if (!read_decimal(value, size, &n))
 			return bad(g, e, "a pax number is malformed or negative");
@@ -383,8 +394,9 @@ int tar_guard_feed(struct tar_guard *g, const void *data, size_t size, struct er
 			memcpy(g->text + g->text_have, p, n);
 			g->text_have += n;
 			if (g->text_have == g->text_size) {
-				error = g->text_type == 'x' || g->text_type == 'g' ?
-						pax_text(g, e) : long_text(g, e);
+				error = g->text_type == 'x' || g->text_type == 'g'
+						? pax_text(g, e)
+						: long_text(g, e);
 				g->text_type = 0;
 			}
 		} else if (g->skip > 0 && !g->sparse_count_due) {

@@ -22,12 +22,12 @@ struct unpack {
 	struct decompressor *in;
 	struct tar_guard guard;
 	struct hash hash;
-	uint64_t plain;         /* plain bytes so far */
-	uint64_t written;       /* bytes of files */
+	uint64_t plain;	  /* plain bytes so far */
+	uint64_t written; /* bytes of files */
 	uint64_t entries;
 	struct apply apply;
 	struct err *e;
-	bool failed;            /* *e was filled inside libarchive's callback */
+	bool failed; /* *e was filled inside libarchive's callback */
 };
 
 static int over_budget(struct unpack *u, const char *what, uint64_t limit, const char *flag)
@@ -115,8 +115,8 @@ static int copy_content(struct unpack *u, struct archive *a, int fd, uint64_t *r
 	ssize_t n;
 
 	while ((r = archive_read_data_block(a, &data, &size, &offset)) == ARCHIVE_OK) {
-		error = offset < 0 ? err_say(u->e, EBADMSG, "tar: a negative offset") :
-				     spend_bytes(u, size);
+		error = offset < 0 ? err_say(u->e, EBADMSG, "tar: a negative offset")
+				   : spend_bytes(u, size);
 		if (error)
 			return error;
 		for (; size > 0; size -= n, offset += n, data = (const char *)data + n) {
@@ -250,7 +250,8 @@ static int check_diffid(struct unpack *u)
 	if (!digest_equal(&got, &u->job->diffid))
 		return err_say(u->e, EBADMSG,
 			       "the unpacked layer is sha256:%.12s..., the config's diff_id is "
-			       "sha256:%.12s...", got.hex, u->job->diffid.hex);
+			       "sha256:%.12s...",
+			       got.hex, u->job->diffid.hex);
 	return 0;
 }
 

@@ -52,8 +52,7 @@ static int read_file(int rootfd, const char *path, char **ret, struct err *e)
 		return err_set(e, ENOMEM, "no memory for the image's /etc/%s", path);
 	dir = path_open_in_root(rootfd, "etc", O_PATH | O_DIRECTORY, 0);
 	if (dir >= 0)
-		fd = openat(dir, path,
-			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	else
 		errno = -dir;
 	if (fd < 0 && errno != ENOENT)
@@ -122,8 +121,10 @@ static int find_user(const char *passwd, const char *user, size_t len, struct ac
 	struct field f[4];
 
 	if (!numeric && looks_numeric(user, len))
-		return err_say(e, EINVAL, "user \"%.*s\" is neither a name nor a number below "
-				"4294967295", (int)(len > 64 ? 64 : len), user);
+		return err_say(e, EINVAL,
+			       "user \"%.*s\" is neither a name nor a number below "
+			       "4294967295",
+			       (int)(len > 64 ? 64 : len), user);
 	ret->uid = wanted;
 	ret->gid = 0;
 	ret->name[0] = '\0';
@@ -154,8 +155,10 @@ static int find_group(const char *groups, const char *group, uint32_t *ret, stru
 	if (read_id(group, len, ret))
 		return 0;
 	if (looks_numeric(group, len) || len == 0)
-		return err_say(e, EINVAL, "group \"%.64s\" is neither a name nor a number below "
-				"4294967295", group);
+		return err_say(e, EINVAL,
+			       "group \"%.64s\" is neither a name nor a number below "
+			       "4294967295",
+			       group);
 	while (next_line(&groups, f))
 		if (field_is(&f[0], group, len) && read_id(f[2].text, f[2].len, ret))
 			return 0;
@@ -230,8 +233,8 @@ int image_user_lookup(int rootfd, const char *user, uint32_t *ret_uid, uint32_t 
 	if (!error)
 		error = find_user(passwd, user, len, &account, e);
 	if (!error)
-		error = colon ? find_group(groups, colon + 1, &account.gid, e) :
-				member_groups(groups, account.name, gids, *gid_count, &count, e);
+		error = colon ? find_group(groups, colon + 1, &account.gid, e)
+			      : member_groups(groups, account.name, gids, *gid_count, &count, e);
 	if (error)
 		return error;
 	*ret_uid = account.uid;

@@ -65,6 +65,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns),
+		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct process_found *found;
@@ -82,8 +83,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	process_plan_host(p, &s->process);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
-	if (s->ns.new_namespaces & CLONE_NEWNET)
+	if (s->ns.new_namespaces & CLONE_NEWNET) {
+		plan_scope(p, "/linux/namespaces", NULL);
 		net_plan_loopback(p);
+	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
 	process_plan_cwd(p, &s->process, -1);

@@ -23,6 +23,7 @@ struct create_options {
 	struct net_spec net;
 	const char *const *layers; /* of an image, absolute, top first; NULL: the spec's root */
 	size_t layer_count;
+	bool lock_securebits;      /* a process without capabilities never gets any again */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
 	uint64_t upper_bytes;      /* of the layer that takes changes */
 };

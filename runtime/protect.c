@@ -23,6 +23,10 @@
 
 extern char **environ;
 
+#define KEEP_MAX 1024
+static int inherited; /* how many fds from 3 on were open when this program started */
+static int kept;      /* how many of them are for the container: --preserve-fds */
+
 void protect_start(void)
 {
 	int fd;
@@ -33,10 +37,24 @@ void protect_start(void)
 	} while (fd >= 0 && fd <= 2);
 	if (fd > 2)
 		close(fd);
+	/* Counted before anything of our own is opened: later an fd of ours could pass for one. */
+	while (inherited < KEEP_MAX && fcntl(3 + inherited, F_GETFD) >= 0)
+		inherited++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
 	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
 	/* Not the caller's: what kist makes says its own mode, never wider than this. */
 	umask(022);
+}
+
+int protect_keep_fds(int count, struct err *e)
+{
+	if (count < 0 || count > KEEP_MAX)
+		return err_say(e, EINVAL, "--preserve-fds: %d is not 0 to %d", count, KEEP_MAX);
+	if (count > inherited)
+		return err_say(e, EBADF, "--preserve-fds %d: file descriptor %d is not open", count,
+			       3 + inherited);
+	kept = count;
+	return 0;
 }
 
 static bool maps_host_id(const struct ns_id_maps *maps, uint32_t id)
@@ -99,6 +117,9 @@ int protect_self(char *const argv[], struct err *e)
 		return err_set(e, -r, "cannot make a protected copy of kist: sendfile");
 	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
 		return err_set(e, errno, "cannot seal the protected copy of kist");
+	for (int fd = 3; fd < 3 + kept; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return err_set(e, errno, "cannot pass on file descriptor %d", fd);
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 	return err_set(e, errno, "cannot run the protected copy of kist");
 }

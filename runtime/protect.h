@@ -13,5 +13,8 @@ bool protect_is_needed(const struct ns_spec *ns);
  * enters the container is then a file nobody can write). Returns 0 when this process already
  * is that copy; does not return when it becomes it; -errno when it can't. */
 int protect_self(char *const argv[], struct err *e);
+/* The first `count` fds from 3 on are the caller's for the container: they survive protect_self().
+ * -EBADF when one was not open as this program started: what has its number now is our own. */
+int protect_keep_fds(int count, struct err *e);
 /* First thing in main: closed stdio opened on /dev/null, inherited fds CLOEXEC, umask 022. */
 void protect_start(void);

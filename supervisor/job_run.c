@@ -207,6 +207,7 @@ static int start_and_watch(struct running *r, const struct image_info *image,
 		.layer_count = image ? image->layer_count : 1,
 		.upper_bytes = UPPER_BYTES,
 		.idrange = true,
+		.lock_securebits = true,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};

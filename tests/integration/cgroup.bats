@@ -28,7 +28,7 @@ check() {
 }
 
 @test "cgroup: plans run, limits are in the kernel's files and hold" {
-	check test_cgroup_plan
+	check test_cgroup_ops
 }
 
 @test "cgroup: the device filter is obeyed" {
@@ -52,7 +52,7 @@ check() {
 }
 
 @test "cgroup: limits need their controller, or the skip is named" {
-	run "$unit/test_cgroup_plan"
+	run "$unit/test_cgroup_ops"
 	if grep -qw memory "$mount/cgroup.controllers"; then
 		[[ $output != *"no cgroup v2 controller"* ]]
 	else
@@ -61,7 +61,7 @@ check() {
 }
 
 @test "cgroup: the tests leave the hierarchy as they found it" {
-	for program in test_cgroup_plan test_cgroup_control test_cgroup_undo test_bpf_devices; do
+	for program in test_cgroup_ops test_cgroup_control test_cgroup_undo test_bpf_devices; do
 		"$unit/$program" >/dev/null 2>&1 || true
 	done
 	after=$(list)

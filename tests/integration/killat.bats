@@ -2,6 +2,7 @@
 # killat.bats - the stepper that the leak sweeps stand on: its numbers, and each thing it can do.
 
 bats_require_minimum_version 1.5.0
+# native only: it compiles the programs it steps through
 
 setup_file() {
 	TOOLS=$("$BATS_TEST_DIRNAME/../tools/build.sh" killat)

@@ -6,8 +6,14 @@
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export DRIVER=$PWD/build/tests/tools/net-driver
-	[ -x "$DRIVER" ] || make -s build/tests/tools/net-driver ||
-		{ echo "no build/tests/tools/net-driver: make build-tests"; return 1; }
+	[ -x "$DRIVER" ] || build_driver || { echo "no $DRIVER"; return 1; }
+}
+
+# In a tree where nobody ran make build-tests.
+build_driver() {
+	make -s build/libkist.a && mkdir -p "${DRIVER%/*}" &&
+		"${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -I. -o "$DRIVER" tests/tools/net-driver.c \
+			build/libkist.a -lmnl -ljansson
 }
 
 setup() {
@@ -384,8 +390,10 @@ syscalls() {
 }
 
 @test "a leave and attaches at once: nobody loses the bridge" {
+	local rounds=15
+	[ -z "${KIST_IN_VM-}" ] || rounds=4
 	place B
-	for i in {1..15}; do
+	for ((i = 0; i < rounds; i++)); do
 		net attach one "$A"
 		net attach two "$B" &
 		net detach one

@@ -44,7 +44,7 @@ def compare(where, path, want):
         got["owner"], told["owner"] = (st.st_uid, st.st_gid), (want["uid"], want["gid"])
         if "rdev" in want:
             got["rdev"], told["rdev"] = st.st_rdev, want["rdev"]
-    if "hash" in want and stat.S_ISREG(st.st_mode):
+    if "hash" in want and stat.S_ISREG(st.st_mode) and (root or mode & 0o400):
         with open(os.path.join(where, path), "rb") as f:
             got["hash"], told["hash"] = hashlib.sha256(f.read()).hexdigest(), want["hash"]
     for name, value in want.get("xattrs", {}).items():

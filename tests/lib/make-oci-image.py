@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""make-oci-image.py DIR [--small]: a well-formed image that holds every kind of thing.
+"""make-oci-image.py DIR [--small|--bulk|--two]: a well-formed image that holds every kind of thing.
+
+--small: one file; --bulk: three layers, 600 files, 12 MB; --two: two images that share a layer.
 
 Three layers (gzip of many members, zstd of many frames, plain) with files,
 setuid, capabilities, xattrs, hard links, fifos, devices, odd names, sparse
@@ -73,6 +75,15 @@ def small():
     return Tar().dir("etc").add("etc/hello", b"hello\n").bytes()
 
 
+def bulk(n):
+    import random
+    numbers, t = random.Random(n), Tar()
+    t.dir(f"l{n}")
+    for i in range(199):
+        t.add(f"l{n}/f{i}", numbers.randbytes(20000))
+    return t.bytes()
+
+
 def expect(tar, root_whiteouts=True):
     """What lstat should say, from Python's own reading of the tar."""
     import io
@@ -110,6 +121,21 @@ def main():
     if "--small" in sys.argv:
         layout = Layout(path)
         layout.image([(small(), "gzip")], ref="small:latest")
+        layout.write()
+        return
+    if "--bulk" in sys.argv:
+        layout = Layout(path)
+        layout.image([(bulk(n), how) for n, how in enumerate(("gzip", "zstd", "plain"))],
+                     ref="bulk:1")
+        layout.write()
+        return
+    if "--two" in sys.argv:
+        layout = Layout(path)
+        shared = (small(), "gzip")
+        layout.image([shared, (Tar().add("one", b"1").bytes(), "zstd")], ref="one:1",
+                     docker=True)
+        layout.image([shared, (Tar().add("two", b"2").bytes(), "zstd")],
+                     ref="example.org:5000/some/two:v2")
         layout.write()
         return
     layers = [(lower(), "gzip-members"), (middle(), "zstd-frames"), (upper(), "plain")]

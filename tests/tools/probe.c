@@ -10,8 +10,9 @@
  *   {"name": "mount", "native": "EPERM", "int80": "SIGSYS", "x32": "SIGSYS"}
  * where "OK" is success. Calls are made with arguments that do no harm when
  * they are permitted. Not part of kist: it links none of it.
+ *
+ * Build:  cc -O2 -static -o probe probe.c
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -106,7 +106,7 @@ static void job_on_the_bridge(void **state)
 	struct image_info image = { .reference = "busybox", .workdir = "/", .user = "" };
 	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
 				    .layers = layers, .layer_count = 2, .upper_bytes = 1 << 20,
-				    .idrange = true, .net = { .mode = NET_BRIDGE } };
+				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
 
 	(void)state;
 	check_plan("job-bridge", job_config(&job, &image, 0x60000000, 0, 0), &o);

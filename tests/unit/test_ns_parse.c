@@ -1,4 +1,5 @@
 /* ns/parse*.c, mount_options.c, maps.c: what is accepted, and where errors point. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -24,7 +24,7 @@ mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 # The tree goes in as an ext4 disk of its own; hard links make the copy free.
 (cd "$top" && tar -cf - --exclude=./build --exclude=./.git --exclude=./compile_commands.json .) |
 	tar -xf - -C "$work/tree"
-for path in kist kist-image kist-monitor tests fixtures peers; do
+for path in kist kist-image kist-monitor tests tools fixtures peers; do
 	[ ! -e "$top/build/$path" ] || cp -al "$top/build/$path" "$work/tree/build/$path"
 done
 find "$work/tree/build" \( -name '*.o' -o -name '*.d' \) -delete
@@ -45,6 +45,7 @@ truncate -s $((size * 5 / 4 + 256))M "$work/tree.ext4"
 mkfs.ext4 -q -F -m 0 -O ^has_journal -E root_owner=0:0,lazy_itable_init=1,nodiscard \
 	-d "$work/tree" "$work/tree.ext4"
 
+# shellcheck disable=SC2054 # qemu's own commas
 qemu=(
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
 	-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m "${KIST_VM_MEMORY:-2048}"

@@ -1,0 +1,378 @@
+#!/usr/bin/env bats
+# create, start, run, state, kill, delete, list: what each does, and that nothing is left.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+
+setup() {
+	need_root
+	kist_setup
+	make_bundle "$T/b"
+	bundle_args "$T/b" sleep 1000
+	cd "$T/b"
+}
+teardown() { runtime_teardown; }
+
+args() { bundle_args "$T/b" "$@"; }
+
+@test "create waits and runs nothing; start runs it; kill ends it; delete takes it away" {
+	args sh -c 'echo ran >/dev/shm/ran; exec sleep 1000'
+	detached kist create web
+	[ "$(state_of web)" = created ]
+	pid=$(pid_of web)
+	[ -d "/proc/$pid" ]
+	# Nothing of the program ran: no sign of it, and the process is not yet it.
+	[ ! -e "/proc/$pid/root/dev/shm/ran" ]
+	[ "$(tr '\0' ' ' <"/proc/$pid/cmdline" | grep -c sleep)" = 0 ]
+	kist start web
+	[ "$(state_of web)" = running ]
+	[ "$(pid_of web)" = "$pid" ]
+	wait_until 10 grep -qx ran "/proc/$pid/root/dev/shm/ran"
+	wait_until 10 grep -qx sleep "/proc/$pid/comm"
+	kist kill web KILL
+	wait_until 10 is_in_state web stopped
+	[ "$(pid_of web)" = 0 ]
+	kist delete web
+	run kist state web
+	[ "$status" -eq 1 ]
+	assert_nothing_left
+}
+
+@test "run ends with the program's status, or 128 and the signal" {
+	for code in 0 1 7 126 127 255; do
+		args sh -c "exit $code"
+		run -"$code" kist run web
+	done
+	for signal in KILL TERM SEGV; do
+		args sh -c "sleep 1000 & kill -$signal \$\$; kill -$signal \$!; wait \$!"
+		run kist run web
+		# Pid 1 is deaf to TERM and KILL of its own: it is the shell's word for its child.
+		[ "$status" -eq $((128 + $(kill -l $signal))) ]
+	done
+	assert_nothing_left
+}
+
+@test "run: a signal from outside that ends the program, and one that is passed on" {
+	args sleep 1000
+	kist run web >/dev/null 2>&1 &
+	wait_until 10 is_in_state web running
+	kist kill web KILL
+	status=0
+	wait $! || status=$?
+	[ "$status" -eq 137 ]
+	args sh -c 'trap "exit 42" TERM; echo >/dev/shm/ready; while :; do sleep 0.1; done'
+	"$KIST" --root "$ROOT" run web >/dev/null 2>&1 &
+	runner=$!
+	wait_until 10 is_in_state web running
+	wait_until 10 [ -e "/proc/$(pid_of web)/root/dev/shm/ready" ]
+	kill -TERM $runner
+	status=0
+	wait $runner || status=$?
+	[ "$status" -eq 42 ]
+	assert_nothing_left
+}
+
+@test "pid file: the number as the host sees it, and nothing else" {
+	detached kist create --pid-file pid web
+	[ "$(cat pid)" = "$(pid_of web)" ]
+	[ "$(wc -c <pid)" -eq "$(tr -d '\n' <pid | wc -c)" ]
+	[ "$(stat -c %a pid)" = 644 ]
+	kist delete --force web
+	detached kist run -d --pid-file "$T/other" web
+	[ "$(cat "$T/other")" = "$(pid_of web)" ]
+	[ "$(sed -n 's/^NSpid:.*\t//p' "/proc/$(cat "$T/other")/status")" = 1 ]
+	kist delete --force web
+}
+
+@test "state: the fields of the specification and runc's" {
+	edit_bundle . '.annotations = {"com.example.key": "value"}'
+	detached kist create web
+	run kist state web
+	[ "$status" -eq 0 ]
+	jq -e --arg bundle "$T/b" '.ociVersion and .id == "web" and .status == "created" and
+		(.pid | type) == "number" and .pid > 1 and .bundle == $bundle and
+		.rootfs == $bundle + "/rootfs" and .annotations == {"com.example.key": "value"} and
+		(.created | test("^20[0-9-]+T[0-9:.]+Z$"))' <<<"$output"
+	kist start web
+	kist state web | jq -e '.status == "running"'
+	kist kill web 9
+	wait_until 10 is_in_state web stopped
+	kist state web | jq -e '.status == "stopped" and .pid == 0'
+	kist delete web
+}
+
+@test "state: paused, when its cgroup is frozen; kill by SIGKILL works all the same" {
+	detached kist run -d web
+	cgroup=$(cgroup_of "$(pid_of web)")
+	echo 1 >"$cgroup/cgroup.freeze"
+	wait_until 10 is_in_state web paused
+	echo 0 >"$cgroup/cgroup.freeze"
+	wait_until 10 is_in_state web running
+	echo 1 >"$cgroup/cgroup.freeze"
+	wait_until 10 is_in_state web paused
+	kist delete --force web
+	assert_nothing_left
+}
+
+@test "list: a table, JSON, ids only" {
+	[ "$(kist list -q)" = "" ]
+	[ "$(kist list -f json)" = "[]" ]
+	detached kist create one
+	detached kist run -d two
+	run kist list
+	[ "${#lines[@]}" -eq 3 ]
+	[[ ${lines[0]} =~ ^ID\ +PID\ +STATUS\ +BUNDLE\ +CREATED\ +OWNER$ ]]
+	[ "$(kist list | awk '$1 == "one" { print $2, $3, $4, $6 }')" = "$(pid_of one) created $T/b root" ]
+	[ "$(kist list | awk '$1 == "two" { print $2, $3 }')" = "$(pid_of two) running" ]
+	kist list --format json | jq -e 'map({id, status}) | sort_by(.id) ==
+		[{"id": "one", "status": "created"}, {"id": "two", "status": "running"}]'
+	[ "$(kist list --quiet | sort | xargs)" = "one two" ]
+	kist delete --force one two
+	assert_nothing_left
+}
+
+@test "a second container of the same id is refused and the first unharmed" {
+	detached kist run -d web
+	pid=$(pid_of web)
+	for verb in create run; do
+		run --separate-stderr kist $verb web
+		is_one_line 1 'container with given ID already exists'
+	done
+	[ "$(state_of web)" = running ]
+	[ "$(pid_of web)" = "$pid" ]
+	[ -d "$(cgroup_of "$pid")" ]
+	# Also by another state root: the cgroup is in use.
+	run --separate-stderr "$KIST" --root "$T/state2" run web
+	is_one_line 1 cgroup
+	[ -z "$(ls -A "$T/state2")" ]
+	[ "$(state_of web)" = running ]
+	kist delete --force web
+	assert_nothing_left
+}
+
+@test "start twice, kill of a stopped one, delete of a running one" {
+	detached kist create web
+	run --separate-stderr kist delete web
+	is_one_line 1 'cannot delete container web that is not stopped: created'
+	kist start web
+	run --separate-stderr kist start web
+	is_one_line 1 'cannot start an already running container'
+	run --separate-stderr kist delete web
+	is_one_line 1 'cannot delete container web that is not stopped: running'
+	[ "$(state_of web)" = running ]
+	kist kill web KILL
+	wait_until 10 is_in_state web stopped
+	run --separate-stderr kist kill web KILL
+	is_one_line 1 'container not running'
+	run --separate-stderr kist start web
+	is_one_line 1 'cannot start a container that has stopped'
+	kist delete web
+	assert_nothing_left
+}
+
+@test "verbs on an unknown id; delete --force of it is no error" {
+	for verb in start state kill delete; do
+		refused 1 'container does not exist' kist $verb nobody
+	done
+	refused 255 'container does not exist' kist exec nobody true
+	run --separate-stderr kist delete --force nobody
+	[ "$status" -eq 0 ]
+	[ -z "$output$stderr" ]
+}
+
+@test "delete --force: running, created, and several at once" {
+	detached kist run -d one
+	detached kist create two
+	pids="$(pid_of one) $(pid_of two)"
+	run --separate-stderr kist delete --force one two three
+	[ "$status" -eq 0 ]
+	for pid in $pids; do
+		wait_until 10 is_dead "$pid"
+	done
+	assert_nothing_left
+}
+
+@test "delete --force takes every process of the container, also with the host's pids" {
+	edit_bundle . '.linux.namespaces |= map(select(.type != "pid"))'
+	args sh -c 'sleep 2000 & sleep 2000 & echo >/dev/shm/ready; wait'
+	detached kist run -d web
+	pid=$(pid_of web)
+	wait_until 10 [ -e "/proc/$pid/root/dev/shm/ready" ]
+	procs=$(cat "$(cgroup_of "$pid")/cgroup.procs")
+	[ "$(wc -w <<<"$procs")" -eq 3 ]
+	kist delete --force web
+	for pid in $procs; do
+		wait_until 10 is_dead "$pid"
+	done
+	assert_nothing_left
+}
+
+@test "kill --all reaches every process; a signal by name, number, and what is none" {
+	args sh -c 'sleep 1000 & sleep 1000 & wait'
+	detached kist run -d web
+	cgroup=$(cgroup_of "$(pid_of web)")
+	wait_until 10 eval '[ $(wc -l <"'"$cgroup"'/cgroup.procs") -eq 3 ]'
+	for signal in NOSUCH 0 65 9x ""; do
+		run --separate-stderr kist kill web "$signal"
+		is_one_line 1 'unknown signal'
+	done
+	kist kill --all web SIGUSR1
+	wait_until 10 is_in_state web stopped
+	[ -z "$(cat "$cgroup/cgroup.procs")" ]
+	kist delete web
+	for signal in KILL sigkill 9; do
+		detached kist run -d web
+		kist kill web $signal
+		wait_until 10 is_in_state web stopped
+		kist delete web
+	done
+	assert_nothing_left
+}
+
+@test "run -d: the container outlives kist; without -d it dies with it" {
+	detached kist run -d web
+	[ "$(state_of web)" = running ]
+	kist delete --force web
+	"$KIST" --root "$ROOT" run web >/dev/null 2>&1 &
+	wait_until 10 is_in_state web running
+	kill -KILL $!
+	wait $! 2>/dev/null || true
+	wait_until 10 is_in_state web stopped
+	kist delete web
+	assert_nothing_left
+}
+
+@test "run --keep leaves the stopped container to be looked at" {
+	args true
+	kist run --keep web
+	[ "$(state_of web)" = stopped ]
+	kist delete web
+	assert_nothing_left
+}
+
+@test "stdin and stdout are the caller's pipes; stderr is apart" {
+	args sh -c 'cat; echo error >&2'
+	run --separate-stderr kist run web <<<"through the pipe"
+	[ "$output" = "through the pipe" ]
+	[ "$stderr" = error ]
+	args sh -c 'head -c 300000 /dev/zero'
+	[ "$(kist run web | wc -c)" -eq 300000 ]
+	# Its reader gone, the writer gets its signal or error, and nothing hangs.
+	args sh -c 'yes; exit 3'
+	run sh -c '"$1" --root "$2" run web | head -n 1' - "$KIST" "$ROOT"
+	[ "$output" = y ]
+}
+
+@test "the caller closed its stdio: the container's 0, 1 and 2 are /dev/null" {
+	"$KIST" --root "$ROOT" run -d web <&- >&- 2>&-
+	pid=$(pid_of web)
+	[ "$(ls "/proc/$pid/fd" | xargs)" = "0 1 2" ]
+	for fd in 0 1 2; do
+		[ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ]
+	done
+	kist delete --force web
+}
+
+@test "--preserve-fds: exactly so many, and they are the caller's" {
+	probe_bundle "$T/p"
+	cd "$T/p"
+	echo three >"$T/three"
+	echo four >"$T/four"
+	with_files() { # kist ARG..., with the two open, and one more
+		"$KIST" --root "$ROOT" "$@" 3<"$T/three" 4<"$T/four" 6</dev/null
+	}
+	[ "$(with_files run web | jq -c .fds)" = '[0,1,2]' ]
+	[ "$(with_files run --preserve-fds 1 web | jq -c .fds)" = '[0,1,2,3]' ]
+	args sh -c 'cat <&3; cat <&4'
+	cd "$T/b"
+	[ "$(with_files run --preserve-fds 2 web | xargs)" = "three four" ]
+	# In a user namespace kist does not run itself again.
+	edit_bundle . '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
+		[{"containerID": 0, "hostID": 1000000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings'
+	[ "$(with_files run --preserve-fds 2 web | xargs)" = "three four" ]
+}
+
+@test "--preserve-fds: a number that is not open is refused: kist's own file may have it" {
+	args sh -c 'ls -l /proc/self/fd'
+	refused 1 'preserve-fds 1: file descriptor 3 is not open' \
+		sh -c 'exec "$1" --root "$2" run --preserve-fds 1 web 3<&- 4<&-' - "$KIST" "$ROOT"
+	refused 1 'preserve-fds 2: file descriptor 4 is not open' \
+		sh -c 'exec "$1" --root "$2" run --preserve-fds 2 web 3</dev/null 4<&-' - "$KIST" "$ROOT"
+	refused 1 preserve-fds kist run --preserve-fds 2000 web
+	refused 1 preserve-fds kist run --preserve-fds x web
+	refused 1 preserve-fds kist run --preserve-fds 99999999999999999999 web
+}
+
+@test "--pidfd-socket gets a pidfd of the first process" {
+	python3 - "$T/sock" >got <<-'END' &
+		import socket, sys, os, array
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen(1)
+		s.settimeout(60)
+		c = s.accept()[0]
+		msg, anc, *_ = c.recvmsg(100, socket.CMSG_LEN(4))
+		fd = array.array("i", anc[0][2])[0]
+		print([l.split()[1] for l in open(f"/proc/self/fdinfo/{fd}") if l.startswith("Pid:")][0])
+	END
+	wait_until 10 [ -S "$T/sock" ]
+	detached kist create --pidfd-socket "$T/sock" web
+	wait $!
+	[ "$(cat got)" = "$(pid_of web)" ]
+	kist delete --force web
+	refused 1 'the socket' kist run --pidfd-socket "$T/nothing" web
+}
+
+@test "--no-pivot: the root is chrooted into, and the same is seen" {
+	args sh -c 'cat /etc/os-release; ls /work 2>&1; mount | grep -c " /dev/pts "'
+	run kist run --no-pivot web
+	[ "$status" -eq 0 ]
+	[[ $output == *kist-busybox*"No such file"* ]]
+	assert_nothing_left
+}
+
+@test "--no-new-keyring keeps the caller's session keyring; else it is another" {
+	[ -r /proc/keys ] || skip "no keyrings here"
+	args cat /proc/keys
+	edit_bundle . '.linux.maskedPaths = []'
+	run python3 - "$KIST" "$ROOT" <<-'END'
+		import ctypes, subprocess, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		mine = libc.syscall(250, 1, b"kist-test-ring")        # KEYCTL_JOIN_SESSION_KEYRING
+		assert mine > 0, ctypes.get_errno()
+		# KEYCTL_SETPERM: only who has it in a keyring of its own sees it in /proc/keys.
+		assert libc.syscall(250, 5, mine, 0x3f000000) == 0
+		for flags in [["--no-new-keyring"], []]:
+		    out = subprocess.run([*sys.argv[1:2], "--root", sys.argv[2], "run", *flags, "web"],
+		                         capture_output=True, text=True)
+		    assert out.returncode == 0, out
+		    print("kist-test-ring" in out.stdout)
+	END
+	echo "$output"
+	[ "${lines[0]}" = True ]
+	[ "${lines[1]}" = False ]
+}
+
+@test "global flags: --version, --log with JSON lines, unknown ones refused" {
+	run kist --version
+	[[ ${lines[0]} == "kist version "* ]]
+	[[ ${lines[1]} == "spec: 1."* ]]
+	run kist --log "$T/log" --log-format json start nobody
+	[ "$status" -eq 1 ]
+	tail -n 1 "$T/log" | jq -e '.level == "error" and (.msg | test("does not exist")) and
+		(.time | test("^20.*Z$"))'
+	refused 1 'unknown option --nosuch' kist --nosuch list
+	refused 1 'unknown command' kist nosuch
+	refused 1 'log-format' kist --log-format xml list
+	refused 1 'systemd' kist --systemd-cgroup run web
+}
+
+@test "a terminal without a console socket is refused when kist will not stay" {
+	edit_bundle . '.process.terminal = true'
+	refused 1 'cannot allocate tty' kist create web
+	refused 1 'cannot allocate tty' kist run -d web
+	edit_bundle . '.process.terminal = false'
+	refused 1 'console socket' kist create --console-socket "$T/s" web
+}

@@ -1,0 +1,27 @@
+#!/bin/bash
+# make lint: layering, file sizes, cppcheck, gcc's analyzer over base/, shellcheck.
+cd "$(dirname "$0")/.." || exit 1
+status=0
+tests/layering.sh || status=1
+folders=$(ls -d base cgroup ns net image runtime supervisor cli tests 2>/dev/null)
+# shellcheck disable=SC2086
+find $folders -name '*.[ch]' -exec wc -l {} + | awk '$1 > 600 && $2 != "total" {
+	print "lint: warning: " $2 ": " $1 " lines, over 600" }'
+if command -v cppcheck >/dev/null; then
+	# shellcheck disable=SC2086
+	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr \
+		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=unknownMacro \
+		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -DKIST_VERSION='""' -I. -j2 \
+		${folders% tests} || status=1
+else
+	echo "lint: no cppcheck: skipped"
+fi
+if command -v shellcheck >/dev/null; then
+	scripts=$(grep -rlE '^#!(/bin/|/usr/bin/env )(ba)?sh' tests rootfs-fixtures .ci)
+	# shellcheck disable=SC2086
+	shellcheck -S warning -x $scripts || status=1
+else
+	echo "lint: no shellcheck: skipped"
+fi
+[ $status = 0 ] && echo "lint: clean"
+exit $status
