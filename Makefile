@@ -109,7 +109,7 @@ $(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
 $(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
-	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -static -o $@ $<
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static -o $@ $<
 
 # So that editors find every file's flags.
 $(B)/.sources: FORCE
