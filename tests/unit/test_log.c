@@ -79,7 +79,8 @@ static void test_json_lines(void **state)
 	log_msg(LOG_INFO, "plain %d", 1);
 	check_json("info", "plain 1");
 	log_msg(LOG_WARN, "quote \" back \\ line\nbreak \x1b");
-	check_json("warning", "quote \" back \\ line\nbreak \x1b");
+	/* Callers show it to their users: nothing of it may steer their terminal either. */
+	check_json("warning", "quote \" back \\ line\\nbreak \\x1b");
 	err_set(&e, ENOENT, "open");
 	err_at(&e, "/root/path");
 	err_fix(&e, "make it");
