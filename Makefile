@@ -109,7 +109,7 @@ $(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
 $(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
-	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -static -o $@ $<
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static -o $@ $<
 
 # So that editors find every file's flags.
 $(B)/.sources: FORCE
@@ -155,7 +155,8 @@ bench: all
 deps:
 	@tests/deps.sh
 
-# ASan and libFuzzer want a tree of their own, and no _FORTIFY_SOURCE.
+# ASan and libFuzzer want a tree of their own, and no _FORTIFY_SOURCE; clang has warnings of its own,
+# so -Werror is not for it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan:
 	@$(MAKE) --no-print-directory B=build/asan HARDEN=-fPIE CFLAGS="-O1 -g $(SANITIZE)" asan-run
@@ -163,7 +164,7 @@ asan-run: build-tests
 	@tests/asan.sh $(B)
 
 fuzz:
-	@$(MAKE) --no-print-directory B=build/fuzz CC=clang HARDEN=-fPIE \
+	@$(MAKE) --no-print-directory B=build/fuzz CC=clang CI= HARDEN=-fPIE \
 		CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link" fuzz-run
 fuzz-run: $(FUZZ)
 	@tests/fuzz.sh $^
@@ -187,5 +188,5 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS
--include $(shell find $(B) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
+-include $(wildcard $(FOLDERS:%=$(B)/%/*.d) $(B)/tests/*/*.d)
 endif

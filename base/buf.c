@@ -82,6 +82,41 @@ void buf_add_quoted(struct buf *b, const char *text)
 	buf_add(b, text[n] ? "\"..." : "\"");
 }
 
+/* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *s)
+{
+	static const unsigned char least[] = { 0, 0, 0, 0xa0, 0x90 }; /* of byte 2: no long forms */
+	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
+		   : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < least[3]) || (s[0] == 0xf0 && s[1] < least[4]) ||
+	    (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+void buf_add_clean(struct buf *b, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		size_t n = utf8_length(s);
+		/* U+0080 to U+009F: terminals take U+009B for an escape sequence. */
+		bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && n == 2 && s[1] < 0xa0);
+
+		if (*s == '\n')
+			buf_add(b, "\\n");
+		else if (n == 0 || control)
+			buf_addf(b, "\\x%02x", s[n > 1 ? 1 : 0]);
+		else
+			buf_addf(b, "%.*s", (int)n, (const char *)s);
+		s += n ? n : 1;
+	}
+}
+
 void buf_add_shell(struct buf *b, const char *text)
 {
 	static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -23,6 +23,10 @@ void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf,
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
 void buf_add(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
+/* Text that may be hostile (ids, paths, image names), for people and logs: control characters, C1
+ * ones and bytes that are no UTF-8 become \n or \xNN, so that it stays one line and can't steer a
+ * terminal. */
+void buf_add_clean(struct buf *b, const char *text);
 /* As a C string literal, quotes included; long strings are cut with "..." */
 void buf_add_quoted(struct buf *b, const char *text);
 /* For a POSIX shell: bare when harmless, else in single quotes. */

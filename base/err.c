@@ -114,24 +114,6 @@ void err_clear(struct err *e)
 		*e = (struct err)ERR_INIT;
 }
 
-/* Errors quote hostile text (ids, paths, image names): no byte of it may steer a terminal. */
-static void add_printable(struct buf *b, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '\n')
-			buf_add(b, "\\n");
-		else if (c < 0x20 || c == 0x7f)
-			buf_addf(b, "\\x%02x", c);
-		else if (c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xa0)
-			/* U+0080 to U+009F: terminals take U+009B for an escape sequence. */
-			buf_addf(b, "\\x%02x", (unsigned char)*++text);
-		else
-			buf_add_char(b, (char)c);
-	}
-}
-
 void err_format(const struct err *e, char *text, size_t size)
 {
 	struct buf b = { .text = text, .size = size };
@@ -142,10 +124,10 @@ void err_format(const struct err *e, char *text, size_t size)
 		bool says_all = i == 0 && context[0] == SAYS_ALL;
 
 		if (i == 0 && e->where[0]) {
-			add_printable(&b, e->where);
+			buf_add_clean(&b, e->where);
 			buf_add(&b, ": ");
 		}
-		add_printable(&b, context + says_all);
+		buf_add_clean(&b, context + says_all);
 		if (i > 0)
 			buf_add(&b, ": ");
 		else if (!says_all)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 
 #define LOG_LINE_MAX 2048
@@ -50,26 +51,36 @@ static void write_json(int fd, enum log_level level, const char *msg)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	/* %s% of a non-UTF-8 message would make jansson refuse the whole line. */
-	line = json_pack("{s:s, s:s?, s:s}", "level", level_names[level], "msg", msg, "time", stamp);
+	line = json_pack("{s:s, s:s, s:s}", "level", level_names[level], "msg", msg, "time", stamp);
 	text = line ? json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-	if (text) {
+	if (text)
 		dprintf(fd, "%s\n", text);
-	} else {
-		dprintf(fd, "{\"level\":\"%s\",\"msg\":\"(not UTF-8)\",\"time\":\"%s\"}\n",
-			level_names[level], stamp);
-	}
 	free(text);
 	json_decref(line);
 }
 
+static void write_text(int fd, enum log_level level, const char *msg)
+{
+	char line[2 * LOG_LINE_MAX];
+	struct buf b = BUF_ON(line);
+
+	buf_reset(&b);
+	for (; *msg; msg++) {
+		if (*msg == '"' || *msg == '\\')
+			buf_add_char(&b, '\\');
+		buf_add_char(&b, *msg);
+	}
+	dprintf(fd, "level=%s msg=\"%s\"\n", level_names[level], line);
+}
+
+/* msg is clean: one line of UTF-8. */
 static void emit(enum log_level level, const char *msg)
 {
 	if (state.fd >= 0) {
 		if (state.json)
 			write_json(state.fd, level, msg);
 		else
-			dprintf(state.fd, "level=%s msg=\"%s\"\n", level_names[level], msg);
+			write_text(state.fd, level, msg);
 	}
 	/* A person at the terminal sees errors even when a log file takes them. */
 	if (state.fd < 0 && state.json)
@@ -81,7 +92,8 @@ static void emit(enum log_level level, const char *msg)
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-	char msg[LOG_LINE_MAX];
+	char msg[LOG_LINE_MAX], clean[LOG_LINE_MAX];
+	struct buf b = BUF_ON(clean);
 	va_list ap;
 
 	if (level > state.level)
@@ -89,7 +101,9 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof msg, fmt, ap);
 	va_end(ap);
-	emit(level, msg);
+	buf_reset(&b);
+	buf_add_clean(&b, msg);
+	emit(level, clean);
 }
 
 void log_err(const struct err *e)

@@ -40,18 +40,22 @@ bool path_is_id(const char *id, size_t max)
 	return (strchr(first, id[0]) || id[0] == '_') && strspn(id, rest) == len;
 }
 
+/* A rename anywhere on the system can make openat2 ask to try again; one who renames without end
+ * must not hold us for ever. */
+#define RENAME_RETRIES 10000
+
 static int try_openat2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
 	struct open_how how = { .flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
 				.resolve = resolve };
-	int fd;
+	int fd, tries = 0;
 
 	/* openat2 refuses a mode without O_CREAT. */
 	if (flags & O_CREAT)
 		how.mode = mode;
 	do {
 		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
-	} while (fd < 0 && errno == EAGAIN); /* a concurrent rename; the kernel asks to retry */
+	} while (fd < 0 && errno == EAGAIN && ++tries < RENAME_RETRIES);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -32,7 +32,7 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode);
 int path_mkfile_in_root(int rootfd, const char *path, mode_t mode);
 /* Removes a tree below dirfd/name without following symlinks or crossing mounts. Absent: 0. */
 int path_remove_tree(int dirfd, const char *name, struct err *e);
-/* An id for a container, job, network: [A-Za-z0-9][A-Za-z0-9_.+-]{0,max-1}, never "." or "..". */
+/* An id for a container, job, network: [A-Za-z0-9_][A-Za-z0-9_.+-]{0,max-1}, never "." or "..". */
 bool path_is_id(const char *id, size_t max);
 /* "/proc/self/fd/N" into text[32]. Returns text. */
 char *path_of_fd(int fd, char text[32]);

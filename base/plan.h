@@ -35,8 +35,8 @@ struct run;
 
 /*
  * One kind of primitive. act() does it and returns >= 0, or -errno with a
- * record (the engine adds op, pointer and subject: the record need only hold
- * what they don't say). show() prints the C call, decoded; by_hand() the shell
+ * record. Without one the engine makes it of the call; it always adds pointer
+ * and subject, so the record need not say them. show() prints the C call, decoded; by_hand() the shell
  * line that does the same (NULL: there is none). In the guest act() must not
  * allocate nor touch stdio streams. Ops are static const, beside each other
  * in the file of the domain that owns the primitive.

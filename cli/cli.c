@@ -82,7 +82,11 @@ int cli_parse(const struct command *command, const struct option *table, size_t 
 	if (given < command->min || (command->max >= 0 && given > command->max)) {
 		err_say(&e, EINVAL, "%s: %s", command->name, given < command->min
 			? "an argument is missing" : "too many arguments");
-		err_fix(&e, "usage: kist %s %s", command->name, command->usage);
+		if (given > 1 && argv[first + 1][0] == '-')
+			err_fix(&e, "options go before %s: kist %s %s", argv[first], command->name,
+				command->usage);
+		else
+			err_fix(&e, "usage: kist %s %s", command->name, command->usage);
 		cli_fail(&e, 1);
 		return -1;
 	}

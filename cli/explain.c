@@ -23,6 +23,27 @@ static void show_result(struct buf *b, int result)
 		buf_addf(b, "-1 %s", err_name(-result, scratch));
 }
 
+/* "on EBUSY, ENOSYS: 15 instead": neighbours with one way out share a line. */
+static void print_ways_out(FILE *out, const struct step *s)
+{
+	char scratch[16];
+
+	for (int i = 0; i < s->on_errno_count; i++) {
+		const struct on_errno *on = &s->on_errno[i], *next = on + 1;
+		bool first = i == 0 || on[-1].action != on->action || on[-1].to != on->to;
+
+		fprintf(out, "%s%s", first ? "           on " : ", ", err_name(on->error, scratch));
+		if (i + 1 < s->on_errno_count && next->action == on->action && next->to == on->to)
+			continue;
+		if (on->action == ON_DONE)
+			fprintf(out, ": go on\n");
+		else if (on->action == ON_SKIP)
+			fprintf(out, ": go on at %d\n", on->to);
+		else
+			fprintf(out, ": %d instead\n", on->to);
+	}
+}
+
 static void print_step(FILE *out, const struct plan *p, int step, const char *result)
 {
 	const struct step *s = &p->steps[step];
@@ -44,6 +65,9 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 		s->op->by_hand(&h, p, s->args);
 	if (hand[0])
 		fprintf(out, "           $ %s\n", hand);
+	/* Of a step that ran, what really happened is shown. */
+	if (!result)
+		print_ways_out(out, s);
 }
 
 void explain_report(void *user, const struct plan *p, struct run_report report)

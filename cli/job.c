@@ -136,10 +136,14 @@ static int write_result(int dir, const char *name, const struct job *job,
 {
 	_cleanup_json_ json_t *o = job_result_json(job, result);
 	_cleanup_free_ char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	_cleanup_free_ char *line = NULL;
+	int size = text ? asprintf(&line, "%s\n", text) : -1;
 
-	if (!text)
+	if (size < 0) {
+		line = NULL;
 		return err_set(e, ENOMEM, "the result");
-	return file_replace_at(dir, name, text, strlen(text), 0644, true, e);
+	}
+	return file_replace_at(dir, name, line, (size_t)size, 0644, true, e);
 }
 
 /* Fills the job from the command line. */
@@ -164,6 +168,17 @@ static int prepare(const struct request *q, int argc, char **argv, struct job *j
 	if (r == 0 && job->is_folder && !argv[0])
 		r = err_say(e, EINVAL, "the command is missing");
 	return r;
+}
+
+/* A job that kist or the kernel ended does not say so itself. */
+static void say_limit(const struct request *q, const struct job *job,
+		      const struct job_result *result)
+{
+	if (result->reason == JOB_WALL)
+		log_msg(LOG_WARN, "job %s: ended after its --wall %s", job->id, q->wall);
+	else if (result->reason == JOB_OOM)
+		log_msg(LOG_WARN, "job %s: killed by the kernel: out of memory (--memory %s)",
+			job->id, q->memory ? q->memory : "was not set");
 }
 
 static int run(const struct request *q, int argc, char **argv)
@@ -195,6 +210,7 @@ static int run(const struct request *q, int argc, char **argv)
 		err_wrap(&e, "job %s", job.id);
 		log_err(&e);
 	}
+	say_limit(q, &job, &result);
 	if (q->result && write_result(result_dir, result_name, &job, &result, &write_error) < 0) {
 		err_wrap(&write_error, "job %s: the result", job.id);
 		result.status = cli_fail(&write_error, EXIT_JOB_FAILED);

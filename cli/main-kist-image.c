@@ -226,11 +226,11 @@ static int run_rm(const struct options *o, struct err *e)
 }
 
 static const struct verb verbs[] = {
-	{ "load", "[--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
+	{ "load", "[--quiet] [--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
 	  "put the images of an OCI layout (a folder, or a tar of one) into the store", 1, 1,
 	  run_load },
 	{ "ls", "[--json] [--quiet]", "list the images in the store", 0, 0, run_ls },
-	{ "rm", "REFERENCE...", "remove images, and what no other image needs", 1, -1, run_rm },
+	{ "rm", "[--quiet] REFERENCE...", "remove images, and what no other image needs", 1, -1, run_rm },
 };
 
 static int usage(FILE *to)
@@ -243,7 +243,9 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"--log FILE, --log-format text|json   where and how errors go\n"
+		"-q, --quiet   digests only (load, ls), nothing (rm)\n"
+		    "--log FILE, --log-format text|json   where and how errors go\n"
+		    "-h, --help    this text\n"
 		"limits of load, for all layers of one load: --max-size %lluG (k, M, G, T),\n"
 		"              --max-entries %llu\n",
 		UNPACK_BYTES_MAX >> 30, UNPACK_ENTRIES_MAX);

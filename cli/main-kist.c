@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 	const char *log_file = NULL, *log_format = "text";
 	const struct option table[] = {
 		{ "root", 0, OPTION_TEXT, &cli.root, "DIR",
-		  "state folder (default /run/kist, or $XDG_RUNTIME_DIR/kist)" },
+		  "state folder (/run/kist; for a user $XDG_RUNTIME_DIR/kist or /tmp/kist-UID)" },
 		{ "log", 0, OPTION_TEXT, &log_file, "FILE", "also write diagnostics there" },
 		{ "log-format", 0, OPTION_TEXT, &log_format, "FORMAT", "text or json" },
 		{ "debug", 0, OPTION_FLAG, &debug, NULL, "more diagnostics" },

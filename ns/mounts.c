@@ -7,7 +7,9 @@
  *
  * With a user namespace the sources of binds are opened by the host, in its own
  * namespace and with its own rights (the container's root may not reach
- * them), and cross to the guest as detached trees.
+ * them), and cross to the guest as detached trees. Their flags are not locked
+ * then (mount_namespaces(7)): a container that is given CAP_SYS_ADMIN may take
+ * "ro" off its own mounts, as it may without a user namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +108,7 @@ static bool asks_shared(const struct ns_mount *m)
 	return false;
 }
 
-static void plan_bind(const struct mounting *g, const char *source, bool recursive)
+static void plan_bind(const struct mounting *g)
 {
 	const struct ns_mount_flags *f = &g->m->flags;
 	bool userns = ns_has_userns(g->s);
@@ -115,8 +117,8 @@ static void plan_bind(const struct mounting *g, const char *source, bool recursi
 	bool shared = !userns && asks_shared(g->m) && (g->s->rootfs_propagation & MS_SHARED);
 	enum side side = userns || f->idmap || shared ? SIDE_HOST : SIDE_GUEST;
 
-	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, source,
-		 OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0), g->tree);
+	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, g->m->source,
+		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), g->tree);
 	/* The host's tree is a peer of what it was cloned from: cut that before the container has
 	 * it. The guest's own view was cut as a whole. */
 	if (side == SIDE_HOST && !shared)
@@ -245,11 +247,27 @@ static bool needs_classic(const struct ns_mount *m)
 	return false;
 }
 
+/* The mount as a bind of the host's `source` instead; steps point to it, so it is the plan's. */
+static struct ns_mount *as_bind(const struct mounting *g, const char *source, bool recursive)
+{
+	struct ns_mount *bind = arena_alloc(g->p->arena, sizeof *bind);
+
+	if (!bind)
+		return NULL;
+	*bind = *g->m;
+	bind->source = source;
+	bind->type = "bind";
+	bind->flags.bind = true;
+	bind->flags.recursive = recursive;
+	bind->flags.attr_asked = bind->flags.rattr_asked = false;
+	return bind;
+}
+
 /* cgroup v1 is not offered: both types mean the cgroup2 hierarchy. */
 static void plan_cgroup(struct mounting *g, uint64_t attr)
 {
 	bool own = (g->s->new_namespaces | g->s->join_namespaces) & CLONE_NEWCGROUP;
-	struct ns_mount bind;
+	struct ns_mount *bind;
 
 	if (own || !ns_has_userns(g->s)) {
 		plan_new_fs(g, "cgroup2", attr);
@@ -258,12 +276,14 @@ static void plan_cgroup(struct mounting *g, uint64_t attr)
 	/* Without a cgroup namespace of its own the user namespace may not mount the hierarchy, and
 	 * gets the host's view, read-only: a delegated part in it would be writable
 	 * (CVE-2023-25809). */
-	bind = *g->m;
-	bind.flags.attr_set = attr | MOUNT_ATTR_RDONLY;
-	bind.flags.attr_asked = true;
-	bind.flags.rattr_asked = false;
-	g->m = &bind;
-	plan_bind(g, g->h->cgroup_mount[0] ? g->h->cgroup_mount : "/sys/fs/cgroup", false);
+	bind = as_bind(g, g->h->cgroup_mount[0] ? g->h->cgroup_mount : "/sys/fs/cgroup", false);
+	if (!bind)
+		return;
+	bind->flags.attr_asked = true;
+	bind->flags.attr_set = attr | MOUNT_ATTR_RDONLY;
+	bind->flags.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	g->m = bind;
+	plan_bind(g);
 }
 
 /* sysfs belongs to a network namespace: mounting it needs one of the user namespace's own. Else
@@ -271,20 +291,21 @@ static void plan_cgroup(struct mounting *g, uint64_t attr)
 static void plan_sysfs(struct mounting *g, uint64_t attr)
 {
 	const struct ns_spec *s = g->s;
-	struct ns_mount bind;
+	struct ns_mount *bind;
 
 	if (!ns_has_userns(s) || (s->new_namespaces & CLONE_NEWNET) ||
 	    (s->join_namespaces & CLONE_NEWUSER && s->join_namespaces & CLONE_NEWNET)) {
 		plan_new_fs(g, "sysfs", attr);
 		return;
 	}
-	bind = *g->m;
-	bind.flags.attr_asked = false;
-	bind.flags.rattr_asked = true;
-	bind.flags.rattr_set = attr | MOUNT_ATTR_RDONLY;
-	bind.flags.rattr_clr = attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
-	g->m = &bind;
-	plan_bind(g, "/sys", true);
+	bind = as_bind(g, "/sys", true);
+	if (!bind)
+		return;
+	bind->flags.rattr_asked = true;
+	bind->flags.rattr_set = attr | MOUNT_ATTR_RDONLY;
+	bind->flags.rattr_clr = attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
+	g->m = bind;
+	plan_bind(g);
 }
 
 static void plan_fs(struct mounting *g)
@@ -340,7 +361,7 @@ void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct hos
 	if (m->flags.remount)
 		plan_remount(&g);
 	else if (m->flags.bind)
-		plan_bind(&g, m->source, m->flags.recursive);
+		plan_bind(&g);
 	else
 		plan_fs(&g);
 }

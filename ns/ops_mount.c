@@ -249,7 +249,7 @@ static void show_mount_setattr(struct buf *out, const struct plan *p, const void
 		buf_add_flags(out, a->set, attr_names, COUNT(attr_names));
 	}
 	if (a->clr) {
-		buf_add(out, ", attr_clr=");
+		buf_add(out, a->set || (a->clr & MOUNT_ATTR__ATIME) ? ", attr_clr=" : "attr_clr=");
 		buf_add_flags(out, a->clr, attr_names, COUNT(attr_names));
 	}
 	if (a->propagation) {

@@ -19,6 +19,7 @@
 /* Bit n is capability n. */
 struct caps_spec {
 	uint64_t bounding, effective, inheritable, permitted, ambient;
+	uint64_t ambient_dropped; /* asked for, but not permitted and inheritable: the caller warns */
 };
 
 /* Names no kernel headers here know: dropped, and the caller warns about them. */
@@ -37,8 +38,7 @@ void caps_show_set(struct buf *out, uint64_t set);
 /*
  * Parses /process/capabilities (config.md#linux-process); an absent set is
  * empty. Refuses sets that the kernel would refuse: effective not within
- * permitted, inheritable not within bounding, ambient not within permitted and
- * inheritable. *ret is written whole or not at all.
+ * permitted, inheritable not within bounding. *ret is written whole or not at all.
  */
 int caps_parse(const json_t *caps, const struct json_at *at, struct arena *a,
 	       struct caps_spec *ret, struct caps_unknown *ret_unknown, struct err *e);

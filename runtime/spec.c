@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -169,10 +170,18 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 
 void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
 {
-	char text[128];
+	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
 		warn(s->cgroup.warnings[i]);
+	if (s->process.caps.ambient_dropped) {
+		struct buf b = BUF_ON(text);
+
+		buf_reset(&b);
+		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
+		caps_show_set(&b, s->process.caps.ambient_dropped);
+		warn(text);
+	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);

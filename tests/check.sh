@@ -10,16 +10,18 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 logs=build/logs
 mkdir -p $logs
+exec 3>&1 # a signal's last words are not for a stage's log
 passed=0 failed=0 skipped=0
 started=$SECONDS
 
 finish() {
+	exec >&3
 	echo "check: $((SECONDS - started)) seconds, logs in $logs/"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 	exit
 }
-trap 'failed=$((failed + 1)); echo "check: interrupted"; finish' INT TERM
+trap 'failed=$((failed + 1)); echo "check: interrupted" >&3; finish' INT TERM
 
 # count NAME STATUS: adds up what the stage's log says, in TAP.
 count() {

@@ -37,8 +37,10 @@ libraries() {
 	find "$peers" -path '*/lib/*' \( -name '*.so' -o -name '*.so.*' \) -printf '%h\n' |
 		sort -u | paste -sd:
 }
-missing() { # PROGRAM - whether it lacks a library, with what is unpacked
-	LD_LIBRARY_PATH=$(libraries) ldd "$1" 2>/dev/null | grep -q 'not found'
+missing() { # PROGRAM FOLDERS - whether it lacks a library, with those folders
+	local needs
+	needs=$(LD_LIBRARY_PATH=$2 ldd "$1" 2>/dev/null || true)
+	[[ $needs == *"not found"* ]]
 }
 
 for wanted; do
@@ -52,16 +54,16 @@ for wanted; do
 		path=$peers$path
 	fi
 	[ -x "$path" ] && [ -f "$path" ] || { echo "peers: $package has no $program" >&2; exit 1; }
-	if ldd "$path" 2>/dev/null | grep -q 'not found'; then
-		if missing "$path"; then
+	if missing "$path" ""; then
+		if missing "$path" "$(libraries)"; then
 			apt-cache depends --important "$package" 2>/dev/null |
-				awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' |
+				awk '$1 == "Depends:" && $2 ~ /^lib/ && $2 !~ /^libc6/ { print $2 }' |
 				while read -r library; do fetch "$library" || true; done
 		fi
 		wrapper=$peers/bin/${path##*/}
 		printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$(libraries)" "$path" >"$wrapper"
 		chmod +x "$wrapper"
-		! missing "$path" || { echo "peers: $program still lacks libraries" >&2; exit 1; }
+		! missing "$path" "$(libraries)" || { echo "peers: $program still lacks libraries" >&2; exit 1; }
 		path=$wrapper
 	fi
 	echo "$path"

@@ -80,7 +80,7 @@ one_table() {
 		if $command >"$tmp/try" 2>&1; then
 			set -- "$@" "$name" "$command"
 		else
-			echo "bench: note: $name is left out of '$title': $(tail -n 1 "$tmp/try")" >&2
+			echo "bench: note: $name is left out of '$title': $(grep -v '^fix:' "$tmp/try" | tail -n 1)" >&2
 			$runtime --root "$tmp/state-$name" delete --force "bench-$$-$name" \
 				>/dev/null 2>&1 || true
 		fi

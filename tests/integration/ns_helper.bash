@@ -7,21 +7,24 @@ ns_setup() {
 	REPO="$(cd "$BATS_TEST_DIRNAME/../.." && pwd)"
 	command -v python3 >/dev/null || skip "needs python3"
 	# Kept in build/, where a test machine without a compiler finds it.
-	DRIVER="$REPO/build/ns_driver"
+	DRIVER="$REPO/build/tests/tools/ns_driver"
 	if [ -z "${NS_BUILT:-}" ] && command -v cc >/dev/null; then
+		mkdir -p "$REPO/build/tests/tools"
 		make -s -C "$REPO" build/libkist.a >&2
 		[ "$DRIVER" -nt "$REPO/build/libkist.a" ] ||
 			cc -std=gnu17 -D_GNU_SOURCE -I"$REPO" -o "$DRIVER" \
 				"$REPO/tests/tools/ns_driver.c" "$REPO/build/libkist.a" -ljansson
 	fi
-	[ -x "$DRIVER" ] || skip "needs a compiler, or build/ns_driver"
-	chmod 711 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
+	[ -x "$DRIVER" ] || skip "needs a compiler, or build/tests/tools/ns_driver"
+	# Not in /tmp: a tmpfs there cannot be id-mapped before Linux 6.3.
+	BATS_TEST_TMPDIR="$(mktemp -d /var/tmp/kist-ns.XXXXXX)"
+	chmod 711 "$BATS_TEST_TMPDIR"
 	B="$BATS_TEST_TMPDIR/bundle"
 	R="$B/rootfs"
 	mkdir -p "$B"
 	make_root "$R"
 	cp "$REPO/tests/unit/data/ns-default.json" "$B/config.json"
-	HOST_MOUNTS="$(cut -d' ' -f3- /proc/self/mountinfo | sort)"
+	HOST_MOUNTS="$(host_mounts)"
 }
 
 make_root() {
@@ -57,10 +60,21 @@ inside() {
 	echo "$output" # shown when the test fails
 }
 
+# Mounts of the host that a container's could be mistaken for: at the test's own folder, or at the
+# places every container has. Others may come and go, other tests run beside this one.
+host_mounts() {
+	awk -v mine="$BATS_TEST_TMPDIR" 'BEGIN {
+			split("/ /proc /sys /dev /dev/pts /dev/shm /dev/mqueue /sys/fs/cgroup /a/b /t /v /w", list)
+			for (i in list) places[list[i]] = 1
+		}
+		$5 in places || index($0, mine) { $1 = $2 = ""; print }' /proc/self/mountinfo | sort
+}
+
 # No mount of the container shows on the host.
 ns_teardown() {
 	[ -z "${HOST_MOUNTS:-}" ] && return 0
-	diff <(echo "$HOST_MOUNTS") <(cut -d' ' -f3- /proc/self/mountinfo | sort)
+	diff <(echo "$HOST_MOUNTS") <(host_mounts) || return 1
+	rm -rf --one-file-system "$BATS_TEST_TMPDIR"
 }
 
 # A folder outside of the root that must not change.

@@ -9,7 +9,6 @@
  *                                  MARK in their arguments, or see a folder of that name mounted
  *                                  in another place (as a root, for instance)
  */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>

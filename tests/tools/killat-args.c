@@ -11,7 +11,7 @@
 
 struct wishes want = { .who = WHO_MAIN, .signal = SIGKILL };
 
-_Noreturn void die(const char *fmt, ...)
+void die(const char *fmt, ...)
 {
 	va_list ap;
 

@@ -36,9 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef __x86_64__
-#error "task_skip_call() and task_set_result() know only x86-64"
-#endif
+_Static_assert(sizeof(struct user_regs_struct) == 27 * 8,
+	       "task_skip_call() and task_set_result() know only x86-64");
 
 #define TURN_CALLS    2000 /* calls in a row before a busy task must let others run */
 #define PATIENCE_RUN  100  /* ms of pure cpu while others wait */

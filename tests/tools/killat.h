@@ -56,7 +56,7 @@ extern struct task *current; /* who has the turn; NULL: nobody */
 /* killat-args.c: fills `want`, or ends with a message. */
 void parse(int argc, char **argv);
 /* Ends with 125 and a line on stderr. */
-_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* killat-task.c */
 const char *call_name(long nr);

@@ -136,13 +136,15 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 {
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->terminal };
-	struct host h = { .uid = geteuid(), .gid = getegid(), .root = geteuid() == 0,
-			  .cgroup_mount = "/sys/fs/cgroup/unified" };
+	struct host h;
 	_cleanup_json_ json_t *config = NULL;
 	char path[4096];
 	struct ns_spec s;
 	int r;
 
+	r = host_probe(&h, e);
+	if (r < 0)
+		return r;
 	*ret_master = plan_new_slot(p, "pty master");
 	if (o->join_pid) {
 		ns_plan_join(p, pidfd_slot, o->join_flags, -1);

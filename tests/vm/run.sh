@@ -27,7 +27,8 @@ mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 for path in kist kist-image kist-monitor tests tools fixtures peers; do
 	[ ! -e "$top/build/$path" ] || cp -al "$top/build/$path" "$work/tree/build/$path"
 done
-find "$work/tree/build" \( -name '*.o' -o -name '*.d' \) -delete
+rm -rf "$work/tree/build/peers/debs"
+find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 {
 	for name in CI ${!KIST_*} ${KIST_VM_ENV-}; do
 		case $name in KIST_VM_*) continue ;; esac

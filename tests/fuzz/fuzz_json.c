@@ -1,0 +1,70 @@
+/*
+ * fuzz_json.c - any bytes through the strict parser and the getters.
+ *
+ * What is taken must be refused by none of the rules: written out and parsed
+ * again it is equal. What is refused has a one-line record and no document.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void ask(const json_t *root)
+{
+	static const char *const keys[] = { "a", "mounts", "process", "" };
+	struct json_at at = JSON_AT_ROOT;
+	struct arena a = ARENA_INIT;
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		struct err e = ERR_INIT;
+		const char *s = "";
+		char **list = NULL;
+		int64_t n = 0;
+		uint32_t u = 0;
+
+		json_get_string(root, &at, keys[i], &s, &e);
+		json_get_int(root, &at, keys[i], -5, 5, &n, &e);
+		json_get_u32(root, &at, keys[i], &u, &e);
+		if (n < -5 || n > 5)
+			abort();
+		if (json_get_strings(root, &at, keys[i], &a, &list, NULL, &e) == 1 && !list)
+			abort();
+		at = json_at_key(&at, keys[i]);
+		if (strlen(at.text) >= JSON_POINTER_MAX)
+			abort();
+	}
+	arena_free(&a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct err e = ERR_INIT;
+	json_t *root = NULL, *again = NULL;
+	char line[2048];
+	int r = json_parse_strict((const char *)data, size, "input", &root, &e);
+
+	if (r < 0) {
+		err_format(&e, line, sizeof line);
+		if (root || r != -EINVAL || !line[0] || strchr(line, '\n'))
+			abort();
+		return 0;
+	}
+	if (e.error || !root)
+		abort();
+	ask(root);
+	{
+		char *text = json_dumps(root, JSON_ENCODE_ANY);
+
+		if (text && (json_parse_strict(text, strlen(text), "again", &again, &e) < 0 ||
+			     !json_equal(root, again)))
+			abort();
+		free(text);
+	}
+	json_decref(again);
+	json_decref(root);
+	return 0;
+}
