@@ -244,6 +244,16 @@ args() { bundle_args "$T/b" "$@"; }
 	assert_nothing_left
 }
 
+@test "delete --force of a container whose run is in the foreground; the run ends with 137" {
+	"$KIST" --root "$ROOT" run $ID >/dev/null 2>&1 &
+	wait_until 10 is_in_state $ID running
+	kist delete --force $ID
+	status=0
+	wait $! || status=$?
+	[ "$status" -eq 137 ]
+	assert_nothing_left
+}
+
 @test "run --keep leaves the stopped container to be looked at" {
 	args true
 	kist run --keep $ID
