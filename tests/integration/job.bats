@@ -70,10 +70,10 @@ record() { jq -e "$1" "$RESULT" >/dev/null || { cat "$RESULT"; return 1; }; }
 }
 
 @test "126 and 127: a command that cannot be run, one that is not there" {
-	run --separate-stderr job "$ROOTFS" -- /no/such
+	run -127 --separate-stderr job "$ROOTFS" -- /no/such
 	is_one_line 127 '/no/such'
 	record '.reason == "sandbox-error" and .status == 127 and (.error | test("/no/such"))'
-	run --separate-stderr job "$ROOTFS" -- nosuch
+	run -127 --separate-stderr job "$ROOTFS" -- nosuch
 	is_one_line 127 'nosuch'
 	run --separate-stderr job "$ROOTFS" -- /etc/passwd
 	is_one_line 126 '/etc/passwd'
