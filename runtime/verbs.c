@@ -57,6 +57,8 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 #endif
 	r = run_walk(&run, e);
 	if (r == 0) {
+		/* The setup is done, and with it the lock on the folder: others may kill and delete now. */
+		run_set_fd(&run, SLOT_STATE_DIR, -EBADF);
 		*ret_run = run;
 		return 0;
 	}
@@ -234,7 +236,9 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 		return delete_damaged(root, id, e);
 	if (r < 0)
 		return r;
-	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATING)
+	/* As runc: one that was never started ran nothing, so there is nothing to ask --force for. */
+	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATED &&
+	    c.status != STATUS_CREATING)
 		return err_say(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
 			       container_status_name(c.status));
 	return runtime_destroy(&c, e);
