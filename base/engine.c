@@ -216,6 +216,8 @@ static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 		}
 		if (m.type == MESSAGE_ERROR && (size_t)n == sizeof m && m.err.error > 0) {
 			*e = m.err;
+			if (r->report && e->step >= 0 && e->step < r->plan->count)
+				r->report(r->user, r->plan, (struct run_report){ e->step, -e->error });
 			return -e->error;
 		}
 		return err_set(e, EPROTO, "bad message from the other side");

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "runtime/protect.h"
+#include "runtime/publish.h"
 
 struct request {
 	const char *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *process_file;
@@ -156,6 +157,17 @@ static int build_process(const struct request *q, const json_t *config, int argc
 	return r;
 }
 
+/* What --cap names must exist; a name only the configuration has is as it was at create. */
+static int check_caps(const struct request *q, const struct process_spec *spec, struct err *e)
+{
+	for (size_t i = 0; i < q->caps.count; i++)
+		for (size_t k = 0; k < spec->unknown_caps.count; k++)
+			if (strcmp(q->caps.item[i], spec->unknown_caps.names[k]) == 0)
+				return err_say(e, EINVAL, "--cap: \"%.40s\" is no capability",
+					       q->caps.item[i]);
+	return 0;
+}
+
 static int check_status(const struct container *c, const struct request *q, struct err *e)
 {
 	if (c->status == STATUS_PAUSED && !q->ignore_paused)
@@ -193,6 +205,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = build_process(q, config, argc, argv, &process, e);
 	if (r == 0)
 		r = process_parse(process, &root, a, &spec, e);
+	if (r == 0)
+		r = check_caps(q, &spec, e);
 	if (r < 0)
 		return r;
 	profile = json_object_get(json_object_get(config, "linux"), "seccomp");
@@ -218,9 +232,13 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	run->fault_step = in.fault_step;
 	run->fault_error = in.fault_error;
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* The guest is born inside the container's pid namespace: it must not bring this along. */
+	fd_close(&c->dir);
 	r = run_walk(run, e);
-	if (r < 0)
+	if (r < 0) {
 		run_close(run);
+		publish_take_back_pid_file(&compiled->plan, compiled->step_pid_file, e->step);
+	}
 	return r;
 }
 
@@ -269,6 +287,7 @@ int command_exec(int argc, char **argv)
 	r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = container_open(root, argv[first], false, &c, &e);
+	fd_close(&root);
 	if (r == 0)
 		r = check_status(&c, &q, &e);
 	if (r == 0)

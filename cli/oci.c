@@ -136,6 +136,7 @@ int command_create(int argc, char **argv)
 	else
 		err_wrap(&e, "cannot create %.64s", argv[first]);
 	arena_free(&arena);
+	e.exit_code = 0; /* runc's convention, here as in run */
 	return r < 0 ? cli_fail(&e, 1) : 0;
 }
 

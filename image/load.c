@@ -112,19 +112,44 @@ static bool blob_planned(const struct load *l, size_t upto, const struct digest 
 	return false;
 }
 
+static int compare_chains(const void *a, const void *b)
+{
+	const struct load_layer *const *x = a, *const *y = b;
+
+	return strcmp((*x)->chain.hex, (*y)->chain.hex);
+}
+
+/* All layers, by ascending name: two loads whose images share layers in another order would
+ * otherwise wait for each other for ever. */
+static int lock_in_order(struct load *l, struct err *e)
+{
+	struct load_layer **order = arena_array(&l->arena, l->layer_count, sizeof(*order));
+	size_t i;
+	int error = 0;
+
+	if (order == NULL)
+		return err_set(e, ENOMEM, "cannot lock the layers");
+	for (i = 0; i < l->layer_count; i++)
+		order[i] = &l->layers[i];
+	qsort(order, l->layer_count, sizeof(*order), compare_chains);
+	for (i = 0; i < l->layer_count && !error; i++)
+		error = store_lock_chain(&l->store, &order[i]->chain, &order[i]->lock, e);
+	return error;
+}
+
 /* Locks each layer, then looks whether another load made it meanwhile. */
 static int lock_layers(struct load *l, struct err *e)
 {
 	size_t i;
-	int got;
+	int got = lock_in_order(l, e);
 
+	if (got < 0)
+		return got;
 	for (i = 0; i < l->layer_count; i++) {
 		struct load_layer *layer = &l->layers[i];
 		struct layer_marker marker;
 
-		got = store_lock_chain(&l->store, &layer->chain, &layer->lock, e);
-		if (got == 0)
-			got = store_read_marker(&l->store, &layer->chain, &marker, e);
+		got = store_read_marker(&l->store, &layer->chain, &marker, e);
 		if (got < 0)
 			return got;
 		layer->unpack = got == 0;

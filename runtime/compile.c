@@ -57,7 +57,7 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1 };
+	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
@@ -98,7 +98,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
 	if (o->pid_file)
-		publish_plan_pid_file(p, o->pid_file);
+		c.step_pid_file = publish_plan_pid_file(p, o->pid_file);
 	if (o->wait_for_start) {
 		p->detach = p->count;
 		container_plan_wait_start(p, slot_start);
@@ -114,7 +114,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_cgroup = -1 };
+	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
@@ -145,7 +145,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
 	if (o->pid_file)
-		publish_plan_pid_file(p, o->pid_file);
+		c.step_pid_file = publish_plan_pid_file(p, o->pid_file);
 	process_plan_leave(p, process, seccomp, &exec, found);
 	if (plan_check(p, e) < 0)
 		return -e->error;

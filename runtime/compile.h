@@ -33,6 +33,7 @@ struct compiled {
 	struct intent_args *intent;
 	int slot_cgroup;
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
+	int step_pid_file;         /* that writes it; -1: none */
 };
 
 /* create and run. Pure. */

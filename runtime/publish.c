@@ -125,11 +125,22 @@ static const struct op op_pid_file = { .name = "write_pid_file", .man = "rename(
 				       .compound = true, .act = act_pid_file,
 				       .show = show_pid_file };
 
-void publish_plan_pid_file(struct plan *p, const char *path)
+int publish_plan_pid_file(struct plan *p, const char *path)
 {
+	int step;
+
 	plan_scope(p, "", "--pid-file");
-	plan_add(p, SIDE_HOST, op_pid_file, path_args, .path = path);
+	step = plan_add(p, SIDE_HOST, op_pid_file, path_args, .path = path);
 	plan_scope(p, "", NULL);
+	return step;
+}
+
+void publish_take_back_pid_file(const struct plan *p, int step, int failed_step)
+{
+	/* No undo of the plan: a pid file stays when its container is deleted, it is the caller's.
+	 * One that names a process which never came to be is nobody's. */
+	if (step >= 0 && step < p->count && failed_step > step)
+		unlink(((const struct path_args *)p->steps[step].args)->path);
 }
 
 /* --- an fd to a socket ------------------------------------------------------ */

@@ -10,7 +10,9 @@
 void publish_plan_state(struct plan *p, const struct container_spec *s, const struct host *h,
 			const struct create_options *o);
 /* HOST: the guest's pid, atomically, mode 0644. */
-void publish_plan_pid_file(struct plan *p, const char *path);
+int publish_plan_pid_file(struct plan *p, const char *path);
+/* Removes the file that step wrote, when a later one failed. */
+void publish_take_back_pid_file(const struct plan *p, int step, int failed_step);
 /* HOST: connects to a unix socket and sends the slot's fd (console and pidfd sockets). */
 void publish_plan_send(struct plan *p, const char *socket_path, int slot, const char *why);
 /* HOST: a folder inside the state folder. */

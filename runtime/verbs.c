@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "runtime/publish.h"
 #include "runtime/undo.h"
 
 #define KILL_WAIT_MS 10000
@@ -61,6 +62,7 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	}
 	failure = *e;
 	run_close(&run);
+	publish_take_back_pid_file(&c->plan, c->step_pid_file, failure.step);
 	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
 	if (r < 0) {
 		char text[ERR_TEXT_MAX];

@@ -15,7 +15,7 @@ fi
 other='^# vm only: .'
 [ -z "${KIST_IN_VM-}" ] || other='^# native only: .'
 # The seconds a test may take; TCG is some ten times slower.
-export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((KIST_IN_VM ? 240 : 120))}
+export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((KIST_IN_VM ? 480 : 240))}
 worst=0
 for file; do
 	name=${file##*/}

@@ -9,6 +9,7 @@ load runtime
 setup() {
 	need_root
 	kist_setup
+	ID=${T##*.}
 	probe_bundle "$T/b"
 	cd "$T/b"
 }
@@ -22,13 +23,13 @@ userns='.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
 
 # Starts it and leaves the pid in $pid, once its program runs.
 begin() {
-	detached kist run -d "$@" web
-	pid=$(pid_of web)
+	detached kist run -d "$@" $ID
+	pid=$(pid_of $ID)
 }
 
 @test "the default: root with three capabilities, no_new_privs, pid 1, nothing inherited" {
 	export LEAK=1
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	[ "$status" -eq 0 ]
 	jq -e '.uid == [0,0,0] and .gid == [0,0,0] and .groups == [] and .pid == 1 and .ppid == 0 and
@@ -43,7 +44,7 @@ begin() {
 @test "user, groups, umask, cwd, environment" {
 	edit '.process.user = {"uid": 1000, "gid": 1001, "umask": 63, "additionalGids": [5, 77]} |
 		.process.cwd = "/home/user" | .process.env = ["A=1", "B=two words", "A=3", "PATH=/bin"]'
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	jq -e '.uid == [1000,1000,1000] and .gid == [1001,1001,1001] and
 		(.groups | sort) == [5,77] and .umask == "0077" and .cwd == "/home/user" and
@@ -75,7 +76,7 @@ begin() {
 	[[ $limits =~ Max\ processes\ +50\ +60\  ]]
 	# No fd of the host but stdio, and none of a directory.
 	[ "$(ls "/proc/$pid/fd" | xargs)" = "0 1 2" ]
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "capabilities: five sets, as asked for; ambient ones reach a user that is not root" {
@@ -84,14 +85,14 @@ begin() {
 		"bounding": ["CAP_NET_RAW", "CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_NET_RAW", "CAP_CHOWN"],
 		"effective": ["CAP_NET_RAW"], "inheritable": ["CAP_NET_RAW", "CAP_CHOWN"],
 		"ambient": ["CAP_NET_RAW"]}'
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	# execve computes them anew: permitted is what is ambient (capabilities(7)).
 	jq -e '.CapBnd == "0000000000002021" and .CapInh == "0000000000002001" and
 		.CapAmb == "0000000000002000" and .CapPrm == .CapAmb and .CapEff == .CapAmb and
 		.NoNewPrivs == 0' <<<"$output"
 	edit 'del(.process.capabilities) | .process.user = {"uid": 0, "gid": 0}'
-	run kist run web
+	run kist run $ID
 	jq -e '[.CapBnd, .CapInh, .CapAmb, .CapPrm, .CapEff] | unique == ["0000000000000000"]' \
 		<<<"$output"
 }
@@ -103,20 +104,20 @@ begin() {
 		[ "$(readlink "/proc/$pid/ns/$name")" != "$(readlink "/proc/self/ns/$name")" ]
 	done
 	[ "$(readlink "/proc/$pid/ns/user")" = "$(readlink /proc/self/ns/user)" ]
-	kist delete --force web
+	kist delete --force $ID
 	edit "$userns"
 	begin
 	for name in mnt pid net ipc uts cgroup user; do
 		[ "$(readlink "/proc/$pid/ns/$name")" != "$(readlink "/proc/self/ns/$name")" ]
 	done
-	kist delete --force web
+	kist delete --force $ID
 	edit '.linux.namespaces |= map(select(.type | IN("mount", "uts"))) | del(.linux.uidMappings) |
 		del(.linux.gidMappings) | .mounts |= map(select(.type != "sysfs" and .type != "cgroup"))'
 	begin
 	for name in pid net ipc cgroup user; do
 		[ "$(readlink "/proc/$pid/ns/$name")" = "$(readlink "/proc/self/ns/$name")" ]
 	done
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "a namespace by path is joined" {
@@ -131,30 +132,30 @@ begin() {
 	[ "$(jq -r .namespaces.pid <<<"$output")" = "$(readlink "/proc/$pid/ns/pid")" ]
 	[ "$(jq -r .namespaces.mnt <<<"$output")" != "$(readlink "/proc/$pid/ns/mnt")" ]
 	[ "$(jq -r .pid <<<"$output")" -gt 1 ]
-	kist delete --force web
+	kist delete --force $ID
 	edit '.linux.namespaces |= map(if .type == "network" then .path = "/etc/passwd"
 		elif .type == "pid" then del(.path) else . end)'
-	refused 1 '/linux/namespaces/1' kist run web
+	refused 1 '/linux/namespaces/1' kist run $ID
 }
 
 @test "a user namespace: maps, an unprivileged host id, root inside, and no second exec of kist" {
 	edit "$userns"
-	detached kist create web
-	pid=$(pid_of web)
+	detached kist create $ID
+	pid=$(pid_of $ID)
 	[ "$(tr -s ' ' <"/proc/$pid/uid_map" | xargs)" = "0 1000000 65536" ]
 	[ "$(tr -s ' ' <"/proc/$pid/gid_map" | xargs)" = "0 2000000 65536" ]
 	[ "$(proc_status "$pid" Uid | xargs)" = "1000000 1000000 1000000 1000000" ]
 	[ "$(proc_status "$pid" Gid | xargs)" = "2000000 2000000 2000000 2000000" ]
 	# The process that waits is kist's own file, which uid 1000000 cannot write.
 	[ "$(readlink "/proc/$pid/exe")" = "$(realpath "$KIST")" ]
-	kist delete --force web
-	run kist run web
+	kist delete --force $ID
+	run kist run $ID
 	jq -e '.uid == [0,0,0] and .gid == [0,0,0] and .CapEff == "0000000020000420"' <<<"$output"
 }
 
 @test "without a user namespace the process that waits is a sealed memfd" {
-	detached kist create web
-	pid=$(pid_of web)
+	detached kist create $ID
+	pid=$(pid_of $ID)
 	[[ $(readlink "/proc/$pid/exe") == "/memfd:"* ]]
 	python3 - "$pid" <<-'END'
 		import fcntl, sys
@@ -162,7 +163,7 @@ begin() {
 		seals = fcntl.fcntl(fd, 1034)          # F_GET_SEALS
 		assert seals & 0xf == 0xf, seals       # SEAL, SHRINK, GROW, WRITE
 	END
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "the container cannot write kist's binary through /proc/self/exe or /proc/PID/exe" {
@@ -173,23 +174,23 @@ begin() {
 		.root.readonly = false | .process.noNewPrivileges = false'
 	args sh -c 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); for p in /proc/[0-9]*/exe; do
 		(: >>"$p") 2>/dev/null && echo "wrote $p $(readlink "$p")" >>/written; done; done'
-	detached kist run -d web
-	pid=$(pid_of web)
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
 	for _ in 1 2 3 4 5; do
-		kist exec web true || true
+		kist exec $ID true || true
 	done
 	wait_until 60 is_dead "$pid"
 	# What it could open are programs of its own root, of which busybox is busy: ETXTBSY.
 	[ ! -e rootfs/written ] || { cat rootfs/written; false; }
-	kist delete web
+	kist delete $ID
 	# And as its own entry point: the interpreter is whatever /proc/self/exe is then.
 	printf '#!/proc/self/exe\n' >rootfs/bin/attack
 	chmod +x rootfs/bin/attack
 	args /bin/attack
-	run kist run web
+	run kist run $ID
 	[ "$status" -ne 0 ]
 	args /proc/self/exe run other
-	run kist run web
+	run kist run $ID
 	[ "$status" -ne 0 ]
 	[ "$(sha256sum "$KIST" && stat -c '%Y %s %i' "$KIST")" = "$before" ]
 	assert_nothing_left
@@ -199,7 +200,7 @@ begin() {
 	before=$(hostname)
 	edit '.hostname = "inside" | .domainname = "example.org"'
 	args sh -c 'hostname; cat /proc/sys/kernel/domainname'
-	run kist run web
+	run kist run $ID
 	[ "${lines[0]}" = inside ]
 	[ "${lines[1]}" = example.org ]
 	[ "$(hostname)" = "$before" ]
@@ -214,7 +215,7 @@ begin() {
 		echo b 2>/dev/null >/proc/sysrq-trigger && echo wrote
 		touch /var/x 2>/dev/null && echo wrote; touch /home/x 2>/dev/null && echo wrote
 		touch /tmp/free && echo free'
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	[ "$(xargs <<<"$output")" = "0 0 0 free" ]
 }
@@ -228,8 +229,8 @@ begin() {
 		--arg data "$T/data"
 	mkdir -p rootfs/data rootfs/new/deep
 	args sh -c 'cat /data/file; touch /data/x 2>&1; touch /x 2>&1; touch /new/deep/x && echo tmpfs; sleep 1000'
-	detached kist run -d web
-	pid=$(pid_of web)
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
 	wait_until 10 grep -q tmpfs "$T/detached.out"
 	grep -q content "$T/detached.out"
 	[ "$(grep -c 'Read-only file system' "$T/detached.out")" -eq 2 ]
@@ -239,7 +240,7 @@ begin() {
 	# Nothing of the host's mounts is left in there.
 	[ "$(awk '{ print $5 }' "/proc/$pid/mountinfo" | grep -c "$T")" -eq 0 ]
 	[ ! -e "$T/data/x" ]
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "devices: the six and those asked for; others refused by the cgroup's filter" {
@@ -254,7 +255,7 @@ begin() {
 		mknod /tmp/block b 7 0 && mknod /tmp/mem c 1 1 && mknod /tmp/fifo p && echo made
 		cat /tmp/block /tmp/mem /kmsg 2>&1'
 	mknod rootfs/kmsg c 1 11
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	[ "${lines[0]}" = "character special file 1 8 600 7 8" ]
 	[ "${lines[1]}" = 4 ]
@@ -267,7 +268,7 @@ begin() {
 	edit '.linux.resources.devices += [{"allow": true, "type": "c", "major": 1, "minor": 11,
 		"access": "r"}]'
 	args sh -c 'exec 4</kmsg && echo opened'
-	run kist run web
+	run kist run $ID
 	[ "$output" = opened ]
 }
 
@@ -276,7 +277,7 @@ begin() {
 		{"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 42},
 		{"names": ["syslog"], "action": "SCMP_ACT_KILL_PROCESS"}]}'
 	args /bin/probe try sethostname syslog getpid
-	run kist run web
+	run kist run $ID
 	echo "$output"
 	[ "$(jq -r 'select(.name == "sethostname").native' <<<"$output")" = ENOMSG ]
 	[ "$(jq -r 'select(.name == "syslog").native' <<<"$output")" = SIGSYS ]
@@ -284,23 +285,23 @@ begin() {
 	args sleep 1000
 	begin
 	[ "$(proc_status "$pid" Seccomp)" = 2 ]
-	kist delete --force web
+	kist delete --force $ID
 	# Without no_new_privs, as another user, too.
 	edit '.process.noNewPrivileges = false | .process.user = {"uid": 1000, "gid": 1000}'
 	args /bin/probe
-	run kist run web
+	run kist run $ID
 	jq -e '.Seccomp == 2 and .NoNewPrivs == 0 and .CapEff == "0000000000000000"' <<<"$output"
 }
 
 @test "a terminal: run with a pty of the caller's" {
 	edit '.process.terminal = true'
 	args sh -c 'tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all; read line; echo "got $line"'
-	run python3 - "$KIST" "$ROOT" <<-'END'
+	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
 		import os, pty, sys, fcntl, termios, struct
 		pid, master = pty.fork()
 		if pid == 0:
 		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
-		    os.execv(sys.argv[1], [sys.argv[1], "--root", sys.argv[2], "run", "web"])
+		    os.execv(sys.argv[1], [sys.argv[1], "--root", sys.argv[2], "run", sys.argv[3]])
 		before = termios.tcgetattr(master)
 		out = b""
 		sent = False
@@ -326,7 +327,7 @@ begin() {
 @test "a terminal: consoleSize, /dev/console, and the controlling terminal" {
 	edit '.process.terminal = true | .process.consoleSize = {"height": 11, "width": 22}'
 	args sh -c 'stty size; test -c /dev/console && echo console; /bin/probe; cat /proc/self/mountinfo | grep -c " /dev/console "'
-	run sh -c 'exec "$1" --root "$2" run web </dev/null' - "$KIST" "$ROOT"
+	run sh -c 'exec "$1" --root "$2" run '"$ID"' </dev/null' - "$KIST" "$ROOT"
 	output=$(tr -d '\r' <<<"$output")
 	echo "$output"
 	[[ $output == "11 22"*console* ]]
@@ -356,32 +357,32 @@ begin() {
 	END
 	reader=$!
 	wait_until 10 [ -S "$T/console" ]
-	detached kist create --console-socket "$T/console" web
-	kist start web
+	detached kist create --console-socket "$T/console" $ID
+	kist start $ID
 	wait $reader
 	cat got
 	grep -q '^name .*ptmx' got
 	grep -q 'from inside' got
-	wait_until 10 is_in_state web stopped
-	kist delete web
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
 	# In a user namespace the terminal belongs to the container's root.
 	edit "$userns"
 	args sh -c 'stat -c "%u %g" /dev/pts/0; test -w /dev/console && echo writable'
-	run sh -c 'exec "$1" --root "$2" run web </dev/null' - "$KIST" "$ROOT"
+	run sh -c 'exec "$1" --root "$2" run '"$ID"' </dev/null' - "$KIST" "$ROOT"
 	[[ $output == "0 "*writable* ]]
 	edit '.process.terminal = true'
-	refused 1 'the socket' kist create --console-socket "$T/nothing" web
+	refused 1 'the socket' kist create --console-socket "$T/nothing" $ID
 }
 
 @test "sysctl, in the container only" {
 	before=$(cat /proc/sys/kernel/shmmax)
 	edit '.linux.sysctl = {"kernel.shmmax": "1234567", "net.ipv4.ip_forward": "1"}'
 	args cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_forward
-	run kist run web
+	run kist run $ID
 	[ "$(xargs <<<"$output")" = "1234567 1" ]
 	[ "$(cat /proc/sys/kernel/shmmax)" = "$before" ]
 	edit '.linux.sysctl = {"vm.swappiness": "1"}'
-	refused 1 '/linux/sysctl' kist run web
+	refused 1 '/linux/sysctl' kist run $ID
 }
 
 @test "cgroup: its own leaf, limits as asked for, gone afterwards" {
@@ -397,7 +398,7 @@ begin() {
 	[ "$(cat "$cgroup/cpu.max")" = "20000 100000" ]
 	[ "$(cat "$cgroup/cgroup.procs")" = "$pid" ]
 	[ "$(nsenter -t "$pid" -C cat "/proc/$pid/cgroup" | sed -n 's/^0:://p')" = / ]
-	kist delete --force web
+	kist delete --force $ID
 	[ ! -e "$cgroup" ]
 }
 
@@ -408,11 +409,11 @@ begin() {
 	args sleep 1000
 	begin
 	[ "$(cgroup_of "$pid")" = "$cgroup/leaf" ]
-	kist delete --force web
+	kist delete --force $ID
 	[ -d "$cgroup" ]
 	[ ! -e "$cgroup/leaf" ]
 	rmdir "$cgroup"
 	edit 'del(.linux.cgroupsPath) | .linux.resources.memory.limit = 33554432'
 	grep -qw memory "$(cgroup_mount)/cgroup.controllers" ||
-		refused 1 '/linux/resources/memory' kist run web
+		refused 1 '/linux/resources/memory' kist run $ID
 }

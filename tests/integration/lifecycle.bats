@@ -8,6 +8,7 @@ load runtime
 setup() {
 	need_root
 	kist_setup
+	ID=${T##*.}
 	make_bundle "$T/b"
 	bundle_args "$T/b" sleep 1000
 	cd "$T/b"
@@ -18,23 +19,23 @@ args() { bundle_args "$T/b" "$@"; }
 
 @test "create waits and runs nothing; start runs it; kill ends it; delete takes it away" {
 	args sh -c 'echo ran >/dev/shm/ran; exec sleep 1000'
-	detached kist create web
-	[ "$(state_of web)" = created ]
-	pid=$(pid_of web)
+	detached kist create $ID
+	[ "$(state_of $ID)" = created ]
+	pid=$(pid_of $ID)
 	[ -d "/proc/$pid" ]
 	# Nothing of the program ran: no sign of it, and the process is not yet it.
 	[ ! -e "/proc/$pid/root/dev/shm/ran" ]
 	[ "$(tr '\0' ' ' <"/proc/$pid/cmdline" | grep -c sleep)" = 0 ]
-	kist start web
-	[ "$(state_of web)" = running ]
-	[ "$(pid_of web)" = "$pid" ]
+	kist start $ID
+	[ "$(state_of $ID)" = running ]
+	[ "$(pid_of $ID)" = "$pid" ]
 	wait_until 10 grep -qx ran "/proc/$pid/root/dev/shm/ran"
 	wait_until 10 grep -qx sleep "/proc/$pid/comm"
-	kist kill web KILL
-	wait_until 10 is_in_state web stopped
-	[ "$(pid_of web)" = 0 ]
-	kist delete web
-	run kist state web
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	[ "$(pid_of $ID)" = 0 ]
+	kist delete $ID
+	run kist state $ID
 	[ "$status" -eq 1 ]
 	assert_nothing_left
 }
@@ -42,11 +43,11 @@ args() { bundle_args "$T/b" "$@"; }
 @test "run ends with the program's status, or 128 and the signal" {
 	for code in 0 1 7 126 127 255; do
 		args sh -c "exit $code"
-		run -"$code" kist run web
+		run -"$code" kist run $ID
 	done
 	for signal in KILL TERM SEGV; do
 		args sh -c "sleep 1000 & kill -$signal \$\$; kill -$signal \$!; wait \$!"
-		run kist run web
+		run kist run $ID
 		# Pid 1 is deaf to TERM and KILL of its own: it is the shell's word for its child.
 		[ "$status" -eq $((128 + $(kill -l $signal))) ]
 	done
@@ -55,17 +56,17 @@ args() { bundle_args "$T/b" "$@"; }
 
 @test "run: a signal from outside that ends the program, and one that is passed on" {
 	args sleep 1000
-	kist run web >/dev/null 2>&1 &
-	wait_until 10 is_in_state web running
-	kist kill web KILL
+	kist run $ID >/dev/null 2>&1 &
+	wait_until 10 is_in_state $ID running
+	kist kill $ID KILL
 	status=0
 	wait $! || status=$?
 	[ "$status" -eq 137 ]
 	args sh -c 'trap "exit 42" TERM; echo >/dev/shm/ready; while :; do sleep 0.1; done'
-	"$KIST" --root "$ROOT" run web >/dev/null 2>&1 &
+	"$KIST" --root "$ROOT" run $ID >/dev/null 2>&1 &
 	runner=$!
-	wait_until 10 is_in_state web running
-	wait_until 10 [ -e "/proc/$(pid_of web)/root/dev/shm/ready" ]
+	wait_until 10 is_in_state $ID running
+	wait_until 10 [ -e "/proc/$(pid_of $ID)/root/dev/shm/ready" ]
 	kill -TERM $runner
 	status=0
 	wait $runner || status=$?
@@ -74,44 +75,44 @@ args() { bundle_args "$T/b" "$@"; }
 }
 
 @test "pid file: the number as the host sees it, and nothing else" {
-	detached kist create --pid-file pid web
-	[ "$(cat pid)" = "$(pid_of web)" ]
+	detached kist create --pid-file pid $ID
+	[ "$(cat pid)" = "$(pid_of $ID)" ]
 	[ "$(wc -c <pid)" -eq "$(tr -d '\n' <pid | wc -c)" ]
 	[ "$(stat -c %a pid)" = 644 ]
-	kist delete --force web
-	detached kist run -d --pid-file "$T/other" web
-	[ "$(cat "$T/other")" = "$(pid_of web)" ]
+	kist delete --force $ID
+	detached kist run -d --pid-file "$T/other" $ID
+	[ "$(cat "$T/other")" = "$(pid_of $ID)" ]
 	[ "$(sed -n 's/^NSpid:.*\t//p' "/proc/$(cat "$T/other")/status")" = 1 ]
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "state: the fields of the specification and runc's" {
 	edit_bundle . '.annotations = {"com.example.key": "value"}'
-	detached kist create web
-	run kist state web
+	detached kist create $ID
+	run kist state $ID
 	[ "$status" -eq 0 ]
-	jq -e --arg bundle "$T/b" '.ociVersion and .id == "web" and .status == "created" and
+	jq -e --arg bundle "$T/b" --arg id "$ID" '.ociVersion and .id == $id and .status == "created" and
 		(.pid | type) == "number" and .pid > 1 and .bundle == $bundle and
 		.rootfs == $bundle + "/rootfs" and .annotations == {"com.example.key": "value"} and
 		(.created | test("^20[0-9-]+T[0-9:.]+Z$"))' <<<"$output"
-	kist start web
-	kist state web | jq -e '.status == "running"'
-	kist kill web 9
-	wait_until 10 is_in_state web stopped
-	kist state web | jq -e '.status == "stopped" and .pid == 0'
-	kist delete web
+	kist start $ID
+	kist state $ID | jq -e '.status == "running"'
+	kist kill $ID 9
+	wait_until 10 is_in_state $ID stopped
+	kist state $ID | jq -e '.status == "stopped" and .pid == 0'
+	kist delete $ID
 }
 
 @test "state: paused, when its cgroup is frozen; kill by SIGKILL works all the same" {
-	detached kist run -d web
-	cgroup=$(cgroup_of "$(pid_of web)")
+	detached kist run -d $ID
+	cgroup=$(cgroup_of "$(pid_of $ID)")
 	echo 1 >"$cgroup/cgroup.freeze"
-	wait_until 10 is_in_state web paused
+	wait_until 10 is_in_state $ID paused
 	echo 0 >"$cgroup/cgroup.freeze"
-	wait_until 10 is_in_state web running
+	wait_until 10 is_in_state $ID running
 	echo 1 >"$cgroup/cgroup.freeze"
-	wait_until 10 is_in_state web paused
-	kist delete --force web
+	wait_until 10 is_in_state $ID paused
+	kist delete --force $ID
 	assert_nothing_left
 }
 
@@ -133,41 +134,41 @@ args() { bundle_args "$T/b" "$@"; }
 }
 
 @test "a second container of the same id is refused and the first unharmed" {
-	detached kist run -d web
-	pid=$(pid_of web)
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
 	for verb in create run; do
-		run --separate-stderr kist $verb web
+		run --separate-stderr kist $verb $ID
 		is_one_line 1 'container with given ID already exists'
 	done
-	[ "$(state_of web)" = running ]
-	[ "$(pid_of web)" = "$pid" ]
+	[ "$(state_of $ID)" = running ]
+	[ "$(pid_of $ID)" = "$pid" ]
 	[ -d "$(cgroup_of "$pid")" ]
 	# Also by another state root: the cgroup is in use.
-	run --separate-stderr "$KIST" --root "$T/state2" run web
+	run --separate-stderr "$KIST" --root "$T/state2" run $ID
 	is_one_line 1 cgroup
 	[ -z "$(ls -A "$T/state2")" ]
-	[ "$(state_of web)" = running ]
-	kist delete --force web
+	[ "$(state_of $ID)" = running ]
+	kist delete --force $ID
 	assert_nothing_left
 }
 
 @test "start twice, kill of a stopped one, delete of a running one" {
-	detached kist create web
-	run --separate-stderr kist delete web
-	is_one_line 1 'cannot delete container web that is not stopped: created'
-	kist start web
-	run --separate-stderr kist start web
+	detached kist create $ID
+	run --separate-stderr kist delete $ID
+	is_one_line 1 "cannot delete container $ID that is not stopped: created"
+	kist start $ID
+	run --separate-stderr kist start $ID
 	is_one_line 1 'cannot start an already running container'
-	run --separate-stderr kist delete web
-	is_one_line 1 'cannot delete container web that is not stopped: running'
-	[ "$(state_of web)" = running ]
-	kist kill web KILL
-	wait_until 10 is_in_state web stopped
-	run --separate-stderr kist kill web KILL
+	run --separate-stderr kist delete $ID
+	is_one_line 1 "cannot delete container $ID that is not stopped: running"
+	[ "$(state_of $ID)" = running ]
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	run --separate-stderr kist kill $ID KILL
 	is_one_line 1 'container not running'
-	run --separate-stderr kist start web
+	run --separate-stderr kist start $ID
 	is_one_line 1 'cannot start a container that has stopped'
-	kist delete web
+	kist delete $ID
 	assert_nothing_left
 }
 
@@ -196,12 +197,12 @@ args() { bundle_args "$T/b" "$@"; }
 @test "delete --force takes every process of the container, also with the host's pids" {
 	edit_bundle . '.linux.namespaces |= map(select(.type != "pid"))'
 	args sh -c 'sleep 2000 & sleep 2000 & echo >/dev/shm/ready; wait'
-	detached kist run -d web
-	pid=$(pid_of web)
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
 	wait_until 10 [ -e "/proc/$pid/root/dev/shm/ready" ]
 	procs=$(cat "$(cgroup_of "$pid")/cgroup.procs")
 	[ "$(wc -w <<<"$procs")" -eq 3 ]
-	kist delete --force web
+	kist delete --force $ID
 	for pid in $procs; do
 		wait_until 10 is_dead "$pid"
 	done
@@ -210,68 +211,68 @@ args() { bundle_args "$T/b" "$@"; }
 
 @test "kill --all reaches every process; a signal by name, number, and what is none" {
 	args sh -c 'sleep 1000 & sleep 1000 & wait'
-	detached kist run -d web
-	cgroup=$(cgroup_of "$(pid_of web)")
+	detached kist run -d $ID
+	cgroup=$(cgroup_of "$(pid_of $ID)")
 	wait_until 10 eval '[ $(wc -l <"'"$cgroup"'/cgroup.procs") -eq 3 ]'
 	for signal in NOSUCH 0 65 9x ""; do
-		run --separate-stderr kist kill web "$signal"
+		run --separate-stderr kist kill $ID "$signal"
 		is_one_line 1 'unknown signal'
 	done
-	kist kill --all web SIGUSR1
-	wait_until 10 is_in_state web stopped
+	kist kill --all $ID SIGUSR1
+	wait_until 10 is_in_state $ID stopped
 	[ -z "$(cat "$cgroup/cgroup.procs")" ]
-	kist delete web
+	kist delete $ID
 	for signal in KILL sigkill 9; do
-		detached kist run -d web
-		kist kill web $signal
-		wait_until 10 is_in_state web stopped
-		kist delete web
+		detached kist run -d $ID
+		kist kill $ID $signal
+		wait_until 10 is_in_state $ID stopped
+		kist delete $ID
 	done
 	assert_nothing_left
 }
 
 @test "run -d: the container outlives kist; without -d it dies with it" {
-	detached kist run -d web
-	[ "$(state_of web)" = running ]
-	kist delete --force web
-	"$KIST" --root "$ROOT" run web >/dev/null 2>&1 &
-	wait_until 10 is_in_state web running
+	detached kist run -d $ID
+	[ "$(state_of $ID)" = running ]
+	kist delete --force $ID
+	"$KIST" --root "$ROOT" run $ID >/dev/null 2>&1 &
+	wait_until 10 is_in_state $ID running
 	kill -KILL $!
 	wait $! 2>/dev/null || true
-	wait_until 10 is_in_state web stopped
-	kist delete web
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
 	assert_nothing_left
 }
 
 @test "run --keep leaves the stopped container to be looked at" {
 	args true
-	kist run --keep web
-	[ "$(state_of web)" = stopped ]
-	kist delete web
+	kist run --keep $ID
+	[ "$(state_of $ID)" = stopped ]
+	kist delete $ID
 	assert_nothing_left
 }
 
 @test "stdin and stdout are the caller's pipes; stderr is apart" {
 	args sh -c 'cat; echo error >&2'
-	run --separate-stderr kist run web <<<"through the pipe"
+	run --separate-stderr kist run $ID <<<"through the pipe"
 	[ "$output" = "through the pipe" ]
 	[ "$stderr" = error ]
 	args sh -c 'head -c 300000 /dev/zero'
-	[ "$(kist run web | wc -c)" -eq 300000 ]
+	[ "$(kist run $ID | wc -c)" -eq 300000 ]
 	# Its reader gone, the writer gets its signal or error, and nothing hangs.
 	args sh -c 'yes; exit 3'
-	run sh -c '"$1" --root "$2" run web | head -n 1' - "$KIST" "$ROOT"
+	run sh -c '"$1" --root "$2" run '"$ID"' | head -n 1' - "$KIST" "$ROOT"
 	[ "$output" = y ]
 }
 
 @test "the caller closed its stdio: the container's 0, 1 and 2 are /dev/null" {
-	"$KIST" --root "$ROOT" run -d web <&- >&- 2>&-
-	pid=$(pid_of web)
+	"$KIST" --root "$ROOT" run -d $ID <&- >&- 2>&-
+	pid=$(pid_of $ID)
 	[ "$(ls "/proc/$pid/fd" | xargs)" = "0 1 2" ]
 	for fd in 0 1 2; do
 		[ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ]
 	done
-	kist delete --force web
+	kist delete --force $ID
 }
 
 @test "--preserve-fds: exactly so many, and they are the caller's" {
@@ -282,27 +283,27 @@ args() { bundle_args "$T/b" "$@"; }
 	with_files() { # kist ARG..., with the two open, and one more
 		"$KIST" --root "$ROOT" "$@" 3<"$T/three" 4<"$T/four" 6</dev/null
 	}
-	[ "$(with_files run web | jq -c .fds)" = '[0,1,2]' ]
-	[ "$(with_files run --preserve-fds 1 web | jq -c .fds)" = '[0,1,2,3]' ]
+	[ "$(with_files run $ID | jq -c .fds)" = '[0,1,2]' ]
+	[ "$(with_files run --preserve-fds 1 $ID | jq -c .fds)" = '[0,1,2,3]' ]
 	args sh -c 'cat <&3; cat <&4'
 	cd "$T/b"
-	[ "$(with_files run --preserve-fds 2 web | xargs)" = "three four" ]
+	[ "$(with_files run --preserve-fds 2 $ID | xargs)" = "three four" ]
 	# In a user namespace kist does not run itself again.
 	edit_bundle . '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
 		[{"containerID": 0, "hostID": 1000000, "size": 65536}] |
 		.linux.gidMappings = .linux.uidMappings'
-	[ "$(with_files run --preserve-fds 2 web | xargs)" = "three four" ]
+	[ "$(with_files run --preserve-fds 2 $ID | xargs)" = "three four" ]
 }
 
 @test "--preserve-fds: a number that is not open is refused: kist's own file may have it" {
 	args sh -c 'ls -l /proc/self/fd'
 	refused 1 'preserve-fds 1: file descriptor 3 is not open' \
-		sh -c 'exec "$1" --root "$2" run --preserve-fds 1 web 3<&- 4<&-' - "$KIST" "$ROOT"
+		sh -c 'exec "$1" --root "$2" run --preserve-fds 1 '"$ID"' 3<&- 4<&-' - "$KIST" "$ROOT"
 	refused 1 'preserve-fds 2: file descriptor 4 is not open' \
-		sh -c 'exec "$1" --root "$2" run --preserve-fds 2 web 3</dev/null 4<&-' - "$KIST" "$ROOT"
-	refused 1 preserve-fds kist run --preserve-fds 2000 web
-	refused 1 preserve-fds kist run --preserve-fds x web
-	refused 1 preserve-fds kist run --preserve-fds 99999999999999999999 web
+		sh -c 'exec "$1" --root "$2" run --preserve-fds 2 '"$ID"' 3</dev/null 4<&-' - "$KIST" "$ROOT"
+	refused 1 preserve-fds kist run --preserve-fds 2000 $ID
+	refused 1 preserve-fds kist run --preserve-fds x $ID
+	refused 1 preserve-fds kist run --preserve-fds 99999999999999999999 $ID
 }
 
 @test "--pidfd-socket gets a pidfd of the first process" {
@@ -318,16 +319,16 @@ args() { bundle_args "$T/b" "$@"; }
 		print([l.split()[1] for l in open(f"/proc/self/fdinfo/{fd}") if l.startswith("Pid:")][0])
 	END
 	wait_until 10 [ -S "$T/sock" ]
-	detached kist create --pidfd-socket "$T/sock" web
+	detached kist create --pidfd-socket "$T/sock" $ID
 	wait $!
-	[ "$(cat got)" = "$(pid_of web)" ]
-	kist delete --force web
-	refused 1 'the socket' kist run --pidfd-socket "$T/nothing" web
+	[ "$(cat got)" = "$(pid_of $ID)" ]
+	kist delete --force $ID
+	refused 1 'the socket' kist run --pidfd-socket "$T/nothing" $ID
 }
 
 @test "--no-pivot: the root is chrooted into, and the same is seen" {
 	args sh -c 'cat /etc/os-release; ls /work 2>&1; mount | grep -c " /dev/pts "'
-	run kist run --no-pivot web
+	run kist run --no-pivot $ID
 	[ "$status" -eq 0 ]
 	[[ $output == *kist-busybox*"No such file"* ]]
 	assert_nothing_left
@@ -337,7 +338,7 @@ args() { bundle_args "$T/b" "$@"; }
 	[ -r /proc/keys ] || skip "no keyrings here"
 	args cat /proc/keys
 	edit_bundle . '.linux.maskedPaths = []'
-	run python3 - "$KIST" "$ROOT" <<-'END'
+	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
 		import ctypes, subprocess, sys
 		libc = ctypes.CDLL(None, use_errno=True)
 		mine = libc.syscall(250, 1, b"kist-test-ring")        # KEYCTL_JOIN_SESSION_KEYRING
@@ -345,7 +346,7 @@ args() { bundle_args "$T/b" "$@"; }
 		# KEYCTL_SETPERM: only who has it in a keyring of its own sees it in /proc/keys.
 		assert libc.syscall(250, 5, mine, 0x3f000000) == 0
 		for flags in [["--no-new-keyring"], []]:
-		    out = subprocess.run([*sys.argv[1:2], "--root", sys.argv[2], "run", *flags, "web"],
+		    out = subprocess.run([*sys.argv[1:2], "--root", sys.argv[2], "run", *flags, sys.argv[3]],
 		                         capture_output=True, text=True)
 		    assert out.returncode == 0, out
 		    print("kist-test-ring" in out.stdout)
@@ -366,13 +367,13 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown option --nosuch' kist --nosuch list
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
-	refused 1 'systemd' kist --systemd-cgroup run web
+	refused 1 'systemd' kist --systemd-cgroup run $ID
 }
 
 @test "a terminal without a console socket is refused when kist will not stay" {
 	edit_bundle . '.process.terminal = true'
-	refused 1 'cannot allocate tty' kist create web
-	refused 1 'cannot allocate tty' kist run -d web
+	refused 1 'cannot allocate tty' kist create $ID
+	refused 1 'cannot allocate tty' kist run -d $ID
 	edit_bundle . '.process.terminal = false'
-	refused 1 'console socket' kist create --console-socket "$T/s" web
+	refused 1 'console socket' kist create --console-socket "$T/s" $ID
 }

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# Each step of the plan made to fail, and the runtime killed at system calls: nothing is left.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+
+setup() {
+	need_root
+	kist_setup
+	ID=${T##*.}
+	make_bundle "$T/b"
+	bundle_args "$T/b" true
+	cd "$T/b"
+}
+teardown() { runtime_teardown; }
+
+# fails_at STEP CMD...: kist ends with 1 and one line, and at once there is no state, no cgroup.
+fails_at() {
+	local step=$1
+	shift
+	status=0 output=
+	"$KIST" --root "$ROOT" --fault-step "$step" "$@" </dev/null >"$T/out" 2>"$T/err" || status=$?
+	stderr=$(cat "$T/err")
+	[ "$status" -ne 0 ] || return 1
+	is_one_line 1 'fault asked for at step|: ' >"$T/why" || { cat "$T/why"; echo "at step $step"; exit 1; }
+	[ -z "$(ls -A "$ROOT")" ] || { ls -AR "$ROOT"; echo "left by a failure at step $step"; exit 1; }
+	[ ! -e "$(cgroup_mount)/kist-$ID" ] || { echo "cgroup left by step $step"; exit 1; }
+}
+
+# sweep CMD...: each step that such a command takes, by its own account, is made to fail.
+sweep() {
+	local step last
+	detached kist "$@" --explain "$ID"
+	kist delete --force "$ID"
+	awk '$2 ~ /^(host|guest)$/ { print $1 }' "$T/detached.err" >"$T/steps"
+	[ "$(wc -l <"$T/steps")" -gt 50 ]
+	while read -r step; do
+		fails_at "$step" "$@" "$ID" || { echo "step $step did not fail"; return 1; }
+	done <"$T/steps"
+	# Behind the last one nothing fails any more.
+	last=$(tail -n 1 "$T/steps")
+	detached kist --fault-step $((last + 1)) "$@" "$ID"
+	kist delete --force "$ID"
+	assert_nothing_left
+}
+
+@test "run: every step of the plan fails once; one line, nothing left" {
+	sweep run
+}
+
+@test "create: every step of the plan fails once" {
+	sweep create
+}
+
+@test "run with a terminal, a user namespace and limits of its own" {
+	edit_bundle . '.process.terminal = true | .linux.namespaces += [{"type": "user"}] |
+		.linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings | .process.oomScoreAdj = 100 |
+		.process.user.additionalGids = [5] | .process.cwd = "/tmp" |
+		.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW"} | .linux.sysctl = {"net.ipv4.ip_forward": "1"} |
+		.mounts += [{"destination": "/home", "type": "bind", "source": "/etc", "options": ["rbind", "ro"]}]'
+	sweep run
+}
+
+@test "exec: every step fails once with 255, and the container runs on" {
+	bundle_args . sleep 1000
+	detached kist run -d "$ID"
+	pid=$(pid_of "$ID")
+	# Steps that are another's alternative pass by; after ten in a row the plan is over.
+	for ((step = 0, passed = 0, failed = 0; passed < 10; step++)); do
+		run --separate-stderr kist --fault-step $step exec "$ID" true
+		if [ "$status" -eq 0 ]; then
+			passed=$((passed + 1))
+			continue
+		fi
+		passed=0 failed=$((failed + 1))
+		is_one_line 255 || { echo "at step $step"; false; }
+	done
+	echo "$failed steps of $step"
+	[ "$failed" -gt 15 ]
+	[ "$(state_of "$ID")" = running ]
+	[ "$(cat "$(cgroup_of "$pid")/cgroup.procs")" = "$pid" ]
+	kist delete --force "$ID"
+	assert_nothing_left
+}
+
+@test "--fault-step takes an errno; what is no number or errno is refused" {
+	refused 1 'No space left on device' kist --fault-step 2:ENOSPC run "$ID"
+	for text in x -1 1x 4:NOSUCH ""; do
+		refused 1 'fault-step' kist --fault-step "$text" run "$ID"
+	done
+}
+
+@test "killed by SIGKILL at a sample of system calls, delete --force takes all back" {
+	[ -x "$TOP/build/tools/killat" ] || skip "no killat"
+	for verb in create run; do
+		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --who both --sample 12 $verb
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[[ ${lines[-1]} == *"leaks 0, hangs 0"* ]]
+	done
+}
