@@ -12,7 +12,7 @@ probe_bundle() {
 
 # detached CMD...: for a command that leaves a process behind, which must not keep bats waiting.
 detached() {
-	"$@" </dev/null >"$T/detached.out" 2>"$T/detached.err" || {
+	"$@" <"${INPUT:-/dev/null}" >"$T/detached.out" 2>"$T/detached.err" || {
 		local status=$?
 		cat "$T/detached.out" "$T/detached.err"
 		return "$status"
