@@ -173,8 +173,7 @@ static int watch(struct running *r, struct job_result *ret, struct err *e)
 {
 	struct attach_options attach = { .pidfd = run_slot(&r->run, SLOT_GUEST_PIDFD),
 					 .master = -1,
-					 .timeout_ms = r->job->wall_ms > INT_MAX ? INT_MAX
-						       : (int)r->job->wall_ms };
+					 .timeout_ms = (int)r->job->wall_ms };
 	struct attach_result end;
 	enum attach_end why;
 	int n, cancel_signal;

@@ -4,9 +4,13 @@
 #
 #   tests/integration.sh [FILE.bats...]
 #
+# Natively it's in namespaces of its own (tests/isolated.sh), unless KIST_TEST_ISOLATED is set.
 # A file with a line "# native only: REASON" is left out in the test machine (which has no
 # compiler and no network, for instance), one with "# vm only: REASON" natively.
 cd "$(dirname "$0")/.." || exit 125
+if [ -z "${KIST_IN_VM-}${KIST_TEST_ISOLATED-}" ] && [ "$(id -u)" = 0 ]; then
+	exec tests/isolated.sh tests/integration.sh "$@"
+fi
 [ $# -gt 0 ] || set -- tests/integration/*.bats
 other='^# vm only: .'
 [ -z "${KIST_IN_VM-}" ] || other='^# native only: .'

@@ -296,39 +296,19 @@ begin() {
 @test "a terminal: run with a pty of the caller's" {
 	edit '.process.terminal = true'
 	args sh -c 'tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all; read line; echo "got $line"'
-	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
-		import os, pty, sys, fcntl, termios, struct
-		pid, master = pty.fork()
-		if pid == 0:
-		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
-		    os.execv(sys.argv[1], [sys.argv[1], "--root", sys.argv[2], "run", sys.argv[3]])
-		before = termios.tcgetattr(master)
-		out = b""
-		sent = False
-		while True:
-		    try:
-		        data = os.read(master, 4096)
-		    except OSError:
-		        break
-		    if not data:
-		        break
-		    out += data
-		    if b"all" in out and not sent:
-		        os.write(master, b"hello\r")
-		        sent = True
-		status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-		print(out.decode().replace("\r", ""), "status", status)
-	END
+	run on_a_pty 33x99 -s all hello "$KIST" --root "$ROOT" run $ID
 	echo "$output"
-	[[ $output == *"/dev/pts/0"*"33 99"*all*"got hello"*"status 0"* ]]
+	[ "$status" -eq 0 ]
+	[[ $output == *"/dev/pts/0"*"33 99"*all*"got hello"* ]]
 	assert_nothing_left
 }
 
 @test "a terminal: consoleSize, /dev/console, and the controlling terminal" {
 	edit '.process.terminal = true | .process.consoleSize = {"height": 11, "width": 22}'
 	args sh -c 'stty size; test -c /dev/console && echo console; /bin/probe; cat /proc/self/mountinfo | grep -c " /dev/console "'
-	run sh -c 'exec "$1" --root "$2" run '"$ID"' </dev/null' - "$KIST" "$ROOT"
-	output=$(tr -d '\r' <<<"$output")
+	# The configuration's own size is the terminal's, until the caller's is known: the caller's has
+	# no size here.
+	run on_a_pty 0x0 "$KIST" --root "$ROOT" run $ID
 	echo "$output"
 	[[ $output == "11 22"*console* ]]
 	[ "$(tail -n 1 <<<"$output")" = 1 ]
@@ -368,7 +348,7 @@ begin() {
 	# In a user namespace the terminal belongs to the container's root.
 	edit "$userns"
 	args sh -c 'stat -c "%u %g" /dev/pts/0; test -w /dev/console && echo writable'
-	run sh -c 'exec "$1" --root "$2" run '"$ID"' </dev/null' - "$KIST" "$ROOT"
+	run on_a_pty 24x80 "$KIST" --root "$ROOT" run $ID
 	[[ $output == "0 "*writable* ]]
 	edit '.process.terminal = true'
 	refused 1 'the socket' kist create --console-socket "$T/nothing" $ID

@@ -166,30 +166,15 @@ begin() {
 
 @test "--tty: a terminal of the container's, its size the caller's" {
 	begin
-	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
-		import fcntl, os, pty, struct, sys, termios
-		pid, master = pty.fork()
-		if pid == 0:
-		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 21, 43, 0, 0))
-		    os.execv(sys.argv[1], [sys.argv[1], "--root", sys.argv[2], "exec", "-t", sys.argv[3], "sh", "-c",
-		             "tty; stty size; ls /dev/pts; exit 9"])
-		out = b""
-		while True:
-		    try:
-		        data = os.read(master, 4096)
-		    except OSError:
-		        break
-		    if not data:
-		        break
-		    out += data
-		print(out.decode().replace("\r", ""), "status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-	END
+	run on_a_pty 21x43 "$KIST" --root "$ROOT" exec -t $ID sh -c 'tty; stty size; exit 9'
 	echo "$output"
-	[[ $output == *"/dev/pts/0"*"21 43"*"status 9"* ]]
-	run sh -c 'exec "$1" --root "$2" exec -t '"$ID"' /bin/probe </dev/null' - "$KIST" "$ROOT"
-	tr -d '\r' <<<"$output" | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
+	[ "$status" -eq 9 ]
+	[[ $output == *"/dev/pts/0"*"21 43"* ]]
+	on_a_pty 24x80 "$KIST" --root "$ROOT" exec -t $ID /bin/probe | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
 	run --separate-stderr kist exec -t -d $ID true
 	is_one_line 255 'cannot allocate tty'
+	run --separate-stderr kist exec -t $ID true </dev/null
+	is_one_line 255 'terminal'
 	kist delete --force $ID
 }
 
@@ -258,7 +243,7 @@ begin() {
 	detached kist exec -d --pid-file "$T/pid" --user 33:44 $ID sleep 997
 	[ "$(proc_status "$(cat "$T/pid")" Uid | xargs)" = "1000033 1000033 1000033 1000033" ]
 	[ "$(proc_status "$(cat "$T/pid")" Gid | xargs)" = "1000044 1000044 1000044 1000044" ]
-	run sh -c 'exec "$1" --root "$2" exec -t '"$ID"' tty </dev/null' - "$KIST" "$ROOT"
+	run on_a_pty 24x80 "$KIST" --root "$ROOT" exec -t $ID tty
 	[[ $output == /dev/pts/0* ]]
 	kist delete --force $ID
 	assert_nothing_left

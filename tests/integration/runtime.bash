@@ -12,7 +12,7 @@ probe_bundle() {
 
 # detached CMD...: for a command that leaves a process behind, which must not keep bats waiting.
 detached() {
-	"$@" </dev/null >"$T/detached.out" 2>"$T/detached.err" || {
+	"$@" <"${INPUT:-/dev/null}" >"$T/detached.out" 2>"$T/detached.err" || {
 		local status=$?
 		cat "$T/detached.out" "$T/detached.err"
 		return "$status"
@@ -66,6 +66,11 @@ has_no_state() {
 		find "$ROOT" -mindepth 1
 		return 1
 	fi
+}
+
+# on_a_pty ROWSxCOLUMNS [-s WAIT-FOR SEND] CMD...: with a terminal for stdin, stdout and stderr.
+on_a_pty() {
+	python3 "$TOP/tests/lib/on-a-pty.py" "$@"
 }
 
 none() { # bats sees no failure of "! command"
