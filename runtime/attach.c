@@ -75,7 +75,8 @@ static void copy_window_size(int master)
 {
 	struct winsize size;
 
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+	/* A terminal that does not know its size says 0 by 0: consoleSize stays. */
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
 		ioctl(master, TIOCSWINSZ, &size);
 }
 
