@@ -195,11 +195,6 @@ args() { bundle_args "$T/b" "$@"; }
 	kist delete net
 }
 
-@test "a terminal without one on standard input is refused" {
-	edit_bundle "$T/b" '.process.terminal = true'
-	refused 1 'terminal' kist run $ID </dev/null
-}
-
 @test "verbs on an unknown id; delete --force of it is no error" {
 	for verb in start state kill delete; do
 		refused 1 'container does not exist' kist $verb nobody
