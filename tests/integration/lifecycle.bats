@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: hundreds of starts take too long under emulation
 # create, start, run, state, kill, delete, list: what each does, and that nothing is left.
 
 bats_require_minimum_version 1.5.0
@@ -264,6 +265,16 @@ args() { bundle_args "$T/b" "$@"; }
 	wait $! 2>/dev/null || true
 	wait_until 10 is_in_state $ID stopped
 	kist delete $ID
+	assert_nothing_left
+}
+
+@test "delete --force of a container whose run is in the foreground; the run ends with 137" {
+	"$KIST" --root "$ROOT" run $ID >/dev/null 2>&1 &
+	wait_until 10 is_in_state $ID running
+	kist delete --force $ID
+	status=0
+	wait $! || status=$?
+	[ "$status" -eq 137 ]
 	assert_nothing_left
 }
 

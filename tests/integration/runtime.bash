@@ -84,10 +84,15 @@ is_dead() { # PID
 	! [ -d "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status" || ! [ -d "/proc/$1" ]
 }
 
-# The teardown of the runtime's tests: one that failed must not make the next ones fail.
+# The teardown of the runtime's tests: one that failed must not make the next ones fail, and what it
+# left running must not keep bats waiting.
 runtime_teardown() {
-	local id
+	local id file
 	if [ -z "${BATS_TEST_COMPLETED-}" ] && [ -d "${ROOT-}" ]; then
+		for file in $(grep -lsF -f - /proc/[0-9]*/cmdline <<<"$ROOT"); do
+			file=${file%/cmdline}
+			[ "${file#/proc/}" = "$$" ] || kill -KILL "${file#/proc/}" 2>/dev/null || true
+		done
 		for id in $(ls "$ROOT"); do
 			kist delete --force "$id" || true
 		done
