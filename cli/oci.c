@@ -67,11 +67,6 @@ static int check_terminal(const struct request *q, const struct container_spec *
 		err_at(e, "/process/terminal");
 		return err_fix(e, "give --console-socket PATH, or set terminal to false");
 	}
-	if (s->process.terminal && !q->console_socket && !isatty(STDIN_FILENO)) {
-		err_say(e, ENOTTY, "standard input is not a terminal");
-		err_at(e, "/process/terminal");
-		return err_fix(e, "give --console-socket PATH, or set terminal to false");
-	}
 	if (!s->process.terminal && q->console_socket)
 		return err_say(e, EINVAL, "cannot use console socket if kist will not detach or "
 			       "allocate tty");

@@ -109,6 +109,8 @@ tests/deps.sh >$logs/deps.log 2>&1 || { tail -n 20 $logs/deps.log; failed=1; fin
 # Downloads and unpacking go on while the compiler works.
 tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 
+# The suite has no network of its own to fetch it with.
+tests/peers.sh runc >$logs/peers.log 2>&1 || echo "check: no runc to compare with: $logs/peers.log"
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
 one ldd links_only build/kist 'libseccomp\.so\.2' 'libcap\.so\.2' 'libmnl\.so\.0' \

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: hundreds of starts take too long under emulation
 # exec: another program in a container: what it inherits, what the options change, how it ends.
 
 bats_require_minimum_version 1.5.0
@@ -173,8 +174,9 @@ begin() {
 	on_a_pty 24x80 "$KIST" --root "$ROOT" exec -t $ID /bin/probe | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
 	run --separate-stderr kist exec -t -d $ID true
 	is_one_line 255 'cannot allocate tty'
-	run --separate-stderr kist exec -t $ID true </dev/null
-	is_one_line 255 'terminal'
+	# Without a terminal of the caller's it is made all the same.
+	run kist exec -t $ID tty </dev/null
+	[[ $output == /dev/pts/* ]]
 	kist delete --force $ID
 }
 

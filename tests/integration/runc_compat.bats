@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: it needs runc
 # A bundle is a bundle: what `runc spec` makes runs under kist, what `kist spec` makes under runc, and
 # both show the program the same.
 
@@ -7,7 +8,7 @@ load helpers
 load runtime
 
 setup_file() {
-	# In the test machine runc is installed; elsewhere it is unpacked, not installed.
+	# Unpacked, if it is not installed: tests/peers.sh.
 	RUNC=$(type -P runc || "$BATS_TEST_DIRNAME/../peers.sh" runc) || RUNC=
 	export RUNC
 }

@@ -1,4 +1,5 @@
 # What the tests of the runtime share, besides helpers.bash.
+# shellcheck shell=bash disable=SC2154 # status, output, stderr come from bats's run
 
 PROBE=$TOP/build/tools/probe
 
@@ -98,8 +99,8 @@ runtime_teardown() {
 			file=${file%/cmdline}
 			[ "${file#/proc/}" = "$$" ] || kill -KILL "${file#/proc/}" 2>/dev/null || true
 		done
-		for id in $(ls "$ROOT"); do
-			kist delete --force "$id" || true
+		for id in "$ROOT"/*; do
+			kist delete --force "${id##*/}" || true
 		done
 	fi
 	kist_teardown
