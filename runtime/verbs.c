@@ -238,7 +238,9 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 		return delete_damaged(root, id, e);
 	if (r < 0)
 		return r;
-	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATING)
+	/* As runc: one that was never started ran nothing, so there is nothing to ask --force for. */
+	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATED &&
+	    c.status != STATUS_CREATING)
 		return err_say(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
 			       container_status_name(c.status));
 	return runtime_destroy(&c, e);

@@ -175,7 +175,7 @@ args() { bundle_args "$T/b" "$@"; }
 	detached kist create $ID
 	pid=$(pid_of $ID)
 	kist delete $ID
-	is_dead "$pid"
+	wait_until 10 is_dead "$pid"
 	assert_nothing_left
 }
 
