@@ -48,7 +48,10 @@ for i in range(rounds):
     process = subprocess.Popen(load, stdout=subprocess.DEVNULL)
     time.sleep(whole * (i + 0.5) / rounds)
     process.kill()
-    killed += process.wait() == -9
+    if process.wait() == -9:
+        killed += 1
+    else:  # it was through already: the first load was slower, on a machine that was busier
+        whole *= 0.7
     leftovers += bool(names("tmp"))
     check(f"round {i}")
 subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
@@ -57,4 +60,4 @@ left = names("tmp") + names("locks") + [n for n in os.listdir(store) if n.starts
 assert not left, f"left: {left}"
 assert json.load(open(store + "/index.json"))["manifests"], "nothing was loaded"
 print(f"{killed} of {rounds} killed, {leftovers} with a temporary folder")
-assert killed >= 2, "the kills came too late to show anything"
+assert killed >= rounds / 2 and leftovers, "the kills came too late to show anything"
