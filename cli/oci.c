@@ -151,9 +151,9 @@ static int finish_run(const struct request *q, const char *id, struct compiled *
 	struct attach_result result;
 	int r = attach_wait(&attach, false, &result, e);
 
-	run_close(run);
 	if (r == 0 && !q->keep)
-		r = runtime_delete(root, id, true, e);
+		r = runtime_delete_made(root, id, run, e);
+	run_close(run);
 	attach_restore_signals();
 	return r < 0 ? r : result.status;
 }

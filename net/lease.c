@@ -24,7 +24,7 @@
 #define INDEX_NAME 24   /* "of-" and 16 hex digits */
 #define INDEX_MARK "of-"
 
-const char *lease_root = "/run/kist/net";
+const char *lease_root = "/run/kist/.net";
 
 uint64_t lease_hash(const char *text)
 {

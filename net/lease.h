@@ -6,11 +6,11 @@
  * text, never followed: one symlink(2) makes it whole or, when another has the
  * name, not at all, so there is no moment with half a lease.
  *
- *     /run/kist/net/3f2a91c0-1/lock
- *     /run/kist/net/3f2a91c0-1/ip_forward -> 0          what it was before kist
- *     /run/kist/net/3f2a91c0-1/bridge/subnet -> 10.87.0.0/16
- *     /run/kist/net/3f2a91c0-1/bridge/10.87.22.145 -> web
- *     /run/kist/net/3f2a91c0-1/bridge/of-af63bd4c8601b7be -> 10.87.22.145
+ *     /run/kist/.net/3f2a91c0-1/lock
+ *     /run/kist/.net/3f2a91c0-1/ip_forward -> 0          what it was before kist
+ *     /run/kist/.net/3f2a91c0-1/bridge/subnet -> 10.87.0.0/16
+ *     /run/kist/.net/3f2a91c0-1/bridge/10.87.22.145 -> web
+ *     /run/kist/.net/3f2a91c0-1/bridge/of-af63bd4c8601b7be -> 10.87.22.145
  *
  * Nothing is synced to disk: a boot ends all namespaces, and their leases with
  * them; folders of earlier boots are removed. Everything is done under the

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,7 +67,18 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
 }
 
-void idrange_drop(int root, uint32_t base)
+static bool is_owner(int dir, const char *name, const char *id)
+{
+	char owner[PATH_MAX];
+	ssize_t n = readlinkat(dir, name, owner, sizeof owner - 1);
+
+	if (n < 0)
+		return false;
+	owner[n] = '\0';
+	return strcmp(owner, id) == 0;
+}
+
+void idrange_drop(int root, const char *id, uint32_t base)
 {
 	_cleanup_fd_ int dir = open_folder(root, false, NULL);
 	char name[16];
@@ -74,7 +86,9 @@ void idrange_drop(int root, uint32_t base)
 	if (dir < 0)
 		return;
 	snprintf(name, sizeof name, "%u", (base - IDRANGE_FIRST) / IDRANGE_SIZE);
-	unlinkat(dir, name, 0);
+	/* It may have been given back, and be leased to another, by now. */
+	if (is_owner(dir, name, id))
+		unlinkat(dir, name, 0);
 	unlinkat(root, FOLDER, AT_REMOVEDIR);
 }
 
@@ -92,16 +106,9 @@ int idrange_release(int root, const char *id, struct err *e)
 			close(fd);
 		return err_set(e, fd < 0 ? -fd : ENOMEM, "cannot open the folder of id leases");
 	}
-	while ((entry = readdir(dir))) {
-		char owner[PATH_MAX];
-		ssize_t n = readlinkat(fd, entry->d_name, owner, sizeof owner - 1);
-
-		if (n < 0)
-			continue;
-		owner[n] = '\0';
-		if (strcmp(owner, id) == 0)
+	while ((entry = readdir(dir)))
+		if (is_owner(fd, entry->d_name, id))
 			unlinkat(fd, entry->d_name, 0);
-	}
 	closedir(dir);
 	/* The last one out; fails while others have leases, as it should. */
 	unlinkat(root, FOLDER, AT_REMOVEDIR);

@@ -16,8 +16,8 @@
 
 /* Leases a range to `id`; *ret_base is its first host id. */
 int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e);
-/* Frees that one range. */
-void idrange_drop(int root, uint32_t base);
+/* Frees that one range, when it is still leased to `id`. */
+void idrange_drop(int root, const char *id, uint32_t base);
 /* Frees what `id` has leased; nothing leased: 0. */
 int idrange_release(int root, const char *id, struct err *e);
 extern const struct undo_kind *const idrange_undo_kinds[];

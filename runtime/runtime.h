@@ -25,6 +25,9 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 int runtime_start(int root, const char *id, struct err *e);
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
 int runtime_delete(int root, const char *id, bool force, struct err *e);
+/* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps
+ * made another of that id, there is nothing to do: 0. */
+int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e);
 /* Kills what is left of a container whose lock this process holds, and takes it back. */
 int runtime_destroy(struct container *c, struct err *e);
 

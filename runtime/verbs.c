@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -57,6 +59,8 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 #endif
 	r = run_walk(&run, e);
 	if (r == 0) {
+		/* It stands: whoever deletes it must not wait until this process is done with it. */
+		flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN);
 		*ret_run = run;
 		return 0;
 	}
@@ -237,5 +241,24 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 	if (!force && c.status != STATUS_STOPPED && c.status != STATUS_CREATING)
 		return err_say(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
 			       container_status_name(c.status));
+	return runtime_destroy(&c, e);
+}
+
+int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	struct stat made, found;
+	int r = container_open(root, id, true, &c, e);
+
+	if (r == -ENOENT) {
+		err_clear(e);
+		return 0;
+	}
+	if (r < 0)
+		return runtime_delete(root, id, true, e);
+	/* The run still holds the folder open, so that its inode's number is nobody else's. */
+	if (fstat(run_slot(run, SLOT_STATE_DIR), &made) == 0 && fstat(c.dir, &found) == 0 &&
+	    (made.st_ino != found.st_ino || made.st_dev != found.st_dev))
+		return 0;
 	return runtime_destroy(&c, e);
 }

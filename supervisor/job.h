@@ -58,9 +58,14 @@ int job_parse_waived(const char *text, uint32_t *ret, struct err *e);
 /* Refuses (exit_code 125) a limit this host can't enforce, unless it is waived; those waived are
  * taken off and noted in job->degraded. */
 int job_check(struct job *job, const struct host *h, struct err *e);
+#define JOB_GROUPS_MAX 64
+struct job_user {
+	uint32_t uid, gid, gids[JOB_GROUPS_MAX];
+	size_t gid_count;
+};
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */
 json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
-		   uint32_t uid, uint32_t gid);
+		   const struct job_user *user);
 /* Runs it to its end and takes everything away. Always fills *ret; the record says why when
  * the reason is JOB_SANDBOX_ERROR. */
 void job_run(struct job *job, const char *store, int root, const char *root_path,

@@ -53,16 +53,20 @@ static json_t *command(const struct job *job, const struct image_info *image)
 	return args;
 }
 
-static json_t *process(const struct job *job, const struct image_info *image, uint32_t uid,
-		       uint32_t gid)
+static json_t *process(const struct job *job, const struct image_info *image,
+		       const struct job_user *user)
 {
+	json_t *groups = json_array();
 	const char *cwd = job->workdir ? job->workdir
 			  : image && image->workdir && image->workdir[0] ? image->workdir : "/";
 
+	for (size_t i = 0; i < user->gid_count; i++)
+		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
 	/* No capability, not even in the bounding set: no setuid file and no mistake gives one. */
-	return json_pack("{s:b, s:{s:I, s:I}, s:o, s:o, s:s, s:b, s:{}, s:[{s:s,s:i,s:i},"
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:{}, s:[{s:s,s:i,s:i},"
 			 "{s:s,s:i,s:i}]}",
-			 "terminal", 0, "user", "uid", (json_int_t)uid, "gid", (json_int_t)gid,
+			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
+			 (json_int_t)user->gid, "additionalGids", groups,
 			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
 			 "noNewPrivileges", 1, "capabilities", "rlimits",
 			 "type", "RLIMIT_CORE", "soft", 0, "hard", 0,
@@ -137,10 +141,10 @@ static json_t *linux_part(const struct job *job, uint32_t first_id)
 }
 
 json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
-		   uint32_t uid, uint32_t gid)
+		   const struct job_user *user)
 {
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
-			 "process", process(job, image, uid, gid), "root", "path",
+			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", 1, "hostname", job->id,
 			 "mounts", mounts(), "linux", linux_part(job, first_id));
 }

@@ -4,6 +4,7 @@
 #include "supervisor/job.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,9 @@ int job_parse_duration(const char *option, const char *text, int64_t *ret_ms, st
 
 	if (r < 0)
 		return r;
-	if (value < 1 || value > 1e12)
-		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range", option, text);
+	if (value < 1 || value > INT_MAX) /* what poll(2) can wait for: 24 days */
+		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range (at most 24 days)", option,
+			       text);
 	*ret_ms = (int64_t)value;
 	return 0;
 }

@@ -73,23 +73,22 @@ int job_check(struct job *job, const struct host *h, struct err *e)
 }
 
 /* The image's user, looked up in its own files: the topmost layer that has them decides. */
-static int find_user(const struct image_info *image, uint32_t *ret_uid, uint32_t *ret_gid,
-		     struct err *e)
+static int find_user(const struct image_info *image, struct job_user *ret, struct err *e)
 {
 	int r = -ENOENT;
 
-	*ret_uid = *ret_gid = 0;
+	*ret = (struct job_user){ 0 };
 	if (!image->user || !image->user[0])
 		return 0;
 	for (size_t i = 0; i < image->layer_count && r == -ENOENT; i++) {
 		_cleanup_fd_ int layer = open(image->layers[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		uint32_t gids[64];
-		size_t gid_count = 64;
 
+		ret->gid_count = JOB_GROUPS_MAX;
 		if (layer < 0)
 			return err_set(e, errno, "cannot open layer %zu of the image", i);
 		err_clear(e);
-		r = image_user_lookup(layer, image->user, ret_uid, ret_gid, gids, &gid_count, e);
+		r = image_user_lookup(layer, image->user, &ret->uid, &ret->gid, ret->gids,
+				      &ret->gid_count, e);
 	}
 	return r < 0 ? r : 0;
 }
@@ -97,15 +96,15 @@ static int find_user(const struct image_info *image, uint32_t *ret_uid, uint32_t
 static int parse_config(struct job *job, const struct image_info *image, uint32_t first_id,
 			struct arena *a, struct container_spec *spec, struct err *e)
 {
-	uint32_t uid = 0, gid = 0;
+	struct job_user user = { 0 };
 	json_t *config;
 	int r = 0;
 
 	if (image)
-		r = find_user(image, &uid, &gid, e);
+		r = find_user(image, &user, e);
 	if (r < 0)
 		return r;
-	config = job_config(job, image, first_id, uid, gid);
+	config = job_config(job, image, first_id, &user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
 	r = spec_parse(config, "/", job->id, a, spec, e);
@@ -117,8 +116,8 @@ static int parse_config(struct job *job, const struct image_info *image, uint32_
 struct running {
 	struct job *job;
 	const struct host *host;
-	const char *cgroup;
 	int root;
+	int slot_cgroup; /* by fd, never by name: another job may have the name by now */
 	struct run run;
 };
 
@@ -126,7 +125,7 @@ struct running {
 static void read_stats(const struct running *r, struct job_result *ret)
 {
 	struct err ignored = ERR_INIT;
-	_cleanup_fd_ int fd = cgroup_open(r->host, r->cgroup, &ignored);
+	int fd = run_slot(&r->run, r->slot_cgroup);
 
 	if (fd < 0)
 		return;
@@ -137,11 +136,15 @@ static void read_stats(const struct running *r, struct job_result *ret)
 
 static int kill_job(const struct running *r, struct err *e)
 {
-	_cleanup_fd_ int fd = cgroup_open(r->host, r->cgroup, e);
+	/* Gone with all its processes, if somebody else deleted the job. */
+	struct err failure = ERR_INIT;
+	int n = cgroup_kill(run_slot(&r->run, r->slot_cgroup), &failure);
 
-	if (fd < 0)
-		return fd;
-	return cgroup_kill(fd, e);
+	if (n == -ENODEV || n == -ENOENT)
+		return 0;
+	if (n < 0)
+		*e = failure;
+	return n;
 }
 
 static void conclude(const struct attach_result *end, enum attach_end why, int cancel_signal,
@@ -170,8 +173,7 @@ static int watch(struct running *r, struct job_result *ret, struct err *e)
 {
 	struct attach_options attach = { .pidfd = run_slot(&r->run, SLOT_GUEST_PIDFD),
 					 .master = -1,
-					 .timeout_ms = r->job->wall_ms > INT_MAX ? INT_MAX
-						       : (int)r->job->wall_ms };
+					 .timeout_ms = (int)r->job->wall_ms };
 	struct attach_result end;
 	enum attach_end why;
 	int n, cancel_signal;
@@ -220,15 +222,16 @@ static int start_and_watch(struct running *r, const struct image_info *image,
 		n = runtime_create(&compiled, spec, r->host, &o, in, a, &r->run, e);
 	if (n < 0)
 		return n;
+	r->slot_cgroup = compiled.slot_cgroup;
 	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
 	if (r->job->bridge)
 		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
 	n = watch(r, ret, e);
-	run_close(&r->run);
 	if (n < 0)
-		runtime_delete(r->root, r->job->id, true, &ignored);
+		runtime_delete_made(r->root, r->job->id, &r->run, &ignored);
 	else
-		n = runtime_delete(r->root, r->job->id, true, e);
+		n = runtime_delete_made(r->root, r->job->id, &r->run, e);
+	run_close(&r->run);
 	return n;
 }
 
@@ -260,14 +263,13 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	if (n == 0)
 		n = spec_check(&spec, &host, e);
 	if (n < 0) {
-		idrange_drop(root, first_id);
+		idrange_drop(root, job->id, first_id);
 		return n;
 	}
-	r.cgroup = spec.cgroup.path;
 	n = start_and_watch(&r, job->is_folder ? NULL : &image, &spec, root_path, in, a, ret, e);
 	/* Another's container has the id: only what is ours goes. Else the intent gave it back. */
 	if (n < 0)
-		idrange_drop(root, first_id);
+		idrange_drop(root, job->id, first_id);
 	return n;
 }
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: the pages are the same everywhere
 # The manual says what the programs understand: every option of every --help is in its page, and
 # the page has no other; the files and tests that the documents name are there.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: hundreds of starts take too long under emulation
 # exec: another program in a container: what it inherits, what the options change, how it ends.
 
 bats_require_minimum_version 1.5.0

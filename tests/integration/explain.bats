@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: strace takes too long under emulation
 # --explain says what strace sees; plan says what --explain will, without running and without root.
 
 bats_require_minimum_version 1.5.0

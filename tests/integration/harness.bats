@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: it tests the harness itself
 # The harness itself: it must not lose a failure.
 load helpers
 

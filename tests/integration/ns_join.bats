@@ -1,4 +1,5 @@
 # Joining namespaces: by path at birth, and all of a running container's for exec.
+# native only: container.bats and job.bats make whole containers there
 
 load ns_helper
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: it needs runc
 # A bundle made by `runc spec` under kist, and one made by `kist spec` under runc: the same inside.
 bats_require_minimum_version 1.5.0
 load helpers

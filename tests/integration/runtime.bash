@@ -12,7 +12,7 @@ probe_bundle() {
 
 # detached CMD...: for a command that leaves a process behind, which must not keep bats waiting.
 detached() {
-	"$@" </dev/null >"$T/detached.out" 2>"$T/detached.err" || {
+	"$@" <"${INPUT:-/dev/null}" >"$T/detached.out" 2>"$T/detached.err" || {
 		local status=$?
 		cat "$T/detached.out" "$T/detached.err"
 		return "$status"
@@ -84,10 +84,15 @@ is_dead() { # PID
 	! [ -d "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status" || ! [ -d "/proc/$1" ]
 }
 
-# The teardown of the runtime's tests: one that failed must not make the next ones fail.
+# The teardown of the runtime's tests: one that failed must not make the next ones fail, and what it
+# left running must not keep bats waiting.
 runtime_teardown() {
-	local id
+	local id file
 	if [ -z "${BATS_TEST_COMPLETED-}" ] && [ -d "${ROOT-}" ]; then
+		for file in $(grep -lsF -f - /proc/[0-9]*/cmdline <<<"$ROOT"); do
+			file=${file%/cmdline}
+			[ "${file#/proc/}" = "$$" ] || kill -KILL "${file#/proc/}" 2>/dev/null || true
+		done
 		for id in $(ls "$ROOT"); do
 			kist delete --force "$id" || true
 		done

@@ -99,6 +99,7 @@ static void default_create(void **state)
 
 static void job_on_the_bridge(void **state)
 {
+	const struct job_user user = { 0 };
 	static const char *const layers[] = { "/store/b", "/store/a", NULL };
 	static char *const args[] = { "sh", "-c", "true", NULL };
 	struct job job = { .id = "web", .source = "busybox", .args = args, .memory = 64 << 20,
@@ -109,7 +110,7 @@ static void job_on_the_bridge(void **state)
 				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
 
 	(void)state;
-	check_plan("job-bridge", job_config(&job, &image, 0x60000000, 0, 0), &o);
+	check_plan("job-bridge", job_config(&job, &image, 0x60000000, &user), &o);
 }
 
 /* Compiling twice gives the same plan: nothing of the world or the clock gets in. */

@@ -32,7 +32,7 @@ static void sizes(void **state)
 
 static void durations(void **state)
 {
-	static const char *const bad[] = { "", "0", "-5s", "5x", "5 s", "1d", "s", "0.0001s" };
+	static const char *const bad[] = { "", "0", "-5s", "5x", "5 s", "1d", "s", "0.0001s", "600h" };
 	struct err e = ERR_INIT;
 	int64_t ms;
 
