@@ -1,33 +1,44 @@
 #!/bin/bash
 # Runs the integration suite where it is: natively, or in the test machine when tests/vm/run.sh
-# calls it. Prints TAP for tests/tap.awk.
+# calls it. Prints TAP for tests/tap.awk, a file's when the file has ended.
 #
 #   tests/integration.sh [FILE.bats...]
 #
-# Natively it's in namespaces of its own (tests/isolated.sh), unless KIST_TEST_ISOLATED is set.
-# A file with a line "# native only: REASON" is left out in the test machine (which has no
-# compiler and no network, for instance), one with "# vm only: REASON" natively.
+# As root each file is in namespaces of its own (tests/isolated.sh), so KIST_TEST_JOBS of them
+# run at once (as many as there are processors). A file with a line "# native only: REASON" is
+# left out in the test machine (which has no compiler and no network, for instance), one with
+# "# vm only: REASON" natively.
 cd "$(dirname "$0")/.." || exit 125
-if [ -z "${KIST_IN_VM-}${KIST_TEST_ISOLATED-}" ] && [ "$(id -u)" = 0 ]; then
-	exec tests/isolated.sh tests/integration.sh "$@"
+
+if [ "${1-}" = --one ]; then
+	file=$2 name=${2##*/}
+	output=$(mktemp)
+	isolated=tests/isolated.sh
+	[ "$(id -u)" = 0 ] && [ -z "${KIST_TEST_ISOLATED-}" ] || isolated=
+	SECONDS=0
+	$isolated bats --tap "$file" </dev/null >"$output" 2>&1
+	status=$?
+	{
+		flock 9
+		echo "# begin $name"
+		cat "$output"
+		printf '\n# exit %s %s\n# seconds %s %s\n' "$status" "$name" "$SECONDS" "$name"
+	} 9<"$0"
+	rm -f "$output"
+	[ "$status" = 0 ]
+	exit
 fi
+
 [ $# -gt 0 ] || set -- tests/integration/*.bats
-other='^# vm only: .'
-[ -z "${KIST_IN_VM-}" ] || other='^# native only: .'
+other='^# vm only: '
+[ -z "${KIST_IN_VM-}" ] || other='^# native only: '
 # The seconds a test may take; TCG is some ten times slower.
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((KIST_IN_VM ? 480 : 240))}
-worst=0
-for file; do
-	name=${file##*/}
+# The longest files first, so that none is left to run alone at the end.
+wc -c "$@" | sort -rn | awk '$2 != "total" { print $2 }' | while read -r file; do
 	if grep -q "$other" "$file"; then
-		echo "# left out: $name: $(sed -n "s/$other*/&/p" "$file" | head -n 1)"
-		continue
+		echo "# left out: ${file##*/}: $(sed -n "s/$other//p" "$file" | head -n 1)" >&2
+	else
+		echo "$file"
 	fi
-	echo "# begin $name"
-	SECONDS=0
-	bats --tap "$file" </dev/null 2>&1
-	status=$?
-	printf '\n# exit %s %s\n# seconds %s %s\n' "$status" "$name" "$SECONDS" "$name"
-	[ "$status" = 0 ] || worst=1
-done
-exit $worst
+done | xargs -P "${KIST_TEST_JOBS:-$(nproc)}" -n 1 "$0" --one

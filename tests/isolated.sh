@@ -55,9 +55,11 @@ fi
 mount=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 cgroup=
 if [ -n "$mount" ]; then
-	# What a suite that was killed left: empty, since its processes died.
-	find "$mount" -mindepth 1 -depth -type d -path "$mount/kist-suite-*" -exec rmdir {} + 2>/dev/null ||
-		true
+	# What a suite that was killed left: empty, since its processes died with it.
+	for left in "$mount"/kist-suite-*; do
+		[ ! -d "$left" ] || [ -d "/proc/${left##*-}" ] ||
+			find "$left" -depth -type d -exec rmdir {} + 2>/dev/null || true
+	done
 	cgroup=$mount/kist-suite-$$
 	mkdir "$cgroup"
 	for controller in $(cat "$mount/cgroup.controllers"); do
