@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# native only: hundreds of starts take too long under emulation
 # Bad input: one clear line that says what, where and why; a non-zero status; nothing left.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# native only: hundreds of starts take too long under emulation
 # create, start, run, state, kill, delete, list: what each does, and that nothing is left.
 
 bats_require_minimum_version 1.5.0

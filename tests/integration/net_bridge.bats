@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# native only: its sweeps take too long under emulation; job.bats has a bridge
 # The default network, run alone by tests/tools/net-driver.c: a process in a namespace of its own
 # stands for each container, another for the host, a third for a server outside. What the machine's
 # own network has is neither seen nor touched.

@@ -1,5 +1,4 @@
 # A hostile image: symlinks where the runtime makes and writes things. A folder of the host that
-# native only: container.bats and job.bats make whole containers there
 # they lead to must stay as it is, and the error must say which path is at fault.
 
 load ns_helper

@@ -1,5 +1,4 @@
 # Joining namespaces: by path at birth, and all of a running container's for exec.
-# native only: container.bats and job.bats make whole containers there
 
 load ns_helper
 

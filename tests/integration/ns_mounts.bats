@@ -1,5 +1,4 @@
 # What a container sees of mounts, devices, masks and ids; and that the host sees none of it.
-# native only: container.bats and job.bats make whole containers there
 
 load ns_helper
 

@@ -1,5 +1,4 @@
 # User namespaces: ids, id-mapped mounts, devices bound, and an image's layers as root.
-# native only: container.bats and job.bats make whole containers there
 
 load ns_helper
 
