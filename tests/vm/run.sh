@@ -42,7 +42,7 @@ find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 # dash has no $'...': bash reads the command.
 sed -i '1i [ -n "$BASH_VERSION" ] || exec bash /kist/.vm/command' "$work/tree/.vm/command"
 size=$(du -sm --apparent-size "$work/tree" | cut -f1)
-truncate -s $((size * 5 / 4 + 256))M "$work/tree.ext4"
+truncate -s $((size * 5 / 4 + 1536))M "$work/tree.ext4"
 mkfs.ext4 -q -F -m 0 -O ^has_journal -E root_owner=0:0,lazy_itable_init=1,nodiscard \
 	-d "$work/tree" "$work/tree.ext4"
 
