@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: hundreds of archives and syncs take too long under emulation
 # kist image load, ls, rm: the store, unpacking, hostile images, crashes, a full disk.
 load helpers
 
