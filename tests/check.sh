@@ -130,7 +130,7 @@ rm -f $logs/vm.{skipped,ran,status}
 vm_begin=$SECONDS
 (
 	status=0
-	KIST_VM_TIMEOUT="${KIST_VM_TIMEOUT:-1800}" tests/vm/run.sh tests/integration.sh \
+	KIST_VM_TIMEOUT="${KIST_VM_TIMEOUT:-2700}" tests/vm/run.sh tests/integration.sh \
 		</dev/null >$logs/vm.log 2>&1 || status=$?
 	echo $status $((SECONDS - vm_begin)) >$logs/vm.status
 ) &
