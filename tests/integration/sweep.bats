@@ -96,7 +96,8 @@ setup() {
 	runc=$(find "$repo/build/peers" -path '*/sbin/runc' -type f 2>/dev/null | head -n 1)
 	[ -n "$runc" ] || skip "no runc in build/peers"
 	unset SWEEP_BUNDLE SWEEP_ALLOW
-	RUNTIME=$runc run -1 "$sweep" --from 1500 --to 2400 --sample 2 create
+	RUNTIME=$runc run -1 "$sweep" --timeout 60 --from 1500 --to 2400 --sample 2 create
+	echo "$output"
 	[[ $output == *" cgroup /sys/fs/cgroup/sweep-"* ]]
 }
 
