@@ -25,7 +25,8 @@ static void compile(const json_t *config, struct arena *a)
 	if (ns_check(&s, &h, &e) < 0)
 		return;
 	plan_init(&p, a);
-	ns_plan_birth(&p, &s, &h, -1, NULL);
+	ns_plan_birth(&p, &s, &h, -1);
+	ns_plan_settle(&p, &s, &h, NULL);
 	ns_plan_rootfs(&p, &s, &h, &options);
 	for (int i = 0; i < p.count; i++) {
 		struct buf b = BUF_ON(text);
