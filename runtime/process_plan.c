@@ -204,9 +204,3 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	plan_add(p, SIDE_GUEST, op_execve, op_execve_args, s->args, found,
 		 s->env_count + (found->home_index >= 0));
 }
-
-void process_plan_exec(struct plan *p, const struct process_spec *s,
-		       const struct seccomp_filter *filter, const struct process_exec_options *o)
-{
-	process_plan_leave(p, s, filter, o, process_plan_become(p, s, filter, o));
-}
