@@ -17,6 +17,9 @@ void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h
 /* The process that runs the plan must not be made undumpable: its child's maps could not be
  * written. */
 bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h);
+/* After a birth, or a step of its guest, failed with EPERM, EACCES or ENOSPC: adds the fix when a
+ * setting of the host's (read below `proc`, a folder's fd) is what forbids user namespaces. */
+int ns_userns_obstacle(int proc, struct err *e);
 /* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
@@ -43,9 +46,6 @@ struct ns_rootfs_options {
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 
-/* The three parts below, in order. */
-void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,
-		    const struct ns_rootfs_options *o);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);

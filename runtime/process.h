@@ -14,7 +14,6 @@
  *                         guest is the container's user. A missing command fails
  *                         here, so what comes before "created" lets `create` fail.
  *   process_plan_leave    signals, fds, seccomp, execve: nothing may follow
- * process_plan_exec is the last two in one.
  */
 #pragma once
 #include <jansson.h>
@@ -115,5 +114,3 @@ struct process_found *process_plan_become(struct plan *p, const struct process_s
 void process_plan_leave(struct plan *p, const struct process_spec *s,
 			const struct seccomp_filter *filter, const struct process_exec_options *o,
 			struct process_found *found);
-void process_plan_exec(struct plan *p, const struct process_spec *s,
-		       const struct seccomp_filter *filter, const struct process_exec_options *o);

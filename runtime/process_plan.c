@@ -39,6 +39,7 @@ void process_plan_host(struct plan *p, const struct process_spec *s)
 {
 	if (!s->has_oom_score_adj)
 		return;
+	/* EACCES: CAP_SYS_RESOURCE lowers it, everybody may raise it. */
 	plan_scope(p, "/process/oomScoreAdj", NULL);
 	plan_add(p, SIDE_HOST, op_write, op_write_args, .dir_slot = SLOT_GUEST_PROC,
 		 .path = "oom_score_adj",
@@ -208,10 +209,4 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	plan_scope(p, "/process/args", s->args[0]);
 	plan_add(p, SIDE_GUEST, op_execve, op_execve_args, s->args, found,
 		 s->env_count + (found->home_index >= 0));
-}
-
-void process_plan_exec(struct plan *p, const struct process_spec *s,
-		       const struct seccomp_filter *filter, const struct process_exec_options *o)
-{
-	process_plan_leave(p, s, filter, o, process_plan_become(p, s, filter, o));
 }

@@ -34,6 +34,16 @@ static int undo_upto(const struct plan *p, const struct err *e)
 	return e->step + (p->steps[e->step].op->compound ? 1 : 0);
 }
 
+/* The kernel says no more than EPERM or ENOSPC; what is behind it stands in its settings. */
+static void explain_refusal(const struct host *h, struct err *failure)
+{
+	_cleanup_fd_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (proc >= 0 && (failure->error == ENOSPC || failure->error == EUSERS ||
+			  (!h->root && (failure->error == EPERM || failure->error == EACCES))))
+		ns_userns_obstacle(proc, failure);
+}
+
 int runtime_create(struct compiled *c, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, const struct runtime_hooks_in *in,
 		   struct arena *a, struct run *ret_run, struct err *e)
@@ -67,6 +77,8 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 		return 0;
 	}
 	failure = *e;
+	if (s->ns.new_namespaces & CLONE_NEWUSER)
+		explain_refusal(h, &failure);
 	run_close(&run);
 	publish_take_back_pid_file(&c->plan, c->step_pid_file, failure.step);
 	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
@@ -92,8 +104,12 @@ int runtime_start(int root, const char *id, struct err *e)
 	r = container_open(root, id, true, &c, e);
 	if (r < 0)
 		return r;
-	if (c.status == STATUS_RUNNING || c.status == STATUS_PAUSED)
+	if (c.status == STATUS_RUNNING)
 		return err_say(e, EBUSY, "cannot start an already running container");
+	if (c.status == STATUS_PAUSED) {
+		err_say(e, EBUSY, "cannot start a container in the paused state");
+		return err_fix(e, "kist resume %.64s", id);
+	}
 	if (c.status != STATUS_CREATED)
 		return err_say(e, EINVAL, c.status == STATUS_STOPPED
 			       ? "cannot start a container that has stopped"
