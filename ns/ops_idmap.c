@@ -131,8 +131,11 @@ static int refused(const struct op_map_ids_args *a, int status, struct buf *said
 		return err_say(e, EPERM, "%s was killed by signal %d", name, WTERMSIG(status));
 	err_say(e, EPERM, "%s: %s", name, *line ? line : "it failed and did not say why");
 	if (strstr(line, "not allowed"))
-		return err_fix(e, "give the caller these ids in %s (usermod --add-sub%cids FIRST-LAST USER), "
-			       "or map ids it has", file, name[3]);
+		return err_fix(
+			e,
+			"give the caller these ids in %s (usermod --add-sub%cids FIRST-LAST USER), "
+			"or map ids it has",
+			file, name[3]);
 	if (strstr(line, "not permitted") || strstr(line, "ermission denied"))
 		return err_fix(e, "%s must be setuid root, and no_new_privs not be set", a->helper);
 	return -EPERM;
@@ -196,6 +199,9 @@ static void by_hand_map_ids(struct buf *out, const struct plan *p, const void *a
 	add_map_words(out, a->maps);
 }
 
-const struct op op_map_ids = { .name = "map_ids", .man = "newuidmap(1)", .compound = true,
-			       .act = act_map_ids, .show = show_map_ids,
+const struct op op_map_ids = { .name = "map_ids",
+			       .man = "newuidmap(1)",
+			       .compound = true,
+			       .act = act_map_ids,
+			       .show = show_map_ids,
 			       .by_hand = by_hand_map_ids };

@@ -12,6 +12,7 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "ns/builders.h"
 #include "ns/ops.h"
 
 /* True if the file below `proc` holds just that. */

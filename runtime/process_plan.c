@@ -39,11 +39,9 @@ void process_plan_host(struct plan *p, const struct process_spec *s)
 {
 	if (!s->has_oom_score_adj)
 		return;
-	/* EACCES: CAP_SYS_RESOURCE lowers it, everybody may raise it. */
 	plan_scope(p, "/process/oomScoreAdj", NULL);
-	plan_add(p, SIDE_HOST, op_write, op_write_args, .dir_slot = SLOT_GUEST_PROC,
-		 .path = "oom_score_adj",
-		 .text = process_oom_score_adj(p, s));
+	plan_add(p, SIDE_HOST, op_oom_score_adj, op_oom_score_adj_args,
+		 process_oom_score_adj(p, s));
 }
 
 void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slot)
