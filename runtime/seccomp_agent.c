@@ -42,9 +42,9 @@ int seccomp_agent_connect(const char *path, struct err *e)
 
 static json_t *process_state(const struct seccomp_state *s, const char *metadata, int pid)
 {
-	json_t *state = json_pack("{s:s, s:s, s:s, s:i, s:s}", "ociVersion", SPEC_OCI_VERSION, "id",
-				  s->id, "status", s->status, "pid", s->pid ? s->pid : pid,
-				  "bundle", s->bundle);
+	json_t *state =
+		json_pack("{s:s, s:s, s:s, s:i, s:s}", "ociVersion", SPEC_OCI_VERSION, "id", s->id,
+			  "status", s->status, "pid", s->pid ? s->pid : pid, "bundle", s->bundle);
 	json_t *all = json_pack("{s:s, s:[s], s:i, s:o}", "ociVersion", SPEC_OCI_VERSION, "fds",
 				"seccompFd", "pid", pid, "state", state);
 

@@ -145,7 +145,8 @@ static size_t new_calls(const struct seccomp_profile *p, struct sock_filter code
 {
 	size_t n = 0;
 
-	if ((p->default_action & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO)
+	if ((p->default_action & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO ||
+	    p->default_action == (SECCOMP_RET_ERRNO | ENOSYS))
 		return 0;
 	for (size_t i = 0; i < p->arch_count && n + 6 <= NEW_CODE_MAX; i++)
 		n += new_calls_of(p, p->archs[i], code + n);

@@ -27,8 +27,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define NO_STAND_IN_YET  0xffffffffU /* is no thread's id */
-#define NO_LISTENER_YET  (-1)
+#define NO_STAND_IN_YET	 0xffffffffU /* is no thread's id */
+#define NO_LISTENER_YET	 (-1)
 #define NO_LISTENER_EVER (-2)
 
 struct gate { /* the page both share */
@@ -46,8 +46,8 @@ static _Noreturn void stand_in(struct run *run, struct gate *gate, int slot, pid
 {
 	struct robust_list_head head = {
 		.list.next = &gate->in_list,
-		.futex_offset = (long)offsetof(struct gate, holder) -
-				(long)offsetof(struct gate, in_list),
+		.futex_offset =
+			(long)offsetof(struct gate, holder) - (long)offsetof(struct gate, in_list),
 	};
 
 	gate->in_list.next = &head.list;
@@ -122,14 +122,15 @@ static int load(const struct seccomp_filter *f, struct err *e)
 	if (error == EACCES)
 		err_fix(e, "without CAP_SYS_ADMIN a filter needs noNewPrivileges: true");
 	else if (error == EBUSY)
-		err_fix(e, "a filter of kist's own has an agent already, and there can be only one");
+		err_fix(e,
+			"a filter of kist's own has an agent already, and there can be only one");
 	return -error;
 }
 
 static int load_for_agent(struct run *run, const struct seccomp_filter *f, int slot, struct err *e)
 {
-	struct gate *gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct gate *gate =
+		mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fd;
 
 	if (gate == MAP_FAILED)
@@ -171,7 +172,8 @@ static void show_seccomp(struct buf *out, const struct plan *p, const void *args
 		{ SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW" },
 		{ SECCOMP_FILTER_FLAG_NEW_LISTENER, "SECCOMP_FILTER_FLAG_NEW_LISTENER" },
 		{ SECCOMP_FILTER_FLAG_TSYNC_ESRCH, "SECCOMP_FILTER_FLAG_TSYNC_ESRCH" },
-		{ SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" },
+		{ SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+		  "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" },
 	};
 
 	if (a->filter->notify)

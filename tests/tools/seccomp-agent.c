@@ -54,7 +54,9 @@ static int receive(int sock, int number)
 
 	for (;;) {
 		struct iovec iov = { text, sizeof text };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &control,
 				    .msg_controllen = sizeof control };
 		ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 		struct cmsghdr *c;
