@@ -353,7 +353,11 @@ static int by_syscall(const void *a, const void *b)
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-/* Stops a denial from being without effect unnoticed: the unconditional rule would always win. */
+/*
+ * Stops a denial from being without effect unnoticed: the unconditional rule would always win.
+ * Of several unconditional ones the first decides, as with libseccomp everywhere: the profile that
+ * podman and buildah ship lists setns as permitted and, further down, as denied.
+ */
 static int check_conflicts(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
 	const struct seccomp_rule *plain = NULL;
@@ -367,7 +371,7 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 		/* One with the default action decides nothing; others may stand beside it. */
 		if (!plain && rule->arg_count == 0 && rule->action != p->default_action)
 			plain = rule;
-		if (!plain || rule->action == plain->action)
+		if (!plain || rule->arg_count == 0 || rule->action == plain->action)
 			continue;
 		here = json_at_index(&here, rule->entry);
 		json_bad(e, &here,

@@ -384,6 +384,28 @@ static void unlisted_abi_is_killed(void **state)
 	}
 }
 
+/* As in the profile of podman and buildah: what an earlier entry says stays. */
+static void first_unconditional_rule_decides(void **state)
+{
+	static const uint64_t none[3];
+	struct seccomp_filter f;
+
+	(void)state;
+	skip_elsewhere();
+	must_parse("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 38,"
+		   "\"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"], \"syscalls\": ["
+		   "{\"names\": [\"execve\", \"setns\"], \"action\": \"SCMP_ACT_ALLOW\"},"
+		   "{\"names\": [\"bpf\", \"setns\"], \"action\": \"SCMP_ACT_ERRNO\","
+		   "\"errnoRet\": 1},"
+		   "{\"names\": [\"bpf\"], \"action\": \"SCMP_ACT_ALLOW\"}]}",
+		   &f);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_setns, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_bpf, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 346, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 357, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_mount, none), FAILS(ENOSYS));
+}
+
 /* A deny-list: default ALLOW, a conditional and an unconditional denial. */
 static void deny_list_works(void **state)
 {
@@ -463,6 +485,7 @@ int main(void)
 		cmocka_unit_test_teardown(newer_calls_are_not_there, clean),
 		cmocka_unit_test_teardown(notify_asks_for_a_listener, clean),
 		cmocka_unit_test_teardown(unlisted_abi_is_killed, clean),
+		cmocka_unit_test_teardown(first_unconditional_rule_decides, clean),
 		cmocka_unit_test_teardown(deny_list_works, clean),
 		cmocka_unit_test_teardown(op_loads_the_program, clean),
 		cmocka_unit_test(shows),
