@@ -86,6 +86,8 @@ static int parse_bind(struct ns_mount *m, const char *source, const char *bundle
 				m->flags.super[0].key);
 	if (m->flags.copy_up)
 		return json_bad(e, &options, "tmpcopyup is for tmpfs only");
+	if (m->flags.classic & MS_I_VERSION)
+		return json_bad(e, &options, "iversion belongs to a filesystem, not to a bind mount");
 	if (m->flags.remount)
 		return 0;
 	if (!source || !*source)
@@ -106,8 +108,13 @@ static int parse_fs(struct ns_mount *m, const char *source, const char *type,
 		return json_bad(e, at, "needs a type, or one of the options bind and rbind");
 	m->type = arena_strdup(a, type ? type : "none");
 	m->source = source && *source ? arena_strdup(a, source) : m->type;
-	if (m->flags.copy_up)
-		return json_bad(e, &options, "tmpcopyup is not supported");
+	if ((m->flags.classic & MS_I_VERSION) && (m->flags.remount || strncmp(m->type, "cgroup", 6) == 0))
+		return json_bad(e, &options, "iversion is for a new filesystem that has files of its own");
+	if (m->flags.copy_up && (strcmp(m->type, "tmpfs") != 0 || m->flags.remount))
+		return json_bad(e, &options, "tmpcopyup is for a new tmpfs only");
+	if (m->flags.copy_up && m->flags.classic)
+		return json_bad(e, &options, "tmpcopyup does not go with iversion and silent, which mean "
+				"nothing to a tmpfs");
 	return 0;
 }
 
