@@ -35,9 +35,6 @@ struct ns_rootfs_options {
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 
-/* The three parts below, in order. */
-void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,
-		    const struct ns_rootfs_options *o);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);

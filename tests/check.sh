@@ -76,7 +76,7 @@ tap_of() {
 	return $status
 }
 
-# kist starts fast because it links little: the four libraries and libc, no more.
+# kist starts fast because it links little: three libraries and libc, no more.
 links_only() {
 	local program=$1 got extra
 	shift
@@ -94,7 +94,8 @@ native() {
 # The same names have run in the test machine?
 skipped_in_both() {
 	local both
-	both=$(sort -u $logs/native.skipped | comm -23 - <(sort -u $logs/vm.ran) || true)
+	both=$(sort -u $logs/native.skipped |
+		comm -23 - <(sort -u $logs/vm.ran $logs/vm-systemd.ran) || true)
 	[ -n "$both" ] || return 0
 	sed 's/^/skipped in both: /' <<<"$both"
 	return 1
@@ -113,8 +114,8 @@ tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 tests/peers.sh runc >$logs/peers.log 2>&1 || echo "check: no runc to compare with: $logs/peers.log"
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
-one ldd links_only build/kist 'libseccomp\.so\.2' 'libcap\.so\.2' 'libmnl\.so\.0' \
-	'libjansson\.so\.4' 'libc\.so\.6'
+one ldd links_only build/kist 'libseccomp\.so\.2' 'libmnl\.so\.0' 'libjansson\.so\.4' \
+	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
 stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
@@ -127,6 +128,7 @@ fi
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
 : >$logs/vm.ran
+: >$logs/vm-systemd.ran
 vm_begin=$SECONDS
 (
 	status=0
@@ -139,5 +141,8 @@ stage native native
 wait $vm
 read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
 count vm "$vm_status"
+# The same machine with systemd as its init, for the files that are about it.
+KIST_VM_TIMEOUT=1200 KIST_VM_LOG=$PWD/$logs/vm-systemd-console.log \
+	stage vm-systemd tests/vm/run.sh --systemd tests/integration.sh
 one both skipped_in_both
 finish

@@ -26,7 +26,9 @@ static void compile(const json_t *config, struct arena *a)
 		return;
 	plan_init(&p, a);
 	ns_plan_birth(&p, &s, &h, -1, NULL);
-	ns_plan_rootfs(&p, &s, &h, &options);
+	ns_plan_mounts(&p, &s, &h, &options);
+	ns_plan_restrict(&p, &s, &h, &options);
+	ns_plan_pivot(&p, &s, &h, &options);
 	for (int i = 0; i < p.count; i++) {
 		struct buf b = BUF_ON(text);
 

@@ -318,6 +318,20 @@ begin() {
 	sed '1,2d; $d' <<<"$output" | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
 }
 
+@test "a terminal: the end of the input is typed, so that what reads it ends" {
+	edit '.process.terminal = true'
+	args sh -c 'echo shell; exec cat'
+	run timeout 60 "$KIST" --root "$ROOT" run $ID < <(printf 'a line\nand half')
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"a line"*"and half"* ]]
+	# Nobody reads, and the input is larger than the terminal takes: the end is seen all the same.
+	args sh -c 'stty raw -echo; echo ready; exec sleep 1'
+	run timeout 60 "$KIST" --root "$ROOT" run $ID < <(yes | head -c 200000)
+	[ "$status" -eq 0 ]
+	assert_nothing_left
+}
+
 @test "a terminal: the console socket gets the master, by name" {
 	edit '.process.terminal = true'
 	args sh -c 'echo from inside; read line; echo "heard $line"'
