@@ -225,6 +225,13 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r < 0)
 		return r;
 	o.console = spec.terminal;
+	if (o.console && !q->console_socket)
+		attach_window_size(&spec.rows, &spec.cols);
+	o.state = (struct seccomp_state){
+		.id = c->id, .status = container_status_name(c->status), .pid = (int)c->pid,
+		.bundle = json_string_value(json_object_get(c->state, "bundle")),
+		.annotations = json_object_get(c->state, "annotations"),
+	};
 	r = compile_exec(compiled, &spec, profile ? &seccomp : NULL, &o, a, e);
 	if (r < 0)
 		return r;
