@@ -93,6 +93,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
 		*agent = (struct seccomp_state){
 			.id = o->id, .bundle = s->bundle, .status = "created",
@@ -149,6 +150,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
