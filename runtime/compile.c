@@ -50,6 +50,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
@@ -90,7 +92,6 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
