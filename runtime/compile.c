@@ -50,6 +50,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
@@ -68,6 +70,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
+	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
 	int slot_start = -1;
 
@@ -92,8 +95,15 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
+	if (agent && !o->wait_for_start) {
+		*agent = (struct seccomp_state){
+			.id = o->id, .bundle = s->bundle, .status = "created",
+			.annotations = json_object_get(s->config, "annotations"),
+		};
+		exec.agent = agent;
+	}
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
@@ -122,6 +132,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
+		.agent = &o->state,
 	};
 	struct process_found *found;
 	int slot_target;
@@ -147,6 +158,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);

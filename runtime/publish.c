@@ -27,6 +27,7 @@ struct state_args {
 	const char *id, *bundle, *rootfs, *cgroup;
 	const json_t *config;
 	unsigned int namespaces, new_namespaces;
+	const struct seccomp_filter *filter;
 };
 
 static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long long start)
@@ -63,6 +64,11 @@ static int act_state(struct run *r, const void *args, struct err *e)
 	state = build_state(a, pid, start);
 	if (!state)
 		return -ENOMEM;
+	/* Whoever orders the start is another process, and tells the agent. */
+	if (a->filter->notify)
+		json_object_set_new(state, "seccompListener",
+				    json_pack("{s:s, s:s?}", "path", a->filter->listener_path,
+					      "metadata", a->filter->listener_metadata));
 	return container_write_state(run_slot(r, SLOT_STATE_DIR), state, e);
 }
 
@@ -84,7 +90,8 @@ void publish_plan_state(struct plan *p, const struct container_spec *s, const st
 		 .cgroup = s->cgroup.none ? NULL : arena_printf(p->arena, "%s%s", h->cgroup_mount,
 								  s->cgroup.path),
 		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces,
-		 .new_namespaces = s->ns.new_namespaces);
+		 .new_namespaces = s->ns.new_namespaces,
+		 .filter = &s->seccomp);
 }
 
 /* --- pid file --------------------------------------------------------------- */

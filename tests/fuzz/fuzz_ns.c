@@ -41,7 +41,7 @@ static void compile_for(const json_t *config, const struct host *h, struct arena
 
 static void compile(const json_t *config, struct arena *a)
 {
-	const struct host root = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	const struct host root = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
 	const struct host user = { .uid = 1000, .gid = 1000, .idmap_helpers = true };
 
 	compile_for(config, &root, a);
