@@ -49,6 +49,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 				console_uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+		else
+			ns_plan_foreground(p, c->slot_master);
 	}
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
@@ -146,6 +148,8 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 				process->uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+		else
+			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
 	found = process_plan_become(p, process, seccomp, &exec);
