@@ -26,6 +26,8 @@ const struct command cli_commands[] = {
 	  command_kill },
 	{ "pause", "ID", "freeze all processes of a container", 1, 1, false, command_pause },
 	{ "resume", "ID", "let a paused container go on", 1, 1, false, command_resume },
+	{ "update", "[options] ID", "set other limits for a container that lives", 1, 1, false,
+	  command_update },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,

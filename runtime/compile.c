@@ -94,6 +94,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	plan_guest_root(&c, s, h, o, &rootfs);
 	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
 		*agent = (struct seccomp_state){
 			.id = o->id, .bundle = s->bundle, .status = "created",
@@ -152,6 +153,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
