@@ -52,6 +52,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 		else
 			ns_plan_foreground(p, c->slot_master);
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
@@ -92,7 +94,6 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
