@@ -36,6 +36,8 @@ const struct command cli_commands[] = {
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
+	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
+	  false, command_check },
 	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,
 	  false, command_plan },
 	{ "image", "VERB ...", "load, ls, rm: the image store (see kist image --help)", 0, -1,

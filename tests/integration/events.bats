@@ -20,6 +20,13 @@ begin() { # CMD...: a running container, its cgroup in $cgroup
 	pid=$(pid_of "$ID")
 	cgroup=$(cgroup_of "$pid")
 }
+# No function: $! is to be kist itself.
+events() { # OUT ARG...: in the background, as $events
+	local out=$1
+	shift
+	"$KIST" --root "$ROOT" events "$@" >"$out" 2>"$T/errors" &
+	events=$!
+}
 # EVENTS FILE: the events watch it.
 watches() {
 	ls -l "/proc/$1/fd" 2>/dev/null | grep -q "/$2\$"
@@ -69,8 +76,7 @@ psi='(.some, .full | [.avg10, .avg60, .avg300, .total] | all(. >= 0))'
 
 @test "events: a record each interval, until the container has ended or nobody reads" {
 	begin sleep 1000
-	kist events --interval 50ms "$ID" >"$T/records" 2>"$T/errors" &
-	events=$!
+	events "$T/records" --interval 50ms "$ID"
 	wait_until 20 has_lines "$T/records" 3
 	kist exec "$ID" true
 	# It follows the last process, not the first.
@@ -85,13 +91,13 @@ psi='(.some, .full | [.avg10, .avg60, .avg300, .total] | all(. >= 0))'
 	kist delete "$ID"
 	# The reader goes away between two records: so do the events.
 	begin sleep 1000
-	kist events --interval 50ms "$ID" > >(head -n 1 >"$T/first") &
-	events=$!
+	mkfifo "$T/pipe"
+	head -n 1 <"$T/pipe" >"$T/first" &
+	events "$T/pipe" --interval 50ms "$ID"
 	wait_until 20 has_lines "$T/first" 1
 	wait_until 20 is_dead "$events"
 	# A long interval does not keep it from seeing the end.
-	kist events --interval 1h "$ID" >"$T/records" &
-	events=$!
+	events "$T/records" --interval 1h "$ID"
 	wait_until 20 watches "$events" cgroup.events
 	kist delete --force "$ID"
 	wait_until 20 is_dead "$events"
@@ -132,8 +138,7 @@ psi='(.some, .full | [.avg10, .avg60, .avg300, .total] | all(. >= 0))'
 	edit_bundle "$PWD" '.linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
 	begin sh -c 'while [ ! -e /tmp/go ]; do usleep 50000; done
 		(x=$(head -c 40000000 /dev/zero | tr "\0" x)); echo >/tmp/after; sleep 1000'
-	kist events --interval 1h "$ID" >"$T/records" &
-	events=$!
+	events "$T/records" --interval 1h "$ID"
 	wait_until 20 watches "$events" memory.events
 	touch rootfs/tmp/go
 	wait_until 60 has_lines "$T/records" 1
