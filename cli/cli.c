@@ -28,6 +28,8 @@ const struct command cli_commands[] = {
 	{ "resume", "ID", "let a paused container go on", 1, 1, false, command_resume },
 	{ "update", "[options] ID", "set other limits for a container that lives", 1, 1, false,
 	  command_update },
+	{ "events", "[options] ID", "print what a container uses, and when memory ran out", 1, 1,
+	  false, command_events },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,

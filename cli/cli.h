@@ -54,6 +54,7 @@ int command_kill(int argc, char **argv);
 int command_pause(int argc, char **argv);
 int command_resume(int argc, char **argv);
 int command_update(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_ps(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_exec(int argc, char **argv);

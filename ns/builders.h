@@ -66,6 +66,8 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
  */
 void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, unsigned int rows,
 		     unsigned int cols, uid_t uid);
+/* HOST, after that, when the pty's other end is not handed to somebody else: line ends stay \n. */
+void ns_plan_foreground(struct plan *p, int slot_master);
 
 /*
  * An image's layers as one root, in the guest's mount namespace only. HOST, with

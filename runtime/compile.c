@@ -49,6 +49,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 				console_uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+		else
+			ns_plan_foreground(p, c->slot_master);
 	}
 	/* As long as a read-only root can still be written. */
 	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
@@ -156,6 +158,8 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 				process->uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+		else
+			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
 	linux_process_plan(p, &o->linux_process);
