@@ -1,0 +1,206 @@
+#!/usr/bin/env bats
+# Debian's podman, conmon and buildah with kist as their runtime.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load consumers
+
+setup_file() {
+	need_root
+	consumers_begin podman conmon buildah
+	local conf=$BATS_FILE_TMPDIR/.config/containers
+	mkdir -p "$conf"
+	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$conf/policy.json"
+	# What docs/oci.md says, and this test's own folders. This machine's root may not raise limits.
+	{
+		doc_block /etc/containers/containers.conf | sed '/^\[engine.runtimes\]/,$d'
+		echo 'cgroup_manager = "cgroupfs"'
+		echo 'events_logger = "file"'
+		echo "conmon_path = [\"$PEERS/conmon\"]"
+		echo 'tmp_dir = "/run/podman-test"'
+		doc_block /etc/containers/containers.conf | sed -n '/^\[engine.runtimes\]/,$p'
+		echo '[containers]'
+		echo 'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]'
+		[ -n "${KIST_IN_VM-}" ] || echo 'pids_limit = 0'
+	} >"$BATS_FILE_TMPDIR/containers.conf"
+	cat >"$BATS_FILE_TMPDIR/storage.conf" <<-END
+		[storage]
+		driver = "overlay"
+		graphroot = "$BATS_FILE_TMPDIR/graph"
+		runroot = "/run/podman-run"
+	END
+	export CONTAINERS_CONF=$BATS_FILE_TMPDIR/containers.conf
+	export CONTAINERS_STORAGE_CONF=$BATS_FILE_TMPDIR/storage.conf
+	podman load -q -i "$FIXTURES/busybox.tar"
+}
+teardown_file() {
+	[ -z "${CONTAINERS_CONF-}" ] || podman rm -fa -t 0 >/dev/null 2>&1 3>&- || true
+	unmount_below "$BATS_FILE_TMPDIR"
+}
+
+setup() { cd "$BATS_TEST_TMPDIR"; }
+teardown() {
+	# What a test that failed left must not fail the next one.
+	[ -n "${BATS_TEST_COMPLETED-}" ] || podman rm -fa -t 0 >/dev/null 2>&1 3>&- || true
+	no_container_in /run/kist
+}
+
+# start ID ARG...: a container that stays.
+start() {
+	local id=$1
+	shift
+	podman run -d --network none --name "$id" "$@" >id.out 2>id.err 3>&- || { cat id.err; return 1; }
+}
+in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
+
+@test "podman run: output, exit status, the words and statuses of failures" {
+	natively_only
+	want 7 podman run --rm --network none -e A=b -w /tmp --hostname boat busybox \
+		sh -c 'echo $A; pwd; hostname; exit 7'
+	[ "$output" = $'b\n/tmp\nboat' ]
+	[ "$(podman info -f '{{.Host.OCIRuntime.Name}}')" = kist ]
+	want 127 podman run --rm --network none busybox nosuch
+	says 'executable file not found in $PATH'
+	want 127 podman run --rm --network none busybox /no/such
+	says 'no such file or directory'
+	want 126 podman run --rm --network none busybox /etc
+	says 'permission denied'
+	want 137 podman run --rm --network none busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
+}
+
+@test "podman: exec, kill, stop, rm of a container that stays" {
+	natively_only
+	start one busybox sh -c 'trap "exit 5" TERM; trap "echo hup" HUP; while :; do sleep 0.1; done'
+	want 3 podman exec -e X=y one sh -c 'echo $X; id -u; exit 3'
+	[ "$output" = $'y\n0' ]
+	want 0 podman exec --user 1000:1001 one id
+	says 'uid=1000'
+	want 127 podman exec one nosuch
+	want 0 podman exec -d one sh -c 'echo here >/detached; exec sleep 1000'
+	wait_until 10 podman exec one grep -q here /detached
+	podman kill -s HUP one
+	wait_until 10 eval 'podman logs one | grep -q hup'
+	podman stop -t 20 one
+	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 5 ]
+	no_container_in /run/kist
+	podman start one 3>&-
+	in_state one running
+	podman kill one
+	wait_until 10 in_state one exited
+	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 137 ]
+	podman rm one
+}
+
+@test "podman: pause, unpause, top, stats, update of limits" {
+	natively_only
+	start two busybox sh -c 'exec sleep 1000'
+	podman pause two
+	in_state two paused
+	[ "$("$KIST_AT" state "$(podman inspect --format '{{.Id}}' two)" | jq -r .status)" = paused ]
+	podman unpause two
+	in_state two running
+	want 0 podman top two pid comm
+	says sleep
+	podman rm -f -t 0 two
+}
+
+@test "podman run -it: a terminal, its size, typed words" {
+	natively_only
+	want 4 python3 "$TOP/tests/lib/on-a-pty.py" 33x77 -s ready: word \
+		podman run --rm -it --network none busybox sh -c \
+		"$tty_size; tty; printf ready:; read -r x; echo \"got \$x\"; exit 4"
+	says '33 77'
+	says '/dev/'
+	says 'got word'
+}
+
+@test "podman run: capabilities, read-only root, users, mounts, devices, sysctls, limits" {
+	natively_only
+	mkdir -p vol
+	echo inside >vol/file
+	want 0 podman run --rm --network none --cap-drop all --cap-add net_bind_service --read-only \
+		--user 1000:1001 --group-add 77 -v "$PWD/vol:/vol:ro" --tmpfs /scratch:size=1m,mode=1777 \
+		--device /dev/zero:/dev/nought:r --sysctl net.ipv4.ip_forward=1 --ulimit nofile=99:100 --ulimit nproc=4096:4096 \
+		--security-opt no-new-privileges --security-opt mask=/proc/version --oom-score-adj 500 busybox sh -c '
+		grep -E "^(CapBnd|CapEff|NoNewPrivs|Seccomp):" /proc/self/status; id
+		cat /vol/file; (echo x >/vol/x) 2>&1; (echo x >/x) 2>&1; echo y >/scratch/y && cat /scratch/y
+		grep " /scratch " /proc/self/mountinfo; head -c 3 /dev/nought | wc -c
+		cat /proc/sys/net/ipv4/ip_forward; ulimit -n; ulimit -Hn; wc -c </proc/version
+		cat /proc/self/oom_score_adj'
+	for word in $'CapBnd:\t0000000000000400' $'NoNewPrivs:\t1' $'Seccomp:\t2' 'uid=1000(user) gid=1001(extra) groups=77' \
+		'inside' '/vol/x: Read-only file system' '/x: Read-only file system' $'\ny\n' 'size=1024k' \
+		$'\n3\n1\n99\n100\n0\n500'; do
+		says "$word"
+	done
+}
+
+@test "podman: namespaces of the host and of another container" {
+	natively_only
+	start net busybox sleep 1000
+	for kind in net ipc; do
+		mine=$(readlink "/proc/$(podman inspect --format '{{.State.Pid}}' net)/ns/$kind")
+		[ "$(podman run --rm --network container:net --ipc container:net --pid container:net busybox \
+			readlink /proc/self/ns/$kind)" = "$mine" ]
+	done
+	want 0 podman run --rm --network host --pid host --ipc host --uts host busybox sh -c \
+		'for n in net pid ipc uts; do readlink /proc/self/ns/$n; done'
+	[ "$output" = "$(for n in net pid ipc uts; do readlink /proc/self/ns/$n; done)" ]
+	podman rm -f -t 0 net
+}
+
+@test "podman pod: an infra container, and one that shares its namespaces" {
+	natively_only
+	# podman 4.3 lays a device filter that denies all upon a pod's cgroup, whatever the runtime.
+	podman pod create --share-parent=false --name pod --network none --infra-command '/bin/sleep 1000' --infra-image localhost/busybox 3>&-
+	podman run -d --pod pod --name member busybox sleep 1000 3>&-
+	want 0 podman exec member hostname
+	[ "$output" = pod ]
+	infra=$(podman pod inspect pod | jq -r .InfraContainerID)
+	for kind in net ipc uts; do
+		[ "$(readlink "/proc/$(podman inspect --format '{{.State.Pid}}' "$infra")/ns/$kind")" = \
+			"$(readlink "/proc/$(podman inspect --format '{{.State.Pid}}' member)/ns/$kind")" ]
+	done
+	podman pod rm -f -t 0 pod
+}
+
+@test "buildah: RUN in a build, run --isolation oci" {
+	natively_only
+	cat >Containerfile <<-'END'
+		FROM localhost/busybox
+		RUN echo "built by $(id -u)" >/built
+		RUN --mount=type=tmpfs,target=/t echo x >/t/x && grep -q ' /t ' /proc/self/mountinfo
+		USER 1000
+		CMD ["sh", "-c", "id -u; cat /built"]
+	END
+	want 0 podman build --network none --isolation oci -t mine .
+	want 0 podman run --rm --network none localhost/mine
+	[ "$output" = $'1000\nbuilt by 0' ]
+	want 9 podman build --network none --isolation oci -t bad - <<<$'FROM localhost/busybox\nRUN exit 9'
+	says 'exit status 9'
+	ctr=$(buildah from localhost/mine)
+	want 6 buildah run --runtime "$KIST_AT" --isolation oci --network none --user 0 "$ctr" sh -c 'cat /built; exit 6'
+	says 'built by 0'
+	export BUILDAH_RUNTIME=$KIST_AT
+	want 0 buildah build --isolation oci --network none -t again .
+	want 0 buildah build --runtime "$KIST_AT" --isolation oci --network none --no-cache -t again .
+	[[ $output != *warning* ]] || { echo "$output"; return 1; }
+	podman rmi localhost/again
+	want 0 python3 "$TOP/tests/lib/on-a-pty.py" 20x30 buildah run -t --runtime "$KIST_AT" --isolation oci \
+		--network none "$ctr" stty size
+	says '20 30'
+	buildah rm "$ctr"
+	podman rmi localhost/mine
+}
+
+@test "podman: limits become cgroup v2's, and an out-of-memory kill is told" {
+	need_v2_controllers memory cpu pids
+	start limited --memory 64m --cpus 0.5 --pids-limit 50 busybox sleep 1000
+	cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(podman inspect --format '{{.State.Pid}}' limited)/cgroup")
+	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
+	[ "$(cat "$cgroup/cpu.max")" = '50000 100000' ]
+	[ "$(cat "$cgroup/pids.max")" = 50 ]
+	want 3 podman exec limited sh -c 'cat /sys/fs/cgroup/memory.max; exit 3'
+	says 67108864
+	podman rm -f -t 0 limited
+	[ ! -e "$cgroup" ]
+}
