@@ -180,7 +180,8 @@ struct op_winsize_args {
 struct op_dup_args {
 	int slot, to;
 };
-extern const struct op op_unlock_pty, op_open_pty_peer, op_set_winsize, op_set_ctty, op_dup2;
+extern const struct op op_unlock_pty, op_open_pty_peer, op_set_winsize, op_set_ctty, op_dup2,
+	op_keep_newlines;
 
 /* --- names of flags, for show() ---------------------------------------------- */
 void ns_show_clone_flags(struct buf *out, uint64_t flags);

@@ -233,23 +233,24 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 	return r < 0 ? r : ns_check(&s->ns, h, e);
 }
 
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user)
 {
 	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
-		warn(s->cgroup.warnings[i]);
+		warn(user, s->cgroup.warnings[i]);
 	if (s->process.caps.ambient_dropped) {
 		struct buf b = BUF_ON(text);
 
 		buf_reset(&b);
 		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
 		caps_show_set(&b, s->process.caps.ambient_dropped);
-		warn(text);
+		warn(user, text);
 	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);
-		warn(text);
+		warn(user, text);
 	}
 }
