@@ -224,13 +224,27 @@ void spec_free(struct container_spec *s)
 	s->config = NULL;
 }
 
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e)
+{
+	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
-	int r = cgroup_check(&s->cgroup, h, e);
+	int r = ns_check(&s->ns, h, e);
 
 	if (r >= 0)
 		r = net_check_devices(&s->net_devices, h, e);
-	return r < 0 ? r : ns_check(&s->ns, h, e);
+	if (r >= 0)
+		r = cgroup_check(&s->cgroup, h, e);
+	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
+		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
+			"only the caller's own gid is mapped");
+		err_at(e, "/process/user/additionalGids");
+		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
+	}
+	return r;
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
