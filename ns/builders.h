@@ -32,8 +32,12 @@ struct ns_rootfs_options {
 	int slot_root;
 	bool no_pivot;     /* chroot instead: for a host whose root is an initramfs */
 	bool terminal;     /* ns_plan_console() will follow: makes room for /dev/console */
+	/* Until the pivot the root is mounted where s->rootfs is, for hooks to find it there. */
+	bool in_place;
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
+/* GUEST: the slot that holds the root between ns_plan_mounts and ns_plan_pivot. */
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 
 /* The three parts below, in order. */
 void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,

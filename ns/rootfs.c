@@ -17,7 +17,7 @@
 #include "ns/internal.h"
 #include "ns/ops.h"
 
-static int root_slot(struct plan *p, const struct ns_rootfs_options *o)
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o)
 {
 	return o->slot_root >= 0 ? o->slot_root : ns_slot(p, NS_SLOT_ROOT);
 }
@@ -47,6 +47,13 @@ static void cut_propagation(struct plan *p, const struct ns_spec *s)
 	add_setattr(p, SIDE_GUEST, -1, "/", true, 0, deaf ? MS_PRIVATE : MS_SLAVE);
 }
 
+/* A hook that enters the mount namespace stands on top of all that is mounted on "/": nothing may
+ * be, before hooks have run. */
+static bool is_in_place(const struct ns_rootfs_options *o)
+{
+	return o->in_place && !o->no_pivot;
+}
+
 /* One empty, read-only tmpfs for all masked directories. It is attached on the old root, with which
  * it vanishes: before Linux 6.15 only an attached mount can be cloned. */
 static void plan_empty(struct plan *p, const struct ns_spec *s)
@@ -67,9 +74,25 @@ static void plan_empty(struct plan *p, const struct ns_spec *s)
 		 "mount -t tmpfs -o ro,mode=555 tmpfs /");
 }
 
+/* pivot_root wants a mount of this namespace: on top of "/", which always is there and can be
+ * reached, whatever the container's root may do with the path. Hooks look for it at its path. */
+static void attach_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o,
+			int root)
+{
+	const char *hand = "mount --rbind $ROOT $ROOT";
+	int step = -1, other;
+
+	if (is_in_place(o))
+		step = plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, s->rootfs,
+				NULL, hand);
+	other = plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, "/", NULL, hand);
+	if (step >= 0)
+		plan_on_alt(p, step, EACCES, other);
+}
+
 static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	enum side side = ns_has_userns(s) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_scope(p, "/root/path", s->rootfs);
@@ -85,23 +108,21 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_r
 		if (side == SIDE_HOST)
 			plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, root);
 	}
-	/* pivot_root wants a mount of this namespace: on top of "/", which always is there and can
-	 * be reached, whatever the container's root may do with the path. */
 	if (o->slot_root < 0 || o->no_pivot)
-		plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, "/", NULL,
-			 "mount --rbind $ROOT $ROOT");
+		attach_root(p, s, o, root);
 }
 
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	const struct ns_mount *dev;
 
 	plan_scope(p, "", NULL);
 	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 0); /* modes are meant as they are said */
 	cut_propagation(p, s);
-	plan_empty(p, s);
+	if (!is_in_place(o))
+		plan_empty(p, s);
 	plan_root(p, s, o);
 	for (size_t i = 0; i < s->mount_count; i++)
 		ns_plan_one_mount(p, s, h, root, &s->mounts[i]);
@@ -198,7 +219,7 @@ static void plan_masks(struct plan *p, const struct ns_spec *s, int root)
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 
 	(void)h;
 	plan_sysctls(p, s, root);
@@ -206,6 +227,8 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 		plan_scope(p, pointer(p, "readonlyPaths", i), s->readonly_paths[i]);
 		plan_readonly_path(p, s->readonly_paths[i], root);
 	}
+	if (is_in_place(o))
+		plan_empty(p, s);
 	plan_masks(p, s, root);
 	if (s->root_readonly) {
 		plan_scope(p, "/root/readonly", "/");
@@ -218,7 +241,7 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
 		   const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	unsigned int propagation = s->rootfs_propagation & ~(unsigned int)MS_REC;
 
 	(void)h;

@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "ns/spec.h"
+#include "runtime/hooks.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
 
@@ -20,6 +21,7 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct hooks_spec hooks;
 	struct seccomp_filter seccomp;
 	bool has_seccomp;
 };
