@@ -17,7 +17,7 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libseccomp libcap libmnl jansson
+PKGS_kist       := libseccomp libmnl jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
 PKGS_test       := cmocka
 PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))

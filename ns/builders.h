@@ -36,15 +36,12 @@ struct ns_rootfs_options {
 	bool in_place;
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
-/* GUEST: the slot that holds the root between ns_plan_mounts and ns_plan_pivot. */
-int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 
-/* The three parts below, in order. */
-void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,
-		    const struct ns_rootfs_options *o);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);
+/* The GUEST slot that then holds the root with all mounts. */
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);
@@ -60,6 +57,8 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
  */
 void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, unsigned int rows,
 		     unsigned int cols, uid_t uid);
+/* HOST, after that, when the pty's other end is not handed to somebody else: line ends stay \n. */
+void ns_plan_foreground(struct plan *p, int slot_master);
 
 /*
  * An image's layers as one root, in the guest's mount namespace only. HOST, with

@@ -267,11 +267,3 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
 	plan_scope(p, "", NULL);
 	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 022);
 }
-
-void ns_plan_rootfs(struct plan *p, const struct ns_spec *s, const struct host *h,
-		    const struct ns_rootfs_options *o)
-{
-	ns_plan_mounts(p, s, h, o);
-	ns_plan_restrict(p, s, h, o);
-	ns_plan_pivot(p, s, h, o);
-}

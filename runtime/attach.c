@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -44,8 +45,9 @@ void attach_restore_signals(void)
 /* One direction of the terminal: what was read and could not be written yet. */
 struct pump {
 	int from, to;
-	char data[8192];
+	char data[PIPE_BUF]; /* no more: what poll(2) calls writable takes that much at once */
 	size_t start, end;
+	char last;	     /* the last byte read; 0: none yet */
 	bool closed;
 };
 
@@ -56,6 +58,7 @@ static void pump_read(struct pump *p)
 	if (n > 0) {
 		p->start = 0;
 		p->end = (size_t)n;
+		p->last = p->data[n - 1];
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		p->closed = true; /* EIO is how a pty says that its last slave has gone */
 	}
@@ -65,18 +68,45 @@ static void pump_write(struct pump *p)
 {
 	ssize_t n = write(p->to, p->data + p->start, p->end - p->start);
 
-	if (n > 0)
+	if (n > 0) {
 		p->start += (size_t)n;
-	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		p->closed = true;
+		p->start = p->end;
+	}
 }
 
-static void copy_window_size(int master)
+/* A terminal has no end of input that could be passed on: what a user types for it stands in,
+ * as in script(1). Within a line it only ends the line, so that it takes two. */
+static void type_end_of_input(struct pump *in)
+{
+	struct termios t;
+	size_t count = in->last && in->last != '\n' ? 2 : 1;
+
+	if (tcgetattr(in->to, &t) < 0 || t.c_cc[VEOF] == _POSIX_VDISABLE)
+		return;
+	memset(in->data, t.c_cc[VEOF], count);
+	in->start = 0;
+	in->end = count;
+}
+
+bool attach_window_size(uint16_t *rows, uint16_t *cols)
 {
 	struct winsize size;
 
 	/* A terminal that does not know its size says 0 by 0: consoleSize stays. */
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_row || !size.ws_col)
+		return false;
+	*rows = size.ws_row;
+	*cols = size.ws_col;
+	return true;
+}
+
+static void copy_window_size(int master)
+{
+	struct winsize size = { 0 };
+
+	if (attach_window_size(&size.ws_row, &size.ws_col))
 		ioctl(master, TIOCSWINSZ, &size);
 }
 
@@ -85,7 +115,6 @@ static void drain(struct pump *out)
 {
 	struct pollfd p = { .fd = out->from, .events = POLLIN };
 
-	fcntl(out->from, F_SETFL, O_NONBLOCK);
 	while (!out->closed) {
 		while (out->start < out->end && !out->closed)
 			pump_write(out);
@@ -157,6 +186,9 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 	long long end = o->timeout_ms >= 0 ? now_ms() + o->timeout_ms : -1;
 
 	in.closed = out.closed = o->master < 0;
+	/* What nobody reads must not hold up the watch. */
+	if (o->master >= 0)
+		fcntl(o->master, F_SETFL, O_NONBLOCK);
 	for (;;) {
 		bool in_full = in.start < in.end, out_full = out.start < out.end;
 		struct pollfd p[] = {
@@ -164,7 +196,7 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = in.closed || in_full ? -1 : in.from, .events = POLLIN },
 			{ .fd = out.closed || out_full ? -1 : out.from, .events = POLLIN },
-			{ .fd = !in.closed && in_full ? in.to : -1, .events = POLLOUT },
+			{ .fd = in_full ? in.to : -1, .events = POLLOUT },
 			{ .fd = !out.closed && out_full ? out.to : -1, .events = POLLOUT },
 		};
 		long long left = end < 0 ? -1 : end - now_ms();
@@ -176,8 +208,11 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 		}
 		if (poll(p, 6, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
 			return err_set(e, errno, "poll");
-		if (p[2].revents)
+		if (p[2].revents) {
 			pump_read(&in);
+			if (in.closed)
+				type_end_of_input(&in);
+		}
 		if (p[3].revents)
 			pump_read(&out);
 		if (p[4].revents)
@@ -214,6 +249,8 @@ int attach_wait(const struct attach_options *o, bool take_signals, struct attach
 	if (have_terminal) {
 		raw = saved;
 		cfmakeraw(&raw);
+		/* The container's own terminal leaves line ends as they are: op_keep_newlines. */
+		raw.c_oflag = saved.c_oflag;
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 		copy_window_size(o->master);
 	}

@@ -14,7 +14,6 @@
  *                         guest is the container's user. A missing command fails
  *                         here, so what comes before "created" lets `create` fail.
  *   process_plan_leave    signals, fds, seccomp, execve: nothing may follow
- * process_plan_exec is the last two in one.
  */
 #pragma once
 #include <jansson.h>
@@ -89,6 +88,8 @@ struct process_exec_options {
 	/* Sets and locks SECBIT_NOROOT and friends: uid 0 never gets capabilities again. Only
 	 * for a process that has none. */
 	bool lock_securebits;
+	/* For the seccomp agent; NULL: whoever orders the start tells it. */
+	const struct seccomp_state *agent;
 };
 
 /* What the guest finds out: filled by its own steps in its own memory. */
@@ -116,5 +117,3 @@ struct process_found *process_plan_become(struct plan *p, const struct process_s
 void process_plan_leave(struct plan *p, const struct process_spec *s,
 			const struct seccomp_filter *filter, const struct process_exec_options *o,
 			struct process_found *found);
-void process_plan_exec(struct plan *p, const struct process_spec *s,
-		       const struct seccomp_filter *filter, const struct process_exec_options *o);

@@ -76,7 +76,7 @@ tap_of() {
 	return $status
 }
 
-# kist starts fast because it links little: the four libraries and libc, no more.
+# kist starts fast because it links little: three libraries and libc, no more.
 links_only() {
 	local program=$1 got extra
 	shift
@@ -94,7 +94,8 @@ native() {
 # The same names have run in the test machine?
 skipped_in_both() {
 	local both
-	both=$(sort -u $logs/native.skipped | comm -23 - <(sort -u $logs/vm.ran) || true)
+	both=$(sort -u $logs/native.skipped |
+		comm -23 - <(sort -u $logs/vm.ran $logs/vm-systemd.ran) || true)
 	[ -n "$both" ] || return 0
 	sed 's/^/skipped in both: /' <<<"$both"
 	return 1
@@ -108,13 +109,14 @@ skipped_in_both() {
 tests/deps.sh >$logs/deps.log 2>&1 || { tail -n 20 $logs/deps.log; failed=1; finish; }
 # Downloads and unpacking go on while the compiler works.
 tests/vm/image.sh >$logs/vm-image.log 2>&1 &
-
-# The suite has no network of its own to fetch it with.
-tests/peers.sh runc >$logs/peers.log 2>&1 || echo "check: no runc to compare with: $logs/peers.log"
+# What containers are started through, and what kist is compared with: the suite has no network of
+# its own to fetch it with.
+tests/peers.sh consumers >$logs/peers.log 2>&1 &
+peers=$!
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
-one ldd links_only build/kist 'libseccomp\.so\.2' 'libcap\.so\.2' 'libmnl\.so\.0' \
-	'libjansson\.so\.4' 'libc\.so\.6'
+one ldd links_only build/kist 'libseccomp\.so\.2' 'libmnl\.so\.0' 'libjansson\.so\.4' \
+	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
 stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
@@ -124,9 +126,11 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 fi
 # Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
 # slow; a hang is told by the tests' own limits, the timeout here is the last one.
+wait $peers || echo "check: runc, containerd, docker, podman are not all there: $logs/peers.log"
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
 : >$logs/vm.ran
+: >$logs/vm-systemd.ran
 vm_begin=$SECONDS
 (
 	status=0
@@ -139,5 +143,8 @@ stage native native
 wait $vm
 read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
 count vm "$vm_status"
+# The same machine with systemd as its init, for the files that are about it.
+KIST_VM_TIMEOUT=1200 KIST_VM_LOG=$PWD/$logs/vm-systemd-console.log \
+	stage vm-systemd tests/vm/run.sh --systemd tests/integration.sh
 one both skipped_in_both
 finish

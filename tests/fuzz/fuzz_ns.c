@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void compile(const json_t *config, struct arena *a)
 {
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = true };
-	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
 	struct err e = ERR_INIT;
 	char text[400];
 	struct ns_spec s;
@@ -26,7 +26,9 @@ static void compile(const json_t *config, struct arena *a)
 		return;
 	plan_init(&p, a);
 	ns_plan_birth(&p, &s, &h, -1, NULL);
-	ns_plan_rootfs(&p, &s, &h, &options);
+	ns_plan_mounts(&p, &s, &h, &options);
+	ns_plan_restrict(&p, &s, &h, &options);
+	ns_plan_pivot(&p, &s, &h, &options);
 	for (int i = 0; i < p.count; i++) {
 		struct buf b = BUF_ON(text);
 

@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		process_plan_host(&p, &spec);
 		process_plan_cwd(&p, &spec, -1);
 		process_plan_limits(&p, &spec);
-		process_plan_exec(&p, &spec, NULL, &o);
+		process_plan_leave(&p, &spec, NULL, &o,
+				   process_plan_become(&p, &spec, NULL, &o));
 		for (int i = 0; i < p.count; i++) {
 			buf_reset(&b);
 			plan_show_step(&b, &p, i);

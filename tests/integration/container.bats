@@ -220,6 +220,14 @@ begin() {
 	[ "$(xargs <<<"$output")" = "0 0 0 free" ]
 }
 
+@test "a working directory that is not there is made, also under a read-only root" {
+	edit '.process.cwd = "/not/yet" | .root.readonly = true'
+	args sh -c 'pwd; stat -c "%a %u" .; touch x'
+	run --separate-stderr kist run $ID
+	[ "$status" -eq 1 ] && grep -q 'Read-only file system' <<<"$stderr"
+	[ "$output" = $'/not/yet\n755 0' ]
+}
+
 @test "a read-only root; mounts with their options, seen from the host" {
 	mkdir "$T/data"
 	echo content >"$T/data/file"
@@ -316,6 +324,20 @@ begin() {
 	[[ $output == "11 22"*console* ]]
 	[ "$(tail -n 1 <<<"$output")" = 1 ]
 	sed '1,2d; $d' <<<"$output" | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
+}
+
+@test "a terminal: the end of the input is typed, so that what reads it ends" {
+	edit '.process.terminal = true'
+	args sh -c 'echo shell; exec cat'
+	run timeout 60 "$KIST" --root "$ROOT" run $ID < <(printf 'a line\nand half')
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"a line"*"and half"* ]]
+	# Nobody reads, and the input is larger than the terminal takes: the end is seen all the same.
+	args sh -c 'stty raw -echo; echo ready; exec sleep 1'
+	run timeout 60 "$KIST" --root "$ROOT" run $ID < <(yes | head -c 200000)
+	[ "$status" -eq 0 ]
+	assert_nothing_left
 }
 
 @test "a terminal: the console socket gets the master, by name" {

@@ -44,12 +44,12 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 }
 
 @test "kist COMMAND --help: the options of each command are those of kist(1)" {
-	for command in run create exec kill delete list spec plan; do
+	for command in run create exec kill update ps delete list spec check plan; do
 		echo "# $command"
 		same_options "$(table_of "$command")" "$MAN/kist.1" "$command"
 	done
 	# These have none, here and there.
-	for command in start state; do
+	for command in start state pause resume; do
 		run table_of "$command"
 		[ -z "$output" ]
 		run options_in "$MAN/kist.1" "$command"
@@ -130,6 +130,31 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 		*.bats) grep -qF "@test \"$name\"" "$TOP/tests/integration/$file" ;;
 		*) grep -qE "\b$name\b" "$TOP/tests/unit/$file.c" ;;
 		esac || { echo "no test \"$name\" in $file"; false; }
-	done < <(grep -ohE '`(test_[a-z_]+|[a-z_]+\.bats): [^`]+`' "$TOP"/README.md "$TOP"/docs/*.md |
+	done < <(grep -ohE '`(test_[a-z0-9_]+|[a-z0-9_]+\.bats): [^`]+`' "$TOP"/README.md "$TOP"/docs/*.md |
 		tr -d '`')
+}
+
+# rows: "STATUS<tab>PROOF<tab>ITEM" of every row of conformance.md's tables.
+rows() {
+	awk -F ' [|] ' '/^[|] item / || !/^[|] / { next }
+		{ sub(/^[|] /, "", $1); sub(/ [|]$/, "", $3); print $2 "\t" $3 "\t" $1 " " NF }' \
+		"$TOP/docs/conformance.md"
+}
+@test "conformance.md: what works names its test, what is refused the words of the refusal" {
+	bad=0
+	while IFS=$'\t' read -r status proof item; do
+		case $status in
+		works) grep -qE '`(test_[a-z0-9_]+|[a-z0-9_]+\.bats): [^`]+`' <<<"$proof" ;;
+		refused)
+			grep -q '`' <<<"$proof" && while read -r words; do
+				grep -qE '^(test_[a-z0-9_]+|[a-z0-9_]+\.bats): ' <<<"$words" ||
+					grep -rqF --include='*.c' -e "$words" "$TOP"/{base,cgroup,ns,net,runtime,cli} ||
+					{ echo "no message \"$words\""; false; }
+			done < <(grep -oE '`[^`]+`' <<<"$proof" | tr -d '`') ;;
+		n.a. | "not there") [ -n "$proof" ] ;;
+		*) false ;;
+		esac && [ "${item##*[!0-9]}" = 3 ] || { echo "$item: $status: $proof"; bad=1; }
+	done < <(rows)
+	[ "$(rows | wc -l)" -gt 150 ]
+	[ "$bad" = 0 ]
 }

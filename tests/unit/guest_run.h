@@ -144,7 +144,9 @@ static inline void run_spec(const char *json, const char *profile,
 	if (!guest_keeps_cwd)
 		process_plan_cwd(&p, &s, -1);
 	process_plan_limits(&p, &s);
-	process_plan_exec(&p, &s, profile ? &filter : NULL, o ? o : &none);
+	o = o ? o : &none;
+	process_plan_leave(&p, &s, profile ? &filter : NULL, o,
+			   process_plan_become(&p, &s, profile ? &filter : NULL, o));
 	assert_int_equal(plan_check(&p, &e), 0);
 	run_plan(&p, r);
 }

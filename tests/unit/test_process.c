@@ -122,7 +122,7 @@ static void refuses(void **state)
 		  "/process/rlimits/0/soft", "range" },
 		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "0", "1.5") "]"),
 		  "/process/rlimits/0/hard", "integer" },
-		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"), "/process/rlimits/0",
+		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"), "/process/rlimits/0/soft",
 		  "above" },
 		{ WITH(", \"rlimits\": [{\"type\": \"RLIMIT_CORE\", \"hard\": 1}]"),
 		  "/process/rlimits/0/soft", "required" },
@@ -263,7 +263,7 @@ static void build(struct plan *p, const struct process_spec *s, const struct sec
 	process_plan_host(p, s);
 	process_plan_cwd(p, s, -1);
 	process_plan_limits(p, s);
-	process_plan_exec(p, s, f, o);
+	process_plan_leave(p, s, f, o, process_plan_become(p, s, f, o));
 	assert_int_equal(plan_check(p, &e), 0);
 }
 
@@ -391,7 +391,7 @@ static void securebits_want_no_capabilities(void **state)
 	(void)state;
 	must_parse(rich, &s);
 	plan_init(&p, &arena);
-	process_plan_exec(&p, &s, NULL, &o);
+	process_plan_leave(&p, &s, NULL, &o, process_plan_become(&p, &s, NULL, &o));
 	assert_true(plan_check(&p, NULL) < 0);
 }
 
