@@ -90,10 +90,11 @@ static void attach_root(struct plan *p, const struct ns_spec *s, const struct ns
 		plan_on_alt(p, step, EACCES, other);
 }
 
-static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o)
+static void plan_root(struct plan *p, const struct ns_spec *s, const struct host *h,
+		      const struct ns_rootfs_options *o)
 {
 	int root = ns_root_slot(p, o);
-	enum side side = ns_has_userns(s) ? SIDE_HOST : SIDE_GUEST;
+	enum side side = ns_has_userns(s) && host_may_mount(h) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_scope(p, "/root/path", s->rootfs);
 	if (o->slot_root < 0) {
@@ -123,10 +124,10 @@ void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *
 	cut_propagation(p, s);
 	if (!is_in_place(o))
 		plan_empty(p, s);
-	plan_root(p, s, o);
+	plan_root(p, s, h, o);
 	for (size_t i = 0; i < s->mount_count; i++)
 		ns_plan_one_mount(p, s, h, root, &s->mounts[i]);
-	ns_plan_devices(p, s, root, o->terminal);
+	ns_plan_devices(p, s, h, root, o->terminal);
 	dev = ns_mount_at(s, "/dev");
 	if (dev && !dev->flags.bind && ((dev->flags.attr_set | dev->flags.rattr_set) & MOUNT_ATTR_RDONLY)) {
 		plan_scope(p, dev->why, "/dev");
