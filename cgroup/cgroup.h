@@ -90,7 +90,7 @@ bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h);
  * marked with: the id, with more in front where ids of several state roots could meet. */
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
 		      const char *owner, int slot_cgroup);
-/* Only the limit writes, for a cgroup that exists ("update"). */
+/* Only the limit writes, for a cgroup that exists. */
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
@@ -100,6 +100,32 @@ extern const struct undo_kind cgroup_undo_remove;
 /* args: absolute folder. Removes a parent that kist made, once it is empty. */
 extern const struct undo_kind cgroup_undo_remove_parent;
 extern const struct undo_kind *const cgroup_undo_kinds[]; /* NULL-terminated */
+
+/* ---- other limits for a cgroup in use ("update"): ordinary functions, host side ---- */
+
+struct run_report;
+struct cgroup_watch { /* what a caller wants to see of the run; see struct run */
+	void (*report)(void *user, const struct plan *p, struct run_report report);
+	void *user;
+	int fault_step, fault_error;
+};
+struct cgroup_update { /* how to go back; lives in the arena */
+	const char *folder;
+	size_t count;
+	struct cgroup_saved {
+		const char *path, *text;
+	} *saved;
+};
+/* Sets the limits of s in the cgroup s->path, enabling controllers for it where they are missing.
+ * When one is refused those before it are taken back. Call after cgroup_check(). */
+int cgroup_update_apply(const struct cgroup_spec *s, const struct host *h,
+			const struct cgroup_watch *watch, struct arena *a,
+			struct cgroup_update *ret, struct err *e);
+/* Writes back what was there. */
+int cgroup_update_undo(const struct cgroup_update *u, struct err *e);
+/* The text that takes back a write of `value` to `file`, whose content is `present`; NULL: none. */
+const char *cgroup_text_before(struct arena *a, const char *file, const char *value,
+			       const char *present);
 
 /* ---- what the verbs use: ordinary functions, host side ---- */
 

@@ -209,9 +209,10 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = check_caps(q, &spec, e);
 	if (r < 0)
 		return r;
+	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);
 	profile = json_object_get(json_object_get(config, "linux"), "seccomp");
 	at = json_at_key(&at, "seccomp");
-	if (profile)
+	if (r == 0 && profile)
 		r = seccomp_parse(profile, &at, a, &seccomp, e);
 	if (r == 0)
 		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
@@ -225,6 +226,13 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r < 0)
 		return r;
 	o.console = spec.terminal;
+	if (o.console && !q->console_socket)
+		attach_window_size(&spec.rows, &spec.cols);
+	o.state = (struct seccomp_state){
+		.id = c->id, .status = container_status_name(c->status), .pid = (int)c->pid,
+		.bundle = json_string_value(json_object_get(c->state, "bundle")),
+		.annotations = json_object_get(c->state, "annotations"),
+	};
 	r = compile_exec(compiled, &spec, profile ? &seccomp : NULL, &o, a, e);
 	if (r < 0)
 		return r;

@@ -107,6 +107,9 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 		return r;
 	spec_warn(s, warn_line);
 	o.console = s->process.terminal;
+	/* The program may ask for the size before this process has a moment to pass it on. */
+	if (o.console && foreground && !q->console_socket)
+		attach_window_size(&s->process.rows, &s->process.cols);
 	o.pid_file = absolute(q->pid_file, pid_file);
 	return runtime_create(c, s, &host, &o, &in, a, run, e);
 }

@@ -69,6 +69,7 @@ char *ns_path_normalise(const char *path, struct arena *a)
 static int parse_namespace(const json_t *o, const struct json_at *at, struct arena *a,
 			   struct ns_spec *s, struct err *e)
 {
+	struct json_at type_at = json_at_key(at, "type"), path_at = json_at_key(at, "path");
 	const char *type = NULL, *path = NULL;
 	enum ns_kind kind;
 	unsigned int flag;
@@ -83,20 +84,20 @@ static int parse_namespace(const json_t *o, const struct json_at *at, struct are
 	if (r < 0)
 		return r;
 	if (!name_kind(type, &kind))
-		return json_bad(e, at, "\"%.40s\" is no namespace type (pid, network, mount, ipc, uts, "
-				"user, cgroup, time)", type);
+		return json_bad(e, &type_at, "\"%.40s\" is no namespace type (pid, network, mount, ipc, "
+				"uts, user, cgroup, time)", type);
 	flag = ns_kind_info[kind].flag;
 	if ((s->new_namespaces | s->join_namespaces) & flag)
-		return json_bad(e, at, "a second %s namespace", type);
+		return json_bad(e, &type_at, "a second %s namespace", type);
 	/* An empty path means a new one: engines write the key always. */
 	if (!path || !*path) {
 		s->new_namespaces |= flag;
 		return 0;
 	}
 	if (path[0] != '/')
-		return json_bad(e, at, "path must be absolute");
+		return json_bad(e, &path_at, "must be absolute");
 	if (kind == NS_MOUNT)
-		return json_bad(e, at, "cannot set up a root in somebody else's mount namespace; "
+		return json_bad(e, &path_at, "cannot set up a root in somebody else's mount namespace; "
 				"leave out the path, or use exec");
 	s->join_namespaces |= flag;
 	s->join_path[kind] = arena_strdup(a, path);
@@ -329,6 +330,24 @@ static int parse_propagation(const json_t *linux_object, const struct json_at *a
 	return json_bad(e, &here, "\"%.40s\" is not private, shared, slave or unbindable", name);
 }
 
+static int parse_mount_label(const json_t *linux_object, const struct json_at *at, struct arena *a,
+			     struct ns_spec *s, struct err *e)
+{
+	struct json_at here = json_at_key(at, "mountLabel");
+	const char *label = NULL;
+	int r = json_get_string(linux_object, at, "mountLabel", &label, e);
+
+	if (r <= 0 || !*label)
+		return r < 0 ? r : 0;
+	if (strlen(label) > NS_LABEL_MAX)
+		return json_bad(e, &here, "is longer than %d bytes", NS_LABEL_MAX);
+	for (const char *c = label; *c; c++)
+		if (iscntrl((unsigned char)*c) || *c == ' ' || *c == '"')
+			return json_bad(e, &here, "must not hold spaces, quotes or control characters");
+	s->mount_label = arena_strdup(a, label);
+	return 0;
+}
+
 static int parse_linux(const json_t *config, struct arena *a, struct ns_spec *s, struct err *e)
 {
 	const struct json_at top = JSON_AT_ROOT;
@@ -348,6 +367,8 @@ static int parse_linux(const json_t *config, struct arena *a, struct ns_spec *s,
 		r = parse_paths(o, &at, "readonlyPaths", a, &s->readonly_paths, &s->readonly_count, e);
 	if (r >= 0)
 		r = parse_propagation(o, &at, s, e);
+	if (r >= 0)
+		r = parse_mount_label(o, &at, a, s, e);
 	if (r >= 0)
 		r = ns_parse_devices(o, &at, a, s, e);
 	if (r >= 0)

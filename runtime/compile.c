@@ -68,6 +68,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
+	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
 	int slot_start = -1;
 
@@ -91,6 +92,14 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	plan_guest_root(&c, s, h, o, &rootfs);
 	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
+	if (agent && !o->wait_for_start) {
+		*agent = (struct seccomp_state){
+			.id = o->id, .bundle = s->bundle, .status = "created",
+			.annotations = json_object_get(s->config, "annotations"),
+		};
+		exec.agent = agent;
+	}
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
@@ -119,6 +128,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) != 0,
+		.agent = &o->state,
 	};
 	struct process_found *found;
 	int slot_target;
@@ -139,6 +149,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);

@@ -85,6 +85,8 @@ struct process_exec_options {
 	/* Sets and locks SECBIT_NOROOT and friends: uid 0 never gets capabilities again. Only
 	 * for a process that has none. */
 	bool lock_securebits;
+	/* For the seccomp agent; NULL: whoever orders the start tells it. */
+	const struct seccomp_state *agent;
 };
 
 /* What the guest finds out: filled by its own steps in its own memory. */

@@ -185,6 +185,28 @@ struct process_found *process_plan_become(struct plan *p, const struct process_s
 	return found;
 }
 
+/* The host's last step must stand right after the filter's: the guest's stand-in gives it the turn. */
+static void plan_filter(struct plan *p, const struct seccomp_filter *filter,
+			const struct seccomp_state *state)
+{
+	struct op_agent_args agent = { filter, state, -1, -1 };
+	bool told_here = filter->notify && state;
+
+	if (filter->notify)
+		agent.slot_listener = plan_new_slot(p, "seccomp listener");
+	if (told_here) {
+		agent.slot_agent = plan_new_slot(p, "seccomp agent");
+		plan_scope(p, "/linux/seccomp/listenerPath", NULL);
+		plan_add_step(p, SIDE_HOST, &op_connect_agent, &agent, sizeof agent);
+	}
+	plan_scope(p, "/linux/seccomp", NULL);
+	plan_add(p, SIDE_GUEST, op_seccomp, op_seccomp_args, filter, agent.slot_listener);
+	if (told_here) {
+		plan_scope(p, "/linux/seccomp/listenerPath", NULL);
+		plan_add_step(p, SIDE_HOST, &op_send_listener, &agent, sizeof agent);
+	}
+}
+
 void process_plan_leave(struct plan *p, const struct process_spec *s,
 			const struct seccomp_filter *filter, const struct process_exec_options *o,
 			struct process_found *found)
@@ -196,10 +218,8 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	if (o->preserve_fds)
 		plan_add(p, SIDE_GUEST, op_keep_fds, op_fds_args, o->preserve_fds);
 	plan_add(p, SIDE_GUEST, op_close_fds, op_fds_args, o->preserve_fds);
-	if (filter) {
-		plan_scope(p, "/linux/seccomp", NULL);
-		plan_add(p, SIDE_GUEST, op_seccomp, op_seccomp_args, filter);
-	}
+	if (filter)
+		plan_filter(p, filter, o->agent);
 	plan_scope(p, "/process/args", s->args[0]);
 	plan_add(p, SIDE_GUEST, op_execve, op_execve_args, s->args, found,
 		 s->env_count + (found->home_index >= 0));

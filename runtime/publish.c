@@ -27,6 +27,7 @@ struct state_args {
 	const char *id, *bundle, *rootfs, *cgroup;
 	const json_t *config;
 	unsigned int namespaces;
+	const struct seccomp_filter *filter;
 };
 
 static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long long start)
@@ -62,6 +63,11 @@ static int act_state(struct run *r, const void *args, struct err *e)
 	state = build_state(a, pid, start);
 	if (!state)
 		return -ENOMEM;
+	/* Whoever orders the start is another process, and tells the agent. */
+	if (a->filter->notify)
+		json_object_set_new(state, "seccompListener",
+				    json_pack("{s:s, s:s?}", "path", a->filter->listener_path,
+					      "metadata", a->filter->listener_metadata));
 	return container_write_state(run_slot(r, SLOT_STATE_DIR), state, e);
 }
 
@@ -81,7 +87,8 @@ void publish_plan_state(struct plan *p, const struct container_spec *s, const st
 	plan_add(p, SIDE_HOST, op_state, state_args, .id = arena_strdup(p->arena, o->id),
 		 .bundle = s->bundle, .rootfs = s->ns.rootfs, .config = s->config,
 		 .cgroup = arena_printf(p->arena, "%s%s", h->cgroup_mount, s->cgroup.path),
-		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces);
+		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces,
+		 .filter = &s->seccomp);
 }
 
 /* --- pid file --------------------------------------------------------------- */

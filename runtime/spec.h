@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "ns/spec.h"
+#include "runtime/linux_process.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
 
@@ -20,6 +21,7 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct linux_process_spec linux_process;
 	struct seccomp_filter seccomp;
 	bool has_seccomp;
 };

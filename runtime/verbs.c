@@ -80,31 +80,75 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	return -e->error;
 }
 
-/* Waits for what the guest says after the start order: an error record, or EOF from execve. */
-int runtime_start(int root, const char *id, struct err *e)
-{
-	_cleanup_container_ struct container c = CONTAINER_INIT;
-	struct start_order order = { .magic = START_MAGIC };
-	int r, sock;
+/* --- start ------------------------------------------------------------------ */
 
-	r = container_open(root, id, true, &c, e);
-	if (r < 0)
-		return r;
-	if (c.status == STATUS_RUNNING || c.status == STATUS_PAUSED)
-		return err_say(e, EBUSY, "cannot start an already running container");
-	if (c.status != STATUS_CREATED)
-		return err_say(e, EINVAL, c.status == STATUS_STOPPED
-			       ? "cannot start a container that has stopped"
-			       : "cannot start a container that is still being created");
-	sock = container_connect_start(&c, e);
+struct starting {
+	const struct container *c;
+	const json_t *listener; /* of state.json: where the seccomp agent is; NULL: none */
+	int agent;
+};
+
+static int give_listener(void *user, int fd, struct err *e)
+{
+	struct starting *s = user;
+	struct seccomp_state state = {
+		.id = s->c->id, .status = container_status_name(s->c->status),
+		.bundle = json_string_value(json_object_get(s->c->state, "bundle")),
+		.annotations = json_object_get(s->c->state, "annotations"),
+	};
+	int r = seccomp_agent_send(s->agent, fd,
+				   json_string_value(json_object_get(s->listener, "metadata")),
+				   &state, (int)s->c->pid, e);
+
+	fd_close(&s->agent);
+	return r;
+}
+
+/* Waits for what the guest says after the start order: an error record, or EOF from execve. */
+static int order_start(struct starting *s, struct err *e)
+{
+	struct start_order order = { .magic = START_MAGIC };
+	_cleanup_fd_ int sock = container_connect_start(s->c, e);
+	int r;
+
 	if (sock < 0)
 		return sock;
 	r = socket_send_fd(sock, &order, sizeof order, -1);
 	if (r < 0)
-		r = err_set(e, -r, "cannot order the start");
-	else
-		r = run_await_exec(sock, e);
-	close(sock);
+		return err_set(e, -r, "cannot order the start");
+	return run_await_exec_giving(sock, s->listener ? give_listener : NULL, s, e);
+}
+
+int runtime_start(int root, const char *id, struct err *e)
+{
+	_cleanup_container_ struct container c = CONTAINER_INIT;
+	struct starting s = { .c = &c, .agent = -EBADF };
+	int r;
+
+	r = container_open(root, id, true, &c, e);
+	if (r < 0)
+		return r;
+	if (c.status == STATUS_RUNNING)
+		return err_say(e, EBUSY, "cannot start an already running container");
+	if (c.status == STATUS_PAUSED) {
+		err_say(e, EBUSY, "cannot start a container in the paused state");
+		return err_fix(e, "kist resume %.64s", id);
+	}
+	if (c.status != STATUS_CREATED)
+		return err_say(e, EINVAL, c.status == STATUS_STOPPED
+			       ? "cannot start a container that has stopped"
+			       : "cannot start a container that is still being created");
+	s.listener = json_object_get(c.state, "seccompListener");
+	if (s.listener) {
+		const char *path = json_string_value(json_object_get(s.listener, "path"));
+
+		/* Before the order: without its agent the container stays created. */
+		s.agent = seccomp_agent_connect(path ? path : "", e);
+		if (s.agent < 0)
+			return s.agent;
+	}
+	r = order_start(&s, e);
+	fd_close(&s.agent);
 	return r;
 }
 

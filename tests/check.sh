@@ -94,7 +94,8 @@ native() {
 # The same names have run in the test machine?
 skipped_in_both() {
 	local both
-	both=$(sort -u $logs/native.skipped | comm -23 - <(sort -u $logs/vm.ran) || true)
+	both=$(sort -u $logs/native.skipped |
+		comm -23 - <(sort -u $logs/vm.ran $logs/vm-systemd.ran) || true)
 	[ -n "$both" ] || return 0
 	sed 's/^/skipped in both: /' <<<"$both"
 	return 1
@@ -127,6 +128,7 @@ fi
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
 : >$logs/vm.ran
+: >$logs/vm-systemd.ran
 vm_begin=$SECONDS
 (
 	status=0
@@ -139,5 +141,8 @@ stage native native
 wait $vm
 read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
 count vm "$vm_status"
+# The same machine with systemd as its init, for the files that are about it.
+KIST_VM_TIMEOUT=1200 KIST_VM_LOG=$PWD/$logs/vm-systemd-console.log \
+	stage vm-systemd tests/vm/run.sh --systemd tests/integration.sh
 one both skipped_in_both
 finish

@@ -7,14 +7,16 @@
 # As root each file is in namespaces of its own (tests/isolated.sh), so KIST_TEST_JOBS of them
 # run at once (as many as there are processors). A file with a line "# native only: REASON" is
 # left out in the test machine (which has no compiler and no network, for instance), one with
-# "# vm only: REASON" natively.
+# "# vm only: REASON" natively. "# systemd only: REASON" is for the test machine with systemd as init
+# (tests/vm/run.sh --systemd tests/integration.sh), which runs those alone unless FILEs are named;
+# there nothing is isolated, since a namespace of its own would hide the machine's systemd.
 cd "$(dirname "$0")/.." || exit 125
 
 if [ "${1-}" = --one ]; then
 	file=$2 name=${2##*/}
 	output=$(mktemp)
 	isolated=tests/isolated.sh
-	[ "$(id -u)" = 0 ] && [ -z "${KIST_TEST_ISOLATED-}" ] || isolated=
+	[ "$(id -u)" = 0 ] && [ -z "${KIST_TEST_ISOLATED-}${KIST_IN_SYSTEMD-}" ] || isolated=
 	SECONDS=0
 	$isolated bats --tap "$file" </dev/null >"$output" 2>&1
 	status=$?
@@ -29,9 +31,17 @@ if [ "${1-}" = --one ]; then
 	exit
 fi
 
-[ $# -gt 0 ] || set -- tests/integration/*.bats
-other='^# vm only: '
-[ -z "${KIST_IN_VM-}" ] || other='^# native only: '
+if [ $# = 0 ]; then
+	set -- tests/integration/*.bats
+	# shellcheck disable=SC2046 # a list of words
+	[ -z "${KIST_IN_SYSTEMD-}" ] || set -- $(grep -l '^# systemd only: ' "$@")
+fi
+other='^# \(vm\|systemd\) only: '
+[ -z "${KIST_IN_VM-}" ] || other='^# \(native\|systemd\) only: '
+if [ -n "${KIST_IN_SYSTEMD-}" ]; then
+	other='^# native only: '
+	KIST_TEST_JOBS=${KIST_TEST_JOBS:-1}
+fi
 # The seconds a test may take; TCG is some ten times slower.
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((KIST_IN_VM ? 480 : 240))}
 # The longest files first, so that none is left to run alone at the end.

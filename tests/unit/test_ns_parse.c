@@ -43,12 +43,13 @@ static void test_refusals(void **state)
 		{ "\"namespaces\": []", "", "/linux/namespaces", "mount namespace is required" },
 		{ "\"namespaces\": 3", "", "/linux/namespaces", "array" },
 		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"mount\"}]", "",
-		  "/linux/namespaces/1", "second" },
-		{ "\"namespaces\": [{\"type\": \"mnt\"}]", "", "/linux/namespaces/0", "no namespace type" },
-		{ "\"namespaces\": [{\"type\": \"mount\", \"path\": \"/x\"}]", "", "/linux/namespaces/0",
+		  "/linux/namespaces/1/type", "second" },
+		{ "\"namespaces\": [{\"type\": \"mnt\"}]", "", "/linux/namespaces/0/type",
+		  "no namespace type" },
+		{ "\"namespaces\": [{\"type\": \"mount\", \"path\": \"/x\"}]", "", "/linux/namespaces/0/path",
 		  "somebody else" },
 		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"pid\", \"path\": \"x\"}]", "",
-		  "/linux/namespaces/1", "absolute" },
+		  "/linux/namespaces/1/path", "absolute" },
 		{ "\"namespaces\": [{}]", "", "/linux/namespaces/0/type", "required" },
 		{ NS_ALL ", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]", "",
 		  "/linux/uidMappings", "user namespace" },
@@ -65,15 +66,15 @@ static void test_refusals(void **state)
 		{ NS_ALL ", \"readonlyPaths\": [\"/a\", \"/b/..\"]", "", "/linux/readonlyPaths/1", "root" },
 		{ NS_ALL ", \"rootfsPropagation\": \"public\"", "", "/linux/rootfsPropagation", "public" },
 		{ NS_ALL ", \"devices\": [{\"path\": \"/dev/x\", \"type\": \"q\"}]", "",
-		  "/linux/devices/0", "device type" },
+		  "/linux/devices/0/type", "device type" },
 		{ NS_ALL ", \"devices\": [{\"path\": \"/dev/x\", \"type\": \"c\", \"major\": 1}]", "",
 		  "/linux/devices/0/minor", "required" },
-		{ NS_ALL ", \"devices\": [{\"path\": \"dev/x\", \"type\": \"p\"}]", "", "/linux/devices/0",
+		{ NS_ALL ", \"devices\": [{\"path\": \"dev/x\", \"type\": \"p\"}]", "", "/linux/devices/0/path",
 		  "absolute" },
 		{ NS_ALL ", \"devices\": [{\"path\": \"/x\", \"type\": \"p\"}, {\"path\": \"/./x\", "
-		  "\"type\": \"p\"}]", "", "/linux/devices/1", "second" },
+		  "\"type\": \"p\"}]", "", "/linux/devices/1/path", "second" },
 		{ NS_ALL ", \"devices\": [{\"path\": \"/proc/x\", \"type\": \"p\"}]", "",
-		  "/linux/devices/0", "/proc" },
+		  "/linux/devices/0/path", "/proc" },
 		{ NS_ALL ", \"sysctl\": {\"kernel.core_pattern\": \"x\"}", "",
 		  "/linux/sysctl/kernel.core_pattern", "host" },
 		{ NS_ALL ", \"sysctl\": {\"net.ipv4.ip_forward\": 1}", "",
@@ -87,25 +88,40 @@ static void test_refusals(void **state)
 		  "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "/hostname",
 		  "64" },
 		{ "\"namespaces\": [{\"type\": \"mount\"}]", "\"domainname\": \"x\"", "/domainname", "uts" },
-		{ NS_ALL, "\"mounts\": [{\"destination\": \"/\", \"type\": \"tmpfs\"}]", "/mounts/0", "root" },
-		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\"}]", "/mounts/0", "type" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/\", \"type\": \"tmpfs\"}]", "/mounts/0/destination",
+		  "root" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\"}]", "/mounts/0/type", "type" },
 		{ NS_ALL, "\"mounts\": [{\"type\": \"tmpfs\"}]", "/mounts/0/destination", "required" },
-		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"bind\"}]", "/mounts/0",
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"bind\"}]", "/mounts/0/source",
 		  "source" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
-		  "[\"bind\", \"size=1\"]}]", "/mounts/0/options", "size" },
+		  "[\"bind\", \"size=1\"]}]", "/mounts/0/options/1", "size" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
-		  "[\"tmpcopyup\"]}]", "/mounts/0/options", "tmpcopyup" },
+		  "[\"tmpcopyup\", \"silent\"]}]", "/mounts/0/options/0", "silent" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"proc\", \"options\": "
+		  "[\"tmpcopyup\"]}]", "/mounts/0/options/0", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"remount\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "tmpcopyup" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"options\": [\"remount\", "
+		  "\"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"lazytime\"]}]", "/mounts/0/options/1", "lazytime" },
+		{ NS_ALL ", \"mountLabel\": \"a b\"", "", "/linux/mountLabel", "spaces" },
+		{ NS_ALL ", \"mountLabel\": 3", "", "/linux/mountLabel", "string" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
 		  "[\"ro,nosuid\"]}]", "/mounts/0/options/0", "commas" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
 		  "[\"ro\", \"\"]}]", "/mounts/0/options/1", "empty" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
-		  "[\"bind\", \"idmap\"]}]", "/mounts/0", "idmap" },
+		  "[\"bind\", \"idmap\"]}]", "/mounts/0/options", "idmap" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/a/../proc//\", \"type\": \"tmpfs\"}]",
-		  "/mounts/0", "proc" },
+		  "/mounts/0/type", "proc" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/self/attr\", \"source\": \"/s\", "
-		  "\"options\": [\"bind\"]}]", "/mounts/0", "below /proc" },
+		  "\"options\": [\"bind\"]}]", "/mounts/0/destination", "below /proc" },
 		{ NS_ALL, "\"root\": {}", NULL, NULL },
 	};
 	struct arena a = ARENA_INIT;
@@ -162,7 +178,8 @@ static void test_options(void **state)
 {
 	static const char *const words[] = { "ro", "rw", "sync", "async", "lazytime", "nolazytime",
 					     "nosuid", "suid", "strictatime", "relatime", "iversion",
-					     "silent", "loud", "nosymfollow", "a=b=c", "flag" };
+					     "silent", "loud", "nosymfollow", "a=b=c", "flag",
+					     "context=\"a:b:c1,c2\"" };
 	struct arena a = ARENA_INIT;
 	struct ns_mount_flags f;
 	struct err e = ERR_INIT;
@@ -176,7 +193,8 @@ static void test_options(void **state)
 	assert_string_equal(f.super[0].key, "async");
 	assert_string_equal(f.super[1].key, "nolazytime");
 	assert_int_equal(f.classic, MS_I_VERSION);
-	assert_int_equal(f.data_count, 2);
+	assert_int_equal(f.data_count, 3);
+	assert_string_equal(f.data[2].value, "a:b:c1,c2");
 	assert_string_equal(f.data[0].key, "a");
 	assert_string_equal(f.data[0].value, "b=c");
 	assert_null(f.data[1].value);
@@ -190,17 +208,17 @@ static void test_maps(void **state)
 		const char *where; /* NULL: fine */
 	} cases[] = {
 		{ "[{\"containerID\": 0, \"hostID\": 4294967294, \"size\": 1}]", NULL },
-		{ "[{\"containerID\": 0, \"hostID\": 4294967294, \"size\": 2}]", "/m/0" },
-		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 1}]", "/m/0" },
-		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 2}]", "/m/0" },
-		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 0}]", "/m/0" },
+		{ "[{\"containerID\": 0, \"hostID\": 4294967294, \"size\": 2}]", "/m/0/hostID" },
+		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 1}]", "/m/0/containerID" },
+		{ "[{\"containerID\": 4294967295, \"hostID\": 1, \"size\": 2}]", "/m/0/containerID" },
+		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 0}]", "/m/0/size" },
 		{ "[{\"containerID\": -1, \"hostID\": 1, \"size\": 1}]", "/m/0/containerID" },
 		{ "[{\"containerID\": 0, \"hostID\": 4294967296, \"size\": 1}]", "/m/0/hostID" },
 		{ "[{\"containerID\": 0, \"hostID\": 1}]", "/m/0/size" },
 		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 10}, "
-		  "{\"containerID\": 9, \"hostID\": 100, \"size\": 1}]", "/m/1" },
+		  "{\"containerID\": 9, \"hostID\": 100, \"size\": 1}]", "/m/1/containerID" },
 		{ "[{\"containerID\": 0, \"hostID\": 1, \"size\": 10}, "
-		  "{\"containerID\": 10, \"hostID\": 10, \"size\": 1}]", "/m/1" },
+		  "{\"containerID\": 10, \"hostID\": 10, \"size\": 1}]", "/m/1/hostID" },
 		{ "[{\"containerID\": 10, \"hostID\": 11, \"size\": 5}, "
 		  "{\"containerID\": 0, \"hostID\": 1, \"size\": 10}]", NULL },
 		{ "[7]", "/m/0" },
@@ -279,6 +297,11 @@ static void test_check(void **state)
 	assert_string_equal(e.where, "/linux/gidMappings");
 	s.gid_maps = s.uid_maps;
 	assert_int_equal(ns_check(&s, &user, &e), 0);
+	s.mount_label = "system_u:object_r:container_file_t:s0:c1,c2";
+	assert_int_equal(ns_check(&s, &root, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/mountLabel");
+	root.selinux = true;
+	assert_int_equal(ns_check(&s, &root, &e), 0);
 }
 
 int main(void)

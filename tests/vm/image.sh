@@ -21,6 +21,7 @@ packages=(
 	libisal2 libjansson4 libmnl0 libseccomp2 libssl3 libzstd1 login mount ncurses-base
 	nftables passwd procps python3 runc sed strace tar util-linux attr e2fsprogs xz-utils
 	zlib1g zstd usr-is-merged
+	systemd libsystemd0 dbus dbus-user-session
 )
 # Modules that go into the image, below kernel/.
 modules=(
@@ -71,7 +72,7 @@ if [ ! -s "$list" ] || [ "$0" -nt "$list" ] || [ /var/lib/apt/lists -nt "$list" 
 	retry resolve >"$list.new" && [ -s "$list.new" ] || die "apt cannot resolve the packages"
 	mv "$list.new" "$list"
 fi
-key=$(cat "$list" "$here/image.sh" "$here/init" "$here/initramfs-init" | sha256sum | cut -c1-16)
+key=$(cat "$list" "$here"/{image.sh,init,initramfs-init,systemd.sh} | sha256sum | cut -c1-16)
 out=$cache/$key
 if [ -e "$out/version" ]; then
 	echo "$out"
@@ -133,6 +134,7 @@ ln -sf gawk "$root/usr/bin/awk"
 ln -s gojq "$root/usr/bin/jq"
 ldconfig -r "$root"
 install -m 755 "$here/init" "$root/sbin/kist-vm-init"
+"$here/systemd.sh" "$root"
 
 version=$(basename "$work"/lib/modules/*)
 for path in "${modules[@]}"; do

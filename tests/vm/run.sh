@@ -3,6 +3,8 @@
 # cgroup v2 with every controller, no network but lo, a throw-away disk.
 #
 #   tests/vm/run.sh CMD [ARG...]     in /kist, a copy of this tree with its built programs
+#   tests/vm/run.sh --systemd CMD    the same under systemd: CMD is a service, and runs once the
+#                                    system bus is up; KIST_IN_SYSTEMD=1 tells it
 #
 # Its output, errors and exit status come out as they are. 125: the machine itself failed.
 # KIST_VM_TIMEOUT  seconds before it's killed (900); KIST_VM_MEMORY in MiB (2048)
@@ -11,7 +13,12 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-[ $# -gt 0 ] || { echo "usage: tests/vm/run.sh CMD [ARG...]" >&2; exit 125; }
+init=/sbin/kist-vm-init
+if [ "${1-}" = --systemd ]; then
+	init=/lib/systemd/systemd
+	shift
+fi
+[ $# -gt 0 ] || { echo "usage: tests/vm/run.sh [--systemd] CMD [ARG...]" >&2; exit 125; }
 die() { echo "vm: $*" >&2; exit 125; }
 command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64: run: sudo make deps"
 
@@ -35,6 +42,7 @@ find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 		[ -z "${!name+set}" ] || printf 'export %s=%q\n' "$name" "${!name}"
 	done
 	echo 'export KIST_IN_VM=1'
+	[ "$init" = /sbin/kist-vm-init ] || echo 'export KIST_IN_SYSTEMD=1'
 	printf 'exec'
 	printf ' %q' "$@"
 	echo
@@ -52,7 +60,7 @@ qemu=(
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
 	-machine q35 -accel tcg,thread=multi -cpu Westmere -smp 2 -m "${KIST_VM_MEMORY:-2048}"
 	-kernel "$image/vmlinuz" -initrd "$image/initrd"
-	-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off"
+	-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off kist_vm_init=$init systemd.unit=kist-vm.target systemd.show_status=error"
 	-drive "file=$image/root.ext4,format=raw,if=virtio,snapshot=on"
 	-drive "file=$work/tree.ext4,format=raw,if=virtio,cache=unsafe"
 	-device virtio-serial-pci
