@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include "base/arena.h"
 #include "base/err.h"
@@ -51,6 +52,10 @@ struct cgroup_device_rule {
 struct cgroup_spec {
 	const char *path; /* below the cgroup2 mount: "/kist-ID" */
 	bool named_by_id; /* its last component holds the container's id */
+	bool path_asked;  /* the config says where */
+	bool path_absolute; /* ... and means it literally */
+	bool none;	  /* the container stays in the caller's own cgroup */
+	size_t base_length; /* so much of the path is there already: struct host's cgroup_base */
 	const struct cgroup_write *writes;
 	size_t write_count;
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
@@ -79,6 +84,11 @@ unsigned cgroup_weight_of_shares(uint64_t shares);
 
 /* HOST_* bits without which a limit of the config could not be set. */
 uint32_t cgroup_controllers_needed(const struct cgroup_spec *s);
+/* Where the cgroup of a caller who is not root lies: below the place where the caller may make some;
+ * and whether there is one at all. `tolerant` (runc's --rootless): without the right to make one, and
+ * nothing asked of it, the container does without. Before cgroup_check(). */
+int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		  struct err *e);
 /* Refuses what this host can't do, naming the limit, the controller and who holds it. */
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e);
 /* True when device rules can't be enforced (no privilege to attach a BPF program): mknod of a
@@ -135,6 +145,17 @@ int cgroup_open(const struct host *h, const char *path, struct err *e);
 int cgroup_kill(int fd, struct err *e);
 /* Forces the freeze-and-signal loop, as before kernel 5.14 (tests). */
 extern bool cgroup_kill_missing;
+/* Fills *ret with fds to poll(2) for POLLPRI, which the kernel raises at every change. */
+struct cgroup_events {
+	int life;   /* cgroup.events */
+	int memory; /* memory.events; -EBADF where the controller is missing */
+};
+int cgroup_events_open(int fd, struct cgroup_events *ret, struct err *e);
+void cgroup_events_close(struct cgroup_events *events);
+/* 1 while a process lives in it, 0 when none does or the cgroup is gone. */
+int cgroup_events_populated(const struct cgroup_events *events, struct err *e);
+/* How many were killed for want of memory, so far. */
+uint64_t cgroup_events_oom_kills(const struct cgroup_events *events);
 /* Freezes or thaws and waits until the kernel says so. timeout_ms < 0: forever. -ETIMEDOUT. */
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct err *e);
 /* 1, 0 or -errno */
@@ -192,3 +213,6 @@ int cgroup_stats_read(int fd, struct cgroup_stats *ret, struct err *e);
 /* {"memory":{"current":..},"cpu":{"usage_usec":..},..}; absent fields are left out, "max" is
  * JSON null. New reference, NULL when out of memory. */
 json_t *cgroup_stats_json(const struct cgroup_stats *s);
+/* The same and more as members of an object, without its braces, as runc's events have them:
+ * "cpu":{..},"cpuset":{..},"memory":{..},"pids":{..},"blkio":{..},"hugetlb":{..} */
+void cgroup_report(int fd, FILE *out);

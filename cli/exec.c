@@ -197,10 +197,19 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	struct seccomp_filter seccomp = { 0 };
 	struct process_spec spec;
 	struct runtime_hooks_in in;
+	struct host host;
 	json_t *profile;
 	int r;
 
-	r = json_read_file(c->dir, "config.json", &config, e);
+	r = host_probe(&host, e);
+	o.host = &host;
+	/* A process that waits for start is not dumpable, and so nobody's but root's. */
+	if (r == 0 && c->status == STATUS_CREATED && host_unprivileged(&host)) {
+		err_say(e, EPERM, "without root, a container can't be entered before its start");
+		return err_fix(e, "kist start %.64s", c->id);
+	}
+	if (r == 0)
+		r = json_read_file(c->dir, "config.json", &config, e);
 	if (r == 0)
 		r = build_process(q, config, argc, argv, &process, e);
 	if (r == 0)

@@ -65,3 +65,30 @@ int size_parse(const char *text, int64_t *ret)
 	*ret = (int64_t)value;
 	return 0;
 }
+
+int duration_parse(const char *text, int64_t *ret_ms)
+{
+	static const struct {
+		const char *name;
+		double ms;
+	} units[] = { { "ms", 1 }, { "us", 0.001 }, { "ns", 0.000001 },
+		      { "h", 3600000 }, { "m", 60000 }, { "s", 1000 } };
+	double sum = 0;
+
+	do {
+		size_t whole = strspn(text, "0123456789"), length = whole, unit = 0;
+
+		if (text[length] == '.')
+			length += 1 + strspn(text + length + 1, "0123456789");
+		while (unit < 6 && strncmp(text + length, units[unit].name, strlen(units[unit].name)))
+			unit++;
+		if (whole == 0 || length > 20 || unit == 6)
+			return -EINVAL;
+		sum += strtod(text, NULL) * units[unit].ms;
+		text += length + strlen(units[unit].name);
+	} while (*text);
+	if (sum < 1 || sum > 1e15)
+		return -EINVAL;
+	*ret_ms = (int64_t)sum;
+	return 0;
+}

@@ -9,3 +9,5 @@
 int size_parse(const char *text, int64_t *ret);
 /* Decimal, with a sign. 0 or -EINVAL. */
 int integer_parse(const char *text, int64_t *ret);
+/* "5s", "100ms", "1m30s", "1.5h": milliseconds, as Go's durations; at least one. 0 or -EINVAL. */
+int duration_parse(const char *text, int64_t *ret_ms);

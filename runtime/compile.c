@@ -49,7 +49,11 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 				console_uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+		else
+			ns_plan_foreground(p, c->slot_master);
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
@@ -64,7 +68,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 					    .terminal = o->console };
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = ns_has_userns(&s->ns),
+		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
@@ -79,9 +83,12 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
-	cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
-	ns_plan_birth(p, &s->ns, h, c.slot_cgroup, &birth);
+	if (!s->cgroup.none)
+		cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
+	ns_plan_birth(p, &s->ns, h, s->cgroup.none ? -1 : c.slot_cgroup);
+	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
+	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
 	if (s->ns.new_namespaces & CLONE_NEWNET) {
@@ -90,7 +97,6 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
@@ -127,7 +133,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) != 0,
+		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};
 	struct process_found *found;
@@ -139,14 +145,21 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
-	ns_plan_join(p, slot_target, o->namespaces, c.slot_cgroup);
-	process_plan_host(p, process);
+	if (host_unprivileged(o->host)) {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
+			     process_oom_score_adj(p, process));
+	} else {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
+		process_plan_host(p, process);
+	}
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,
 				process->uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+		else
+			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
 	linux_process_plan(p, &o->linux_process);

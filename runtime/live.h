@@ -1,5 +1,5 @@
 /*
- * live.h - verbs on a container that lives: pause, resume, its processes, other limits.
+ * live.h - verbs on a container that lives: pause, resume, its processes, other limits, what it uses.
  */
 #pragma once
 #include <jansson.h>
@@ -28,3 +28,7 @@ struct update_options {
  * for the next update. Device rules stay as they are. */
 int runtime_update(int root, const char *id, const json_t *resources, const struct host *h,
 		   const struct update_options *o, struct arena *a, struct err *e);
+
+/* Writes records to `out`, one a line: what the container uses, each interval_ms, and each kill for
+ * want of memory, until nothing lives in it; interval_ms 0: one record of what it uses. */
+int runtime_events(int root, const char *id, int64_t interval_ms, int out, struct err *e);

@@ -209,30 +209,45 @@ void spec_free(struct container_spec *s)
 	s->config = NULL;
 }
 
-int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e)
 {
-	int r = cgroup_check(&s->cgroup, h, e);
-
-	return r < 0 ? r : ns_check(&s->ns, h, e);
+	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
 }
 
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
+int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	int r = ns_check(&s->ns, h, e);
+
+	if (r >= 0)
+		r = cgroup_check(&s->cgroup, h, e);
+	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
+		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
+			"only the caller's own gid is mapped");
+		err_at(e, "/process/user/additionalGids");
+		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
+	}
+	return r;
+}
+
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user)
 {
 	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
-		warn(s->cgroup.warnings[i]);
+		warn(user, s->cgroup.warnings[i]);
 	if (s->process.caps.ambient_dropped) {
 		struct buf b = BUF_ON(text);
 
 		buf_reset(&b);
 		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
 		caps_show_set(&b, s->process.caps.ambient_dropped);
-		warn(text);
+		warn(user, text);
 	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);
-		warn(text);
+		warn(user, text);
 	}
 }

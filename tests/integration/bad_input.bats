@@ -150,8 +150,6 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x"'
 	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x"'
 	bad_config '/process/execCPUAffinity: ' '.process.execCPUAffinity = {"initial": "0"}'
-	bad_config '/linux/seccomp/listenerPath' '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW",
-		"listenerPath": "/run/x.sock"}'
 	# Empty ones ask for nothing; unknown keys are nobody's business.
 	jq '.hooks = {} | .linux.mountLabel = "" | .process.apparmorProfile = "" | .x = {"y": [1]} |
 		.process.unknown = 3 | .annotations = {"a": "b"}' "$T/good.json" >config.json

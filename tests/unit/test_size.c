@@ -58,11 +58,35 @@ static void integers(void **state)
 	assert_int_equal(value, 0);
 }
 
+static void durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} good[] = {
+		{ "5s", 5000 }, { "100ms", 100 }, { "1.5s", 1500 }, { "1m30s", 90000 },
+		{ "2h", 7200000 }, { "1h1m1s1ms", 3661001 }, { "2000us", 2 }, { "1000000ns", 1 },
+	};
+	static const char *const bad[] = { "", "5", "0s", "0", "-1s", "+1s", "s", "1x", "1s ", " 1s",
+					   "1e3s", "1us", "99999999999999h", "5s5" };
+	int64_t ms = -7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		if (duration_parse(good[i].text, &ms) < 0 || ms != good[i].ms)
+			fail_msg("\"%s\" is %lld ms", good[i].text, (long long)ms);
+	ms = -7;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (duration_parse(bad[i], &ms) != -EINVAL || ms != -7)
+			fail_msg("\"%s\" was taken as %lld", bad[i], (long long)ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_as_people_write_them),
 		cmocka_unit_test(integers),
+		cmocka_unit_test(durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
