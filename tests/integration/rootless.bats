@@ -185,6 +185,9 @@ teardown() { runtime_teardown; }
 	check '.linux.resources = {"pids": {"limit": 5}}' '/linux/resources/pids/limit: needs a cgroup'
 	check '.linux.cgroupsPath = "mine"' '/linux/cgroupsPath: needs a cgroup'
 	check '.linux.cgroupsPath = "/kist-mine"' '/linux/cgroupsPath .*Permission denied' late
+	check '.mounts += [{"destination": "/mnt", "type": "bind", "source": "/", "options": ["bind", "ro"]}]' \
+		'/mounts/6 .*Invalid argument' late
+	grep -q '^fix: .*rbind' <<<"$stderr"
 	check '.linux.devices = [{"path": "/dev/absent", "type": "c", "major": 1, "minor": 3}]' \
 		'/linux/devices/0 .*No such file'
 	check '.mounts += [{"destination": "/mnt", "type": "ext4", "source": "/dev/absent"}]' '/mounts/6' late
