@@ -231,6 +231,16 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
 }
 
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	if (!s->process.gid_count || !ns_setgroups_denied(&s->ns, h))
+		return 0;
+	err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when only the "
+		"caller's own gid is mapped");
+	err_at(e, "/process/user/additionalGids");
+	return err_fix(e, "leave it out, or map gids of /etc/subgid");
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
 	int r = ns_check(&s->ns, h, e);
@@ -239,13 +249,7 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
-		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
-			"only the caller's own gid is mapped");
-		err_at(e, "/process/user/additionalGids");
-		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
-	}
-	return r;
+	return r < 0 ? r : spec_check_groups(s, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
