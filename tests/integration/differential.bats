@@ -14,12 +14,11 @@ setup_file() {
 setup() {
 	kist_setup
 	ID=${T##*.}
-	# runc wants the way to the root open for mapped ids.
-	mkdir "$T/b"
-	chmod 755 "$T" "$T/b"
-	cp -a "$FIXTURES/busybox-rootfs" "$T/b/rootfs"
-	cp "$PROBE" "$T/b/rootfs/bin/probe"
-	cd "$T/b"
+	# On the disk: /dev/shm may be nosuid, and runc's remounts lose that where kist keeps it.
+	mkdir "$D/b"
+	cp -a "$FIXTURES/busybox-rootfs" "$D/b/rootfs"
+	cp "$PROBE" "$D/b/rootfs/bin/probe"
+	cd "$D/b"
 	runc spec
 	# crun raises RLIMIT_MEMLOCK unless it is set; the root of a machine without CAP_SYS_RESOURCE may not.
 	edit '.process.terminal = false | del(.process.capabilities.ambient) |
@@ -28,7 +27,7 @@ setup() {
 	OPTIONS=()
 }
 teardown() { runtime_teardown; }
-edit() { edit_bundle "$T/b" "$@"; }
+edit() { edit_bundle "$D/b" "$@"; }
 
 # crun raises its own RLIMIT_MEMLOCK before it loads a device filter, which takes CAP_SYS_RESOURCE.
 has_sys_resource() { (ulimit -H -l unlimited) 2>/dev/null; }
@@ -54,14 +53,17 @@ look='/bin/probe
 # - How a mask is mounted is each one's own affair; what can be read there is compared.
 # - The superblock of a read-only sysfs or proc: kist makes the mount read-only, which is what counts
 #   inside; runc says so to the superblock, too.
+# - /dev/core, a link of runc's to /proc/kcore, which is masked: kist makes none.
+# - What is mounted from a place that is nosuid, nodev or noexec stays so, as with mount(8); runc's
+#   remount forgets it (not here: the bundle lies elsewhere).
 # - Descriptors 0, 1 and 2: kist hands over its own, runc in the foreground makes pipes.
-# - The numbers of namespaces; pid numbers, since runc's init has threads before it becomes the program.
+# - The numbers of namespaces and of peer groups; pid numbers, since runc's init has threads before it becomes the program.
 # - readonlyPaths: kist makes what is mounted below read-only too (no bundle here has that).
 # - /dev/mqueue in a user namespace: the kernel makes it with the ipc namespace, in kist's one clone3,
 #   so it is of an id that isn't mapped; its mode is 1777 all the same.
 # shellcheck disable=SC2016 # for sed and awk
 normal() {
-	sed -E 's/\[[0-9]+\]/[N]/g; s/"pid": [0-9]+, //; /^(NSpid|SigQ):/d; s/^(drwxrwxrwt) (nobody|root) nogroup/\1 - nogroup/; s/ - (sysfs sysfs|proc proc) r[ow]/ - \1/' "$1" |
+	sed -E 's/\[[0-9]+\]/[N]/g; s/"pid": [0-9]+, //; s/(shared|master|propagate_from):[0-9]+/\1:N/g; /^(NSpid|SigQ):/d; / \/proc\/kcore$/d; s/^(drwxrwxrwt) (nobody|root) nogroup/\1 - nogroup/; s/ - (sysfs sysfs|proc proc) r[ow]/ - \1/' "$1" |
 		awk '$1 ~ "^(/proc/(acpi|asound|kcore|keys|latency_stats|timer_list|timer_stats|sched_debug|scsi)|/sys/firmware)$" {
 			print $1, "masked"; next } { print }'
 }
@@ -82,9 +84,11 @@ same() {
 	done
 	[ "$(wc -l <"$T/seen-by-kist")" -gt 40 ]
 	[ ! -s "$T/kist.err" ] || { cat "$T/kist.err"; return 1; }
+	local status=0
 	for runtime in $peers; do
-		diff "$T/seen-by-$runtime" "$T/seen-by-kist" || { echo "< $runtime, > kist"; return 1; }
+		diff "$T/seen-by-$runtime" "$T/seen-by-kist" || { echo "< $runtime, > kist"; status=1; }
 	done
+	return $status
 }
 
 @test "the default bundle of runc spec" {
@@ -92,6 +96,7 @@ same() {
 }
 
 @test "a user namespace, alone and with another user" {
+	[ -n "${KIST_TEST_ALL-}" ] || natively_only
 	edit '.linux.namespaces += [{"type": "user"}] |
 		.linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}] |
 		.linux.gidMappings = .linux.uidMappings'
@@ -102,6 +107,7 @@ same() {
 }
 
 @test "another user, capabilities, environment, limits, oom score, a filter, a read-only root" {
+	[ -n "${KIST_TEST_ALL-}" ] || natively_only
 	edit '.process.user = {"uid": 1000, "gid": 1001, "additionalGids": [5, 7], "umask": 23} |
 		.process.cwd = "/home/user" | .process.env += ["A=b=c", "HOME=/there", "EMPTY="] |
 		.process.rlimits += [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}] |
@@ -118,8 +124,8 @@ same() {
 }
 
 @test "mounts: binds, tmpfs, options, propagation, a file, nested ones, devices" {
-	mkdir -p "$T/src/sub"
-	echo text >"$T/src/file"
+	mkdir -p "$D/src/sub"
+	echo text >"$D/src/file"
 	edit '.mounts += [
 		{"destination": "/a", "type": "bind", "source": $t, "options": ["rbind", "ro", "nosuid"]},
 		{"destination": "/b/c/d", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m", "mode=1770", "noexec"]},
@@ -131,11 +137,12 @@ same() {
 		.linux.devices = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 416, "uid": 3, "gid": 4},
 			{"path": "/dev/sub/fifo", "type": "p", "fileMode": 384}] |
 		.linux.rootfsPropagation = "slave" | .linux.sysctl = {"net.ipv4.ip_forward": "1", "kernel.domainname": "d.example"} |
-		.linux.maskedPaths += ["/etc/hosts", "/usr/share"] | .linux.readonlyPaths += ["/home"]' --arg t "$T/src"
+		.linux.maskedPaths += ["/etc/hosts", "/usr/share"] | .linux.readonlyPaths += ["/home"]' --arg t "$D/src"
 	same
 }
 
 @test "namespaces: the host's network, ipc and uts; joined ones; a cgroup path" {
+	[ -n "${KIST_TEST_ALL-}" ] || natively_only
 	edit '.linux.namespaces |= map(select(.type | IN("network", "ipc", "uts") | not)) | del(.hostname) |
 		.mounts |= map(select(.type != "sysfs" and .type != "mqueue"))'
 	same
@@ -146,10 +153,11 @@ same() {
 }
 
 @test "descriptors: --preserve-fds, nothing else" {
+	[ -n "${KIST_TEST_ALL-}" ] || natively_only
 	for runtime in kist runc; do
 		bundle_args . sh -c 'for n in 3 4 5 6 7; do readlink /proc/self/fd/$n; done; wc -c <&5; exit 0'
 		OPTIONS=(--preserve-fds 3)
-		by $runtime </dev/null 3</dev/null 4</dev/zero 5<"$T/b/config.json" 6</dev/full >"$T/fds-$runtime"
+		by $runtime </dev/null 3</dev/null 4</dev/zero 5<"$D/b/config.json" 6</dev/full >"$T/fds-$runtime"
 	done
 	diff "$T/fds-runc" "$T/fds-kist"
 	[[ $(cat "$T/fds-kist") == *config.json*[1-9]* ]]
@@ -157,6 +165,7 @@ same() {
 }
 
 @test "a terminal: what the program sees of it, and what comes out" {
+	[ -n "${KIST_TEST_ALL-}" ] || natively_only
 	edit '.process.terminal = true'
 	bundle_args . sh -c '/bin/probe; ls -l /dev | sed "s/  */ /g" | cut -d" " -f1,3-6,10-; stat -c "%u %g %a %t" /dev/console /dev/pts/0
 		stty -a; tty; grep -E " /dev/(console|pts) " /proc/self/mountinfo | sed "s/^[0-9]* [0-9]* [0-9]*:[0-9]* [^ ]* //"'

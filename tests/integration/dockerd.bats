@@ -176,7 +176,7 @@ all_said() {
 	docker network rm mine
 }
 
-@test "docker: what it left while the daemon was away is found and ended (restart: always, live containers)" {
+@test "docker: restart policies, create and start -a, build, cp, volumes" {
 	natively_only
 	docker run -d --restart always --name again busybox sh -c 'sleep 0.3; exit 1'
 	wait_until 20 eval '[ "$(docker inspect -f "{{.RestartCount}}" again)" -ge 2 ]'
@@ -184,7 +184,18 @@ all_said() {
 	docker create --name later busybox echo created
 	want 0 docker start -a later
 	says created
+	docker cp later:/etc/passwd passwd
+	grep -q ^root: passwd
 	docker rm later
+	docker run --rm -v kept:/data busybox sh -c 'echo kept >/data/file'
+	want 0 docker run --rm -v kept:/data:ro busybox cat /data/file
+	says kept
+	docker volume rm kept
+	mkdir context
+	printf 'FROM busybox\nRUN echo "built by $(id -u)" >/built\nUSER 1000\nCMD ["cat", "/built"]\n' >context/Dockerfile
+	DOCKER_BUILDKIT=0 docker build -q --network none -t mine context
+	want 0 docker run --rm mine
+	says 'built by 0'
 }
 
 @test "docker: limits become cgroup v2's, and an update changes them" {

@@ -134,6 +134,23 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	done
 }
 
+@test "podman run: a user namespace, an overlay of a root folder, files in and out" {
+	natively_only
+	want 0 podman run --rm --network none --uidmap 0:100000:5000 busybox sh -c \
+		'id -u; tr -s " " </proc/self/uid_map; : >/made; stat -c %u /made'
+	[ "$output" = $'0\n 0 100000 5000\n0' ]
+	cp -a "$FIXTURES/busybox-rootfs" rootfs
+	want 0 podman run --rm --network none --rootfs "$PWD/rootfs:O" sh -c ': >/made; ls /made'
+	[ ! -e rootfs/made ]
+	start files busybox sleep 1000
+	podman cp "$FIXTURES/busybox/oci-layout" files:/copied
+	want 0 podman exec files cat /copied
+	says imageLayoutVersion
+	podman restart -t 0 files 3>&-
+	want 0 podman exec files cat /copied
+	podman rm -f -t 0 files
+}
+
 @test "podman: namespaces of the host and of another container" {
 	natively_only
 	start net busybox sleep 1000
@@ -192,15 +209,16 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	podman rmi localhost/mine
 }
 
-@test "podman: limits become cgroup v2's, and an out-of-memory kill is told" {
+@test "podman: limits become cgroup v2's, and an update changes them" {
 	need_v2_controllers memory cpu pids
 	start limited --memory 64m --cpus 0.5 --pids-limit 50 busybox sleep 1000
 	cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(podman inspect --format '{{.State.Pid}}' limited)/cgroup")
 	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
 	[ "$(cat "$cgroup/cpu.max")" = '50000 100000' ]
 	[ "$(cat "$cgroup/pids.max")" = 50 ]
+	podman update --memory 96m limited
 	want 3 podman exec limited sh -c 'cat /sys/fs/cgroup/memory.max; exit 3'
-	says 67108864
+	says 100663296
 	podman rm -f -t 0 limited
 	[ ! -e "$cgroup" ]
 }
