@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,9 +89,7 @@ static int refuse_missing(const json_t *config, struct err *e)
 	static const struct {
 		const char *object, *key;
 	} missing[] = {
-		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
-		{ "linux", "netDevices" },
 	};
 	struct json_at root = JSON_AT_ROOT;
 
@@ -114,6 +113,19 @@ static int refuse_missing(const json_t *config, struct err *e)
 	return 0;
 }
 
+static int parse_net_devices(struct container_spec *s, const json_t *linux_object,
+			     const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at here = json_at_key(at, "netDevices");
+	int r = net_parse_devices(linux_object, at, a, &s->net_devices, e);
+
+	if (r < 0 || s->net_devices.count == 0 ||
+	    ((s->ns.new_namespaces | s->ns.join_namespaces) & CLONE_NEWNET))
+		return r;
+	return json_bad(e, &here, "needs a network namespace of the container's own in "
+			"/linux/namespaces");
+}
+
 static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux"), seccomp_at;
@@ -131,6 +143,8 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 	if (r < 0 || !linux_object)
 		return r;
 	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
+	if (r >= 0)
+		r = parse_net_devices(s, linux_object, &at, a, e);
 	if (r < 0)
 		return r;
 	r = json_get_object(linux_object, &at, "seccomp", &seccomp, e);
@@ -161,6 +175,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 		r = process_parse(process, &at, a, &s->process, e);
 	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
+	if (r >= 0)
+		r = hooks_parse(s->config, a, &s->hooks, e);
 	if (r >= 0)
 		r = parse_linux(s, id, a, e);
 	return r < 0 ? r : 0;
@@ -251,19 +267,25 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 	return r;
 }
 
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	if (!s->process.gid_count || !ns_setgroups_denied(&s->ns, h))
+		return 0;
+	err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when only the "
+		"caller's own gid is mapped");
+	err_at(e, "/process/user/additionalGids");
+	return err_fix(e, "leave it out, or map gids of /etc/subgid");
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
 	int r = ns_check(&s->ns, h, e);
 
 	if (r >= 0)
+		r = net_check_devices(&s->net_devices, h, e);
+	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
-		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
-			"only the caller's own gid is mapped");
-		err_at(e, "/process/user/additionalGids");
-		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
-	}
-	return r;
+	return r < 0 ? r : spec_check_groups(s, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
