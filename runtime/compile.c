@@ -138,7 +138,9 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
+	process_plan_affinity_initial(p, process);
 	ns_plan_join(p, slot_target, o->namespaces, c.slot_cgroup);
+	process_plan_affinity_final(p, process);
 	process_plan_host(p, process);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");

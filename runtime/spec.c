@@ -210,9 +210,12 @@ void spec_free(struct container_spec *s)
 
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	int r = cgroup_check(&s->cgroup, h, e);
 
-	return r < 0 ? r : ns_check(&s->ns, h, e);
+	if (r == 0)
+		r = ns_check(&s->ns, h, e);
+	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
