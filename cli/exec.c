@@ -268,9 +268,10 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = choose_cgroup(c, q, a, &o.cgroup, e);
 	if (r < 0)
 		return r;
+	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);
 	profile = json_object_get(json_object_get(config, "linux"), "seccomp");
 	at = json_at_key(&at, "seccomp");
-	if (profile)
+	if (r == 0 && profile)
 		r = seccomp_parse(profile, &at, a, &seccomp, e);
 	if (r == 0)
 		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);

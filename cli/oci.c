@@ -42,8 +42,9 @@ struct request {
 	{ "explain", 0, OPTION_FLAG, &(r).explain, NULL, \
 	  "print every kernel primitive to stderr as it runs" }
 
-static void warn_line(const char *text)
+static void warn_line(void *user, const char *text)
 {
+	(void)user;
 	log_msg(LOG_WARN, "%s", text);
 }
 
@@ -105,7 +106,7 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
-	spec_warn(s, warn_line);
+	spec_warn(s, warn_line, NULL);
 	o.console = s->process.terminal;
 	/* The program may ask for the size before this process has a moment to pass it on. */
 	if (o.console && foreground && !q->console_socket)

@@ -38,6 +38,8 @@ struct ns_rootfs_options {
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);
+/* The GUEST slot that then holds the root with all mounts. */
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);
@@ -53,6 +55,8 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
  */
 void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, unsigned int rows,
 		     unsigned int cols, uid_t uid);
+/* HOST, after that, when the pty's other end is not handed to somebody else: line ends stay \n. */
+void ns_plan_foreground(struct plan *p, int slot_master);
 
 /*
  * An image's layers as one root, in the guest's mount namespace only. HOST, with

@@ -64,6 +64,10 @@ int ns_check(const struct ns_spec *s, const struct host *h, struct err *e)
 		r = check_unprivileged(s, h, e);
 	if (r < 0)
 		return r;
+	if (s->mount_label && !h->selinux) {
+		refuse(e, "/linux/mountLabel", "SELinux is not enabled on this host");
+		return err_fix(e, "remove mountLabel from config.json");
+	}
 	if (s->sysctl_count && !ns_mount_at(s, "/proc"))
 		return refuse(e, "/linux/sysctl", "needs proc mounted at /proc");
 	return 0;

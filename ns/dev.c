@@ -166,3 +166,9 @@ void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, u
 	for (int fd = 0; fd <= 2; fd++)
 		plan_add(p, SIDE_GUEST, op_dup2, op_dup_args, slave, fd);
 }
+
+void ns_plan_foreground(struct plan *p, int slot_master)
+{
+	plan_scope(p, "/process/terminal", NULL);
+	plan_add(p, SIDE_HOST, op_keep_newlines, op_pty_args, slot_master, -1);
+}

@@ -169,15 +169,64 @@ static bool is_virtual(const char *type)
 	return is_one_of(type, list);
 }
 
+static bool has_option(const struct ns_mount *m, const char *key)
+{
+	for (size_t i = 0; i < m->flags.data_count; i++)
+		if (strcmp(m->flags.data[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Those whose labels come from the kernel's policy, or that are one instance for the whole host, take
+ * none. */
+static const char *mount_label(const struct mounting *g, const char *type)
+{
+	static const char *const own[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2", "devtmpfs",
+					   "securityfs", "debugfs", "tracefs", "bpf", NULL };
+
+	return is_one_of(type, own) || has_option(g->m, "context") ? NULL : g->s->mount_label;
+}
+
+/* A tmpfs takes the mode of the folder it covers, unless it is given one; with tmpcopyup all
+ * that is in the folder. While nobody can see it, and before it gets read-only. */
+static bool has_copy_up(const struct mounting *g, const char *type)
+{
+	return strcmp(type, "tmpfs") == 0 && (g->m->flags.copy_up || !has_option(g->m, "mode"));
+}
+
+static void add_copy_up(const struct mounting *g)
+{
+	struct op_copy_up_args up = { .from_slot = g->target, .to_slot = g->tree,
+				      .contents = g->m->flags.copy_up,
+				      .mode = !has_option(g->m, "mode"),
+				      .owner = !has_option(g->m, "uid") && !has_option(g->m, "gid"),
+				      .path = g->m->destination };
+	int open;
+
+	open = plan_add(g->p, SIDE_GUEST, op_open_in_root, op_open_in_root_args, .root_slot = g->root,
+			.path = g->m->destination, .flags = O_PATH | O_DIRECTORY, .slot = g->target);
+	plan_add_step(g->p, SIDE_GUEST, &op_copy_up, &up, sizeof up);
+	plan_on_skip_here(g->p, open, ENOENT);
+}
+
 static void plan_new_fs(const struct mounting *g, const char *type, uint64_t attr)
 {
+	uint64_t late = has_copy_up(g, type) ? attr & MOUNT_ATTR_RDONLY : 0;
+
 	plan_add(g->p, SIDE_GUEST, op_fsopen, op_fsopen_args, type, g->fs);
 	add_fsconfig(g, FSCONFIG_SET_STRING, "source", g->m->source);
 	if ((attr & MOUNT_ATTR_RDONLY) && !is_virtual(type))
 		add_fsconfig(g, FSCONFIG_SET_FLAG, "ro", NULL);
 	add_options(g);
+	if (mount_label(g, type))
+		add_fsconfig(g, FSCONFIG_SET_STRING, "context", mount_label(g, type));
 	add_fsconfig(g, FSCONFIG_CMD_CREATE, NULL, NULL);
-	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree, (unsigned int)attr);
+	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree,
+		 (unsigned int)(attr & ~late));
+	if (has_copy_up(g, type))
+		add_copy_up(g);
+	if (late)
+		add_setattr(g, SIDE_GUEST, g->tree, false, late, 0, 0);
 	add_target(g, -1);
 	add_move(g);
 	add_propagations(g, g->tree);
@@ -220,10 +269,17 @@ static void plan_classic_fs(const struct mounting *g, uint64_t attr)
 	const struct ns_mount_flags *f = &g->m->flags;
 	char *data = arena_strdup(g->p->arena, "");
 
-	for (size_t i = 0; i < f->data_count && data; i++)
-		data = arena_printf(g->p->arena, "%s%s%s%s%s", data, i ? "," : "", f->data[i].key,
-				    f->data[i].value ? "=" : "",
-				    f->data[i].value ? f->data[i].value : "");
+	for (size_t i = 0; i < f->data_count && data; i++) {
+		const char *quote = f->data[i].value && ns_option_is_label(f->data[i].key) ? "\"" : "";
+
+		data = arena_printf(g->p->arena, "%s%s%s%s%s%s%s", data, i ? "," : "", f->data[i].key,
+				    f->data[i].value ? "=" : "", quote,
+				    f->data[i].value ? f->data[i].value : "", quote);
+	}
+	/* In quotes: a label may hold commas. */
+	if (mount_label(g, g->m->type) && data)
+		data = arena_printf(g->p->arena, "%s%scontext=\"%s\"", data, *data ? "," : "",
+				    mount_label(g, g->m->type));
 	add_target(g, -1);
 	plan_add(g->p, SIDE_GUEST, op_fchdir, op_fchdir_args, g->target);
 	plan_add(g->p, SIDE_GUEST, op_mount, op_mount_args, g->m->source, ".", g->m->type,

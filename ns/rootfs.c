@@ -17,7 +17,7 @@
 #include "ns/internal.h"
 #include "ns/ops.h"
 
-static int root_slot(struct plan *p, const struct ns_rootfs_options *o)
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o)
 {
 	return o->slot_root >= 0 ? o->slot_root : ns_slot(p, NS_SLOT_ROOT);
 }
@@ -69,7 +69,7 @@ static void plan_empty(struct plan *p, const struct ns_spec *s)
 
 static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	enum side side = ns_has_userns(s) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_scope(p, "/root/path", s->rootfs);
@@ -95,7 +95,7 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_r
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	const struct ns_mount *dev;
 
 	plan_scope(p, "", NULL);
@@ -198,7 +198,7 @@ static void plan_masks(struct plan *p, const struct ns_spec *s, int root)
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 
 	(void)h;
 	plan_sysctls(p, s, root);
@@ -218,7 +218,7 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
 		   const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	unsigned int propagation = s->rootfs_propagation & ~(unsigned int)MS_REC;
 
 	(void)h;

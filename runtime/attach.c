@@ -249,6 +249,8 @@ int attach_wait(const struct attach_options *o, bool take_signals, struct attach
 	if (have_terminal) {
 		raw = saved;
 		cfmakeraw(&raw);
+		/* The container's own terminal leaves line ends as they are: op_keep_newlines. */
+		raw.c_oflag = saved.c_oflag;
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 		copy_window_size(o->master);
 	}

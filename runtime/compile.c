@@ -49,7 +49,11 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 				console_uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+		else
+			ns_plan_foreground(p, c->slot_master);
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
@@ -90,8 +94,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
 		*agent = (struct seccomp_state){
 			.id = o->id, .bundle = s->bundle, .status = "created",
@@ -148,8 +152,11 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 				process->uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+		else
+			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);

@@ -50,6 +50,7 @@ struct exec_options {
 	const char *console_socket;
 	const char *pidfd_socket;
 	const char *pid_file;
+	struct linux_process_spec linux_process; /* the container's */
 	struct seccomp_state state; /* for the seccomp agent */
 };
 /* exec of another process. Pure. */

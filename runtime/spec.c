@@ -90,9 +90,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
 		{ "linux", "netDevices" },
-		{ "linux", "mountLabel" },
-		{ "linux", "personality" },
-		{ "linux", "memoryPolicy" },
 	};
 	struct json_at root = JSON_AT_ROOT;
 
@@ -105,9 +102,10 @@ static int refuse_missing(const json_t *config, struct err *e)
 		at = json_at_key(&at, missing[i].key);
 		if (!value || json_is_null(value))
 			continue;
-		/* Generators write empty ones: "" and {} ask for nothing. */
-		if ((json_is_object(value) && json_object_size(value) == 0) ||
-		    (json_is_string(value) && !*json_string_value(value)))
+		/* Generators write empty ones, which ask for nothing; but an empty intelRdt wants a
+		 * group of the container's own. */
+		if (json_is_object(value) && json_object_size(value) == 0 &&
+		    strcmp(missing[i].key, "intelRdt") != 0)
 			continue;
 		json_bad(e, &at, "is not supported by this version of kist");
 		return err_fix(e, "remove it from config.json");
@@ -126,6 +124,9 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 		return r;
 	r = cgroup_parse(linux_object, &at, id, a, &s->cgroup, e);
 	if (r < 0 || !linux_object)
+		return r;
+	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
+	if (r < 0)
 		return r;
 	r = json_get_object(linux_object, &at, "seccomp", &seccomp, e);
 	if (r <= 0)
@@ -218,23 +219,24 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user)
 {
 	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
-		warn(s->cgroup.warnings[i]);
+		warn(user, s->cgroup.warnings[i]);
 	if (s->process.caps.ambient_dropped) {
 		struct buf b = BUF_ON(text);
 
 		buf_reset(&b);
 		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
 		caps_show_set(&b, s->process.caps.ambient_dropped);
-		warn(text);
+		warn(user, text);
 	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);
-		warn(text);
+		warn(user, text);
 	}
 }

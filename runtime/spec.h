@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "ns/spec.h"
+#include "runtime/linux_process.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
 
@@ -20,6 +21,7 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct linux_process_spec linux_process;
 	struct seccomp_filter seccomp;
 	bool has_seccomp;
 };
@@ -35,6 +37,7 @@ void spec_free(struct container_spec *s);
 /* What this host can't do of it, said before anything is made. */
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text));
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user);
 /* The default configuration, as `kist spec` prints it. New reference. */
 json_t *spec_default(bool rootless);

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void compile(const json_t *config, struct arena *a)
 {
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = true };
-	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
 	struct err e = ERR_INIT;
 	char text[400];
 	struct ns_spec s;

@@ -144,10 +144,9 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 @test "fields nobody carries out are refused, by name" {
 	bad_config '/hooks: is not supported' '.hooks = {"prestart": [{"path": "/bin/true"}]}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {"closID": "x"}'
+	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {}'
 	bad_config '/linux/netDevices: ' '.linux.netDevices = {"eth0": {}}'
 	bad_config '/linux/mountLabel: ' '.linux.mountLabel = "system_u:object_r:svirt_t:s0"'
-	bad_config '/linux/personality: ' '.linux.personality = {"domain": "LINUX32"}'
-	bad_config '/linux/memoryPolicy: ' '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}'
 	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x\ny"'
 	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x\ty"'
 	bad_config '/process/execCPUAffinity/initial: ' '.process.execCPUAffinity = {"initial": "x"}'

@@ -97,7 +97,21 @@ static void test_refusals(void **state)
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
 		  "[\"bind\", \"size=1\"]}]", "/mounts/0/options/1", "size" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
-		  "[\"tmpcopyup\"]}]", "/mounts/0/options/0", "tmpcopyup" },
+		  "[\"tmpcopyup\", \"silent\"]}]", "/mounts/0/options/0", "silent" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"proc\", \"options\": "
+		  "[\"tmpcopyup\"]}]", "/mounts/0/options/0", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"remount\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "tmpcopyup" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"options\": [\"remount\", "
+		  "\"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"lazytime\"]}]", "/mounts/0/options/1", "lazytime" },
+		{ NS_ALL ", \"mountLabel\": \"a b\"", "", "/linux/mountLabel", "spaces" },
+		{ NS_ALL ", \"mountLabel\": 3", "", "/linux/mountLabel", "string" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
 		  "[\"ro,nosuid\"]}]", "/mounts/0/options/0", "commas" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
@@ -164,7 +178,8 @@ static void test_options(void **state)
 {
 	static const char *const words[] = { "ro", "rw", "sync", "async", "lazytime", "nolazytime",
 					     "nosuid", "suid", "strictatime", "relatime", "iversion",
-					     "silent", "loud", "nosymfollow", "a=b=c", "flag" };
+					     "silent", "loud", "nosymfollow", "a=b=c", "flag",
+					     "context=\"a:b:c1,c2\"" };
 	struct arena a = ARENA_INIT;
 	struct ns_mount_flags f;
 	struct err e = ERR_INIT;
@@ -178,7 +193,8 @@ static void test_options(void **state)
 	assert_string_equal(f.super[0].key, "async");
 	assert_string_equal(f.super[1].key, "nolazytime");
 	assert_int_equal(f.classic, MS_I_VERSION);
-	assert_int_equal(f.data_count, 2);
+	assert_int_equal(f.data_count, 3);
+	assert_string_equal(f.data[2].value, "a:b:c1,c2");
 	assert_string_equal(f.data[0].key, "a");
 	assert_string_equal(f.data[0].value, "b=c");
 	assert_null(f.data[1].value);
@@ -281,6 +297,11 @@ static void test_check(void **state)
 	assert_string_equal(e.where, "/linux/gidMappings");
 	s.gid_maps = s.uid_maps;
 	assert_int_equal(ns_check(&s, &user, &e), 0);
+	s.mount_label = "system_u:object_r:container_file_t:s0:c1,c2";
+	assert_int_equal(ns_check(&s, &root, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/mountLabel");
+	root.selinux = true;
+	assert_int_equal(ns_check(&s, &root, &e), 0);
 }
 
 int main(void)

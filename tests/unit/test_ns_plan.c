@@ -81,7 +81,7 @@ static void build(const char *config_file, bool overlay, bool terminal, const ch
 	static const char *const layers[] = { "/store/b", "/store/a" };
 	struct ns_overlay o = { .layers = layers, .count = 2, .mount_dir = "/run/kist/x/m",
 				.upper_bytes = 1 << 20 };
-	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = terminal };
 	_cleanup_json_ json_t *config = NULL;
 	struct arena a = ARENA_INIT;
