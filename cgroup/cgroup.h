@@ -52,6 +52,10 @@ struct cgroup_device_rule {
 struct cgroup_spec {
 	const char *path; /* below the cgroup2 mount: "/kist-ID" */
 	bool named_by_id; /* its last component holds the container's id */
+	bool path_asked;  /* the config says where */
+	bool path_absolute; /* ... and means it literally */
+	bool none;	  /* the container stays in the caller's own cgroup */
+	size_t base_length; /* so much of the path is there already: struct host's cgroup_base */
 	const struct cgroup_write *writes;
 	size_t write_count;
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
@@ -80,6 +84,11 @@ unsigned cgroup_weight_of_shares(uint64_t shares);
 
 /* HOST_* bits without which a limit of the config could not be set. */
 uint32_t cgroup_controllers_needed(const struct cgroup_spec *s);
+/* Where the cgroup of a caller who is not root lies: below the place where the caller may make some;
+ * and whether there is one at all. `tolerant` (runc's --rootless): without the right to make one, and
+ * nothing asked of it, the container does without. Before cgroup_check(). */
+int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		  struct err *e);
 /* Refuses what this host can't do, naming the limit, the controller and who holds it. */
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e);
 /* True when device rules can't be enforced (no privilege to attach a BPF program): mknod of a

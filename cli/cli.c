@@ -106,6 +106,7 @@ int cli_parse(const struct command *command, const struct option *table, size_t 
 int cli_open_root(bool make, int *ret_fd, struct err *e)
 {
 	char given[PATH_MAX];
+	bool shared = false;
 	int fd, r;
 
 	if (cli.root) {
@@ -113,11 +114,12 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 			return err_say(e, EINVAL, "--root: not a usable path");
 		snprintf(given, sizeof given, "%s", cli.root);
 	} else {
-		r = state_root_default(given, sizeof given, e);
+		r = state_root_default(host_in_user_namespace(), given, sizeof given, e);
 		if (r < 0)
 			return r;
+		shared = strncmp(given, "/tmp/", 5) == 0;
 	}
-	fd = state_root_open(given, make, e);
+	fd = state_root_open(given, make, shared, e);
 	if (fd == -ENOENT && !make)
 		return err_say(e, ENOENT, "container does not exist");
 	if (fd < 0)
@@ -126,6 +128,13 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 		return err_set(e, errno, "the state root %s", given);
 	*ret_fd = fd;
 	return 0;
+}
+
+bool cli_tolerant(const struct host *h)
+{
+	if (cli.rootless && strcmp(cli.rootless, "auto") != 0)
+		return strcmp(cli.rootless, "true") == 0;
+	return !h->root;
 }
 
 int cli_fault(struct runtime_hooks_in *in, struct err *e)

@@ -14,6 +14,7 @@
 struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
+	const char *rootless;    /* --rootless true, false, auto */
 	char **argv;             /* the whole command line, for the protective re-exec */
 	char root_text[4096];    /* absolute path of the state root */
 };
@@ -32,6 +33,8 @@ const struct command *cli_find(const char *name);
 /* Opens the state root into *ret_fd and fills cli.root_text. Without `make`, a root that is not
  * there is -ENOENT, "container does not exist". */
 int cli_open_root(bool make, int *ret_fd, struct err *e);
+/* --rootless: may a container do without a cgroup when the caller may make none? */
+bool cli_tolerant(const struct host *h);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */

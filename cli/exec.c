@@ -171,19 +171,6 @@ static unsigned int namespaces_of(const struct container *c)
 	return (unsigned int)json_integer_value(json_object_get(c->state, "namespaces"));
 }
 
-/* The security modules are asked about only when they are needed. */
-static int check_labels(const struct process_spec *spec, struct err *e)
-{
-	struct json_at root = JSON_AT_ROOT;
-	struct host host;
-	int r;
-
-	if (!spec->labels.apparmor && !spec->labels.selinux)
-		return 0;
-	r = host_probe(&host, e);
-	return r < 0 ? r : labels_check(&spec->labels, &root, &host, e);
-}
-
 /* --cgroup PATH: below the container's own, there already, and never out of it. */
 static int sub_cgroup(const char *top, const char *path, struct arena *a, const char **ret,
 		      struct err *e)
@@ -206,13 +193,11 @@ static int sub_cgroup(const char *top, const char *path, struct arena *a, const 
 
 /* Where the process goes. A container that has made cgroups of its own, and gave them controllers,
  * can hold no process at the top any more (cgroups(7)): then where its first process is. */
-static int choose_cgroup(const struct container *c, const struct request *q, struct arena *a,
-			 const char **ret, struct err *e)
+static int choose_cgroup(const struct container *c, const struct request *q, const struct host *h,
+			 struct arena *a, const char **ret, struct err *e)
 {
 	char path[PATH_MAX], text[PATH_MAX + 64], *line;
-	struct host host;
 	size_t top;
-	int r;
 
 	*ret = c->cgroup;
 	if (!c->cgroup)
@@ -222,9 +207,6 @@ static int choose_cgroup(const struct container *c, const struct request *q, str
 	snprintf(path, sizeof path, "%s/cgroup.subtree_control", c->cgroup);
 	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
 		return 0;
-	r = host_probe(&host, e);
-	if (r < 0)
-		return r;
 	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)c->pid);
 	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
 		return 0;
@@ -232,7 +214,7 @@ static int choose_cgroup(const struct container *c, const struct request *q, str
 	if (!line || (line != text && line[-1] != '\n'))
 		return 0;
 	line[strcspn(line, "\n")] = '\0';
-	*ret = arena_printf(a, "%s%s", host.cgroup_mount, line + 3);
+	*ret = arena_printf(a, "%s%s", h->cgroup_mount, line + 3);
 	top = strlen(c->cgroup);
 	if (*ret && (strncmp(*ret, c->cgroup, top) != 0 || ((*ret)[top] && (*ret)[top] != '/')))
 		*ret = c->cgroup; /* somebody moved it out: not to follow */
@@ -252,10 +234,19 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	struct seccomp_filter seccomp = { 0 };
 	struct process_spec spec;
 	struct runtime_hooks_in in;
+	struct host host;
 	json_t *profile;
 	int r;
 
-	r = json_read_file(c->dir, "config.json", &config, e);
+	r = host_probe(&host, e);
+	o.host = &host;
+	/* A process that waits for start is not dumpable, and so nobody's but root's. */
+	if (r == 0 && c->status == STATUS_CREATED && host_unprivileged(&host)) {
+		err_say(e, EPERM, "without root, a container can't be entered before its start");
+		return err_fix(e, "kist start %.64s", c->id);
+	}
+	if (r == 0)
+		r = json_read_file(c->dir, "config.json", &config, e);
 	if (r == 0)
 		r = build_process(q, config, argc, argv, &process, e);
 	if (r == 0)
@@ -263,9 +254,9 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r == 0)
 		r = check_caps(q, &spec, e);
 	if (r == 0)
-		r = check_labels(&spec, e);
+		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)
-		r = choose_cgroup(c, q, a, &o.cgroup, e);
+		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
 	if (r < 0)
 		return r;
 	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);

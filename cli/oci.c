@@ -95,6 +95,8 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 	if (r == 0)
 		r = host_probe(&host, e);
 	if (r == 0)
+		r = spec_settle(s, &host, cli_tolerant(&host), a, e);
+	if (r == 0)
 		r = spec_check(s, &host, e);
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
@@ -246,6 +248,8 @@ int command_plan(int argc, char **argv)
 	r = spec_load(bundle, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
+	if (r == 0)
+		r = spec_settle(&s, &host, cli_tolerant(&host), &arena, &e);
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

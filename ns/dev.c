@@ -95,11 +95,12 @@ static void plan_links(struct plan *p, const struct ns_spec *s, int dev)
 	}
 }
 
-void ns_plan_devices(struct plan *p, const struct ns_spec *s, int root, bool terminal)
+void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
+		     bool terminal)
 {
 	const struct ns_mount *mount = ns_mount_at(s, "/dev");
 	int dev = ns_slot(p, NS_SLOT_DEV);
-	bool userns = ns_has_userns(s);
+	bool userns = ns_has_userns(s) || !h->root;
 
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,

@@ -9,7 +9,9 @@
  * namespace and with its own rights (the container's root may not reach
  * them), and cross to the guest as detached trees. Their flags are not locked
  * then (mount_namespaces(7)): a container that is given CAP_SYS_ADMIN may take
- * "ro" off its own mounts, as it may without a user namespace.
+ * "ro" off its own mounts, as it may without a user namespace. A host that may not
+ * mount leaves it to the guest: it is the caller's own rights then, and what
+ * the host's mounts forbid is locked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -108,14 +110,25 @@ static bool asks_shared(const struct ns_mount *m)
 	return false;
 }
 
+/* The host's /sys as a read-only bind: what is mounted in it stays writable, and of the cgroups
+ * there some belong to the caller, who is the container's root (CVE-2023-25809). */
+static bool shows_delegated_cgroups(const struct mounting *g)
+{
+	const struct ns_mount_flags *f = &g->m->flags;
+
+	return !g->h->root && f->recursive && (f->attr_set & MOUNT_ATTR_RDONLY) &&
+	       (strcmp(g->m->source, "/sys") == 0 || strcmp(g->m->destination, "/sys") == 0);
+}
+
 static void plan_bind(const struct mounting *g)
 {
 	const struct ns_mount_flags *f = &g->m->flags;
 	bool userns = ns_has_userns(g->s);
+	bool by_host = userns || f->idmap;
 	/* Both ways only when root and mount ask for it, and never across a user namespace, whose
 	 * root could then mount in the host. */
 	bool shared = !userns && asks_shared(g->m) && (g->s->rootfs_propagation & MS_SHARED);
-	enum side side = userns || f->idmap || shared ? SIDE_HOST : SIDE_GUEST;
+	enum side side = (by_host || shared) && host_may_mount(g->h) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, g->m->source,
 		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), g->tree);
@@ -132,6 +145,8 @@ static void plan_bind(const struct mounting *g)
 		add_setattr(g, side, g->tree, false, f->attr_set, f->attr_clr, 0);
 	if (f->rattr_asked)
 		add_setattr(g, side, g->tree, true, f->rattr_set, f->rattr_clr, 0);
+	if (shows_delegated_cgroups(g))
+		add_setattr(g, side, g->tree, true, MOUNT_ATTR_RDONLY, 0, 0);
 	if (side == SIDE_HOST)
 		plan_add(g->p, SIDE_HOST, op_send_fd, op_send_fd_args, g->tree);
 	add_target(g, g->tree);
@@ -319,13 +334,19 @@ static struct ns_mount *as_bind(const struct mounting *g, const char *source, bo
 	return bind;
 }
 
+/* In one of its own, or in one the caller lives in. */
+static bool in_userns(const struct mounting *g)
+{
+	return ns_has_userns(g->s) || !g->h->root;
+}
+
 /* cgroup v1 is not offered: both types mean the cgroup2 hierarchy. */
 static void plan_cgroup(struct mounting *g, uint64_t attr)
 {
 	bool own = (g->s->new_namespaces | g->s->join_namespaces) & CLONE_NEWCGROUP;
 	struct ns_mount *bind;
 
-	if (own || !ns_has_userns(g->s)) {
+	if (own || !in_userns(g)) {
 		plan_new_fs(g, "cgroup2", attr);
 		return;
 	}
@@ -349,7 +370,7 @@ static void plan_sysfs(struct mounting *g, uint64_t attr)
 	const struct ns_spec *s = g->s;
 	struct ns_mount *bind;
 
-	if (!ns_has_userns(s) || (s->new_namespaces & CLONE_NEWNET) ||
+	if (!in_userns(g) || (s->new_namespaces & CLONE_NEWNET) ||
 	    (s->join_namespaces & CLONE_NEWUSER && s->join_namespaces & CLONE_NEWNET)) {
 		plan_new_fs(g, "sysfs", attr);
 		return;
@@ -360,6 +381,10 @@ static void plan_sysfs(struct mounting *g, uint64_t attr)
 	bind->flags.rattr_asked = true;
 	bind->flags.rattr_set = attr | MOUNT_ATTR_RDONLY;
 	bind->flags.rattr_clr = attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
+	if (!host_may_mount(g->h)) { /* locked (mount_namespaces(7)); it says nothing about rights */
+		bind->flags.rattr_set &= ~(uint64_t)MOUNT_ATTR__ATIME;
+		bind->flags.rattr_clr = 0;
+	}
 	g->m = bind;
 	plan_bind(g);
 }

@@ -146,6 +146,7 @@ struct op_clone3_args {
 	int join_count;            /* >0: through a joiner, which enters these first */
 	int join_slot[NS_KINDS];
 	unsigned int join_flag[NS_KINDS];
+	const char *oom_score_adj; /* the joiner writes it first; NULL: not */
 };
 struct op_setns_args {
 	int slot;
@@ -167,7 +168,13 @@ struct op_make_userns_args { /* compound: a user namespace with these maps, and 
 	const char *uid_map, *gid_map;
 	int slot;
 };
-extern const struct op op_make_userns;
+#define NS_HELPER_TIMEOUT_MS 10000
+struct op_map_ids_args { /* compound: runs newuidmap or newgidmap on the guest */
+	const char *helper;            /* absolute path */
+	const struct ns_id_maps *maps;
+	int timeout_ms;
+};
+extern const struct op op_make_userns, op_map_ids;
 
 /* --- ops_console.c ----------------------------------------------------------- */
 struct op_pty_args {

@@ -136,6 +136,10 @@ int ns_parse(const json_t *config, const char *bundle, struct arena *a, struct n
 	     struct err *e);
 /* Refuses what this host or this caller cannot do, before anything has been done. */
 int ns_check(const struct ns_spec *s, const struct host *h, struct err *e);
+/* True when nobody in the container may change its groups: user_namespaces(7), "setgroups". */
+bool ns_setgroups_denied(const struct ns_spec *s, const struct host *h);
+/* The one map the kernel takes from somebody without any right: the caller's own id, alone. */
+bool ns_map_is_own_id(const struct ns_id_maps *maps, uint32_t id);
 /* The host's ids of the container's uid and gid 0 (0 and 0 without a user namespace). */
 void ns_host_root(const struct ns_spec *s, uid_t *ret_uid, gid_t *ret_gid);
 /* The host id that `id` has in the maps; false when it has none. Empty maps: identity. */

@@ -68,7 +68,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 					    .terminal = o->console };
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = ns_has_userns(&s->ns),
+		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
@@ -83,9 +83,12 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
-	cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
-	ns_plan_birth(p, &s->ns, h, c.slot_cgroup, &birth);
+	if (!s->cgroup.none)
+		cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
+	ns_plan_birth(p, &s->ns, h, s->cgroup.none ? -1 : c.slot_cgroup);
+	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
+	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
 	if (s->ns.new_namespaces & CLONE_NEWNET) {
@@ -130,7 +133,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) != 0,
+		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};
 	struct process_found *found;
@@ -143,9 +146,14 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
 	process_plan_affinity_initial(p, process);
-	ns_plan_join(p, slot_target, o->namespaces, c.slot_cgroup);
+	if (host_unprivileged(o->host)) {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
+			     process_oom_score_adj(p, process));
+	} else {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
+		process_plan_host(p, process);
+	}
 	process_plan_affinity_final(p, process);
-	process_plan_host(p, process);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,

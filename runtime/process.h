@@ -100,6 +100,8 @@ struct process_found {
 	int home_index;		 /* where HOME goes in env; -1: it was given */
 };
 
+/* As text; NULL: not asked for. */
+const char *process_oom_score_adj(struct plan *p, const struct process_spec *s);
 /* HOST: oom_score_adj through SLOT_GUEST_PROC. */
 void process_plan_host(struct plan *p, const struct process_spec *s);
 /* exec only. HOST, before the birth: on itself; after it: on the guest, in its cgroup. */

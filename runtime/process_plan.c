@@ -30,14 +30,18 @@
 
 #define CAP_SYS_ADMIN_BIT CAPS_BIT(21)
 
+const char *process_oom_score_adj(struct plan *p, const struct process_spec *s)
+{
+	return s->has_oom_score_adj ? arena_printf(p->arena, "%d", s->oom_score_adj) : NULL;
+}
+
 void process_plan_host(struct plan *p, const struct process_spec *s)
 {
 	if (!s->has_oom_score_adj)
 		return;
 	plan_scope(p, "/process/oomScoreAdj", NULL);
-	plan_add(p, SIDE_HOST, op_write, op_write_args, .dir_slot = SLOT_GUEST_PROC,
-		 .path = "oom_score_adj",
-		 .text = arena_printf(p->arena, "%d", s->oom_score_adj));
+	plan_add(p, SIDE_HOST, op_oom_score_adj, op_oom_score_adj_args,
+		 process_oom_score_adj(p, s));
 }
 
 void process_plan_affinity_initial(struct plan *p, const struct process_spec *s)

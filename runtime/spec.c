@@ -209,13 +209,25 @@ void spec_free(struct container_spec *s)
 	s->config = NULL;
 }
 
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e)
+{
+	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
-	int r = cgroup_check(&s->cgroup, h, e);
+	int r = ns_check(&s->ns, h, e);
 
-	if (r == 0)
-		r = ns_check(&s->ns, h, e);
+	if (r >= 0)
+		r = cgroup_check(&s->cgroup, h, e);
+	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
+		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
+			"only the caller's own gid is mapped");
+		err_at(e, "/process/user/additionalGids");
+		return err_fix(e, "leave it out, or map gids of /etc/subgid");
+	}
 	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 

@@ -34,6 +34,10 @@ int spec_parse(json_t *config, const char *bundle, const char *id, struct arena 
 	       struct container_spec *ret, struct err *e);
 void spec_free(struct container_spec *s);
 #define _cleanup_spec_ __attribute__((cleanup(spec_free)))
+/* What depends on who asks: where the cgroup is, and whether there is one. `tolerant`: see
+ * cgroup_settle(). Before spec_check(). */
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e);
 /* What this host can't do of it, said before anything is made. */
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
