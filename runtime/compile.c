@@ -95,6 +95,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		plan_scope(p, "/linux/namespaces", NULL);
 		net_plan_loopback(p);
 	}
+	net_plan_devices(p, &s->net_devices);
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
 	process_plan_limits(p, &s->process);

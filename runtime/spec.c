@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 	} missing[] = {
 		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
-		{ "linux", "netDevices" },
 	};
 	struct json_at root = JSON_AT_ROOT;
 
@@ -113,6 +113,19 @@ static int refuse_missing(const json_t *config, struct err *e)
 	return 0;
 }
 
+static int parse_net_devices(struct container_spec *s, const json_t *linux_object,
+			     const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at here = json_at_key(at, "netDevices");
+	int r = net_parse_devices(linux_object, at, a, &s->net_devices, e);
+
+	if (r < 0 || s->net_devices.count == 0 ||
+	    ((s->ns.new_namespaces | s->ns.join_namespaces) & CLONE_NEWNET))
+		return r;
+	return json_bad(e, &here, "needs a network namespace of the container's own in "
+			"/linux/namespaces");
+}
+
 static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux"), seccomp_at;
@@ -126,6 +139,8 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 	if (r < 0 || !linux_object)
 		return r;
 	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
+	if (r >= 0)
+		r = parse_net_devices(s, linux_object, &at, a, e);
 	if (r < 0)
 		return r;
 	r = json_get_object(linux_object, &at, "seccomp", &seccomp, e);
@@ -220,6 +235,8 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	int r = ns_check(&s->ns, h, e);
 
+	if (r >= 0)
+		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
 	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/host.h"
 #include "cgroup/cgroup.h"
+#include "net/devices.h"
 #include "ns/spec.h"
 #include "runtime/linux_process.h"
 #include "runtime/process.h"
@@ -22,6 +23,7 @@ struct container_spec {
 	struct cgroup_spec cgroup;
 	struct process_spec process;
 	struct linux_process_spec linux_process;
+	struct net_devices net_devices;
 	struct seccomp_filter seccomp;
 	bool has_seccomp;
 };

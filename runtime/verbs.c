@@ -71,6 +71,7 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 #endif
 	r = run_walk(&run, e);
 	if (r == 0) {
+		net_devices_let_go();
 		/* It stands: whoever deletes it must not wait until this process is done with it. */
 		flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN);
 		*ret_run = run;

@@ -145,7 +145,6 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_config '/hooks: is not supported' '.hooks = {"prestart": [{"path": "/bin/true"}]}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {"closID": "x"}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {}'
-	bad_config '/linux/netDevices: ' '.linux.netDevices = {"eth0": {}}'
 	bad_config '/linux/mountLabel: ' '.linux.mountLabel = "system_u:object_r:svirt_t:s0"'
 	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x\ny"'
 	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x\ty"'
