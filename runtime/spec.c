@@ -230,6 +230,16 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
 }
 
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	if (!s->process.gid_count || !ns_setgroups_denied(&s->ns, h))
+		return 0;
+	err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when only the "
+		"caller's own gid is mapped");
+	err_at(e, "/process/user/additionalGids");
+	return err_fix(e, "leave it out, or map gids of /etc/subgid");
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
@@ -239,12 +249,8 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
-		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
-			"only the caller's own gid is mapped");
-		err_at(e, "/process/user/additionalGids");
-		return err_fix(e, "leave it out, or map gids of /etc/subgid");
-	}
+	if (r >= 0)
+		r = spec_check_groups(s, h, e);
 	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 

@@ -41,6 +41,7 @@ void spec_free(struct container_spec *s);
 int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
 		struct err *e);
 /* What this host can't do of it, said before anything is made. */
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e);
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
