@@ -85,7 +85,7 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_text 'config.json.*/mounts/0' 's/"destination": "\/proc",/"destination": "\/proc"/'
 	cp "$T/good.json" config.json && echo '{}' >>config.json
 	refused 1 'config.json.*end of file expected' kist run $ID
-	bad_text '/process/user.*duplicate' 's/"uid": 0,/"uid": 0, "uid": 1,/'
+	bad_text '/process/user.*duplicate' 's/"uid": 0/"uid": 0, "uid": 1/'
 	bad_text 'duplicate' 's/^{/{"hostname": "x",/'
 	printf '{"ociVersion": "1.0.2", "hostname": "\xff\xfe"}' >config.json
 	refused 1 'config.json: /hostname.*(UTF-8|decode byte 0xff)' kist run $ID
