@@ -279,13 +279,16 @@ int spec_check_groups(const struct container_spec *s, const struct host *h, stru
 
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	int r = ns_check(&s->ns, h, e);
 
 	if (r >= 0)
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	return r < 0 ? r : spec_check_groups(s, h, e);
+	if (r >= 0)
+		r = spec_check_groups(s, h, e);
+	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
