@@ -150,9 +150,10 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {"closID": "x"}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {}'
 	bad_config '/linux/mountLabel: ' '.linux.mountLabel = "system_u:object_r:svirt_t:s0"'
-	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x"'
-	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x"'
-	bad_config '/process/execCPUAffinity: ' '.process.execCPUAffinity = {"initial": "0"}'
+	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x\ny"'
+	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x\ty"'
+	bad_config '/process/execCPUAffinity/initial: ' '.process.execCPUAffinity = {"initial": "x"}'
+	bad_config '/linux/seccomp/listenerPath' '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOTIFY"}'
 	# Empty ones ask for nothing; unknown keys are nobody's business.
 	jq '.hooks = {} | .linux.mountLabel = "" | .process.apparmorProfile = "" | .x = {"y": [1]} |
 		.process.unknown = 3 | .annotations = {"a": "b"}' "$T/good.json" >config.json
