@@ -10,7 +10,7 @@ cgroup_mount() { echo /sys/fs/cgroup; }
 # consumers_begin PROGRAM...: in setup_file. They are found by name from here on.
 consumers_begin() {
 	local name
-	[ -n "${KIST_TEST_ISOLATED-}" ] || skip "needs namespaces of its own: run tests/integration.sh FILE"
+	[ -n "${KIST_TEST_ISOLATED-}${KIST_IN_SYSTEMD-}" ] || skip "needs namespaces of its own: run tests/integration.sh FILE"
 	for name; do
 		[ -x "$PEERS/$name" ] || skip "no $name: run tests/peers.sh consumers"
 	done

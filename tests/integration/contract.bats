@@ -97,6 +97,7 @@ last_error() {
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} =~ ^kist\ version\ [0-9]+\.[0-9]+\.[0-9]+ ]]
 	[[ $output == *$'\nspec: '[0-9]* ]]
+	[ ! -e "$TOP/.git" ] || [[ $output =~ $'\ncommit: '[0-9a-z] ]]
 }
 
 @test "a terminal for a console socket is as the kernel made it, as from runc: what reads it decides of line ends" {

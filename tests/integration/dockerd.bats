@@ -57,6 +57,7 @@ all_said() {
 	[ "$(echo typed | docker run --rm -i busybox cat)" = typed ]
 	want 0 docker info -f '{{.DefaultRuntime}} {{.CgroupVersion}}'
 	[ "$output" = 'kist 2' ]
+	[ "$(docker info -f '{{.RuncCommit.ID}}')" = "$("$KIST" --version | sed -n 's/^commit: //p')" ]
 }
 
 @test "docker: exec, logs, top, kill, stop, restart, wait, rm of a container that stays" {
