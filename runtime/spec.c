@@ -88,7 +88,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 	static const struct {
 		const char *object, *key;
 	} missing[] = {
-		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
 	};
 	struct json_at root = JSON_AT_ROOT;
@@ -172,6 +171,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
 	if (r >= 0)
+		r = hooks_parse(s->config, a, &s->hooks, e);
+	if (r >= 0)
 		r = parse_linux(s, id, a, e);
 	return r < 0 ? r : 0;
 }
@@ -242,13 +243,16 @@ int spec_check_groups(const struct container_spec *s, const struct host *h, stru
 
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	int r = ns_check(&s->ns, h, e);
 
 	if (r >= 0)
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	return r < 0 ? r : spec_check_groups(s, h, e);
+	if (r >= 0)
+		r = spec_check_groups(s, h, e);
+	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
