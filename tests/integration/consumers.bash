@@ -22,12 +22,6 @@ consumers_begin() {
 	export KIST_AT
 }
 
-# natively_only [REASON]: what the other place shows is not shown twice, since each
-# command of these takes seconds in the test machine.
-natively_only() {
-	[ -z "${KIST_IN_VM-}" ] || skip "natively: ${1-nothing here needs the test machine}"
-}
-
 # daemon NAME CMD...: in setup_file. Its output is in $BATS_FILE_TMPDIR/NAME.log.
 daemon() {
 	local name=$1
@@ -95,4 +89,90 @@ tty_size='until stty size 2>/dev/null | grep -v "^0 0"; do sleep 0.05; done'
 doc_block() {
 	awk -v file="\`$1\`" 'index($0, file) && /:$/ { found = 1 } found && /^```/ { if (inside) exit; inside = 1; next }
 		inside { print }' "$TOP/docs/oci.md" | sed "s#/usr/local/bin/kist#$KIST_AT#" | grep .
+}
+
+# --- containerd -------------------------------------------------------------------
+ctr() { command ctr -a /run/containerd-test.sock "$@" 3>&-; }
+export -f ctr
+containerd_answers() { ctr version >/dev/null 2>&1; }
+containerd_begin() { # in setup_file
+	local name off=""
+	consumers_begin containerd containerd-shim-runc-v2 ctr
+	for name in grpc.v1.cri snapshotter.v1.{aufs,btrfs,zfs,devmapper} tracing.processor.v1.otlp \
+		internal.v1.tracing; do
+		off+="\"io.containerd.$name\", "
+	done
+	cat >"$BATS_FILE_TMPDIR/config.toml" <<-END
+		version = 2
+		root = "$BATS_FILE_TMPDIR/root"
+		state = "/run/containerd-test"
+		disabled_plugins = [${off%, }]
+		[grpc]
+		  address = "/run/containerd-test.sock"
+	END
+	daemon containerd containerd -c "$BATS_FILE_TMPDIR/config.toml"
+	wait_until 30 containerd_answers
+	ctr image import "$FIXTURES/busybox.tar"
+}
+containerd_end() {
+	daemon_end containerd
+	unmount_below /run/containerd-test
+}
+
+# --- dockerd ----------------------------------------------------------------------
+docker() { command docker "$@" 3>&-; }
+dockerd_answers() { docker version >/dev/null 2>&1; }
+dockerd_begin() { # ARG...: of dockerd, besides those for folders of its own
+	consumers_begin dockerd docker containerd containerd-shim-runc-v2 docker-init docker-proxy iptables
+	doc_block /etc/docker/daemon.json >"$BATS_FILE_TMPDIR/daemon.json"
+	export DOCKER_HOST=unix:///run/docker-test.sock DOCKER_CLI_HINTS=false
+	daemon dockerd dockerd --config-file "$BATS_FILE_TMPDIR/daemon.json" -H $DOCKER_HOST \
+		--data-root "$BATS_FILE_TMPDIR/data" --exec-root /run/docker-test -p /run/docker-test.pid "$@"
+	wait_until 60 dockerd_answers
+	tar -C "$FIXTURES/busybox-rootfs" -c . | docker import -c 'CMD ["sh"]' - busybox
+}
+dockerd_remove_all() {
+	docker ps -aq | xargs -r timeout 60 docker rm -f >/dev/null 2>&1 || true
+}
+dockerd_end() {
+	[ -z "${DOCKER_HOST-}" ] || dockerd_remove_all
+	daemon_end dockerd
+	unmount_below /run/docker-test
+}
+
+# --- podman -----------------------------------------------------------------------
+podman_begin() { # CGROUP-MANAGER
+	local conf=$BATS_FILE_TMPDIR/.config/containers
+	consumers_begin podman conmon buildah
+	mkdir -p "$conf"
+	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$conf/policy.json"
+	# What docs/oci.md says, and this test's own folders. This machine's root may not raise limits.
+	{
+		doc_block /etc/containers/containers.conf | sed '/^\[engine.runtimes\]/,$d'
+		echo "cgroup_manager = \"$1\""
+		echo 'events_logger = "file"'
+		echo "conmon_path = [\"$PEERS/conmon\"]"
+		echo 'tmp_dir = "/run/podman-test"'
+		doc_block /etc/containers/containers.conf | sed -n '/^\[engine.runtimes\]/,$p'
+		echo '[containers]'
+		echo 'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]'
+		[ -n "${KIST_IN_VM-}" ] || echo 'pids_limit = 0'
+	} >"$BATS_FILE_TMPDIR/containers.conf"
+	cat >"$BATS_FILE_TMPDIR/storage.conf" <<-END
+		[storage]
+		driver = "overlay"
+		graphroot = "$BATS_FILE_TMPDIR/graph"
+		runroot = "/run/podman-run"
+	END
+	export CONTAINERS_CONF=$BATS_FILE_TMPDIR/containers.conf
+	export CONTAINERS_STORAGE_CONF=$BATS_FILE_TMPDIR/storage.conf
+	podman load -q -i "$FIXTURES/busybox.tar"
+}
+podman_remove_all() { podman rm -fa -t 0 >/dev/null 2>&1 3>&- || true; }
+podman_end() { [ -z "${CONTAINERS_CONF-}" ] || podman_remove_all; }
+# podman_start ID ARG...: a container that stays.
+podman_start() {
+	local id=$1
+	shift
+	podman run -d --network none --name "$id" "$@" >id.out 2>id.err 3>&- || { cat id.err; return 1; }
 }

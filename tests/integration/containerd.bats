@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: each command takes seconds in the test machine: consumers_vm.bats has what needs it
 # Debian's containerd and its shim with kist as their runtime, through ctr.
 
 bats_require_minimum_version 1.5.0
@@ -7,27 +8,11 @@ load consumers
 
 setup_file() {
 	need_root
-	consumers_begin containerd containerd-shim-runc-v2 ctr
-	local name off=""
-	for name in grpc.v1.cri snapshotter.v1.{aufs,btrfs,zfs,devmapper} tracing.processor.v1.otlp internal.v1.tracing; do
-		off+="\"io.containerd.$name\", "
-	done
-	cat >"$BATS_FILE_TMPDIR/config.toml" <<-END
-		version = 2
-		root = "$BATS_FILE_TMPDIR/root"
-		state = "/run/containerd-test"
-		disabled_plugins = [${off%, }]
-		[grpc]
-		  address = "/run/containerd-test.sock"
-	END
-	daemon containerd containerd -c "$BATS_FILE_TMPDIR/config.toml"
-	wait_until 30 answers
-	ctr image import "$FIXTURES/busybox.tar"
+	containerd_begin
 }
 teardown_file() {
-	daemon_end containerd
+	containerd_end
 	unmount_below "$BATS_FILE_TMPDIR"
-	unmount_below /run/containerd-test
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() {
@@ -41,13 +26,10 @@ teardown() {
 	return $status
 }
 
-ctr() { command ctr -a /run/containerd-test.sock "$@" 3>&-; }
-export -f ctr
-answers() { ctr version >/dev/null 2>&1; }
 # ctr asks for cpu.weight unless it is told not to; no host with cgroup v1 beside v2 has that.
 run_options() {
 	echo --runtime io.containerd.runc.v2 --runc-binary "$KIST_AT"
-	[ -n "${KIST_IN_VM-}" ] || echo --cpu-shares 0
+	echo --cpu-shares 0
 }
 crun_() { # ARG...: ctr run with kist
 	# shellcheck disable=SC2046 # words
@@ -58,7 +40,6 @@ pid_of() { ctr task ls | awk -v id="$1" '$1 == id { print $2 }'; }
 IMAGE=busybox:latest
 
 @test "ctr run --rm: output, exit status, the words of failures" {
-	natively_only
 	want 7 crun_ --rm --env A=b --cwd /tmp $IMAGE one sh -c 'echo $A; pwd; exit 7'
 	[ "$output" = $'b\n/tmp' ]
 	want 1 crun_ --rm $IMAGE two nosuch
@@ -71,7 +52,6 @@ IMAGE=busybox:latest
 }
 
 @test "ctr: a task that stays: exec, signals, pause, metrics, events, rm" {
-	natively_only
 	(exec 3>&- && command ctr -a /run/containerd-test.sock events >events.out 2>&1) &
 	events=$!
 	crun_ -d $IMAGE stays sh -c 'trap "exit 5" TERM; trap "echo >/hup" HUP; while :; do sleep 0.1; done'
@@ -107,7 +87,6 @@ IMAGE=busybox:latest
 }
 
 @test "ctr run -t: a terminal; a read-only root, mounts, capabilities, a filter, the host's network" {
-	natively_only
 	want 4 python3 "$TOP/tests/lib/on-a-pty.py" 33x77 bash -c "ctr run $(run_options | tr '\n' ' ') --rm -t $IMAGE tty \
 		sh -c '$tty_size; tty; exit 4'"
 	says '33 77'
@@ -122,7 +101,6 @@ IMAGE=busybox:latest
 }
 
 @test "ctr: --privileged, --rootfs, a runtime that is asked for a checkpoint refuses in words" {
-	natively_only
 	want 0 crun_ --rm --privileged $IMAGE priv grep -E 'CapEff|NoNewPrivs' /proc/self/status
 	says "CapEff:$(printf '\t')$(awk '/CapBnd/ { print $2 }' /proc/self/status)"
 	cp -a "$FIXTURES/busybox-rootfs" rootfs
@@ -137,22 +115,8 @@ IMAGE=busybox:latest
 }
 
 @test "containerd has the runtime that docs/oci.md configures for Kubernetes" {
-	natively_only
 	doc_block /etc/containerd/config.toml >config.toml
 	want 0 containerd -c "$PWD/config.toml" config dump
 	says "BinaryName = \"$KIST_AT\""
 	says 'containerd.runtimes.kist]'
-}
-
-@test "ctr: limits become cgroup v2's" {
-	need_v2_controllers memory cpu pids
-	crun_ -d --memory-limit 67108864 --cpus 0.5 --cpu-shares 512 $IMAGE limited sleep 1000
-	cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid_of limited)/cgroup")
-	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
-	[ "$(cat "$cgroup/cpu.max")" = '50000 100000' ]
-	want 0 ctr task metrics limited
-	says memory.usage
-	want 0 ctr task rm -f limited
-	ctr container rm limited
-	[ ! -e "$cgroup" ]
 }

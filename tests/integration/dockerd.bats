@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: each command takes seconds in the test machine: consumers_vm.bats has what needs it
 # Debian's dockerd with kist as its default runtime, through the docker command.
 
 bats_require_minimum_version 1.5.0
@@ -7,31 +8,21 @@ load consumers
 
 setup_file() {
 	need_root
-	consumers_begin dockerd docker containerd containerd-shim-runc-v2 docker-init docker-proxy iptables
-	doc_block /etc/docker/daemon.json >"$BATS_FILE_TMPDIR/daemon.json"
-	export DOCKER_HOST=unix:///run/docker-test.sock DOCKER_CLI_HINTS=false
 	# What these are for is on a booted machine's own; this network namespace is new.
 	sysctl -qw net.ipv4.ip_forward=1
-	daemon dockerd dockerd --config-file "$BATS_FILE_TMPDIR/daemon.json" -H $DOCKER_HOST \
-		--data-root "$BATS_FILE_TMPDIR/data" --exec-root /run/docker-test -p /run/docker-test.pid
-	wait_until 60 answers
-	tar -C "$FIXTURES/busybox-rootfs" -c . | docker import -c 'CMD ["sh"]' - busybox
+	dockerd_begin
 }
 teardown_file() {
-	[ -z "${DOCKER_HOST-}" ] || docker ps -aq | xargs -r timeout 60 docker rm -f >/dev/null 2>&1 || true
-	daemon_end dockerd
+	dockerd_end
 	unmount_below "$BATS_FILE_TMPDIR"
-	unmount_below /run/docker-test
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() {
 	daemon_logs
-	[ -n "${BATS_TEST_COMPLETED-}" ] || docker ps -aq | xargs -r timeout 60 docker rm -f >/dev/null 2>&1 || true
-	no_container_in /run/docker-test/runtime-runc/moby /run/docker/runtime-runc/moby
+	[ -n "${BATS_TEST_COMPLETED-}" ] || dockerd_remove_all
+	no_container_in /run/docker-test/runtime-runc/moby
 }
 
-answers() { docker version >/dev/null 2>&1 3>&-; }
-docker() { command docker "$@" 3>&-; }
 in_state() { [ "$(docker inspect -f '{{.State.Status}}' "$1")" = "$2" ]; }
 pid_of() { docker inspect -f '{{.State.Pid}}' "$1"; }
 on_a_pty() { python3 "$TOP/tests/lib/on-a-pty.py" "$@"; }
@@ -44,7 +35,6 @@ all_said() {
 }
 
 @test "docker run: output, exit status, the words and statuses of failures; docker info" {
-	natively_only
 	want 7 docker run --rm -e A=b -w /tmp -h boat busybox sh -c 'echo $A; pwd; hostname; exit 7'
 	[ "$output" = $'b\n/tmp\nboat' ]
 	want 127 docker run --rm busybox nosuch
@@ -61,9 +51,10 @@ all_said() {
 }
 
 @test "docker: exec, logs, top, kill, stop, restart, wait, rm of a container that stays" {
-	natively_only
 	docker run -d --name one busybox sh -c \
 		'echo started; trap "exit 5" TERM; trap "echo hup" HUP; while :; do sleep 0.1; done'
+	id=$(docker inspect -f '{{.Id}}' one)
+	[ "$("$KIST_AT" --root /run/docker-test/runtime-runc/moby state "$id" | jq -r .status)" = running ]
 	want 3 docker exec -e X=y -u 1000:1001 -w /tmp one sh -c 'echo $X; id -u; pwd; exit 3'
 	[ "$output" = $'y\n1000\n/tmp' ]
 	run docker exec one nosuch
@@ -86,7 +77,6 @@ all_said() {
 }
 
 @test "docker: pause, unpause, an update, stats" {
-	natively_only
 	docker run -d --name two busybox sleep 1000
 	docker pause two
 	in_state two paused
@@ -98,7 +88,6 @@ all_said() {
 }
 
 @test "docker run -it, exec -it: a terminal, its size, typed words" {
-	natively_only
 	want 4 on_a_pty 33x77 -s ready: word docker run --rm -it busybox sh -c \
 		"$tty_size; tty; printf ready:; read -r x; echo \"got \$x\"; exit 4"
 	all_said '33 77' /dev/ 'got word'
@@ -109,7 +98,6 @@ all_said() {
 }
 
 @test "docker run: capabilities, root, users, mounts, devices, sysctls, limits, filter" {
-	natively_only
 	mkdir vol
 	echo inside >vol/file
 	want 0 docker run --rm --cap-drop all --cap-add net_bind_service --read-only --user 1000:1001 \
@@ -134,7 +122,6 @@ all_said() {
 }
 
 @test "docker run: --init, namespaces of the host and of another container" {
-	natively_only
 	want 0 docker run --rm --init busybox cat /proc/1/comm
 	says init
 	docker run -d --name ns --ipc shareable busybox sleep 1000
@@ -149,18 +136,7 @@ all_said() {
 	docker rm -f ns
 }
 
-@test "docker run --privileged: every capability, every device, /proc writable" {
-	# docker asks for all that the kernel knows, and nobody can give what they don't have.
-	[ "$(awk '/CapBnd/ { print $2 }' /proc/self/status)" = \
-		"$(printf '%016x' $(((1 << ($(cat /proc/sys/kernel/cap_last_cap) + 1)) - 1)))" ] ||
-		skip "this machine's root lacks capabilities"
-	want 0 docker run --rm --privileged --network none busybox sh -c 'grep -E "Cap(Eff|Bnd)" /proc/self/status
-		ls /dev/kmsg && : >/proc/sys/kernel/domainname && echo written'
-	all_said "$(printf 'CapEff:\t%s' "$(awk '/CapBnd/ { print $2 }' /proc/self/status)")" /dev/kmsg written
-}
-
 @test "docker run: network none, bridge, a published port, names on a network of the user's" {
-	natively_only
 	want 0 docker run --rm --network none busybox ip -o link
 	[ "$(grep -c . <<<"$output")" = 1 ]
 	docker run -d --name web -p 127.0.0.1:8080:80 busybox sh -c \
@@ -178,7 +154,6 @@ all_said() {
 }
 
 @test "docker: restart policies, create and start -a, build, cp, volumes" {
-	natively_only
 	docker run -d --restart always --name again busybox sh -c 'sleep 0.3; exit 1'
 	wait_until 20 eval '[ "$(docker inspect -f "{{.RestartCount}}" again)" -ge 2 ]'
 	docker rm -f again
@@ -197,20 +172,4 @@ all_said() {
 	DOCKER_BUILDKIT=0 docker build -q --network none -t mine context
 	want 0 docker run --rm mine
 	says 'built by 0'
-}
-
-@test "docker: limits become cgroup v2's, and an update changes them" {
-	need_v2_controllers memory cpu pids
-	docker run -d --name limited --memory 64m --cpus 0.5 --pids-limit 50 --network none busybox sleep 1000
-	cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid_of limited)/cgroup")
-	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
-	[ "$(cat "$cgroup/cpu.max")" = '50000 100000' ]
-	[ "$(cat "$cgroup/pids.max")" = 50 ]
-	docker update --memory 96m --memory-swap 128m --pids-limit 60 limited
-	[ "$(cat "$cgroup/memory.max")" = 100663296 ]
-	[ "$(cat "$cgroup/pids.max")" = 60 ]
-	want 3 docker exec limited sh -c 'cat /sys/fs/cgroup/pids.max; exit 3'
-	says 60
-	docker rm -f limited
-	[ ! -e "$cgroup" ]
 }

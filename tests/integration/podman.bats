@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: each command takes seconds in the test machine: consumers_vm.bats has what needs it
 # Debian's podman, conmon and buildah with kist as their runtime.
 
 bats_require_minimum_version 1.5.0
@@ -7,54 +8,22 @@ load consumers
 
 setup_file() {
 	need_root
-	consumers_begin podman conmon buildah
-	local conf=$BATS_FILE_TMPDIR/.config/containers
-	mkdir -p "$conf"
-	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$conf/policy.json"
-	# What docs/oci.md says, and this test's own folders. This machine's root may not raise limits.
-	{
-		doc_block /etc/containers/containers.conf | sed '/^\[engine.runtimes\]/,$d'
-		echo 'cgroup_manager = "cgroupfs"'
-		echo 'events_logger = "file"'
-		echo "conmon_path = [\"$PEERS/conmon\"]"
-		echo 'tmp_dir = "/run/podman-test"'
-		doc_block /etc/containers/containers.conf | sed -n '/^\[engine.runtimes\]/,$p'
-		echo '[containers]'
-		echo 'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]'
-		[ -n "${KIST_IN_VM-}" ] || echo 'pids_limit = 0'
-	} >"$BATS_FILE_TMPDIR/containers.conf"
-	cat >"$BATS_FILE_TMPDIR/storage.conf" <<-END
-		[storage]
-		driver = "overlay"
-		graphroot = "$BATS_FILE_TMPDIR/graph"
-		runroot = "/run/podman-run"
-	END
-	export CONTAINERS_CONF=$BATS_FILE_TMPDIR/containers.conf
-	export CONTAINERS_STORAGE_CONF=$BATS_FILE_TMPDIR/storage.conf
-	podman load -q -i "$FIXTURES/busybox.tar"
+	podman_begin cgroupfs
 }
 teardown_file() {
-	[ -z "${CONTAINERS_CONF-}" ] || podman rm -fa -t 0 >/dev/null 2>&1 3>&- || true
+	podman_end
 	unmount_below "$BATS_FILE_TMPDIR"
 }
-
 setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() {
 	# What a test that failed left must not fail the next one.
-	[ -n "${BATS_TEST_COMPLETED-}" ] || podman rm -fa -t 0 >/dev/null 2>&1 3>&- || true
+	[ -n "${BATS_TEST_COMPLETED-}" ] || podman_remove_all
 	no_container_in /run/kist
 }
 
-# start ID ARG...: a container that stays.
-start() {
-	local id=$1
-	shift
-	podman run -d --network none --name "$id" "$@" >id.out 2>id.err 3>&- || { cat id.err; return 1; }
-}
 in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 
 @test "podman run: output, exit status, the words and statuses of failures" {
-	natively_only
 	want 7 podman run --rm --network none -e A=b -w /tmp --hostname boat busybox \
 		sh -c 'echo $A; pwd; hostname; exit 7'
 	[ "$output" = $'b\n/tmp\nboat' ]
@@ -69,8 +38,7 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman: exec, kill, stop, rm of a container that stays" {
-	natively_only
-	start one busybox sh -c 'trap "exit 5" TERM; trap "echo hup" HUP; while :; do sleep 0.1; done'
+	podman_start one busybox sh -c 'trap "exit 5" TERM; trap "echo hup" HUP; while :; do sleep 0.1; done'
 	want 3 podman exec -e X=y one sh -c 'echo $X; id -u; exit 3'
 	[ "$output" = $'y\n0' ]
 	want 0 podman exec --user 1000:1001 one id
@@ -92,8 +60,7 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman: pause, unpause, top, stats, update of limits" {
-	natively_only
-	start two busybox sh -c 'exec sleep 1000'
+	podman_start two busybox sh -c 'exec sleep 1000'
 	podman pause two
 	in_state two paused
 	[ "$("$KIST_AT" state "$(podman inspect --format '{{.Id}}' two)" | jq -r .status)" = paused ]
@@ -105,7 +72,6 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman run -it: a terminal, its size, typed words" {
-	natively_only
 	want 4 python3 "$TOP/tests/lib/on-a-pty.py" 33x77 -s ready: word \
 		podman run --rm -it --network none busybox sh -c \
 		"$tty_size; tty; printf ready:; read -r x; echo \"got \$x\"; exit 4"
@@ -115,7 +81,6 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman run: capabilities, read-only root, users, mounts, devices, sysctls, limits" {
-	natively_only
 	mkdir -p vol
 	echo inside >vol/file
 	want 0 podman run --rm --network none --cap-drop all --cap-add net_bind_service --read-only \
@@ -135,14 +100,13 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman run: a user namespace, an overlay of a root folder, files in and out" {
-	natively_only
 	want 0 podman run --rm --network none --uidmap 0:100000:5000 busybox sh -c \
 		'id -u; tr -s " " </proc/self/uid_map; : >/made; stat -c %u /made'
 	[ "$output" = $'0\n 0 100000 5000\n0' ]
 	cp -a "$FIXTURES/busybox-rootfs" rootfs
 	want 0 podman run --rm --network none --rootfs "$PWD/rootfs:O" sh -c ': >/made; ls /made'
 	[ ! -e rootfs/made ]
-	start files busybox sleep 1000
+	podman_start files busybox sleep 1000
 	podman cp "$FIXTURES/busybox/oci-layout" files:/copied
 	want 0 podman exec files cat /copied
 	says imageLayoutVersion
@@ -152,8 +116,7 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman: namespaces of the host and of another container" {
-	natively_only
-	start net busybox sleep 1000
+	podman_start net busybox sleep 1000
 	for kind in net ipc; do
 		mine=$(readlink "/proc/$(podman inspect --format '{{.State.Pid}}' net)/ns/$kind")
 		[ "$(podman run --rm --network container:net --ipc container:net --pid container:net busybox \
@@ -166,7 +129,6 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "podman pod: an infra container, and one that shares its namespaces" {
-	natively_only
 	# podman 4.3 lays a device filter that denies all upon a pod's cgroup, whatever the runtime.
 	podman pod create --share-parent=false --name pod --network none --infra-command '/bin/sleep 1000' --infra-image localhost/busybox 3>&-
 	podman run -d --pod pod --name member busybox sleep 1000 3>&-
@@ -181,7 +143,6 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 }
 
 @test "buildah: RUN in a build, run --isolation oci" {
-	natively_only
 	cat >Containerfile <<-'END'
 		FROM localhost/busybox
 		RUN echo "built by $(id -u)" >/built
@@ -207,18 +168,4 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	says '20 30'
 	buildah rm "$ctr"
 	podman rmi localhost/mine
-}
-
-@test "podman: limits become cgroup v2's, and an update changes them" {
-	need_v2_controllers memory cpu pids
-	start limited --memory 64m --cpus 0.5 --pids-limit 50 busybox sleep 1000
-	cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(podman inspect --format '{{.State.Pid}}' limited)/cgroup")
-	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
-	[ "$(cat "$cgroup/cpu.max")" = '50000 100000' ]
-	[ "$(cat "$cgroup/pids.max")" = 50 ]
-	podman update --memory 96m limited
-	want 3 podman exec limited sh -c 'cat /sys/fs/cgroup/memory.max; exit 3'
-	says 100663296
-	podman rm -f -t 0 limited
-	[ ! -e "$cgroup" ]
 }
