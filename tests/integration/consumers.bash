@@ -122,13 +122,16 @@ containerd_end() {
 # --- dockerd ----------------------------------------------------------------------
 docker() { command docker "$@" 3>&-; }
 dockerd_answers() { docker version >/dev/null 2>&1; }
-dockerd_begin() { # ARG...: of dockerd, besides those for folders of its own
-	consumers_begin dockerd docker containerd containerd-shim-runc-v2 docker-init docker-proxy iptables
-	doc_block /etc/docker/daemon.json >"$BATS_FILE_TMPDIR/daemon.json"
-	export DOCKER_HOST=unix:///run/docker-test.sock DOCKER_CLI_HINTS=false
+dockerd_start() { # ARG...: of dockerd, besides those for folders of its own
 	daemon dockerd dockerd --config-file "$BATS_FILE_TMPDIR/daemon.json" -H $DOCKER_HOST \
 		--data-root "$BATS_FILE_TMPDIR/data" --exec-root /run/docker-test -p /run/docker-test.pid "$@"
 	wait_until 60 dockerd_answers
+}
+dockerd_begin() { # ARG...
+	consumers_begin dockerd docker containerd containerd-shim-runc-v2 docker-init docker-proxy iptables
+	doc_block /etc/docker/daemon.json >"$BATS_FILE_TMPDIR/daemon.json"
+	export DOCKER_HOST=unix:///run/docker-test.sock DOCKER_CLI_HINTS=false
+	dockerd_start "$@"
 	tar -C "$FIXTURES/busybox-rootfs" -c . | docker import -c 'CMD ["sh"]' - busybox
 }
 dockerd_remove_all() {

@@ -10,7 +10,7 @@ setup_file() {
 	need_root
 	# What these are for is on a booted machine's own; this network namespace is new.
 	sysctl -qw net.ipv4.ip_forward=1
-	dockerd_begin
+	dockerd_begin --live-restore
 }
 teardown_file() {
 	dockerd_end
@@ -172,4 +172,29 @@ all_said() {
 	DOCKER_BUILDKIT=0 docker build -q --network none -t mine context
 	want 0 docker run --rm mine
 	says 'built by 0'
+}
+
+@test "docker: many at once; the daemon is killed, and a shim: live-restore finds what runs, rm takes away the rest" {
+	for n in 1 2 3 4 5 6; do
+		(docker run --rm --network none busybox sh -c "exit $n" || echo "$n $?" >"many.$n") 3>&- &
+		pids[n]=$!
+	done
+	for n in 1 2 3 4 5 6; do wait "${pids[n]}"; done
+	[ "$(cat many.*)" = $'1 1\n2 2\n3 3\n4 4\n5 5\n6 6' ]
+	docker run -d --name live busybox sleep 1000
+	pid=$(pid_of live)
+	kill -KILL "$(cat "$BATS_FILE_TMPDIR/dockerd.pid")"
+	wait_until 10 daemon_is_gone dockerd
+	rm -f /run/docker-test.pid
+	dockerd_start --live-restore
+	[ "$(pid_of live)" = "$pid" ]
+	want 0 docker exec live echo alive
+	says alive
+	# Nobody is left to tell the end of this one: containerd has kist delete it by force.
+	for shim in /proc/[0-9]*/exe; do
+		[[ $(readlink "$shim") != */containerd-shim-runc-v2 ]] || kill -KILL "$(cut -d/ -f3 <<<"$shim")"
+	done
+	wait_until 20 in_state live exited
+	docker rm live
+	[ ! -d "/proc/$pid" ]
 }
