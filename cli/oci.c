@@ -20,7 +20,7 @@
 
 /* What create and run are asked for. */
 struct request {
-	const char *bundle;
+	const char *bundle, *config;
 	bool no_pivot, no_new_keyring, detach, keep, no_subreaper, explain;
 	int64_t preserve_fds;
 	const char *console_socket, *pid_file, *pidfd_socket;
@@ -28,6 +28,8 @@ struct request {
 
 #define COMMON_OPTIONS(r) \
 	{ "bundle", 'b', OPTION_TEXT, &(r).bundle, "DIR", "the bundle (default: here)" }, \
+	{ "config", 'f', OPTION_TEXT, &(r).config, "FILE", \
+	  "instead of config.json in the bundle" }, \
 	{ "console-socket", 0, OPTION_TEXT, &(r).console_socket, "PATH", \
 	  "unix socket that is sent the terminal's master" }, \
 	{ "pidfd-socket", 0, OPTION_TEXT, &(r).pidfd_socket, "PATH", \
@@ -91,7 +93,7 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 
 	r = container_check_id(id, e);
 	if (r == 0)
-		r = spec_load(q->bundle ? q->bundle : ".", id, a, s, e);
+		r = spec_load(q->bundle ? q->bundle : ".", q->config, id, a, s, e);
 	if (r == 0)
 		r = host_probe(&host, e);
 	if (r == 0)
@@ -245,7 +247,7 @@ int command_plan(int argc, char **argv)
 	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
 		      &status) < 0)
 		return status;
-	r = spec_load(bundle, o.id, &arena, &s, &e);
+	r = spec_load(bundle, NULL, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)

@@ -292,6 +292,25 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 	return r;
 }
 
+/* The image's own, which an image's configuration brings into the annotations (image-spec,
+ * conversion.md). */
+static int stop_signal(const struct container *c, int *ret, struct err *e)
+{
+	const char *text = json_string_value(json_object_get(json_object_get(c->state, "annotations"),
+							     STOP_SIGNAL_KEY));
+	int r;
+
+	*ret = SIGTERM;
+	if (!text || !*text)
+		return 0;
+	r = signal_parse(text, ret, e);
+	if (r < 0) {
+		err_at(e, "/annotations/" STOP_SIGNAL_KEY);
+		err_fix(e, "name one: kist kill %.64s SIGNAL", c->id);
+	}
+	return r;
+}
+
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -299,6 +318,11 @@ int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (signal == 0) {
+		r = stop_signal(&c, &signal, e);
+		if (r < 0)
+			return r;
+	}
 	if (all)
 		return kill_all(&c, signal, e);
 	if (c.pidfd < 0)

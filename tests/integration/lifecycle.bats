@@ -400,3 +400,43 @@ args() { bundle_args "$T/b" "$@"; }
 	edit_bundle . '.process.terminal = false'
 	refused 1 'console socket' kist create --console-socket "$T/s" $ID
 }
+
+@test "--config: another file than the bundle's, by create and run; its paths are the bundle's" {
+	jq '.process.args = ["echo", "the other"]' config.json >"$T/other.json"
+	rm config.json
+	cd "$T"
+	for option in "--config other.json" "-f $T/other.json"; do
+		run kist run --bundle "$T/b" $option $ID
+		[ "$status" -eq 0 ]
+		[ "$output" = "the other" ]
+	done
+	detached kist create --bundle "$T/b" --config other.json $ID
+	[ "$(state_of $ID .bundle)" = "$T/b" ]
+	kist delete $ID
+	refused 1 'config.json not found' kist run --bundle "$T/b" $ID
+	refused 1 'nosuch.json' kist run --bundle "$T/b" --config nosuch.json $ID
+	jq '.process.cwd = "x"' other.json >bad.json
+	refused 1 'bad.json: /process/cwd' kist run --bundle "$T/b" --config bad.json $ID
+}
+
+@test "kill without a signal sends the image's stop signal" {
+	args sh -c 'trap "exit 41" USR1; trap "exit 42" TERM; echo >/dev/shm/ready; while :; do sleep 0.1; done'
+	for pair in SIGUSR1=41 10=41 =42; do
+		edit_bundle . '.annotations["org.opencontainers.image.stopSignal"] = $signal' --arg signal "${pair%=*}"
+		"$KIST" --root "$ROOT" run $ID </dev/null >/dev/null 2>&1 &
+		runner=$!
+		wait_until 20 is_in_state $ID running
+		wait_until 20 [ -e "/proc/$(pid_of $ID)/root/dev/shm/ready" ]
+		kist kill $ID
+		status=0
+		wait $runner || status=$?
+		[ "$status" -eq "${pair#*=}" ]
+	done
+	edit_bundle . '.annotations["org.opencontainers.image.stopSignal"] = "SIGNONE"'
+	detached kist run -d $ID
+	run --separate-stderr kist kill $ID
+	is_one_line 1 '/annotations/org.opencontainers.image.stopSignal: unknown signal "SIGNONE"'
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
+}
