@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runtime/exit_record.h"
 #include "runtime/protect.h"
 
 /* What create and run are asked for. */
@@ -150,15 +151,20 @@ int command_create(int argc, char **argv)
 
 /* Waits for the program of `run` and takes the container away. */
 static int finish_run(const struct request *q, const char *id, struct compiled *c, struct run *run,
-		      int root, struct err *e)
+		      bool poststop, int root, struct err *e)
 {
 	struct attach_options attach = { .pidfd = run_slot(run, SLOT_GUEST_PIDFD), .timeout_ms = -1,
 					 .master = q->console_socket ? -1
 						   : run_slot(run, c->slot_master),
 					 .subreaper = !q->no_subreaper };
+	struct err lost = ERR_INIT;
 	struct attach_result result;
 	int r = attach_wait(&attach, false, &result, e);
 
+	/* For `state`: of who keeps it, and of poststop hooks. */
+	if (r == 0 && (q->keep || poststop) &&
+	    exit_record_write(run, c->slot_cgroup, &result, &lost) < 0)
+		log_err(&lost);
 	if (r == 0 && !q->keep)
 		r = runtime_delete_made(root, id, run, e);
 	run_close(run);
@@ -200,7 +206,8 @@ int command_run(int argc, char **argv)
 	else if (q.detach)
 		run_close(&run);
 	else
-		r = finish_run(&q, argv[first], &c, &run, root, &e);
+		r = finish_run(&q, argv[first], &c, &run, s.hooks.count[HOOK_POSTSTOP] > 0, root,
+			       &e);
 	arena_free(&arena);
 	/* runc's convention: whatever was wrong, run itself ends with 1. */
 	e.exit_code = 0;

@@ -267,6 +267,46 @@ args() { bundle_args "$T/b" "$@"; }
 	assert_nothing_left
 }
 
+@test "state of a kept one tells how it ended; of others nobody knows, and says nothing" {
+	args sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; exit 7'
+	run kist run --keep $ID
+	[ "$status" -eq 7 ]
+	kist state $ID | jq -e '.status == "stopped" and .exit.status == 7 and .exit.code == 7 and
+		(.exit | has("signal") | not) and (.exit.finished | test("^20.*Z$")) and .exit.cpuUsec > 0 and
+		.exit.oomKilled != true'
+	kist list -f json | jq -e '.[0].exit.code == 7'
+	# A controller that is not there has no figures.
+	[[ " $(cat "$(cgroup_mount)/cgroup.controllers") " == *" memory "* ]] ||
+		kist state $ID | jq -e '.exit | has("oomKilled") or has("memoryPeakBytes") | not'
+	kist delete $ID
+	args sleep 1000
+	"$KIST" --root "$ROOT" run --keep $ID </dev/null >/dev/null 2>&1 &
+	runner=$!
+	wait_until 20 is_in_state $ID running
+	kist state $ID | jq -e 'has("exit") | not'
+	kist kill $ID KILL
+	wait $runner || true
+	kist state $ID | jq -e '.exit.status == 137 and .exit.signal == 9 and (.exit | has("code") | not)'
+	kist delete $ID
+	detached kist run -d $ID
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist state $ID | jq -e 'has("exit") | not'
+	kist delete $ID
+}
+
+@test "state of a kept one: out of memory, and the peak" {
+	need_v2_controllers memory
+	args sh -c 'x=x; while :; do x=$x$x; done'
+	edit_bundle . '.linux.resources.memory.limit = 16777216'
+	run kist run --keep $ID
+	[ "$status" -ne 0 ]
+	kist state $ID | jq -e '.exit.oomKilled'
+	# memory.peak came with Linux 5.19.
+	kist state $ID | jq -e '.exit.memoryPeakBytes > 8388608'
+	kist delete $ID
+}
+
 @test "run --keep leaves the stopped container to be looked at" {
 	args true
 	kist run --keep $ID
