@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/engine.h"
+#include "runtime/activation.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
@@ -82,7 +83,7 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
@@ -107,6 +108,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		idrange_plan_undo(p, p->count - 1);
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
+	if (o->notify) {
+		c.slot_notify = o->wait_for_start ? -1 : plan_new_slot(p, "notify socket");
+		activation_plan_notify(p, c.slot_notify);
+	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
 	if (!s->cgroup.none)
 		cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
@@ -158,7 +163,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,

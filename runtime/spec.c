@@ -195,10 +195,23 @@ int spec_parse(json_t *config, const char *bundle, const char *id, struct arena 
 	return 0;
 }
 
-int spec_load(const char *bundle, const char *file, const char *id, struct arena *a,
+/* The last one; a list that is none is refused when it is parsed. */
+static void add_mount(json_t *config, json_t *mount)
+{
+	json_t *mounts = json_object_get(config, "mounts");
+
+	if (!mounts) {
+		mounts = json_array();
+		json_object_set_new(config, "mounts", mounts);
+	}
+	json_array_append(mounts, mount);
+}
+
+int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
 	      struct container_spec *ret, struct err *e)
 {
 	char absolute[PATH_MAX];
+	_cleanup_json_ json_t *more = mount;
 	_cleanup_fd_ int dir = -EBADF;
 	json_t *config;
 	int r;
@@ -215,6 +228,8 @@ int spec_load(const char *bundle, const char *file, const char *id, struct arena
 	}
 	if (r < 0)
 		return r;
+	if (more)
+		add_mount(config, more);
 	r = spec_parse(config, absolute, id, a, ret, e);
 	return r < 0 ? err_wrap(e, "%.200s", file ? file : "config.json") : 0;
 }

@@ -170,8 +170,18 @@ static int fail_start(struct container *c, struct err *e)
 	return -e->error;
 }
 
-int runtime_start(int root, const char *id, struct err *e)
+/* Others may work on the container while it gets ready. */
+static int await_ready(const struct container *c, const struct activation *a, int sock, struct err *e)
 {
+	struct notify_relay relay = { .sock = sock, .to = *a, .main_pid = c->pid };
+
+	flock(c->dir, LOCK_UN);
+	return notify_await_ready(&relay, c->pidfd, e);
+}
+
+int runtime_start(int root, const char *id, const struct activation *a, struct err *e)
+{
+	_cleanup_fd_ int notify = -EBADF;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	struct starting s = { .c = &c, .agent = -EBADF };
 	int r;
@@ -198,11 +208,14 @@ int runtime_start(int root, const char *id, struct err *e)
 		if (s.agent < 0)
 			return s.agent;
 	}
-	r = order_start(&s, e);
+	notify = a->notify ? activation_bind(c.dir, e) : -ENOENT;
+	r = notify < 0 && notify != -ENOENT ? notify : order_start(&s, e);
 	fd_close(&s.agent);
 	if (r == 0)
 		r = run_poststart(&c, e);
-	return r < 0 ? fail_start(&c, e) : 0;
+	if (r < 0)
+		return fail_start(&c, e);
+	return notify >= 0 ? await_ready(&c, a, notify, e) : 0;
 }
 
 int signal_parse(const char *text, int *ret_signal, struct err *e)
