@@ -185,6 +185,9 @@ teardown() { runtime_teardown; }
 	check '.linux.resources = {"pids": {"limit": 5}}' '/linux/resources/pids/limit: needs a cgroup'
 	check '.linux.cgroupsPath = "mine"' '/linux/cgroupsPath: needs a cgroup'
 	check '.linux.cgroupsPath = "/kist-mine"' '/linux/cgroupsPath .*Permission denied' late
+	check '.linux.namespaces |= map(select(.type != "pid"))' '/mounts/0: .*proc .*pid namespace'
+	grep -q '^fix: .*rbind' <<<"$stderr"
+	check '.linux.namespaces |= map(select(.type != "ipc"))' '/mounts/4: .*mqueue .*ipc namespace'
 	check '.mounts += [{"destination": "/mnt", "type": "bind", "source": "/", "options": ["bind", "ro"]}]' \
 		'/mounts/6 .*Invalid argument' late
 	grep -q '^fix: .*rbind' <<<"$stderr"
