@@ -81,7 +81,7 @@ static int parse_user(const json_t *process, const struct json_at *at, struct ar
 	return parse_groups(user, &here, a, s, e);
 }
 
-static int check_strings(char **strings, size_t count, const struct json_at *at, struct err *e)
+int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e)
 {
 	if (count > PROCESS_STRINGS_MAX)
 		return json_bad(e, at, "has %zu entries, more than the limit of %d", count,
@@ -112,7 +112,7 @@ static int parse_args(const json_t *process, const struct json_at *at, struct ar
 		here = json_at_index(&here, 0);
 		return json_bad(e, &here, "the command must not be empty");
 	}
-	return check_strings(s->args, s->arg_count, &here, e);
+	return process_check_strings(s->args, s->arg_count, &here, e);
 }
 
 /* Keeps the last of several values of a name: getenv(3) would see the first, callers append. */
@@ -154,7 +154,7 @@ static int parse_env(const json_t *process, const struct json_at *at, struct are
 		return s->env ? 0 : err_set(e, ENOMEM, "%s", here.text);
 	}
 	if (r > 0)
-		r = check_strings(s->env, s->env_count, &here, e);
+		r = process_check_strings(s->env, s->env_count, &here, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < s->env_count; i++) {

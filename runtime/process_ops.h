@@ -41,6 +41,8 @@ struct op_fds_args {
 	int preserve; /* fds 3 .. 3+preserve-1 */
 };
 extern const struct op op_keep_fds, op_close_fds; /* compound */
+/* Every signal's default action, none blocked. 0 or -errno. Guest-safe. */
+int process_reset_signals(void);
 extern const struct op op_reset_signals;	  /* compound, no arguments */
 
 /* exec_path.c */

@@ -88,7 +88,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 	static const struct {
 		const char *object, *key;
 	} missing[] = {
-		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
 	};
 	struct json_at root = JSON_AT_ROOT;
@@ -171,6 +170,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 		r = process_parse(process, &at, a, &s->process, e);
 	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
+	if (r >= 0)
+		r = hooks_parse(s->config, a, &s->hooks, e);
 	if (r >= 0)
 		r = parse_linux(s, id, a, e);
 	return r < 0 ? r : 0;

@@ -9,6 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "net/devices.h"
 #include "ns/spec.h"
+#include "runtime/hooks.h"
 #include "runtime/linux_process.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
@@ -22,6 +23,7 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct hooks_spec hooks;
 	struct linux_process_spec linux_process;
 	struct net_devices net_devices;
 	struct seccomp_filter seccomp;
