@@ -366,6 +366,22 @@ teardown() { runtime_teardown; }
 	assert_nothing_left
 }
 
+@test "hooks run as the caller, on both sides" {
+	rootless_bundle
+	args true
+	hook='{"path": "/bin/sh", "args": ["sh", "-c", $do]}'
+	edit_bundle . ".hooks = {createRuntime: [$hook], poststart: [$hook], poststop: [$hook]}" \
+		--arg do "cat >>$HOME_DIR/state; id -u >>$HOME_DIR/ids"
+	edit_bundle . ".hooks.createContainer = [$hook]" --arg do \
+		"readlink /proc/self/ns/mnt >$HOME_DIR/mnt; id -u >$HOME_DIR/inner"
+	kist run "$ID"
+	[ "$(sort "$HOME_DIR/ids" | uniq -c | xargs)" = "3 4321" ]
+	[ "$(cat "$HOME_DIR/inner")" = 0 ]
+	[ "$(cat "$HOME_DIR/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
+	[ "$(jq -r .status "$HOME_DIR/state" | xargs)" = "creating running stopped" ]
+	assert_nothing_left
+}
+
 @test "a second container joins the namespaces of the first; the host's it can't" {
 	rootless_bundle "$MORE_IDS"
 	args sleep 1000
