@@ -174,6 +174,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
+	process_plan_affinity_initial(p, process);
 	if (host_unprivileged(o->host)) {
 		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
 			     process_oom_score_adj(p, process));
@@ -181,6 +182,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
 		process_plan_host(p, process);
 	}
+	process_plan_affinity_final(p, process);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,
