@@ -48,8 +48,12 @@ struct cgroup_device_rule {
 	unsigned access;      /* enum cgroup_device_access */
 };
 
+struct systemd_unit;
 struct cgroup_spec {
 	const char *path; /* below the cgroup2 mount: "/kist-ID" */
+	const char *given;		 /* linux.cgroupsPath as it stands there; NULL: none */
+	bool given_for_systemd;		 /* it is "slice:prefix:name" */
+	const struct systemd_unit *unit; /* systemd makes the cgroup (systemd.h); NULL: kist does */
 	bool named_by_id; /* its last component holds the container's id */
 	const struct cgroup_write *writes;
 	size_t write_count;
@@ -100,6 +104,7 @@ extern const struct undo_kind cgroup_undo_remove;
 /* args: absolute folder. Removes a parent that kist made, once it is empty. */
 extern const struct undo_kind cgroup_undo_remove_parent;
 extern const struct undo_kind *const cgroup_undo_kinds[]; /* NULL-terminated */
+extern const struct undo_kind *const cgroup_systemd_undo_kinds[];
 
 /* ---- what the verbs use: ordinary functions, host side ---- */
 

@@ -38,6 +38,12 @@ static int missing_controller(const char *why, uint32_t bits, const struct host 
 
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e)
 {
+	if (s->given_for_systemd && !s->unit) {
+		err_say(e, EINVAL, "\"%.80s\" is meant for the systemd cgroup driver", s->given);
+		err_at(e, "/linux/cgroupsPath");
+		return err_fix(e, "give --systemd-cgroup, or a path, which is what the cgroupfs "
+				  "driver of a caller sends");
+	}
 	if (!h->cgroup_mount[0]) {
 		err_say(e, EOPNOTSUPP, "no cgroup v2 hierarchy is mounted");
 		return err_fix(e, "mount -t cgroup2 none /sys/fs/cgroup");

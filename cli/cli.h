@@ -14,6 +14,7 @@
 struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
+	bool systemd_cgroup;     /* --systemd-cgroup: systemd makes the cgroup */
 	char **argv;             /* the whole command line, for the protective re-exec */
 	char root_text[4096];    /* absolute path of the state root */
 };

@@ -23,8 +23,8 @@ int main(int argc, char **argv)
 		{ "version", 'v', OPTION_FLAG, &version, NULL, "print the version" },
 		{ "fault-step", 0, OPTION_TEXT, &cli.fault, "N[:ERRNO]",
 		  "make step N of the plan fail, to see what is taken back" },
-		{ "systemd-cgroup", 0, OPTION_REFUSED, NULL, NULL,
-		  "the systemd cgroup driver is not supported by this version of kist" },
+		{ "systemd-cgroup", 0, OPTION_FLAG, &cli.systemd_cgroup, NULL,
+		  "ask systemd for a container's cgroup, as a scope" },
 		{ "rootless", 0, OPTION_REFUSED, NULL, NULL,
 		  "running without root is not supported by this version of kist" },
 	};

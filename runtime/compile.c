@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/engine.h"
+#include "cgroup/systemd.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
@@ -54,12 +55,32 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
 
+/* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
+ * the guest waits for its cgroup, which becomes its namespace's root. */
+static void plan_birth(struct plan *p, const struct container_spec *s, const struct host *h,
+		       const struct create_options *o, int slot_cgroup)
+{
+	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring,
+					  .late_cgroup_namespace = s->cgroup.unit != NULL };
+	const char *owner;
+
+	if (!s->cgroup.unit) {
+		cgroup_plan_make(p, &s->cgroup, h, o->id, slot_cgroup);
+		ns_plan_birth(p, &s->ns, h, slot_cgroup, &birth);
+		return;
+	}
+	owner = arena_printf(p->arena, "kist container %s in %s", o->id, o->root_path);
+	ns_plan_birth(p, &s->ns, h, -1, &birth);
+	if (owner)
+		cgroup_plan_systemd(p, &s->cgroup, h, owner, slot_cgroup);
+	ns_plan_cgroup_namespace(p, &s->ns);
+}
+
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
 	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
-	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->console };
 	struct process_exec_options exec = {
@@ -78,8 +99,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
-	cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
-	ns_plan_birth(p, &s->ns, h, c.slot_cgroup, &birth);
+	plan_birth(p, s, h, o, c.slot_cgroup);
 	process_plan_host(p, &s->process);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);

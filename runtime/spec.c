@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "cgroup/systemd.h"
 
 /* "1.2.3" or "1.2.3-rc.1+x": any minor of major 1 is taken, as the spec asks. */
 static int check_version(const json_t *config, struct err *e)
@@ -159,6 +160,18 @@ void spec_free(struct container_spec *s)
 {
 	json_decref(s->config);
 	s->config = NULL;
+}
+
+int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+		     struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	struct systemd_manager manager;
+	int r = systemd_find(systemd_wants_user(h), a, &manager, e);
+
+	return r < 0 ? r
+		     : cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at,
+					  id, &manager, a, e);
 }
 
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
