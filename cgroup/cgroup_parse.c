@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "cgroup/cgroup_parse.h"
 
@@ -71,11 +72,11 @@ const char *cgroup_parser_number(struct cgroup_parser *p, int64_t value)
 
 /* A field cgroup v2 has no file for. `quiet` is the value that asks for nothing. */
 static int tolerate_int(struct cgroup_parser *p, const json_t *o, const struct json_at *at,
-			const char *key, int64_t min, int64_t quiet, struct err *e)
+			const char *key, int64_t min, int64_t max, int64_t quiet, struct err *e)
 {
 	struct json_at here = json_at_key(at, key);
 	int64_t value = quiet;
-	int r = json_get_int(o, at, key, min, INT64_MAX, &value, e);
+	int r = json_get_int(o, at, key, min, max, &value, e);
 
 	if (r < 0 || value == quiet || value == 0)
 		return r < 0 ? r : 0;
@@ -154,9 +155,9 @@ static int parse_memory(struct cgroup_parser *p, const json_t *resources, const 
 	if (reservation && (r = cgroup_parser_add(p, &reservation_at, HOST_MEMORY, "memory.low",
 						  cgroup_parser_number(p, reservation), e)) < 0)
 		return r;
-	if ((r = tolerate_int(p, memory, &at, "kernel", -1, -1, e)) < 0 ||
-	    (r = tolerate_int(p, memory, &at, "kernelTCP", -1, -1, e)) < 0 ||
-	    (r = tolerate_int(p, memory, &at, "swappiness", -1, -1, e)) < 0 ||
+	if ((r = tolerate_int(p, memory, &at, "kernel", -1, INT64_MAX, -1, e)) < 0 ||
+	    (r = tolerate_int(p, memory, &at, "kernelTCP", -1, INT64_MAX, -1, e)) < 0 ||
+	    (r = tolerate_int(p, memory, &at, "swappiness", -1, 200, -1, e)) < 0 ||
 	    (r = tolerate_bool(p, memory, &at, "disableOOMKiller", false, e)) < 0 ||
 	    (r = tolerate_bool(p, memory, &at, "useHierarchy", true, e)) < 0)
 		return r;
@@ -220,6 +221,36 @@ static int parse_idle(struct cgroup_parser *p, const json_t *cpu, const struct j
 	return 0;
 }
 
+#define CPU_NUMBER_MAX 65535 /* more than any kernel is built for */
+
+static bool take_number(const char **text, unsigned long *ret)
+{
+	char *end;
+
+	if (**text < '0' || **text > '9')
+		return false;
+	*ret = strtoul(*text, &end, 10);
+	*text = end;
+	return *ret <= CPU_NUMBER_MAX;
+}
+
+/* "0-3,8", as cpuset(7) has it. */
+static bool is_cpu_list(const char *text)
+{
+	do {
+		unsigned long first, last;
+
+		if (!take_number(&text, &first))
+			return false;
+		last = first;
+		if (*text == '-' && (text++, !take_number(&text, &last)))
+			return false;
+		if (last < first)
+			return false;
+	} while (*text++ == ',');
+	return !text[-1];
+}
+
 static int parse_cpu_list(struct cgroup_parser *p, const json_t *cpu, const struct json_at *at,
 			  const char *key, const char *file, struct err *e)
 {
@@ -229,7 +260,7 @@ static int parse_cpu_list(struct cgroup_parser *p, const json_t *cpu, const stru
 
 	if (r < 0 || !list || !*list)
 		return r < 0 ? r : 0;
-	if (list[strspn(list, "0123456789,-")])
+	if (!is_cpu_list(list))
 		return json_bad(e, &here, "must be a list such as \"0-3,8\"");
 	return cgroup_parser_add(p, &here, HOST_CPUSET, file, list, e);
 }
@@ -256,8 +287,8 @@ static int parse_cpu(struct cgroup_parser *p, const json_t *resources, const str
 	if ((r = parse_bandwidth(p, cpu, &at, e)) < 0 || (r = parse_idle(p, cpu, &at, e)) < 0 ||
 	    (r = parse_cpu_list(p, cpu, &at, "cpus", "cpuset.cpus", e)) < 0 ||
 	    (r = parse_cpu_list(p, cpu, &at, "mems", "cpuset.mems", e)) < 0 ||
-	    (r = tolerate_int(p, cpu, &at, "realtimeRuntime", INT64_MIN, 0, e)) < 0 ||
-	    (r = tolerate_int(p, cpu, &at, "realtimePeriod", 0, 0, e)) < 0)
+	    (r = tolerate_int(p, cpu, &at, "realtimeRuntime", INT64_MIN, INT64_MAX, 0, e)) < 0 ||
+	    (r = tolerate_int(p, cpu, &at, "realtimePeriod", 0, INT64_MAX, 0, e)) < 0)
 		return r;
 	return 0;
 }
@@ -284,6 +315,20 @@ static int parse_pids(struct cgroup_parser *p, const json_t *resources, const st
 				 e);
 }
 
+static int check_priority(const json_t *o, const struct json_at *at, struct err *e)
+{
+	const char *name;
+	uint32_t priority;
+	int r;
+
+	if (!json_is_object(o))
+		return json_bad(e, at, "must be an object");
+	r = json_require(json_get_string(o, at, "name", &name, e), at, "name", e);
+	if (r >= 0)
+		r = json_require(json_get_u32(o, at, "priority", &priority, e), at, "priority", e);
+	return r < 0 ? r : 0;
+}
+
 /* net_cls and net_prio were never brought to cgroup v2. */
 static int parse_network(struct cgroup_parser *p, const json_t *resources, const struct json_at *up,
 			 struct err *e)
@@ -295,9 +340,16 @@ static int parse_network(struct cgroup_parser *p, const json_t *resources, const
 	r = json_get_object(resources, up, "network", &network, e);
 	if (r <= 0)
 		return r;
-	if ((r = tolerate_int(p, network, &at, "classID", 0, 0, e)) < 0 ||
+	if ((r = tolerate_int(p, network, &at, "classID", 0, UINT32_MAX, 0, e)) < 0 ||
 	    (r = json_get_array(network, &at, "priorities", &priorities, e)) < 0)
 		return r;
+	for (size_t i = 0; i < json_array_size(priorities); i++) {
+		struct json_at item = json_at_index(&here, i);
+
+		r = check_priority(json_array_get(priorities, i), &item, e);
+		if (r < 0)
+			return r;
+	}
 	if (!json_array_size(priorities))
 		return 0;
 	return cgroup_parser_warn(p, &here, e, "only cgroup v1 has this; it has no effect");

@@ -25,9 +25,24 @@ static bool overlap(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size)
 	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }
 
+static int too_far(const struct json_at *line, const char *key, struct err *e)
+{
+	struct json_at here = json_at_key(line, key);
+
+	return json_bad(e, &here, "goes beyond the last id, %u", ID_LAST);
+}
+
+static int overlaps(const struct json_at *line, const char *key, size_t other, struct err *e)
+{
+	struct json_at here = json_at_key(line, key);
+
+	return json_bad(e, &here, "overlaps that of line %zu", other);
+}
+
 static int parse_line(const json_t *o, const struct json_at *at, struct ns_id_map *ret,
 		      struct err *e)
 {
+	struct json_at size_at = json_at_key(at, "size");
 	int r;
 
 	if (!json_is_object(o))
@@ -42,10 +57,10 @@ static int parse_line(const json_t *o, const struct json_at *at, struct ns_id_ma
 	if (r < 0)
 		return r;
 	if (ret->size == 0)
-		return json_bad(e, at, "size must be 1 or more");
-	if (wraps(ret->container, ret->size) || wraps(ret->host, ret->size))
-		return json_bad(e, at, "goes beyond the last id, %u", ID_LAST);
-	return 0;
+		return json_bad(e, &size_at, "must be 1 or more");
+	if (wraps(ret->container, ret->size))
+		return too_far(at, "containerID", e);
+	return wraps(ret->host, ret->size) ? too_far(at, "hostID", e) : 0;
 }
 
 int ns_maps_parse(const json_t *array, const char *at, struct arena *a, struct ns_id_maps *ret,
@@ -72,9 +87,9 @@ int ns_maps_parse(const json_t *array, const char *at, struct arena *a, struct n
 			return r;
 		for (size_t j = 0; j < i; j++) {
 			if (overlap(line[i].container, line[i].size, line[j].container, line[j].size))
-				return json_bad(e, &item, "overlaps containerID of line %zu", j);
+				return overlaps(&item, "containerID", j, e);
 			if (overlap(line[i].host, line[i].size, line[j].host, line[j].size))
-				return json_bad(e, &item, "overlaps hostID of line %zu", j);
+				return overlaps(&item, "hostID", j, e);
 		}
 	}
 	*ret = (struct ns_id_maps){ line, count };

@@ -69,6 +69,7 @@ char *ns_path_normalise(const char *path, struct arena *a)
 static int parse_namespace(const json_t *o, const struct json_at *at, struct arena *a,
 			   struct ns_spec *s, struct err *e)
 {
+	struct json_at type_at = json_at_key(at, "type"), path_at = json_at_key(at, "path");
 	const char *type = NULL, *path = NULL;
 	enum ns_kind kind;
 	unsigned int flag;
@@ -83,20 +84,20 @@ static int parse_namespace(const json_t *o, const struct json_at *at, struct are
 	if (r < 0)
 		return r;
 	if (!name_kind(type, &kind))
-		return json_bad(e, at, "\"%.40s\" is no namespace type (pid, network, mount, ipc, uts, "
-				"user, cgroup, time)", type);
+		return json_bad(e, &type_at, "\"%.40s\" is no namespace type (pid, network, mount, ipc, "
+				"uts, user, cgroup, time)", type);
 	flag = ns_kind_info[kind].flag;
 	if ((s->new_namespaces | s->join_namespaces) & flag)
-		return json_bad(e, at, "a second %s namespace", type);
+		return json_bad(e, &type_at, "a second %s namespace", type);
 	/* An empty path means a new one: engines write the key always. */
 	if (!path || !*path) {
 		s->new_namespaces |= flag;
 		return 0;
 	}
 	if (path[0] != '/')
-		return json_bad(e, at, "path must be absolute");
+		return json_bad(e, &path_at, "must be absolute");
 	if (kind == NS_MOUNT)
-		return json_bad(e, at, "cannot set up a root in somebody else's mount namespace; "
+		return json_bad(e, &path_at, "cannot set up a root in somebody else's mount namespace; "
 				"leave out the path, or use exec");
 	s->join_namespaces |= flag;
 	s->join_path[kind] = arena_strdup(a, path);

@@ -40,6 +40,18 @@ static int get_small(const json_t *o, const struct json_at *at, const char *key,
 	return json_get_int(o, at, key, 0, max, ret, e);
 }
 
+/* chown(2) reads -1 as "leave it as it is". */
+static int get_id(const json_t *o, const struct json_at *at, const char *key, uint32_t *ret,
+		  struct err *e)
+{
+	int64_t id = *ret;
+	int r = json_get_int(o, at, key, 0, (int64_t)UINT32_MAX - 1, &id, e);
+
+	if (r > 0)
+		*ret = (uint32_t)id;
+	return r;
+}
+
 static int parse_numbers(const json_t *o, const struct json_at *at, struct ns_device *d,
 			 struct err *e)
 {
@@ -63,6 +75,7 @@ static int parse_numbers(const json_t *o, const struct json_at *at, struct ns_de
 static int parse_device(const json_t *o, const struct json_at *at, struct arena *a,
 			struct ns_device *d, struct err *e)
 {
+	struct json_at path_at = json_at_key(at, "path"), type_at = json_at_key(at, "type");
 	const char *type = NULL, *path = NULL;
 	int64_t mode = -1;
 	uint32_t uid = 0, gid = 0;
@@ -72,7 +85,7 @@ static int parse_device(const json_t *o, const struct json_at *at, struct arena 
 		return json_bad(e, at, "must be an object");
 	r = json_require(json_get_string(o, at, "type", &type, e), at, "type", e);
 	if (r >= 0)
-		r = parse_type(type, at, &d->type, e);
+		r = parse_type(type, &type_at, &d->type, e);
 	if (r >= 0)
 		r = json_require(json_get_string(o, at, "path", &path, e), at, "path", e);
 	if (r >= 0)
@@ -80,18 +93,18 @@ static int parse_device(const json_t *o, const struct json_at *at, struct arena 
 	if (r >= 0)
 		r = get_small(o, at, "fileMode", 0177777, &mode, e);
 	if (r >= 0)
-		r = json_get_u32(o, at, "uid", &uid, e);
+		r = get_id(o, at, "uid", &uid, e);
 	if (r >= 0)
-		r = json_get_u32(o, at, "gid", &gid, e);
+		r = get_id(o, at, "gid", &gid, e);
 	if (r < 0)
 		return r;
 	if (path[0] != '/')
-		return json_bad(e, at, "the path must be absolute");
+		return json_bad(e, &path_at, "must be absolute");
 	d->path = ns_path_normalise(path, a);
 	if (!d->path || strcmp(d->path, "/") == 0)
-		return json_bad(e, at, "the path is no place for a device");
+		return json_bad(e, &path_at, "is no place for a device");
 	if (strncmp(d->path, "/proc/", 6) == 0 || strncmp(d->path, "/sys/", 5) == 0)
-		return json_bad(e, at, "no device can be made in %.5s", d->path);
+		return json_bad(e, &path_at, "no device can be made in %.5s", d->path);
 	d->why = arena_strdup(a, at->text);
 	d->mode = mode < 0 ? 0666 : (mode_t)mode & 07777; /* type bits, if any, are `type`'s */
 	d->uid = uid;
@@ -103,11 +116,13 @@ static int parse_device(const json_t *o, const struct json_at *at, struct arena 
 static int add_device(struct ns_device *all, size_t *count, const struct ns_device *d,
 		      const struct json_at *at, struct err *e)
 {
+	struct json_at here = json_at_key(at, "path");
+
 	for (size_t i = 0; i < *count; i++) {
 		if (strcmp(all[i].path, d->path) != 0)
 			continue;
 		if (!all[i].standard)
-			return json_bad(e, at, "a second device at %.100s", d->path);
+			return json_bad(e, &here, "a second device at %.100s", d->path);
 		all[i] = *d;
 		return 0;
 	}

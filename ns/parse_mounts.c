@@ -21,19 +21,21 @@ static const char *const proc_covers[] = {
 
 static int check_proc(const struct ns_mount *m, const struct json_at *at, struct err *e)
 {
+	struct json_at type = json_at_key(at, "type"), destination = json_at_key(at, "destination");
+
 	if (strcmp(m->destination, "/proc") == 0) {
 		/* A bind must come from a procfs: the step that makes it checks that. */
 		if (m->flags.bind || m->flags.remount || strcmp(m->type, "proc") == 0)
 			return 0;
-		return json_bad(e, at, "only a proc filesystem may be mounted at /proc");
+		return json_bad(e, &type, "only a proc filesystem may be mounted at /proc");
 	}
 	if (strncmp(m->destination, "/proc/", 6) != 0)
 		return 0;
 	for (size_t i = 0; i < sizeof proc_covers / sizeof proc_covers[0]; i++)
 		if (strcmp(proc_covers[i], m->destination) == 0)
 			return 0;
-	return json_bad(e, at, "nothing may be mounted below /proc, except over files that only show "
-			"numbers (cpuinfo, meminfo, stat, uptime, ...)");
+	return json_bad(e, &destination, "nothing may be mounted below /proc, except over files that "
+			"only show numbers (cpuinfo, meminfo, stat, uptime, ...)");
 }
 
 static int parse_mount_maps(const json_t *o, const struct json_at *at, struct arena *a,
@@ -61,60 +63,79 @@ static int parse_mount_maps(const json_t *o, const struct json_at *at, struct ar
 static int check_idmap(const struct ns_mount *m, const struct json_at *at, const struct ns_spec *s,
 		       struct err *e)
 {
+	struct json_at here = json_at_key(at, m->uid.count ? "uidMappings" : "options");
+
 	if (!m->flags.idmap)
 		return 0;
 	if (!m->flags.bind)
-		return json_bad(e, at, "idmap is for bind mounts only");
+		return json_bad(e, &here, "idmap is for bind mounts only");
 	if (!m->uid.count && !ns_has_userns(s))
-		return json_bad(e, at, "idmap needs uidMappings and gidMappings, or a container with a "
+		return json_bad(e, &here, "idmap needs uidMappings and gidMappings, or a container with a "
 				"user namespace");
 	return 0;
 }
 
-static int parse_bind(struct ns_mount *m, const char *source, const char *bundle,
-		      const struct json_at *at, struct arena *a, struct err *e)
+/* The pointer of the option whose key was found to be wrong. */
+static struct json_at option_at(const struct json_at *at, char **options, size_t count,
+				const char *key)
 {
-	struct json_at options = json_at_key(at, "options");
+	struct json_at here = json_at_key(at, "options");
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(options[i], key, len) == 0 && (!options[i][len] || options[i][len] == '='))
+			return json_at_index(&here, i);
+	return here;
+}
+
+static int parse_bind(struct ns_mount *m, const char *source, char **options, size_t count,
+		      const char *bundle, const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at here = json_at_key(at, "source");
 
 	m->type = "bind";
 	m->flags.bind = true;
-	if (m->flags.data_count)
-		return json_bad(e, &options, "\"%.60s\" is no option of a bind mount",
-				m->flags.data[0].key);
-	if (m->flags.super_count)
-		return json_bad(e, &options, "\"%s\" belongs to a filesystem, not to a bind mount",
-				m->flags.super[0].key);
-	if (m->flags.copy_up)
-		return json_bad(e, &options, "tmpcopyup is for tmpfs only");
+	if (m->flags.data_count || m->flags.super_count) {
+		bool data = m->flags.data_count;
+		const char *key = data ? m->flags.data[0].key : m->flags.super[0].key;
+
+		here = option_at(at, options, count, key);
+		return json_bad(e, &here, data ? "\"%.60s\" is no option of a bind mount"
+				: "\"%.60s\" belongs to a filesystem, not to a bind mount", key);
+	}
+	if (m->flags.copy_up) {
+		here = option_at(at, options, count, "tmpcopyup");
+		return json_bad(e, &here, "tmpcopyup is for tmpfs only");
+	}
 	if (m->flags.remount)
 		return 0;
 	if (!source || !*source)
-		return json_bad(e, at, "a bind mount needs a source");
+		return json_bad(e, &here, "a bind mount needs a source");
 	if (strlen(source) + strlen(bundle) + 2 > PATH_MAX)
-		return json_bad(e, at, "the source is longer than a path may be");
+		return json_bad(e, &here, "is longer than a path may be");
 	m->source = source[0] == '/' ? arena_strdup(a, source)
 				     : arena_printf(a, "%s/%s", bundle, source);
 	return 0;
 }
 
-static int parse_fs(struct ns_mount *m, const char *source, const char *type,
-		    const struct json_at *at, struct arena *a, struct err *e)
+static int parse_fs(struct ns_mount *m, const char *source, const char *type, char **options,
+		    size_t count, const struct json_at *at, struct arena *a, struct err *e)
 {
-	struct json_at options = json_at_key(at, "options");
+	struct json_at here = json_at_key(at, "type");
 
 	if (!m->flags.remount && (!type || !*type || strcmp(type, "none") == 0))
-		return json_bad(e, at, "needs a type, or one of the options bind and rbind");
+		return json_bad(e, &here, "needs a type, or one of the options bind and rbind");
 	m->type = arena_strdup(a, type ? type : "none");
 	m->source = source && *source ? arena_strdup(a, source) : m->type;
-	if (m->flags.copy_up)
-		return json_bad(e, &options, "tmpcopyup is not supported");
-	return 0;
+	here = option_at(at, options, count, "tmpcopyup");
+	return m->flags.copy_up ? json_bad(e, &here, "tmpcopyup is not supported") : 0;
 }
 
 static int parse_mount(const json_t *o, const struct json_at *at, const char *bundle,
 		       struct arena *a, const struct ns_spec *s, struct ns_mount *m, struct err *e)
 {
 	struct json_at options_at = json_at_key(at, "options");
+	struct json_at destination_at = json_at_key(at, "destination");
 	const char *destination = NULL, *source = NULL, *type = NULL;
 	char **options = NULL;
 	size_t count = 0;
@@ -140,13 +161,13 @@ static int parse_mount(const json_t *o, const struct json_at *at, const char *bu
 	/* A relative destination is deprecated and means: below "/" (config.md, "Mounts"). */
 	m->destination = ns_path_normalise(destination, a);
 	if (!m->destination)
-		return json_bad(e, at, "the destination is longer than a path may be");
+		return json_bad(e, &destination_at, "is longer than a path may be");
 	if (strcmp(m->destination, "/") == 0 && !m->flags.remount)
-		return json_bad(e, at, "a mount at / would hide the root");
+		return json_bad(e, &destination_at, "a mount at / would hide the root");
 	if (m->flags.bind || (type && strcmp(type, "bind") == 0))
-		r = parse_bind(m, source, bundle, at, a, e);
+		r = parse_bind(m, source, options, count, bundle, at, a, e);
 	else
-		r = parse_fs(m, source, type, at, a, e);
+		r = parse_fs(m, source, type, options, count, at, a, e);
 	if (r >= 0)
 		r = check_proc(m, at, e);
 	if (r >= 0)

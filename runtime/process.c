@@ -215,7 +215,7 @@ static const struct {
 static int parse_rlimit(const json_t *o, const struct json_at *at, struct process_spec *s,
 			struct err *e)
 {
-	struct json_at here = json_at_key(at, "type");
+	struct json_at here = json_at_key(at, "type"), soft = json_at_key(at, "soft");
 	struct rlimit_spec l = { .resource = -1 };
 	const char *type;
 	int r = json_require(json_get_string(o, at, "type", &type, e), at, "type", e);
@@ -239,7 +239,7 @@ static int parse_rlimit(const json_t *o, const struct json_at *at, struct proces
 	if (r < 0)
 		return r;
 	if (l.soft > l.hard)
-		return json_bad(e, at, "the soft limit of %s is above the hard limit", type);
+		return json_bad(e, &soft, "%s is above the hard limit", type);
 	s->rlimits[s->rlimit_count++] = l;
 	return 0;
 }

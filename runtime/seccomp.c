@@ -311,6 +311,10 @@ static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, 
 	if (r == 0)
 		r = parse_rule_args(o, at, &rule, e);
 	for (size_t i = 0; i < count && r == 0; i++) {
+		struct json_at item = json_at_index(&here, i);
+
+		if (!*names[i])
+			return json_bad(e, &item, "must be the name of a syscall");
 		rule.name = names[i];
 		r = add_rules(p, &rule, at, e);
 	}

@@ -17,23 +17,68 @@
 #include "base/json.h"
 #include "cgroup/systemd.h"
 
+/* One number of a version: no sign, no leading zero. */
+static bool take_number(const char **text, bool dot, unsigned long *ret)
+{
+	size_t digits = strspn(*text, "0123456789");
+	char *end;
+
+	if (digits == 0 || digits > 9 || (digits > 1 && **text == '0'))
+		return false;
+	*ret = strtoul(*text, &end, 10);
+	*text = end + dot;
+	return !dot || *end == '.';
+}
+
 /* "1.2.3" or "1.2.3-rc.1+x": any minor of major 1 is taken, as the spec asks. */
+static bool read_version(const char *text, unsigned long *ret_major)
+{
+	static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ-.+";
+	unsigned long other;
+
+	if (!take_number(&text, true, ret_major) || !take_number(&text, true, &other) ||
+	    !take_number(&text, false, &other))
+		return false;
+	return !*text || ((*text == '-' || *text == '+') && text[1] && !text[strspn(text, allowed)]);
+}
+
 static int check_version(const json_t *config, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "ociVersion");
-	unsigned int major, minor, patch;
+	unsigned long major;
 	const char *version;
-	int end = 0, r;
+	int r;
 
 	r = json_require(json_get_string(config, &root, "ociVersion", &version, e), &root,
 			 "ociVersion", e);
 	if (r < 0)
 		return r;
-	if (sscanf(version, "%u.%u.%u%n", &major, &minor, &patch, &end) != 3 ||
-	    (version[end] && version[end] != '-' && version[end] != '+'))
+	if (!read_version(version, &major))
 		return json_bad(e, &at, "\"%s\" is not a SemVer version", version);
 	if (major != 1)
 		return json_bad(e, &at, "version %s is not supported; kist follows 1.x", version);
+	return 0;
+}
+
+/* `state` gives them back as they are, so they must be what it promises: strings by name. */
+static int check_annotations(const json_t *config, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, here = json_at_key(&root, "annotations");
+	json_t *annotations = NULL, *value;
+	const char *key;
+	int r = json_get_object(config, &root, "annotations", &annotations, e);
+
+	if (r < 0)
+		return r;
+	json_object_foreach(annotations, key, value) {
+		struct json_at at = json_at_key(&here, key);
+
+		if (!*key)
+			return json_bad(e, &at, "a key must not be empty");
+		if (!json_is_string(value))
+			return json_bad(e, &at, "must be a string");
+	}
 	return 0;
 }
 
@@ -100,6 +145,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (!json_is_object(s->config))
 		return json_bad(e, &root, "must be an object");
 	r = check_version(s->config, e);
+	if (r == 0)
+		r = check_annotations(s->config, e);
 	if (r == 0)
 		r = refuse_missing(s->config, e);
 	if (r == 0)

@@ -254,10 +254,11 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
 		if (!is_alive(&c))
 			c.status = STATUS_STOPPED;
-		else if (is_waiting_for_start(c.dir))
-			c.status = STATUS_CREATED;
+		/* First: one that is created and frozen would never answer a start. */
+		else if (is_frozen(c.cgroup))
+			c.status = STATUS_PAUSED;
 		else
-			c.status = is_frozen(c.cgroup) ? STATUS_PAUSED : STATUS_RUNNING;
+			c.status = is_waiting_for_start(c.dir) ? STATUS_CREATED : STATUS_RUNNING;
 	}
 	*ret = c;
 	c = (struct container)CONTAINER_INIT;

@@ -90,8 +90,12 @@ int runtime_start(int root, const char *id, struct err *e)
 	r = container_open(root, id, true, &c, e);
 	if (r < 0)
 		return r;
-	if (c.status == STATUS_RUNNING || c.status == STATUS_PAUSED)
+	if (c.status == STATUS_RUNNING)
 		return err_say(e, EBUSY, "cannot start an already running container");
+	if (c.status == STATUS_PAUSED) {
+		err_say(e, EBUSY, "cannot start a container in the paused state");
+		return err_fix(e, "kist resume %.64s", id);
+	}
 	if (c.status != STATUS_CREATED)
 		return err_say(e, EINVAL, c.status == STATUS_STOPPED
 			       ? "cannot start a container that has stopped"

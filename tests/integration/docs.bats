@@ -44,12 +44,12 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 }
 
 @test "kist COMMAND --help: the options of each command are those of kist(1)" {
-	for command in run create exec kill delete list spec plan; do
+	for command in run create exec kill ps delete list spec plan; do
 		echo "# $command"
 		same_options "$(table_of "$command")" "$MAN/kist.1" "$command"
 	done
 	# These have none, here and there.
-	for command in start state; do
+	for command in start state pause resume; do
 		run table_of "$command"
 		[ -z "$output" ]
 		run options_in "$MAN/kist.1" "$command"

@@ -122,7 +122,7 @@ static void refuses(void **state)
 		  "/process/rlimits/0/soft", "range" },
 		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "0", "1.5") "]"),
 		  "/process/rlimits/0/hard", "integer" },
-		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"), "/process/rlimits/0",
+		{ WITH(", \"rlimits\": [" LIMIT("RLIMIT_CORE", "2", "1") "]"), "/process/rlimits/0/soft",
 		  "above" },
 		{ WITH(", \"rlimits\": [{\"type\": \"RLIMIT_CORE\", \"hard\": 1}]"),
 		  "/process/rlimits/0/soft", "required" },
