@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "cgroup/systemd.h"
 #include "runtime/compile.h"
 #include "supervisor/job.h"
 
@@ -67,7 +68,17 @@ static void compare(const char *name, const char *text)
 	free(golden);
 }
 
-static void check_plan(const char *name, json_t *config, const struct create_options *o)
+static int use_systemd(struct container_spec *s, struct arena *a, struct err *e)
+{
+	const struct systemd_manager manager = { .version = 252, .cgroup = "" };
+	struct json_at at = json_at_key(&JSON_AT_ROOT, "annotations");
+
+	return cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at, "web",
+				  &manager, a, e);
+}
+
+static void check_plan_of(const char *name, json_t *config, const struct create_options *o,
+			  bool systemd)
 {
 	struct arena arena = ARENA_INIT;
 	struct container_spec spec;
@@ -77,7 +88,7 @@ static void check_plan(const char *name, json_t *config, const struct create_opt
 
 	assert_non_null(config);
 	if (spec_parse(config, "/bundle", "web", &arena, &spec, &e) < 0 ||
-	    spec_check(&spec, &host, &e) < 0 || compile_create(&c, &spec, &host, o, &arena, &e) < 0) {
+	    (systemd && use_systemd(&spec, &arena, &e) < 0) || spec_check(&spec, &host, &e) < 0 || compile_create(&c, &spec, &host, o, &arena, &e) < 0) {
 		err_format(&e, line, sizeof line);
 		fail_msg("%s", line);
 	}
@@ -86,6 +97,29 @@ static void check_plan(const char *name, json_t *config, const struct create_opt
 	free(text);
 	spec_free(&spec);
 	arena_free(&arena);
+}
+
+static void check_plan(const char *name, json_t *config, const struct create_options *o)
+{
+	check_plan_of(name, config, o, false);
+}
+
+/* The guest is born, waits for its scope, and only then makes its cgroup namespace. */
+static void systemd_create(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist" };
+	_cleanup_json_ json_t *more = json_pack(
+		"{s:{s:s}, s:{s:s, s:{s:{s:I}, s:{s:i, s:s}, s:{s:i}, s:[{s:b, s:s}]}}}",
+		"annotations", "org.systemd.property.TimeoutStopSec", "5", "linux", "cgroupsPath",
+		"machine.slice:pod:web", "resources", "memory", "limit", (json_int_t)64 << 20, "cpu",
+		"shares", 512, "cpus", "0-1,9", "pids", "limit", 32, "devices", "allow", 0, "access",
+		"rwm");
+	json_t *config = spec_default(false);
+
+	(void)state;
+	assert_non_null(more);
+	json_object_update_recursive(config, more);
+	check_plan_of("create-systemd", config, &o, true);
 }
 
 static void default_create(void **state)
@@ -140,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(default_create),
+		cmocka_unit_test(systemd_create),
 		cmocka_unit_test(job_on_the_bridge),
 		cmocka_unit_test(pure),
 	};
