@@ -129,6 +129,7 @@ static int act_step(struct run *r, int step, struct err *e)
 	const struct step *s = &r->plan->steps[step];
 	int result;
 
+	r->step = step;
 	if (step == r->fault_step)
 		return err_set(e, r->fault_error, "fault asked for at step %d", step);
 	result = s->op->act(r, s->args, e);
@@ -224,6 +225,24 @@ static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 	}
 }
 
+int run_stand_in(struct run *r, int slot, int fd)
+{
+	struct message give = { .type = MESSAGE_FD, .value = slot };
+	struct err e = ERR_INIT;
+	bool eof;
+	int n;
+
+	report(r, r->step, 0);
+	n = socket_send_fd(r->sync, &give, SHORT_MESSAGE, fd);
+	if (n == 0)
+		n = pass_turn(r, r->step + 1, &e);
+	if (n == 0)
+		n = wait_turn(r, &eof, &e);
+	if (n < 0)
+		return n;
+	return eof ? -EPIPE : 0;
+}
+
 static int act_send_fd(struct run *r, const void *args, struct err *e)
 {
 	const struct op_send_fd_args *a = args;
@@ -291,6 +310,8 @@ static _Noreturn void guest_walk(struct run *r, int step)
 		}
 		if (r->plan->steps[step].side == SIDE_GUEST) {
 			step = do_step(r, step, &e);
+		} else if (r->silent) {
+			step++;
 		} else {
 			int passed = pass_turn(r, step, &e);
 
@@ -422,12 +443,17 @@ int run_walk(struct run *r, struct err *e)
 
 int run_await_exec(int sock, struct err *e)
 {
+	return run_await_exec_giving(sock, NULL, NULL, e);
+}
+
+int run_await_exec_giving(int sock, int (*take)(void *user, int fd, struct err *e), void *user,
+			  struct err *e)
+{
 	for (;;) {
 		struct message m;
-		int fd = -EBADF;
+		_cleanup_fd_ int fd = -EBADF;
 		ssize_t n = socket_recv_fd(sock, &m, sizeof m, &fd);
 
-		fd_close(&fd);
 		if (n == 0)
 			return 0;
 		if (n < 0)
@@ -436,6 +462,13 @@ int run_await_exec(int sock, struct err *e)
 			*e = m.err;
 			return -e->error;
 		}
+		if ((size_t)n < SHORT_MESSAGE)
+			continue;
+		if (take && m.type == MESSAGE_FD && fd >= 0 && take(user, fd, e) < 0)
+			return -e->error;
+		/* A stand-in waits for the turn: nothing of the plan is the host's here. */
+		if (take && m.type == MESSAGE_TURN)
+			socket_send_fd(sock, &m, SHORT_MESSAGE, -1);
 	}
 }
 

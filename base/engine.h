@@ -23,6 +23,8 @@ struct run {
 	bool born;        /* a guest exists */
 	bool report_steps;/* guest: send a report per step; the seccomp op ends that */
 	bool turn_given_at_detach; /* guest: the host let go already */
+	bool silent;      /* guest: a stand-in passes the turns, since syscalls may be answered */
+	int step;         /* the one being done */
 	int last_report;  /* host: the last step the guest reported */
 	void (*report)(void *user, const struct plan *p, struct run_report report);
 	void *user;
@@ -43,8 +45,18 @@ void run_become_parent(struct run *r);
 /* For the guest's wait_start op: from now on errors and EOF go to this socket. */
 void run_set_sync(struct run *r, int sock);
 
+/*
+ * For a process that shares the guest's fds and stands in for it where the guest may make no
+ * syscall (seccomp.h): gives the host `fd` for `slot` and the turn, and returns 0 once the turn
+ * is the guest's again, or -errno: the host is gone. The guest itself goes on with run.silent.
+ */
+int run_stand_in(struct run *r, int slot, int fd);
+
 /* The other end of run_set_sync(): 0 at EOF (the program runs, or is dead), or the guest's error. */
 int run_await_exec(int sock, struct err *e);
+/* The same for a guest with a stand-in: take() gets the fd, which stays the caller's of take(). */
+int run_await_exec_giving(int sock, int (*take)(void *user, int fd, struct err *e), void *user,
+			  struct err *e);
 
 struct op_socketpair_args {
 	int unused;

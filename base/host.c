@@ -14,6 +14,8 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -181,12 +183,93 @@ static void probe_security(struct host *h)
 	h->selinux = is_filesystem("/sys/fs/selinux", SELINUX_MAGIC);
 }
 
+/* The host's own user namespace has had this inode since there are any: PROC_USER_INIT_INO of
+ * linux/proc_ns.h. A map of all ids proves nothing, a nested one may have it too. */
+#define INITIAL_USER_NAMESPACE 0xEFFFFFFDu
+
+bool host_in_user_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != INITIAL_USER_NAMESPACE;
+}
+
+/* A mount namespace may belong to somebody else than the caller's user namespace: asked, not
+ * guessed. The clone is of this one mount, and gone with its fd. */
+static bool may_mount(void)
+{
+	_cleanup_fd_ int fd = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	/* EINVAL: mounts below are locked to it, which comes after the question of rights. */
+	return fd >= 0 || errno == EINVAL;
+}
+
+static bool may_make_cgroups(const struct host *h, const char *base)
+{
+	char path[sizeof h->cgroup_mount + sizeof h->cgroup_base + 16];
+	int n = snprintf(path, sizeof path, "%s%s", h->cgroup_mount, base);
+
+	if (n >= (int)sizeof path - 16 || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return false;
+	/* A process moves only where its caller may also write the common ancestor's list
+	 * (cgroups(7), "Delegation containment"). */
+	memcpy(path + n, "/cgroup.procs", sizeof "/cgroup.procs");
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
+/* Where somebody who is not root was given room: beside the own cgroup (which holds the caller,
+ * and so may not hand controllers down), or in it. */
+static void find_cgroup_base(struct host *h)
+{
+	char text[sizeof h->cgroup_base + 256], *own, *slash;
+	ssize_t n = file_read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof text);
+
+	own = n < 0 ? NULL : text[0] == '0' ? text : strstr(text, "\n0::");
+	if (!own || !(own = strchr(own, '/')))
+		return;
+	own[strcspn(own, "\n")] = '\0';
+	/* "/../x": outside of what this cgroup namespace shows */
+	if (strlen(own) >= sizeof h->cgroup_base || strstr(own, "/.."))
+		return;
+	if (!own[1])
+		own[0] = '\0';
+	memcpy(h->cgroup_base, own, strlen(own) + 1);
+	slash = strrchr(h->cgroup_base, '/');
+	if (slash)
+		*slash = '\0';
+	h->cgroup_writable = may_make_cgroups(h, h->cgroup_base);
+	if (h->cgroup_writable)
+		return;
+	memcpy(h->cgroup_base, own, strlen(own) + 1);
+	h->cgroup_writable = may_make_cgroups(h, h->cgroup_base);
+	if (!h->cgroup_writable)
+		h->cgroup_base[0] = '\0';
+}
+
+static void probe_rights(struct host *h)
+{
+	bool admin = h->uid == 0 && has_sys_admin(), nested = host_in_user_namespace();
+	char text[16];
+
+	h->root = admin && !nested;
+	h->userns_root = admin && nested;
+	if (h->root) {
+		h->cgroup_writable = h->cgroup_mount[0] && access(h->cgroup_mount, W_OK) == 0;
+		return;
+	}
+	h->own_mounts = h->userns_root && may_mount();
+	h->setgroups_denied = file_read_at(AT_FDCWD, "/proc/self/setgroups", text,
+					   sizeof text) > 0 && strcmp(text, "deny") == 0;
+	h->idmap_helpers = access(HOST_NEWUIDMAP, X_OK) == 0 && access(HOST_NEWGIDMAP, X_OK) == 0;
+	if (h->cgroup_mount[0])
+		find_cgroup_base(h);
+}
+
 int host_probe(struct host *ret, struct err *e)
 {
 	struct host h = { .uid = geteuid(), .gid = getegid() };
 	int r;
 
-	h.root = h.uid == 0 && has_sys_admin();
 	r = find_cgroup2(&h, e);
 	if (r >= 0 && h.cgroup_mount[0])
 		r = read_controllers(&h, e);
@@ -194,6 +277,7 @@ int host_probe(struct host *ret, struct err *e)
 		return r;
 	if (~h.controllers & (HOST_CPU | HOST_MEMORY | HOST_PIDS | HOST_IO | HOST_CPUSET))
 		h.cgroup_hybrid = v1_holds_one_of(~h.controllers);
+	probe_rights(&h);
 	probe_security(&h);
 	*ret = h;
 	return 0;

@@ -18,15 +18,36 @@ enum host_controller {
 struct host {
 	uid_t uid;                /* effective, in the initial view of this process */
 	gid_t gid;
-	bool root;                /* uid 0 with CAP_SYS_ADMIN */
+	bool root;                /* uid 0 with CAP_SYS_ADMIN over the host itself */
+	bool userns_root;         /* the same, over a user namespace that is not the host's */
+	bool own_mounts;          /* userns_root may mount in its mount namespace, too: see below */
+	bool setgroups_denied;    /* in this user namespace, and so in all below it */
+	bool idmap_helpers;       /* newuidmap and newgidmap are installed; root needs none */
 	char cgroup_mount[128];   /* where cgroup2 is: /sys/fs/cgroup or .../unified; "" when absent */
 	bool cgroup_hybrid;       /* v1 controllers hold what cgroup2 lacks */
 	uint32_t controllers;     /* HOST_* bits in the root's cgroup.controllers */
+	bool cgroup_writable;     /* the caller may make cgroups below cgroup_base */
+	char cgroup_base[1024];   /* below cgroup_mount; "" for root: anywhere */
 	int landlock_abi;         /* 0: none */
 	int last_cap;             /* /proc/sys/kernel/cap_last_cap */
 	bool apparmor, selinux;
 };
 
+#define HOST_NEWUIDMAP "/usr/bin/newuidmap"
+#define HOST_NEWGIDMAP "/usr/bin/newgidmap"
+
+/* Neither root of the host nor of a user namespace of its own. */
+static inline bool host_unprivileged(const struct host *h)
+{
+	return !h->root && !h->userns_root;
+}
+/* May it mount where it is now, before any namespace of a container's? */
+static inline bool host_may_mount(const struct host *h)
+{
+	return h->root || h->own_mounts;
+}
+/* This process lives in another user namespace than the host's. */
+bool host_in_user_namespace(void);
 int host_probe(struct host *ret, struct err *e);
 /* "memory,pids" for messages; bits of enum host_controller. */
 const char *host_controller_names(uint32_t bits, char text[96]);

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include "base/arena.h"
 #include "base/err.h"
@@ -55,6 +56,10 @@ struct cgroup_spec {
 	bool given_for_systemd;		 /* it is "slice:prefix:name" */
 	const struct systemd_unit *unit; /* systemd makes the cgroup (systemd.h); NULL: kist does */
 	bool named_by_id; /* its last component holds the container's id */
+	bool path_asked;  /* the config says where */
+	bool path_absolute; /* ... and means it literally */
+	bool none;	  /* the container stays in the caller's own cgroup */
+	size_t base_length; /* so much of the path is there already: struct host's cgroup_base */
 	const struct cgroup_write *writes;
 	size_t write_count;
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
@@ -83,6 +88,11 @@ unsigned cgroup_weight_of_shares(uint64_t shares);
 
 /* HOST_* bits without which a limit of the config could not be set. */
 uint32_t cgroup_controllers_needed(const struct cgroup_spec *s);
+/* Where the cgroup of a caller who is not root lies: below the place where the caller may make some;
+ * and whether there is one at all. `tolerant` (runc's --rootless): without the right to make one, and
+ * nothing asked of it, the container does without. Before cgroup_check(). */
+int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		  struct err *e);
 /* Refuses what this host can't do, naming the limit, the controller and who holds it. */
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e);
 /* True when device rules can't be enforced (no privilege to attach a BPF program): mknod of a
@@ -94,7 +104,7 @@ bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h);
  * marked with: the id, with more in front where ids of several state roots could meet. */
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
 		      const char *owner, int slot_cgroup);
-/* Only the limit writes, for a cgroup that exists ("update"). */
+/* Only the limit writes, for a cgroup that exists. */
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
@@ -106,6 +116,32 @@ extern const struct undo_kind cgroup_undo_remove_parent;
 extern const struct undo_kind *const cgroup_undo_kinds[]; /* NULL-terminated */
 extern const struct undo_kind *const cgroup_systemd_undo_kinds[];
 
+/* ---- other limits for a cgroup in use ("update"): ordinary functions, host side ---- */
+
+struct run_report;
+struct cgroup_watch { /* what a caller wants to see of the run; see struct run */
+	void (*report)(void *user, const struct plan *p, struct run_report report);
+	void *user;
+	int fault_step, fault_error;
+};
+struct cgroup_update { /* how to go back; lives in the arena */
+	const char *folder;
+	size_t count;
+	struct cgroup_saved {
+		const char *path, *text;
+	} *saved;
+};
+/* Sets the limits of s in the cgroup s->path, enabling controllers for it where they are missing.
+ * When one is refused those before it are taken back. Call after cgroup_check(). */
+int cgroup_update_apply(const struct cgroup_spec *s, const struct host *h,
+			const struct cgroup_watch *watch, struct arena *a,
+			struct cgroup_update *ret, struct err *e);
+/* Writes back what was there. */
+int cgroup_update_undo(const struct cgroup_update *u, struct err *e);
+/* The text that takes back a write of `value` to `file`, whose content is `present`; NULL: none. */
+const char *cgroup_text_before(struct arena *a, const char *file, const char *value,
+			       const char *present);
+
 /* ---- what the verbs use: ordinary functions, host side ---- */
 
 /* Directory fd of a cgroup (`path` below the mount). Caller closes. */
@@ -114,6 +150,17 @@ int cgroup_open(const struct host *h, const char *path, struct err *e);
 int cgroup_kill(int fd, struct err *e);
 /* Forces the freeze-and-signal loop, as before kernel 5.14 (tests). */
 extern bool cgroup_kill_missing;
+/* Fills *ret with fds to poll(2) for POLLPRI, which the kernel raises at every change. */
+struct cgroup_events {
+	int life;   /* cgroup.events */
+	int memory; /* memory.events; -EBADF where the controller is missing */
+};
+int cgroup_events_open(int fd, struct cgroup_events *ret, struct err *e);
+void cgroup_events_close(struct cgroup_events *events);
+/* 1 while a process lives in it, 0 when none does or the cgroup is gone. */
+int cgroup_events_populated(const struct cgroup_events *events, struct err *e);
+/* How many were killed for want of memory, so far. */
+uint64_t cgroup_events_oom_kills(const struct cgroup_events *events);
 /* Freezes or thaws and waits until the kernel says so. timeout_ms < 0: forever. -ETIMEDOUT. */
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct err *e);
 /* 1, 0 or -errno */
@@ -171,3 +218,6 @@ int cgroup_stats_read(int fd, struct cgroup_stats *ret, struct err *e);
 /* {"memory":{"current":..},"cpu":{"usage_usec":..},..}; absent fields are left out, "max" is
  * JSON null. New reference, NULL when out of memory. */
 json_t *cgroup_stats_json(const struct cgroup_stats *s);
+/* The same and more as members of an object, without its braces, as runc's events have them:
+ * "cpu":{..},"cpuset":{..},"memory":{..},"pids":{..},"blkio":{..},"hugetlb":{..} */
+void cgroup_report(int fd, FILE *out);

@@ -133,6 +133,44 @@ int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct err *e)
 	return wait_event(fd, "frozen", frozen, timeout_ms, e);
 }
 
+int cgroup_events_open(int fd, struct cgroup_events *ret, struct err *e)
+{
+	int life = open_events(fd, e);
+
+	if (life < 0)
+		return life;
+	*ret = (struct cgroup_events){ .life = life,
+				       .memory = openat(fd, "memory.events",
+							O_RDONLY | O_CLOEXEC) };
+	return 0;
+}
+
+void cgroup_events_close(struct cgroup_events *events)
+{
+	fd_close(&events->life);
+	fd_close(&events->memory);
+}
+
+int cgroup_events_populated(const struct cgroup_events *events, struct err *e)
+{
+	int got = read_event(events->life, "populated", e);
+
+	return got == -ENODEV ? 0 : got;
+}
+
+uint64_t cgroup_events_oom_kills(const struct cgroup_events *events)
+{
+	char text[512];
+	ssize_t n = events->memory < 0 ? -1 : pread(events->memory, text, sizeof(text) - 1, 0);
+	const char *line;
+
+	if (n < 0)
+		return 0;
+	text[n] = '\0';
+	line = strstr(text, "\noom_kill ");
+	return line ? strtoull(line + strlen("\noom_kill "), NULL, 10) : 0;
+}
+
 /* ---- walking the cgroups below ---- */
 
 /* Calls visit for every child cgroup of fd, deepest first when `visit` removes it. */

@@ -387,6 +387,7 @@ int cgroup_parse(const json_t *linux_object, const struct json_at *at, const cha
 	struct json_at here = json_at_key(at, "resources");
 	struct cgroup_spec spec = { 0 };
 	json_t *resources = NULL;
+	const char *given;
 	int r;
 
 	r = cgroup_parse_path(linux_object, at, id, a, &spec, e);
@@ -399,6 +400,9 @@ int cgroup_parse(const json_t *linux_object, const struct json_at *at, const cha
 		return r;
 	if (arena_failed(a))
 		return err_set(e, ENOMEM, "cgroup");
+	given = json_string_value(json_object_get(linux_object, "cgroupsPath"));
+	spec.path_asked = given && given[0];
+	spec.path_absolute = given && given[0] == '/';
 	spec.named_by_id = strstr(strrchr(spec.path, '/'), id) != NULL;
 	*ret = spec;
 	return 0;

@@ -4,6 +4,7 @@
  * The value ends up in mkdir(2) and rmdir(2) below the cgroup2 mount, so it
  * is taken literally or refused, never repaired into something else.
  */
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include "cgroup/cgroup_parse.h"
@@ -65,7 +66,7 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 		return json_bad(e, &here, "must not hold control characters");
 	ret->given = arena_strdup(a, given);
 	ret->given_for_systemd = is_systemd_form(given);
-	if (ret->given_for_systemd) { /* cgroup_use_systemd() reads it, or cgroup_check() refuses */
+	if (ret->given_for_systemd) { /* cgroup_use_systemd() reads it, or cgroup_settle() refuses */
 		ret->path = arena_printf(a, "/kist-%s", id);
 		return 0;
 	}
@@ -80,4 +81,43 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 	length -= given[length - 1] == '/';
 	ret->path = arena_printf(a, "/%.*s", (int)length, given);
 	return 0;
+}
+
+/* What was asked of the cgroup, as a pointer: the first limit, or the path itself. */
+static const char *asked_of(const struct cgroup_spec *s)
+{
+	if (s->write_count)
+		return s->writes[0].why;
+	return s->oom_group || s->path_asked ? "/linux/cgroupsPath" : NULL;
+}
+
+int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		  struct err *e)
+{
+	const char *asked = asked_of(s);
+
+	if (s->unit)
+		return 0;
+	if (s->given_for_systemd) {
+		err_say(e, EINVAL, "\"%.80s\" is meant for the systemd cgroup driver", s->given);
+		err_at(e, "/linux/cgroupsPath");
+		return err_fix(e, "give --systemd-cgroup, or a path, which is what the cgroupfs "
+				  "driver of a caller sends");
+	}
+	/* A path that is literal is tried as it stands: the kernel has the last word on it. */
+	if (s->path_absolute || (h->root && !(tolerant && !h->cgroup_writable)))
+		return 0;
+	if (h->cgroup_writable) {
+		s->base_length = strlen(h->cgroup_base);
+		s->path = arena_printf(a, "%s%s", h->cgroup_base, s->path);
+		return s->path ? 0 : err_set(e, ENOMEM, "cgroup");
+	}
+	if (!asked && tolerant) {
+		s->none = true;
+		return 0;
+	}
+	err_say(e, EACCES, "needs a cgroup, and uid %u may make none here", (unsigned)h->uid);
+	err_at(e, asked ? asked : "/linux/cgroupsPath");
+	return err_fix(e, "%s, or start it in a cgroup that is the caller's: systemd-run --user --scope "
+		       "-p Delegate=yes kist ...", asked ? "ask for none" : "use --rootless auto");
 }

@@ -38,12 +38,8 @@ static int missing_controller(const char *why, uint32_t bits, const struct host 
 
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e)
 {
-	if (s->given_for_systemd && !s->unit) {
-		err_say(e, EINVAL, "\"%.80s\" is meant for the systemd cgroup driver", s->given);
-		err_at(e, "/linux/cgroupsPath");
-		return err_fix(e, "give --systemd-cgroup, or a path, which is what the cgroupfs "
-				  "driver of a caller sends");
-	}
+	if (s->none)
+		return 0;
 	if (!h->cgroup_mount[0]) {
 		err_say(e, EOPNOTSUPP, "no cgroup v2 hierarchy is mounted");
 		return err_fix(e, "mount -t cgroup2 none /sys/fs/cgroup");
@@ -61,7 +57,7 @@ int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *
 
 bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h)
 {
-	return s->device_count > 0 && !h->root;
+	return s->device_count > 0 && (s->none || !h->root);
 }
 
 /* "MOUNT/path/file"; file NULL: the folder */
@@ -74,7 +70,7 @@ static char *path_of(struct plan *p, const struct host *h, const char *path, int
 
 /* Enables controllers for the children of one folder on the way down. */
 static void plan_enable(struct plan *p, const struct host *h, const char *folder, uint32_t needed,
-			uint32_t optional)
+			uint32_t optional, bool may_hold_caller)
 {
 	static const int errors[] = { ENOENT, EBUSY, EACCES, EPERM, EROFS, EOPNOTSUPP };
 	char text[CGROUP_ENABLE_TEXT];
@@ -82,6 +78,12 @@ static void plan_enable(struct plan *p, const struct host *h, const char *folder
 
 	if (!(needed | optional))
 		return;
+	if (may_hold_caller) { /* a plain write could make it a threaded domain: looked at first */
+		plan_add(p, SIDE_HOST, op_cgroup_make, op_cgroup_make_args,
+			 .mount = folder, .path = folder, .needed = needed, .optional = optional,
+			 .enable_in_path = true);
+		return;
+	}
 	step = plan_add(
 		p, SIDE_HOST, op_cgroup_write, op_cgroup_write_args,
 		.path = arena_printf(p->arena, "%s/cgroup.subtree_control", folder),
@@ -130,7 +132,7 @@ static void plan_leaf(struct plan *p, const struct cgroup_spec *s, const struct 
 
 	mark = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args, .path = folder,
 			.name = h->root ? CGROUP_MARK : CGROUP_MARK_USER, .id = owner);
-	if (h->root) { /* root of a user namespace only: trusted.* is not for it */
+	if (h->root) { /* root without rights over the host after all: trusted.* is not for it */
 		mark_user = plan_add(p, SIDE_HOST, op_cgroup_mark, op_cgroup_mark_args,
 				     .path = folder, .name = CGROUP_MARK_USER, .id = owner);
 		plan_on_alt(p, mark, EPERM, mark_user);
@@ -201,15 +203,16 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 {
 	uint32_t needed = cgroup_controllers_needed(s);
 	uint32_t optional = ACCOUNTING & h->controllers & ~needed;
-	const char *slash, *folder = arena_strdup(p->arena, h->cgroup_mount);
+	const char *slash, *folder = path_of(p, h, s->path, (int)s->base_length, NULL);
 
 	owner = arena_strdup(p->arena, owner);
 	plan_scope(p, "/linux/cgroupsPath", s->path);
 	/* Out of memory is sticky in the arena; only what is dereferenced here is checked. */
-	for (slash = s->path; folder && owner; slash = strchr(slash + 1, '/')) {
+	for (slash = s->path + s->base_length; folder && owner; slash = strchr(slash + 1, '/')) {
 		const char *next = strchr(slash + 1, '/');
 
-		plan_enable(p, h, folder, needed, optional);
+		plan_enable(p, h, folder, needed, optional,
+			    !h->root && slash == s->path + s->base_length && !s->path_absolute);
 		folder = path_of(p, h, s->path,
 				 (int)(next ? next - s->path : (long)strlen(s->path)), NULL);
 		if (!folder)

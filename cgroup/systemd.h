@@ -64,6 +64,10 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 
 /* "system:kist-web.scope", as state.json and the intent record call a unit. */
 const char *cgroup_systemd_unit_text(const struct systemd_unit *unit, struct arena *a);
+/* Host step: the guest joins a unit of a user's systemd, which may move it where the user may not:
+ * out of a cgroup that is not the user's. Only such units need it. */
+bool cgroup_systemd_is_user(const char *unit_text);
+void cgroup_plan_systemd_join(struct plan *p, const char *unit_text);
 /* Tells a running unit its new limits; the files are still to be written (cgroup_plan_limits). Limits
  * that systemd has no property for are left alone. */
 int cgroup_systemd_update(const char *unit_text, const struct cgroup_spec *s, struct err *e);

@@ -207,14 +207,77 @@ static const struct op op_start_unit = { .name = "StartTransientUnit",
 					 .show = show_start_unit,
 					 .by_hand = by_hand_start_unit };
 
-/* ---- undo ---- */
+/* ---- one more process ---- */
 
 /* "user:kist-web.scope" */
 static const char *unit_of_text(const char *text, bool *ret_user)
 {
-	*ret_user = !strncmp(text, "user:", 5);
+	*ret_user = cgroup_systemd_is_user(text);
 	return strchr(text, ':') ? strchr(text, ':') + 1 : text;
 }
+
+bool cgroup_systemd_is_user(const char *unit_text)
+{
+	return !strncmp(unit_text, "user:", 5);
+}
+
+struct op_join_unit_args {
+	const char *unit_text;
+};
+
+static int act_join_unit(struct run *r, const void *args, struct err *e)
+{
+	const struct op_join_unit_args *a = args;
+	_cleanup_bus_ struct systemd_bus b = SYSTEMD_BUS_INIT;
+	bool user;
+	const char *unit = unit_of_text(a->unit_text, &user);
+	int result = systemd_bus_open(user, &b, e);
+
+	if (result == 0)
+		result = systemd_bus_same_pids(&b, e);
+	return result < 0 ? result : systemd_bus_attach(&b, unit, run_slot(r, SLOT_GUEST_PID), e);
+}
+
+static void show_join_unit(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_join_unit_args *a = args;
+	bool user;
+
+	buf_add(out, "AttachProcessesToUnit(");
+	buf_add_quoted(out, unit_of_text(a->unit_text, &user));
+	buf_add(out, ", \"\", [");
+	plan_show_slot(out, p, SLOT_GUEST_PID);
+	buf_add(out, "])");
+}
+
+static void by_hand_join_unit(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_join_unit_args *a = args;
+	bool user;
+	const char *unit = unit_of_text(a->unit_text, &user);
+
+	(void)p;
+	buf_addf(out, "busctl %scall org.freedesktop.systemd1 /org/freedesktop/systemd1 "
+		      "org.freedesktop.systemd1.Manager AttachProcessesToUnit ssau ",
+		 user ? "--user " : "");
+	buf_add_shell(out, unit);
+	buf_add(out, " '' 1 $PID");
+}
+
+static const struct op op_join_unit = { .name = "AttachProcessesToUnit",
+					.man = "org.freedesktop.systemd1(5)",
+					.compound = true,
+					.act = act_join_unit,
+					.show = show_join_unit,
+					.by_hand = by_hand_join_unit };
+
+void cgroup_plan_systemd_join(struct plan *p, const char *unit_text)
+{
+	plan_scope(p, "", "cgroup");
+	plan_add(p, SIDE_HOST, op_join_unit, op_join_unit_args, .unit_text = unit_text);
+}
+
+/* ---- undo ---- */
 
 const char *cgroup_systemd_unit_text(const struct systemd_unit *unit, struct arena *a)
 {
@@ -348,7 +411,7 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 	int step;
 
 	l.items = arena_array(p->arena, l.room, sizeof *l.items);
-	owner = arena_strdup(p->arena, owner);
+	owner = owner ? arena_strdup(p->arena, owner) : NULL;
 	if (!l.items || !limits || !folder || !owner)
 		return;
 	plan_scope(p, "/linux/cgroupsPath", unit->name);

@@ -26,12 +26,18 @@ const struct command cli_commands[] = {
 	  command_kill },
 	{ "pause", "ID", "freeze all processes of a container", 1, 1, false, command_pause },
 	{ "resume", "ID", "let a paused container go on", 1, 1, false, command_resume },
+	{ "update", "[options] ID", "set other limits for a container that lives", 1, 1, false,
+	  command_update },
+	{ "events", "[options] ID", "print what a container uses, and when memory ran out", 1, 1,
+	  false, command_events },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
+	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
+	  false, command_check },
 	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,
 	  false, command_plan },
 	{ "image", "VERB ...", "load, ls, rm: the image store (see kist image --help)", 0, -1,
@@ -100,6 +106,7 @@ int cli_parse(const struct command *command, const struct option *table, size_t 
 int cli_open_root(bool make, int *ret_fd, struct err *e)
 {
 	char given[PATH_MAX];
+	bool shared = false;
 	int fd, r;
 
 	if (cli.root) {
@@ -107,11 +114,12 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 			return err_say(e, EINVAL, "--root: not a usable path");
 		snprintf(given, sizeof given, "%s", cli.root);
 	} else {
-		r = state_root_default(given, sizeof given, e);
+		r = state_root_default(host_in_user_namespace(), given, sizeof given, e);
 		if (r < 0)
 			return r;
+		shared = strncmp(given, "/tmp/", 5) == 0;
 	}
-	fd = state_root_open(given, make, e);
+	fd = state_root_open(given, make, shared, e);
 	if (fd == -ENOENT && !make)
 		return err_say(e, ENOENT, "container does not exist");
 	if (fd < 0)
@@ -120,6 +128,13 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 		return err_set(e, errno, "the state root %s", given);
 	*ret_fd = fd;
 	return 0;
+}
+
+bool cli_tolerant(const struct host *h)
+{
+	if (cli.rootless && strcmp(cli.rootless, "auto") != 0)
+		return strcmp(cli.rootless, "true") == 0;
+	return !h->root;
 }
 
 int cli_fault(struct runtime_hooks_in *in, struct err *e)

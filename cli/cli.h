@@ -15,6 +15,7 @@ struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
 	bool systemd_cgroup;     /* --systemd-cgroup: systemd makes the cgroup */
+	const char *rootless;    /* --rootless true, false, auto */
 	char **argv;             /* the whole command line, for the protective re-exec */
 	char root_text[4096];    /* absolute path of the state root */
 };
@@ -33,6 +34,8 @@ const struct command *cli_find(const char *name);
 /* Opens the state root into *ret_fd and fills cli.root_text. Without `make`, a root that is not
  * there is -ENOENT, "container does not exist". */
 int cli_open_root(bool make, int *ret_fd, struct err *e);
+/* --rootless: may a container do without a cgroup when the caller may make none? */
+bool cli_tolerant(const struct host *h);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
@@ -51,10 +54,13 @@ int command_state(int argc, char **argv);
 int command_kill(int argc, char **argv);
 int command_pause(int argc, char **argv);
 int command_resume(int argc, char **argv);
+int command_update(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_ps(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_exec(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_job(int argc, char **argv);

@@ -190,6 +190,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
 	struct exec_options o = { .pidfd = c->pidfd, .cgroup = c->cgroup,
+				  .systemd_unit = json_string_value(
+					  json_object_get(c->state, "systemdUnit")),
 				  .namespaces = namespaces_of(c), .outlive = q->detach,
 				  .pid_file = q->pid_file,
 				  .console_socket = q->console_socket,
@@ -197,10 +199,19 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	struct seccomp_filter seccomp = { 0 };
 	struct process_spec spec;
 	struct runtime_hooks_in in;
+	struct host host;
 	json_t *profile;
 	int r;
 
-	r = json_read_file(c->dir, "config.json", &config, e);
+	r = host_probe(&host, e);
+	o.host = &host;
+	/* A process that waits for start is not dumpable, and so nobody's but root's. */
+	if (r == 0 && c->status == STATUS_CREATED && host_unprivileged(&host)) {
+		err_say(e, EPERM, "without root, a container can't be entered before its start");
+		return err_fix(e, "kist start %.64s", c->id);
+	}
+	if (r == 0)
+		r = json_read_file(c->dir, "config.json", &config, e);
 	if (r == 0)
 		r = build_process(q, config, argc, argv, &process, e);
 	if (r == 0)
@@ -209,9 +220,10 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = check_caps(q, &spec, e);
 	if (r < 0)
 		return r;
+	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);
 	profile = json_object_get(json_object_get(config, "linux"), "seccomp");
 	at = json_at_key(&at, "seccomp");
-	if (profile)
+	if (r == 0 && profile)
 		r = seccomp_parse(profile, &at, a, &seccomp, e);
 	if (r == 0)
 		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
@@ -225,6 +237,13 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r < 0)
 		return r;
 	o.console = spec.terminal;
+	if (o.console && !q->console_socket)
+		attach_window_size(&spec.rows, &spec.cols);
+	o.state = (struct seccomp_state){
+		.id = c->id, .status = container_status_name(c->status), .pid = (int)c->pid,
+		.bundle = json_string_value(json_object_get(c->state, "bundle")),
+		.annotations = json_object_get(c->state, "annotations"),
+	};
 	r = compile_exec(compiled, &spec, profile ? &seccomp : NULL, &o, a, e);
 	if (r < 0)
 		return r;

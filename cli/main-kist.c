@@ -25,8 +25,8 @@ int main(int argc, char **argv)
 		  "make step N of the plan fail, to see what is taken back" },
 		{ "systemd-cgroup", 0, OPTION_FLAG, &cli.systemd_cgroup, NULL,
 		  "ask systemd for a container's cgroup, as a scope" },
-		{ "rootless", 0, OPTION_REFUSED, NULL, NULL,
-		  "running without root is not supported by this version of kist" },
+		{ "rootless", 0, OPTION_TEXT, &cli.rootless, "WHEN",
+		  "true, false or auto: do without a cgroup that may not be made (auto: not as root)" },
 	};
 	const size_t count = sizeof table / sizeof *table;
 	struct err e = ERR_INIT;
@@ -42,6 +42,12 @@ int main(int argc, char **argv)
 		return cli_fail(&e, 1);
 	if (strcmp(log_format, "text") != 0 && strcmp(log_format, "json") != 0) {
 		err_say(&e, EINVAL, "--log-format: \"%s\" is neither text nor json", log_format);
+		return cli_fail(&e, 1);
+	}
+	if (cli.rootless && strcmp(cli.rootless, "true") != 0 &&
+	    strcmp(cli.rootless, "false") != 0 && strcmp(cli.rootless, "auto") != 0) {
+		err_say(&e, EINVAL, "--rootless: \"%s\" is neither true nor false nor auto",
+			cli.rootless);
 		return cli_fail(&e, 1);
 	}
 	if (log_open("kist", log_file, strcmp(log_format, "json") == 0,

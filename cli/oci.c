@@ -42,8 +42,9 @@ struct request {
 	{ "explain", 0, OPTION_FLAG, &(r).explain, NULL, \
 	  "print every kernel primitive to stderr as it runs" }
 
-static void warn_line(const char *text)
+static void warn_line(void *user, const char *text)
 {
+	(void)user;
 	log_msg(LOG_WARN, "%s", text);
 }
 
@@ -96,6 +97,8 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 	if (r == 0 && cli.systemd_cgroup)
 		r = spec_use_systemd(s, id, &host, a, e);
 	if (r == 0)
+		r = spec_settle(s, &host, cli_tolerant(&host), a, e);
+	if (r == 0)
 		r = spec_check(s, &host, e);
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
@@ -107,8 +110,11 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
-	spec_warn(s, warn_line);
+	spec_warn(s, warn_line, NULL);
 	o.console = s->process.terminal;
+	/* The program may ask for the size before this process has a moment to pass it on. */
+	if (o.console && foreground && !q->console_socket)
+		attach_window_size(&s->process.rows, &s->process.cols);
 	o.pid_file = absolute(q->pid_file, pid_file);
 	return runtime_create(c, s, &host, &o, &in, a, run, e);
 }
@@ -246,8 +252,8 @@ int command_plan(int argc, char **argv)
 		r = host_probe(&host, &e);
 	if (r == 0 && cli.systemd_cgroup)
 		r = spec_use_systemd(&s, o.id, &host, &arena, &e);
-	else if (r == 0 && s.cgroup.given_for_systemd)
-		r = cgroup_check(&s.cgroup, &host, &e);
+	if (r == 0)
+		r = spec_settle(&s, &host, cli_tolerant(&host), &arena, &e);
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

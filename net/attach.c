@@ -9,6 +9,7 @@
 #include "base/engine.h"
 #include "base/fd.h"
 #include "net/bridge.h"
+#include "net/devices.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -419,4 +420,5 @@ static int undo_lease(const struct undo_at *at, const char *const args[PLAN_UNDO
 
 const struct undo_kind net_undo_lease = { "leave_network", undo_lease };
 
-const struct undo_kind *const net_undo_kinds[] = { &net_undo_veth, &net_undo_lease, NULL };
+const struct undo_kind *const net_undo_kinds[] = { &net_undo_veth, &net_undo_lease, &net_undo_device,
+						   NULL };

@@ -97,6 +97,28 @@ void link_put_up(struct nl_batch *b, const char *name)
 	nl_end(b, m);
 }
 
+void link_put_up_index(struct nl_batch *b, int index)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_index = index;
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	nl_end(b, m);
+}
+
+void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name, int new_index)
+{
+	struct nlmsghdr *m;
+
+	/* By index: then a name asks for a change of it, also if it could stay. */
+	begin_link(b, RTM_SETLINK, 0, &m)->ifi_index = index;
+	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	mnl_attr_put_u32(m, IFLA_NEW_IFINDEX, (uint32_t)new_index);
+	nl_end(b, m);
+}
+
 void link_put_delete(struct nl_batch *b, int index)
 {
 	struct nlmsghdr *m;
@@ -164,7 +186,7 @@ static int take_link(const struct nlmsghdr *m, void *user)
 	return 0;
 }
 
-int link_get(int fd, const char *name, struct link_info *ret, struct err *e)
+static int get_link(int fd, const char *name, int index, struct link_info *ret, struct err *e)
 {
 	struct link_info link = { 0 };
 	struct nl_batch b;
@@ -173,8 +195,9 @@ int link_get(int fd, const char *name, struct link_info *ret, struct err *e)
 	int r;
 
 	nl_batch_init(&b);
-	begin_link(&b, RTM_GETLINK, 0, &m);
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	begin_link(&b, RTM_GETLINK, 0, &m)->ifi_index = index;
+	if (name)
+		mnl_attr_put_strz(m, IFLA_IFNAME, name);
 	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	nl_end(&b, m);
 	r = nl_talk(fd, &b, take_link, &link, &scratch);
@@ -183,10 +206,20 @@ int link_get(int fd, const char *name, struct link_info *ret, struct err *e)
 	if (r < 0) {
 		if (e)
 			*e = scratch;
-		return err_wrap(e, "cannot look up interface %s", name);
+		return err_wrap(e, "cannot look up interface %s", name ? name : "by its index");
 	}
 	*ret = link;
 	return 0;
+}
+
+int link_get(int fd, const char *name, struct link_info *ret, struct err *e)
+{
+	return get_link(fd, name, 0, ret, e);
+}
+
+int link_get_index(int fd, int index, struct link_info *ret, struct err *e)
+{
+	return get_link(fd, NULL, index, ret, e);
 }
 
 struct overlap {

@@ -22,6 +22,7 @@ struct link_info {
 
 /* -ENODEV without a record when there is none of that name. */
 int link_get(int fd, const char *name, struct link_info *ret, struct err *e);
+int link_get_index(int fd, int index, struct link_info *ret, struct err *e);
 /* A bridge, down; -EEXIST when the name is taken. */
 void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6]);
 /* A veth pair: `name` here, up, port of the bridge with index `master`; `peer` with `peer_mac`,
@@ -30,6 +31,9 @@ void link_put_veth(struct nl_batch *b, const char *name, int master, const char 
 		   const uint8_t peer_mac[6], int netns_fd);
 void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
 void link_put_up(struct nl_batch *b, const char *name);
+void link_put_up_index(struct nl_batch *b, int index);
+/* Into the network namespace behind netns_fd, under another name and index there. */
+void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name, int new_index);
 void link_put_delete(struct nl_batch *b, int index);
 void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefix);
 void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway);

@@ -29,9 +29,6 @@ struct net_spec {
 
 /* "none", "bridge", "host". */
 int net_mode_parse(const char *text, enum net_mode *ret, struct err *e);
-/* config.json's `linux` object: refuses linux.netDevices (runtime-spec 1.3), which would move host
- * interfaces into the container. */
-int net_parse_linux(const json_t *linux_object, const struct json_at *at, struct err *e);
 /* Whether the host and the caller can have this; before the plan is built. */
 int net_check(const struct net_spec *s, const struct host *h, struct err *e);
 

@@ -24,19 +24,6 @@ int net_mode_parse(const char *text, enum net_mode *ret, struct err *e)
 	return err_fix(e, "one of: none, bridge, host");
 }
 
-int net_parse_linux(const json_t *linux_object, const struct json_at *at, struct err *e)
-{
-	json_t *devices = NULL;
-	int r = json_get_object(linux_object, at, "netDevices", &devices, e);
-
-	if (r <= 0 || json_object_size(devices) == 0)
-		return r < 0 ? r : 0;
-	struct json_at here = json_at_key(at, "netDevices");
-
-	here = json_at_key(&here, json_object_iter_key(json_object_iter(devices)));
-	return json_bad(e, &here, "kist does not move interfaces of the host into a container");
-}
-
 int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 {
 	char text[IPV4_TEXT];

@@ -47,17 +47,27 @@ static void open_joined(struct plan *p, const struct ns_spec *s)
 	plan_scope(p, "/linux/namespaces", NULL);
 }
 
+static void add_join(struct plan *p, const struct ns_spec *s, struct op_clone3_args *a, int kind)
+{
+	if (!(s->join_namespaces & ns_kind_info[kind].flag))
+		return;
+	a->join_slot[a->join_count] = join_slot(p, kind);
+	a->join_flag[a->join_count++] = ns_kind_info[kind].flag;
+}
+
 /* With a user namespace, new or joined, the other joined ones belong to somebody else: only the
  * host may enter them. A joiner does, then bears the guest; the user namespace comes last because
- * entering it gives the host's rights up. */
-static void add_joins(struct plan *p, const struct ns_spec *s, struct op_clone3_args *a)
+ * entering it gives the host's rights up. A caller without rights gets them by entering it first. */
+static void add_joins(struct plan *p, const struct ns_spec *s, const struct host *h,
+		      struct op_clone3_args *a)
 {
-	for (int i = 0; i < NS_KINDS; i++) {
-		if (!(s->join_namespaces & ns_kind_info[i].flag))
-			continue;
-		a->join_slot[a->join_count] = join_slot(p, i);
-		a->join_flag[a->join_count++] = ns_kind_info[i].flag;
-	}
+	bool user_first = host_unprivileged(h);
+
+	if (user_first)
+		add_join(p, s, a, NS_USER);
+	for (int i = 0; i < NS_KINDS; i++)
+		if (i != NS_USER || !user_first)
+			add_join(p, s, a, i);
 }
 
 /* Host steps that change what its next child is born into, and take it back. */
@@ -93,9 +103,18 @@ static void after_birth(struct plan *p)
 	plan_add0(p, SIDE_HOST, op_open_guest_proc);
 	/* The host's death is also an EOF at the guest's next turn: that covers the time before. */
 	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_PDEATHSIG, SIGKILL);
-	/* Nobody in a namespace that is shared may attach to the guest while it still holds the
-	 * host's fds (CVE-2016-9962). */
+}
+
+/* Nobody in a namespace that is shared may attach to the guest while it still holds the host's fds
+ * (CVE-2016-9962). */
+static void close_to_others(struct plan *p)
+{
 	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_DUMPABLE, 0);
+}
+
+bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h)
+{
+	return host_unprivileged(h) && (s->new_namespaces & CLONE_NEWUSER);
 }
 
 static const char *map_text(struct plan *p, const struct ns_id_maps *maps)
@@ -108,20 +127,34 @@ static const char *map_text(struct plan *p, const struct ns_id_maps *maps)
 	return text;
 }
 
+static void write_map(struct plan *p, const struct ns_id_maps *maps, const char *file,
+		      const char *helper)
+{
+	if (helper)
+		plan_add(p, SIDE_HOST, op_map_ids, op_map_ids_args, .helper = helper, .maps = maps,
+			 .timeout_ms = NS_HELPER_TIMEOUT_MS);
+	else
+		plan_add(p, SIDE_HOST, op_write, op_write_args, SLOT_GUEST_PROC, file,
+			 map_text(p, maps));
+}
+
 static void write_maps(struct plan *p, const struct ns_spec *s, const struct host *h)
 {
+	bool free = !host_unprivileged(h);
+	bool own_uid = ns_map_is_own_id(&s->uid_maps, h->uid);
+	bool own_gid = ns_map_is_own_id(&s->gid_maps, h->gid);
+
 	if (!(s->new_namespaces & CLONE_NEWUSER))
 		return;
 	/* user_namespaces(7): without CAP_SETGID over the host, setgroups must be given up before
-	 * the map, or a group could be dropped that denies something (CVE-2014-8989). */
-	if (!h->root)
+	 * the map, or a group could be dropped that denies something (CVE-2014-8989). newgidmap
+	 * decides for itself. */
+	if (!free && own_gid)
 		plan_add(p, SIDE_HOST, op_write, op_write_args, SLOT_GUEST_PROC, "setgroups", "deny");
 	plan_scope(p, "/linux/gidMappings", NULL);
-	plan_add(p, SIDE_HOST, op_write, op_write_args, SLOT_GUEST_PROC, "gid_map",
-		 map_text(p, &s->gid_maps));
+	write_map(p, &s->gid_maps, "gid_map", free || own_gid ? NULL : HOST_NEWGIDMAP);
 	plan_scope(p, "/linux/uidMappings", NULL);
-	plan_add(p, SIDE_HOST, op_write, op_write_args, SLOT_GUEST_PROC, "uid_map",
-		 map_text(p, &s->uid_maps));
+	write_map(p, &s->uid_maps, "uid_map", free || own_uid ? NULL : HOST_NEWUIDMAP);
 	plan_scope(p, "/linux/namespaces", NULL);
 }
 
@@ -131,7 +164,7 @@ static void become_root(struct plan *p)
 	plan_add(p, SIDE_GUEST, op_setresuid, op_id_args, 0);
 	/* A change of ids clears the death signal, and dumpable follows fs.suid_dumpable. */
 	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_PDEATHSIG, SIGKILL);
-	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_DUMPABLE, 0);
+	close_to_others(p);
 }
 
 static void new_session(struct plan *p, bool keyring)
@@ -160,7 +193,7 @@ static void set_names(struct plan *p, const struct ns_spec *s)
 	}
 }
 
-void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s)
+static void cgroup_namespace(struct plan *p, const struct ns_spec *s)
 {
 	/* Only now, in its final cgroup, which becomes the namespace's root. */
 	plan_scope(p, "/linux/namespaces", NULL);
@@ -168,19 +201,25 @@ void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s)
 		plan_add(p, SIDE_GUEST, op_unshare, op_flags_args, CLONE_NEWCGROUP);
 }
 
-void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup,
-		   const struct ns_birth_options *o)
+/* Who may not go back to the own pid namespace, because that is the host's, sends a joiner. */
+static bool needs_joiner(const struct ns_spec *s, const struct host *h)
+{
+	return s->join_namespaces &&
+	       (ns_has_userns(s) || (!h->root && (s->join_namespaces & CLONE_NEWPID)));
+}
+
+void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup)
 {
 	struct op_clone3_args clone = { .namespaces = s->new_namespaces & ~(unsigned int)CLONE_NEWCGROUP,
 					.cgroup_slot = slot_cgroup };
-	bool joiner = s->join_namespaces && ns_has_userns(s);
+	bool joiner = needs_joiner(s, h);
 	bool join_pid = !joiner && (s->join_namespaces & CLONE_NEWPID);
 
 	plan_scope(p, "/linux/namespaces", NULL);
 	plan_add0(p, SIDE_HOST, op_socketpair);
 	open_joined(p, s);
 	if (joiner)
-		add_joins(p, s, &clone);
+		add_joins(p, s, h, &clone);
 	if (s->time_offsets) {
 		/* Offsets can be set only while nobody is in the namespace (time_namespaces(7)). */
 		plan_scope(p, "/linux/timeOffsets", NULL);
@@ -200,7 +239,22 @@ void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h
 	if (s->time_offsets)
 		leave_for_child(p, CLONE_NEWTIME, "own time");
 	after_birth(p);
+	/* The files of a process that is not dumpable are root's: an unprivileged caller could not
+	 * write the maps. Nobody else is in the new user namespace, and nobody in another one may
+	 * attach to it. */
+	if (!ns_host_stays_dumpable(s, h))
+		close_to_others(p);
 	write_maps(p, s, h);
+}
+
+void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
+		    const struct ns_birth_options *o)
+{
+	bool joiner = needs_joiner(s, h);
+
+	plan_scope(p, "/linux/namespaces", NULL);
+	if (ns_host_stays_dumpable(s, h))
+		close_to_others(p);
 	for (int i = 0; i < NS_KINDS && !joiner; i++)
 		if (i != NS_PID && (s->join_namespaces & ns_kind_info[i].flag))
 			plan_add(p, SIDE_GUEST, op_setns, op_setns_args, join_slot(p, i),
@@ -208,24 +262,47 @@ void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h
 	if (ns_has_userns(s))
 		become_root(p);
 	new_session(p, !(o && o->no_new_keyring));
-	if (!(o && o->late_cgroup_namespace))
-		ns_plan_cgroup_namespace(p, s);
+	cgroup_namespace(p, s);
 	set_names(p, s);
 }
 
-void ns_plan_join(struct plan *p, int slot_target_pidfd, unsigned int namespaces, int slot_cgroup)
+/* The joiner enters all at once: the kernel takes the user namespace first, whose owner the caller
+ * is, and so has every right over the rest. */
+static void join_through_joiner(struct plan *p, int slot_target_pidfd, unsigned int namespaces,
+				int slot_cgroup, const char *oom_score_adj)
+{
+	struct op_clone3_args clone = { .cgroup_slot = slot_cgroup, .join_count = 1,
+					.join_slot = { slot_target_pidfd },
+					.join_flag = { namespaces },
+					.oom_score_adj = oom_score_adj };
+
+	add_clone3(p, &clone);
+	after_birth(p);
+	close_to_others(p);
+}
+
+void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj)
 {
 	struct op_clone3_args clone = { .cgroup_slot = slot_cgroup };
 	unsigned int others = namespaces & ~(unsigned int)CLONE_NEWPID;
 
 	plan_scope(p, "", "namespaces");
 	plan_add0(p, SIDE_HOST, op_socketpair);
+	if (!h->root && namespaces) {
+		join_through_joiner(p, slot_target_pidfd, namespaces, slot_cgroup, oom_score_adj);
+		if (namespaces & CLONE_NEWUSER)
+			become_root(p);
+		new_session(p, true);
+		return;
+	}
 	if (namespaces & CLONE_NEWPID)
 		enter_for_child(p, slot_target_pidfd, CLONE_NEWPID, "/proc/self/ns/pid", "own pid");
 	add_clone3(p, &clone);
 	if (namespaces & CLONE_NEWPID)
 		leave_for_child(p, CLONE_NEWPID, "own pid");
 	after_birth(p);
+	close_to_others(p);
 	/* All at once, by the pidfd: never by names that the container could have changed. */
 	if (others)
 		plan_add(p, SIDE_GUEST, op_setns, op_setns_args, slot_target_pidfd, others);

@@ -10,21 +10,28 @@
 
 /*
  * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1),
- * id maps; GUEST: parent death signal, joined namespaces, ids, session, keyring,
- * cgroup namespace, host name.
+ * id maps; GUEST: parent death signal. What the host writes below /proc/PID follows, and then
+ * ns_plan_settle().
  */
+void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup);
+/* The process that runs the plan must not be made undumpable: its child's maps could not be
+ * written. */
+bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h);
+/* After a birth, or a step of its guest, failed with EPERM, EACCES or ENOSPC: adds the fix when a
+ * setting of the host's (read below `proc`, a folder's fd) is what forbids user namespaces. */
+int ns_userns_obstacle(int proc, struct err *e);
+/* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
-	/* Leave the cgroup namespace to ns_plan_cgroup_namespace(), because the guest gets to its
-	 * final cgroup later (a systemd scope). */
-	bool late_cgroup_namespace;
 };
-void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup,
-		   const struct ns_birth_options *o /* may be NULL */);
-void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s);
+void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
+		    const struct ns_birth_options *o /* may be NULL */);
 
-/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. */
-void ns_plan_join(struct plan *p, int slot_target_pidfd, unsigned int namespaces, int slot_cgroup);
+/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd.
+ * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
+ * guest: host_unprivileged(). */
+void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj);
 
 struct ns_rootfs_options {
 	/* GUEST slot that holds the root, already a mount of the guest's namespace (what
@@ -38,6 +45,8 @@ struct ns_rootfs_options {
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);
+/* The GUEST slot that then holds the root with all mounts. */
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);
@@ -53,6 +62,8 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
  */
 void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, unsigned int rows,
 		     unsigned int cols, uid_t uid);
+/* HOST, after that, when the pty's other end is not handed to somebody else: line ends stay \n. */
+void ns_plan_foreground(struct plan *p, int slot_master);
 
 /*
  * An image's layers as one root, in the guest's mount namespace only. HOST, with

@@ -27,30 +27,60 @@ static int check_map_size(const struct ns_id_maps *maps, const char *where, stru
 	return err_at(e, where);
 }
 
-static bool maps_only(const struct ns_id_maps *maps, uint32_t id)
+bool ns_map_is_own_id(const struct ns_id_maps *maps, uint32_t id)
 {
 	return maps->count == 1 && maps->line[0].size == 1 && maps->line[0].host == id;
 }
 
+bool ns_setgroups_denied(const struct ns_spec *s, const struct host *h)
+{
+	return h->setgroups_denied || ((s->new_namespaces & CLONE_NEWUSER) && host_unprivileged(h) &&
+				       ns_map_is_own_id(&s->gid_maps, h->gid));
+}
+
+static int check_map_rights(const struct ns_id_maps *maps, uint32_t own, const struct host *h,
+			    const char *where, const char *kind, struct err *e)
+{
+	if (ns_map_is_own_id(maps, own) || h->idmap_helpers)
+		return 0;
+	err_say(e, EPERM, "without root, more ids than the caller's own %s are mapped by "
+		HOST_NEWUIDMAP " and " HOST_NEWGIDMAP ", which are not there", kind);
+	err_at(e, where);
+	return err_fix(e, "install the package uidmap, or map one id: \"hostID\": %u, \"size\": 1",
+		       own);
+}
+
 static int check_unprivileged(const struct ns_spec *s, const struct host *h, struct err *e)
 {
-	if (!(s->new_namespaces & CLONE_NEWUSER)) {
-		refuse(e, "/linux/namespaces", "without root a container needs a new user namespace");
-		return err_fix(e, "add {\"type\": \"user\"} with maps of your own ids, or run as root");
+	if (!ns_has_userns(s)) {
+		refuse(e, "/linux/namespaces", "rootless container requires user namespaces");
+		return err_fix(e, "add {\"type\": \"user\"} with maps of your own ids (as kist spec "
+			       "--rootless does), or run as root");
 	}
-	if (!maps_only(&s->uid_maps, h->uid))
-		return refuse(e, "/linux/uidMappings",
-			      "without root only the caller's own uid can be mapped, alone");
-	if (!maps_only(&s->gid_maps, h->gid))
-		return refuse(e, "/linux/gidMappings",
-			      "without root only the caller's own gid can be mapped, alone");
+	if (s->new_namespaces & CLONE_NEWUSER) {
+		int r = check_map_rights(&s->uid_maps, h->uid, h, "/linux/uidMappings", "uid", e);
+
+		if (r >= 0)
+			r = check_map_rights(&s->gid_maps, h->gid, h, "/linux/gidMappings", "gid", e);
+		if (r < 0)
+			return r;
+	}
+	if (s->join_namespaces && !(s->join_namespaces & CLONE_NEWUSER)) {
+		refuse(e, "/linux/namespaces", "without root, namespaces can be joined only together "
+		       "with the user namespace they belong to");
+		return err_fix(e, "give the \"user\" namespace the path of that one, and no maps");
+	}
+	return 0;
+}
+
+/* What asks for rights over the host's own namespaces, which root of a user namespace has not. */
+static int check_host_rights(const struct ns_spec *s, struct err *e)
+{
 	if (s->time_offsets)
-		return refuse(e, "/linux/timeOffsets", "needs root");
-	if (s->join_namespaces)
-		return refuse(e, "/linux/namespaces", "joining namespaces by path needs root");
+		return refuse(e, "/linux/timeOffsets", "needs root of the host");
 	for (size_t i = 0; i < s->mount_count; i++)
 		if (s->mounts[i].flags.idmap)
-			return refuse(e, s->mounts[i].why, "an id-mapped mount needs root");
+			return refuse(e, s->mounts[i].why, "an id-mapped mount needs root of the host");
 	return 0;
 }
 
@@ -60,10 +90,16 @@ int ns_check(const struct ns_spec *s, const struct host *h, struct err *e)
 
 	if (r >= 0)
 		r = check_map_size(&s->gid_maps, "/linux/gidMappings", e);
-	if (r >= 0 && !h->root)
+	if (r >= 0 && host_unprivileged(h))
 		r = check_unprivileged(s, h, e);
+	if (r >= 0 && !h->root)
+		r = check_host_rights(s, e);
 	if (r < 0)
 		return r;
+	if (s->mount_label && !h->selinux) {
+		refuse(e, "/linux/mountLabel", "SELinux is not enabled on this host");
+		return err_fix(e, "remove mountLabel from config.json");
+	}
 	if (s->sysctl_count && !ns_mount_at(s, "/proc"))
 		return refuse(e, "/linux/sysctl", "needs proc mounted at /proc");
 	return 0;

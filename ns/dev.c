@@ -95,11 +95,12 @@ static void plan_links(struct plan *p, const struct ns_spec *s, int dev)
 	}
 }
 
-void ns_plan_devices(struct plan *p, const struct ns_spec *s, int root, bool terminal)
+void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
+		     bool terminal)
 {
 	const struct ns_mount *mount = ns_mount_at(s, "/dev");
 	int dev = ns_slot(p, NS_SLOT_DEV);
-	bool userns = ns_has_userns(s);
+	bool userns = ns_has_userns(s) || !h->root;
 
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,
@@ -165,4 +166,10 @@ void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, u
 	plan_add(p, SIDE_GUEST, op_set_ctty, op_pty_args, slot_master, slave);
 	for (int fd = 0; fd <= 2; fd++)
 		plan_add(p, SIDE_GUEST, op_dup2, op_dup_args, slave, fd);
+}
+
+void ns_plan_foreground(struct plan *p, int slot_master)
+{
+	plan_scope(p, "/process/terminal", NULL);
+	plan_add(p, SIDE_HOST, op_keep_newlines, op_pty_args, slot_master, -1);
 }

@@ -28,6 +28,7 @@ int ns_slot(struct plan *p, const char *name);
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m);
-void ns_plan_devices(struct plan *p, const struct ns_spec *s, int root, bool terminal);
+void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
+		     bool terminal);
 /* The config's mount at exactly this destination, the last one; NULL: none. */
 const struct ns_mount *ns_mount_at(const struct ns_spec *s, const char *destination);

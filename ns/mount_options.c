@@ -221,14 +221,27 @@ static int bad_option(struct err *e, const char *at, size_t index, const char *t
 	return err_at(e, where);
 }
 
+bool ns_option_is_label(const char *key)
+{
+	return strcmp(key, "context") == 0 || strcmp(key, "fscontext") == 0 ||
+	       strcmp(key, "defcontext") == 0 || strcmp(key, "rootcontext") == 0;
+}
+
 /* "key=value" or "key", as data for the filesystem. */
 static int add_data(const char *option, struct arena *a, struct ns_option *ret)
 {
 	const char *equals = strchr(option, '=');
+	size_t len;
 
 	if (equals) {
 		ret->key = arena_strndup(a, option, (size_t)(equals - option));
-		ret->value = arena_strdup(a, equals + 1);
+		len = strlen(++equals);
+		/* Labels come in quotes, as mount(8) wants them; fsconfig(2) takes them without. */
+		if (ret->key && ns_option_is_label(ret->key) && len >= 2 && equals[0] == '"' &&
+		    equals[len - 1] == '"')
+			ret->value = arena_strndup(a, equals + 1, len - 2);
+		else
+			ret->value = arena_strdup(a, equals);
 	} else {
 		ret->key = arena_strdup(a, option);
 		ret->value = NULL;

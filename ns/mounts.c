@@ -9,7 +9,9 @@
  * namespace and with its own rights (the container's root may not reach
  * them), and cross to the guest as detached trees. Their flags are not locked
  * then (mount_namespaces(7)): a container that is given CAP_SYS_ADMIN may take
- * "ro" off its own mounts, as it may without a user namespace.
+ * "ro" off its own mounts, as it may without a user namespace. A host that may not
+ * mount leaves it to the guest: it is the caller's own rights then, and what
+ * the host's mounts forbid is locked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -108,14 +110,25 @@ static bool asks_shared(const struct ns_mount *m)
 	return false;
 }
 
+/* The host's /sys as a read-only bind: what is mounted in it stays writable, and of the cgroups
+ * there some belong to the caller, who is the container's root (CVE-2023-25809). */
+static bool shows_delegated_cgroups(const struct mounting *g)
+{
+	const struct ns_mount_flags *f = &g->m->flags;
+
+	return !g->h->root && f->recursive && (f->attr_set & MOUNT_ATTR_RDONLY) &&
+	       (strcmp(g->m->source, "/sys") == 0 || strcmp(g->m->destination, "/sys") == 0);
+}
+
 static void plan_bind(const struct mounting *g)
 {
 	const struct ns_mount_flags *f = &g->m->flags;
 	bool userns = ns_has_userns(g->s);
+	bool by_host = userns || f->idmap;
 	/* Both ways only when root and mount ask for it, and never across a user namespace, whose
 	 * root could then mount in the host. */
 	bool shared = !userns && asks_shared(g->m) && (g->s->rootfs_propagation & MS_SHARED);
-	enum side side = userns || f->idmap || shared ? SIDE_HOST : SIDE_GUEST;
+	enum side side = (by_host || shared) && host_may_mount(g->h) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, g->m->source,
 		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), g->tree);
@@ -132,6 +145,8 @@ static void plan_bind(const struct mounting *g)
 		add_setattr(g, side, g->tree, false, f->attr_set, f->attr_clr, 0);
 	if (f->rattr_asked)
 		add_setattr(g, side, g->tree, true, f->rattr_set, f->rattr_clr, 0);
+	if (shows_delegated_cgroups(g))
+		add_setattr(g, side, g->tree, true, MOUNT_ATTR_RDONLY, 0, 0);
 	if (side == SIDE_HOST)
 		plan_add(g->p, SIDE_HOST, op_send_fd, op_send_fd_args, g->tree);
 	add_target(g, g->tree);
@@ -169,15 +184,64 @@ static bool is_virtual(const char *type)
 	return is_one_of(type, list);
 }
 
+static bool has_option(const struct ns_mount *m, const char *key)
+{
+	for (size_t i = 0; i < m->flags.data_count; i++)
+		if (strcmp(m->flags.data[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Those whose labels come from the kernel's policy, or that are one instance for the whole host, take
+ * none. */
+static const char *mount_label(const struct mounting *g, const char *type)
+{
+	static const char *const own[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2", "devtmpfs",
+					   "securityfs", "debugfs", "tracefs", "bpf", NULL };
+
+	return is_one_of(type, own) || has_option(g->m, "context") ? NULL : g->s->mount_label;
+}
+
+/* A tmpfs takes the mode of the folder it covers, unless it is given one; with tmpcopyup all
+ * that is in the folder. While nobody can see it, and before it gets read-only. */
+static bool has_copy_up(const struct mounting *g, const char *type)
+{
+	return strcmp(type, "tmpfs") == 0 && (g->m->flags.copy_up || !has_option(g->m, "mode"));
+}
+
+static void add_copy_up(const struct mounting *g)
+{
+	struct op_copy_up_args up = { .from_slot = g->target, .to_slot = g->tree,
+				      .contents = g->m->flags.copy_up,
+				      .mode = !has_option(g->m, "mode"),
+				      .owner = !has_option(g->m, "uid") && !has_option(g->m, "gid"),
+				      .path = g->m->destination };
+	int open;
+
+	open = plan_add(g->p, SIDE_GUEST, op_open_in_root, op_open_in_root_args, .root_slot = g->root,
+			.path = g->m->destination, .flags = O_PATH | O_DIRECTORY, .slot = g->target);
+	plan_add_step(g->p, SIDE_GUEST, &op_copy_up, &up, sizeof up);
+	plan_on_skip_here(g->p, open, ENOENT);
+}
+
 static void plan_new_fs(const struct mounting *g, const char *type, uint64_t attr)
 {
+	uint64_t late = has_copy_up(g, type) ? attr & MOUNT_ATTR_RDONLY : 0;
+
 	plan_add(g->p, SIDE_GUEST, op_fsopen, op_fsopen_args, type, g->fs);
 	add_fsconfig(g, FSCONFIG_SET_STRING, "source", g->m->source);
 	if ((attr & MOUNT_ATTR_RDONLY) && !is_virtual(type))
 		add_fsconfig(g, FSCONFIG_SET_FLAG, "ro", NULL);
 	add_options(g);
+	if (mount_label(g, type))
+		add_fsconfig(g, FSCONFIG_SET_STRING, "context", mount_label(g, type));
 	add_fsconfig(g, FSCONFIG_CMD_CREATE, NULL, NULL);
-	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree, (unsigned int)attr);
+	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree,
+		 (unsigned int)(attr & ~late));
+	if (has_copy_up(g, type))
+		add_copy_up(g);
+	if (late)
+		add_setattr(g, SIDE_GUEST, g->tree, false, late, 0, 0);
 	add_target(g, -1);
 	add_move(g);
 	add_propagations(g, g->tree);
@@ -220,10 +284,17 @@ static void plan_classic_fs(const struct mounting *g, uint64_t attr)
 	const struct ns_mount_flags *f = &g->m->flags;
 	char *data = arena_strdup(g->p->arena, "");
 
-	for (size_t i = 0; i < f->data_count && data; i++)
-		data = arena_printf(g->p->arena, "%s%s%s%s%s", data, i ? "," : "", f->data[i].key,
-				    f->data[i].value ? "=" : "",
-				    f->data[i].value ? f->data[i].value : "");
+	for (size_t i = 0; i < f->data_count && data; i++) {
+		const char *quote = f->data[i].value && ns_option_is_label(f->data[i].key) ? "\"" : "";
+
+		data = arena_printf(g->p->arena, "%s%s%s%s%s%s%s", data, i ? "," : "", f->data[i].key,
+				    f->data[i].value ? "=" : "", quote,
+				    f->data[i].value ? f->data[i].value : "", quote);
+	}
+	/* In quotes: a label may hold commas. */
+	if (mount_label(g, g->m->type) && data)
+		data = arena_printf(g->p->arena, "%s%scontext=\"%s\"", data, *data ? "," : "",
+				    mount_label(g, g->m->type));
 	add_target(g, -1);
 	plan_add(g->p, SIDE_GUEST, op_fchdir, op_fchdir_args, g->target);
 	plan_add(g->p, SIDE_GUEST, op_mount, op_mount_args, g->m->source, ".", g->m->type,
@@ -263,13 +334,19 @@ static struct ns_mount *as_bind(const struct mounting *g, const char *source, bo
 	return bind;
 }
 
+/* In one of its own, or in one the caller lives in. */
+static bool in_userns(const struct mounting *g)
+{
+	return ns_has_userns(g->s) || !g->h->root;
+}
+
 /* cgroup v1 is not offered: both types mean the cgroup2 hierarchy. */
 static void plan_cgroup(struct mounting *g, uint64_t attr)
 {
 	bool own = (g->s->new_namespaces | g->s->join_namespaces) & CLONE_NEWCGROUP;
 	struct ns_mount *bind;
 
-	if (own || !ns_has_userns(g->s)) {
+	if (own || !in_userns(g)) {
 		plan_new_fs(g, "cgroup2", attr);
 		return;
 	}
@@ -293,7 +370,7 @@ static void plan_sysfs(struct mounting *g, uint64_t attr)
 	const struct ns_spec *s = g->s;
 	struct ns_mount *bind;
 
-	if (!ns_has_userns(s) || (s->new_namespaces & CLONE_NEWNET) ||
+	if (!in_userns(g) || (s->new_namespaces & CLONE_NEWNET) ||
 	    (s->join_namespaces & CLONE_NEWUSER && s->join_namespaces & CLONE_NEWNET)) {
 		plan_new_fs(g, "sysfs", attr);
 		return;
@@ -304,6 +381,10 @@ static void plan_sysfs(struct mounting *g, uint64_t attr)
 	bind->flags.rattr_asked = true;
 	bind->flags.rattr_set = attr | MOUNT_ATTR_RDONLY;
 	bind->flags.rattr_clr = attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
+	if (!host_may_mount(g->h)) { /* locked (mount_namespaces(7)); it says nothing about rights */
+		bind->flags.rattr_set &= ~(uint64_t)MOUNT_ATTR__ATIME;
+		bind->flags.rattr_clr = 0;
+	}
 	g->m = bind;
 	plan_bind(g);
 }

@@ -128,6 +128,17 @@ extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, o
 	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
 	op_pivot_root, op_check_root, op_mask_directory;
 
+/* --- copy_up.c: tmpcopyup ----------------------------------------------------- */
+#define NS_COPY_UP_DEPTH_MAX 128     /* folders in folders; two fds each */
+#define NS_COPY_UP_FILES_MAX 1000000
+struct op_copy_up_args { /* compound */
+	int from_slot, to_slot; /* a folder of the root; the tmpfs, detached and still writable */
+	bool contents;          /* with all that is in it */
+	bool mode, owner;       /* of the folder itself: not where the config says another */
+	const char *path;       /* of the folder, for by_hand */
+};
+extern const struct op op_copy_up;
+
 /* --- ops_process.c: births, namespaces, ids --------------------------------- */
 struct op_clone3_args {
 	uint64_t namespaces;       /* CLONE_NEW* */
@@ -135,6 +146,7 @@ struct op_clone3_args {
 	int join_count;            /* >0: through a joiner, which enters these first */
 	int join_slot[NS_KINDS];
 	unsigned int join_flag[NS_KINDS];
+	const char *oom_score_adj; /* the joiner writes it first; NULL: not */
 };
 struct op_setns_args {
 	int slot;
@@ -156,7 +168,13 @@ struct op_make_userns_args { /* compound: a user namespace with these maps, and 
 	const char *uid_map, *gid_map;
 	int slot;
 };
-extern const struct op op_make_userns;
+#define NS_HELPER_TIMEOUT_MS 10000
+struct op_map_ids_args { /* compound: runs newuidmap or newgidmap on the guest */
+	const char *helper;            /* absolute path */
+	const struct ns_id_maps *maps;
+	int timeout_ms;
+};
+extern const struct op op_make_userns, op_map_ids;
 
 /* --- ops_console.c ----------------------------------------------------------- */
 struct op_pty_args {
@@ -169,7 +187,8 @@ struct op_winsize_args {
 struct op_dup_args {
 	int slot, to;
 };
-extern const struct op op_unlock_pty, op_open_pty_peer, op_set_winsize, op_set_ctty, op_dup2;
+extern const struct op op_unlock_pty, op_open_pty_peer, op_set_winsize, op_set_ctty, op_dup2,
+	op_keep_newlines;
 
 /* --- names of flags, for show() ---------------------------------------------- */
 void ns_show_clone_flags(struct buf *out, uint64_t flags);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/engine.h"
@@ -103,6 +104,40 @@ static void show_set_ctty(struct buf *out, const struct plan *p, const void *arg
 
 const struct op op_set_ctty = { .name = "ioctl", .man = "ioctl_tty(2)", .act = act_set_ctty,
 				.show = show_set_ctty };
+
+/* The caller's own terminal turns \n into \r\n; done here too, what goes into a file or a pipe would
+ * have the \r. */
+static int act_keep_newlines(struct run *r, const void *args, struct err *e)
+{
+	const struct op_pty_args *a = args;
+	struct termios t;
+
+	(void)e;
+	if (tcgetattr(run_slot(r, a->master_slot), &t) < 0)
+		return -errno;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	return tcsetattr(run_slot(r, a->master_slot), TCSANOW, &t) < 0 ? -errno : 0;
+}
+
+static void show_keep_newlines(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_pty_args *a = args;
+
+	buf_add(out, "tcsetattr(");
+	plan_show_slot(out, p, a->master_slot);
+	buf_add(out, ", TCSANOW, {c_oflag &= ~ONLCR})");
+}
+
+static void by_hand_keep_newlines(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	(void)args;
+	buf_add(out, "stty -onlcr");
+}
+
+const struct op op_keep_newlines = { .name = "tcsetattr", .man = "termios(3)",
+				     .act = act_keep_newlines, .show = show_keep_newlines,
+				     .by_hand = by_hand_keep_newlines };
 
 static int act_dup2(struct run *r, const void *args, struct err *e)
 {

@@ -68,18 +68,37 @@ static struct clone_args guest_args(const struct run *r, const struct op_clone3_
 
 struct joined { /* what a joiner says */
 	int error;
-	int step; /* index of the namespace it could not enter; -1: the birth */
+	int step; /* index of the namespace it could not enter; JOINED_BIRTH, JOINED_OOM */
 	int pid, pidfd;
 };
+
+enum { JOINED_BIRTH = -1, JOINED_OOM = -2 };
+
+/* The guest inherits it. The files of a process that is not dumpable are root's: the joiner is
+ * dumpable as long as it is in the host's namespaces, where nobody of the container sees it. */
+static int set_own_oom_score_adj(const char *text)
+{
+	int r;
+
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	r = file_write_at(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r;
+}
 
 /* The joiner: enters the namespaces, then bears the guest as its own sibling. Shares the fd table
  * with the host, so the guest's pidfd is at once the host's. Returns in the guest only. */
 static int joiner_run(struct run *r, const struct op_clone3_args *a, bool into_cgroup, int report)
 {
-	struct joined j = { .step = -1, .pidfd = -EBADF };
+	struct joined j = { .step = JOINED_BIRTH, .pidfd = -EBADF };
 	struct clone_args args = guest_args(r, a, into_cgroup, &j.pidfd);
 	long pid = 0;
+	int r2 = a->oom_score_adj ? set_own_oom_score_adj(a->oom_score_adj) : 0;
 
+	if (r2 < 0) {
+		j.error = -r2;
+		j.step = JOINED_OOM;
+	}
 	for (int i = 0; i < a->join_count && !j.error; i++) {
 		if (setns(run_slot(r, a->join_slot[i]), (int)a->join_flag[i]) < 0) {
 			j.error = errno;
@@ -87,6 +106,8 @@ static int joiner_run(struct run *r, const struct op_clone3_args *a, bool into_c
 		}
 	}
 	if (!j.error) {
+		/* A change of user namespace is one of credentials: dumpable may be fs.suid_dumpable. */
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		/* With CLONE_PARENT the exit signal is the joiner's own: SIGCHLD. */
 		args.flags |= CLONE_PARENT;
 		args.exit_signal = 0;
@@ -130,9 +151,16 @@ static int clone_through_joiner(struct run *r, const struct op_clone3_args *a, b
 	}
 	close(ends[0]);
 	fd_close(&ends[1]);
-	if (r2 < 0 && pid > 0 && j.error && j.step >= 0)
-		return err_set(e, j.error, "cannot join namespace %s", a->join_flag[j.step] ==
-			       CLONE_NEWUSER ? "user" : "given by path");
+	if (r2 < 0 && pid > 0 && j.error && j.step == JOINED_OOM)
+		return err_set(e, j.error, "write oom_score_adj \"%s\"", a->oom_score_adj);
+	if (r2 < 0 && pid > 0 && j.error && j.step >= 0) {
+		char names[200];
+		struct buf b = BUF_ON(names);
+
+		buf_reset(&b);
+		ns_show_clone_flags(&b, a->join_flag[j.step]);
+		return err_set(e, j.error, "cannot join %s", names);
+	}
 	return r2 < 0 ? r2 : become_parent(r, j.pid, j.pidfd);
 }
 
@@ -167,9 +195,14 @@ static void show_clone3(struct buf *out, const struct plan *p, const void *args)
 
 	if (a->join_count) {
 		buf_add(out, "clone3({CLONE_FILES}): joiner: ");
+		if (a->oom_score_adj)
+			buf_addf(out, "write(\"/proc/self/oom_score_adj\", \"%s\"), ",
+				 a->oom_score_adj);
 		for (int i = 0; i < a->join_count; i++) {
 			buf_add(out, "setns(");
 			plan_show_slot(out, p, a->join_slot[i]);
+			buf_add(out, ", ");
+			ns_show_clone_flags(out, a->join_flag[i]);
 			buf_add(out, "), ");
 		}
 	}

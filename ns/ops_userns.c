@@ -12,7 +12,31 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "ns/builders.h"
 #include "ns/ops.h"
+
+/* True if the file below `proc` holds just that. */
+static bool says(int proc, const char *path, const char *text)
+{
+	char have[16];
+
+	return file_read_at(proc, path, have, sizeof have) > 0 && strcmp(have, text) == 0;
+}
+
+int ns_userns_obstacle(int proc, struct err *e)
+{
+	if (says(proc, "sys/kernel/unprivileged_userns_clone", "0"))
+		return err_fix(e, "this kernel lets only root make user namespaces: sysctl -w "
+			       "kernel.unprivileged_userns_clone=1");
+	if (says(proc, "sys/user/max_user_namespaces", "0"))
+		return err_fix(e, "user namespaces are switched off: sysctl -w "
+			       "user.max_user_namespaces=15000");
+	if (says(proc, "sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+		return err_fix(e, "AppArmor gives a program no rights in a new user namespace unless a "
+			       "profile of it says \"userns,\": add one for kist, or sysctl -w "
+			       "kernel.apparmor_restrict_unprivileged_userns=0");
+	return -e->error;
+}
 
 /* Writes both maps of the child and opens its namespace. */
 static int fill_userns(long pid, const struct op_make_userns_args *a)

@@ -330,6 +330,24 @@ static int parse_propagation(const json_t *linux_object, const struct json_at *a
 	return json_bad(e, &here, "\"%.40s\" is not private, shared, slave or unbindable", name);
 }
 
+static int parse_mount_label(const json_t *linux_object, const struct json_at *at, struct arena *a,
+			     struct ns_spec *s, struct err *e)
+{
+	struct json_at here = json_at_key(at, "mountLabel");
+	const char *label = NULL;
+	int r = json_get_string(linux_object, at, "mountLabel", &label, e);
+
+	if (r <= 0 || !*label)
+		return r < 0 ? r : 0;
+	if (strlen(label) > NS_LABEL_MAX)
+		return json_bad(e, &here, "is longer than %d bytes", NS_LABEL_MAX);
+	for (const char *c = label; *c; c++)
+		if (iscntrl((unsigned char)*c) || *c == ' ' || *c == '"')
+			return json_bad(e, &here, "must not hold spaces, quotes or control characters");
+	s->mount_label = arena_strdup(a, label);
+	return 0;
+}
+
 static int parse_linux(const json_t *config, struct arena *a, struct ns_spec *s, struct err *e)
 {
 	const struct json_at top = JSON_AT_ROOT;
@@ -349,6 +367,8 @@ static int parse_linux(const json_t *config, struct arena *a, struct ns_spec *s,
 		r = parse_paths(o, &at, "readonlyPaths", a, &s->readonly_paths, &s->readonly_count, e);
 	if (r >= 0)
 		r = parse_propagation(o, &at, s, e);
+	if (r >= 0)
+		r = parse_mount_label(o, &at, a, s, e);
 	if (r >= 0)
 		r = ns_parse_devices(o, &at, a, s, e);
 	if (r >= 0)

@@ -103,9 +103,11 @@ static int parse_bind(struct ns_mount *m, const char *source, char **options, si
 		return json_bad(e, &here, data ? "\"%.60s\" is no option of a bind mount"
 				: "\"%.60s\" belongs to a filesystem, not to a bind mount", key);
 	}
-	if (m->flags.copy_up) {
-		here = option_at(at, options, count, "tmpcopyup");
-		return json_bad(e, &here, "tmpcopyup is for tmpfs only");
+	if (m->flags.copy_up || (m->flags.classic & MS_I_VERSION)) {
+		const char *key = m->flags.copy_up ? "tmpcopyup" : "iversion";
+
+		here = option_at(at, options, count, key);
+		return json_bad(e, &here, "%s belongs to a new filesystem, not to a bind mount", key);
 	}
 	if (m->flags.remount)
 		return 0;
@@ -127,8 +129,16 @@ static int parse_fs(struct ns_mount *m, const char *source, const char *type, ch
 		return json_bad(e, &here, "needs a type, or one of the options bind and rbind");
 	m->type = arena_strdup(a, type ? type : "none");
 	m->source = source && *source ? arena_strdup(a, source) : m->type;
+	here = option_at(at, options, count, "iversion");
+	if ((m->flags.classic & MS_I_VERSION) && (m->flags.remount || strncmp(m->type, "cgroup", 6) == 0))
+		return json_bad(e, &here, "iversion is for a new filesystem that has files of its own");
 	here = option_at(at, options, count, "tmpcopyup");
-	return m->flags.copy_up ? json_bad(e, &here, "tmpcopyup is not supported") : 0;
+	if (m->flags.copy_up && (strcmp(m->type, "tmpfs") != 0 || m->flags.remount))
+		return json_bad(e, &here, "tmpcopyup is for a new tmpfs only");
+	if (m->flags.copy_up && m->flags.classic)
+		return json_bad(e, &here, "tmpcopyup does not go with iversion and silent, which mean "
+				"nothing to a tmpfs");
+	return 0;
 }
 
 static int parse_mount(const json_t *o, const struct json_at *at, const char *bundle,

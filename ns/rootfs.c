@@ -17,7 +17,7 @@
 #include "ns/internal.h"
 #include "ns/ops.h"
 
-static int root_slot(struct plan *p, const struct ns_rootfs_options *o)
+int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o)
 {
 	return o->slot_root >= 0 ? o->slot_root : ns_slot(p, NS_SLOT_ROOT);
 }
@@ -67,10 +67,11 @@ static void plan_empty(struct plan *p, const struct ns_spec *s)
 		 "mount -t tmpfs -o ro,mode=555 tmpfs /");
 }
 
-static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o)
+static void plan_root(struct plan *p, const struct ns_spec *s, const struct host *h,
+		      const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
-	enum side side = ns_has_userns(s) ? SIDE_HOST : SIDE_GUEST;
+	int root = ns_root_slot(p, o);
+	enum side side = ns_has_userns(s) && host_may_mount(h) ? SIDE_HOST : SIDE_GUEST;
 
 	plan_scope(p, "/root/path", s->rootfs);
 	if (o->slot_root < 0) {
@@ -95,17 +96,17 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct ns_r
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	const struct ns_mount *dev;
 
 	plan_scope(p, "", NULL);
 	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 0); /* modes are meant as they are said */
 	cut_propagation(p, s);
 	plan_empty(p, s);
-	plan_root(p, s, o);
+	plan_root(p, s, h, o);
 	for (size_t i = 0; i < s->mount_count; i++)
 		ns_plan_one_mount(p, s, h, root, &s->mounts[i]);
-	ns_plan_devices(p, s, root, o->terminal);
+	ns_plan_devices(p, s, h, root, o->terminal);
 	dev = ns_mount_at(s, "/dev");
 	if (dev && !dev->flags.bind && ((dev->flags.attr_set | dev->flags.rattr_set) & MOUNT_ATTR_RDONLY)) {
 		plan_scope(p, dev->why, "/dev");
@@ -198,7 +199,7 @@ static void plan_masks(struct plan *p, const struct ns_spec *s, int root)
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 
 	(void)h;
 	plan_sysctls(p, s, root);
@@ -218,7 +219,7 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
 		   const struct ns_rootfs_options *o)
 {
-	int root = root_slot(p, o);
+	int root = ns_root_slot(p, o);
 	unsigned int propagation = s->rootfs_propagation & ~(unsigned int)MS_REC;
 
 	(void)h;

@@ -3,7 +3,7 @@
  *
  * ns_parse() owns these places of the spec: /root, /mounts, /hostname,
  * /domainname, /linux/{namespaces,uidMappings,gidMappings,timeOffsets,devices,
- * maskedPaths,readonlyPaths,rootfsPropagation,sysctl}. It reads nothing else
+ * maskedPaths,readonlyPaths,rootfsPropagation,sysctl,mountLabel}. It reads nothing else
  * and touches no file: everything the kernel is asked for comes from the
  * builders in builders.h.
  */
@@ -25,6 +25,7 @@
 #define NS_OPTIONS_MAX      200   /* options of one mount */
 #define NS_OPTION_BYTES_MAX 4000  /* mount(2) takes one page of them */
 #define NS_PROPAGATIONS_MAX 4
+#define NS_LABEL_MAX        255   /* what fsconfig(2) takes as one value */
 
 /* Kinds of namespaces, in the order a process joins them when it may join each. */
 enum ns_kind { NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_PID, NS_MOUNT, NS_USER, NS_KINDS };
@@ -105,6 +106,7 @@ struct ns_spec {
 	const char *bundle;
 	const char *rootfs;                    /* absolute host path; NULL when root is absent */
 	bool root_readonly;
+	const char *mount_label;               /* SELinux context of new filesystems; NULL: none */
 	unsigned int rootfs_propagation;       /* MS_SHARED..., with MS_REC; 0: not said */
 	const struct ns_mount *mounts;
 	size_t mount_count;
@@ -134,6 +136,10 @@ int ns_parse(const json_t *config, const char *bundle, struct arena *a, struct n
 	     struct err *e);
 /* Refuses what this host or this caller cannot do, before anything has been done. */
 int ns_check(const struct ns_spec *s, const struct host *h, struct err *e);
+/* True when nobody in the container may change its groups: user_namespaces(7), "setgroups". */
+bool ns_setgroups_denied(const struct ns_spec *s, const struct host *h);
+/* The one map the kernel takes from somebody without any right: the caller's own id, alone. */
+bool ns_map_is_own_id(const struct ns_id_maps *maps, uint32_t id);
 /* The host's ids of the container's uid and gid 0 (0 and 0 without a user namespace). */
 void ns_host_root(const struct ns_spec *s, uid_t *ret_uid, gid_t *ret_gid);
 /* The host id that `id` has in the maps; false when it has none. Empty maps: identity. */
@@ -145,6 +151,8 @@ bool ns_map_id(const struct ns_id_maps *maps, uint32_t id, uint32_t *ret_host);
  * pointer of the array. */
 int ns_mount_options_parse(const char *const *options, size_t count, const char *at,
 			   struct arena *a, struct ns_mount_flags *ret, struct err *e);
+/* One of SELinux's options, whose value may hold commas. */
+bool ns_option_is_label(const char *key);
 /* Checks maps and copies them: empty, over 340 lines, size 0, wrap-around and overlap on either
  * side are refused. `at` is the pointer of the array. */
 int ns_maps_parse(const json_t *array, const char *at, struct arena *a, struct ns_id_maps *ret,

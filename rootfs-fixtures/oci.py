@@ -41,8 +41,9 @@ class Layer:
     def symlink(self, name, target):
         self.add(name, tarfile.SYMTYPE, link=target, mode=0o777)
 
-    def hardlink(self, name, target):
-        self.add(name, tarfile.LNKTYPE, link=target)
+    def hardlink(self, name, target, mode=0o644, owner=(0, 0)):
+        """With the file's mode and owner, as tar writes them: containerd sets them once more."""
+        self.add(name, tarfile.LNKTYPE, link=target, mode=mode, owner=owner)
 
     def whiteout(self, name):
         folder, base = os.path.split(name)
@@ -67,7 +68,7 @@ class Layer:
                 elif stat.S_ISREG(status.st_mode):
                     first = seen.setdefault(status.st_ino, inside)
                     if first != inside:
-                        self.hardlink(inside, first)
+                        self.hardlink(inside, first, mode, owner)
                         continue
                     with open(full, "rb") as file:
                         self.add(inside, data=file.read(), mode=mode, owner=owner)

@@ -90,12 +90,23 @@ static void type_end_of_input(struct pump *in)
 	in->end = count;
 }
 
-static void copy_window_size(int master)
+bool attach_window_size(uint16_t *rows, uint16_t *cols)
 {
 	struct winsize size;
 
 	/* A terminal that does not know its size says 0 by 0: consoleSize stays. */
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_row || !size.ws_col)
+		return false;
+	*rows = size.ws_row;
+	*cols = size.ws_col;
+	return true;
+}
+
+static void copy_window_size(int master)
+{
+	struct winsize size = { 0 };
+
+	if (attach_window_size(&size.ws_row, &size.ws_col))
 		ioctl(master, TIOCSWINSZ, &size);
 }
 
@@ -238,6 +249,8 @@ int attach_wait(const struct attach_options *o, bool take_signals, struct attach
 	if (have_terminal) {
 		raw = saved;
 		cfmakeraw(&raw);
+		/* The container's own terminal leaves line ends as they are: op_keep_newlines. */
+		raw.c_oflag = saved.c_oflag;
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 		copy_window_size(o->master);
 	}

@@ -50,30 +50,28 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 				console_uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c->slot_master, "/process/terminal");
+		else
+			ns_plan_foreground(p, c->slot_master);
 	}
+	/* As long as a read-only root can still be written. */
+	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
 
 /* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
- * the guest waits for its cgroup, which becomes its namespace's root. */
+ * the guest waits until it is in it; what it will make its namespace's root is where it is by then. */
 static void plan_birth(struct plan *p, const struct container_spec *s, const struct host *h,
 		       const struct create_options *o, int slot_cgroup)
 {
-	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring,
-					  .late_cgroup_namespace = s->cgroup.unit != NULL };
-	const char *owner;
+	bool early = !s->cgroup.none && !s->cgroup.unit;
 
-	if (!s->cgroup.unit) {
+	if (early)
 		cgroup_plan_make(p, &s->cgroup, h, o->id, slot_cgroup);
-		ns_plan_birth(p, &s->ns, h, slot_cgroup, &birth);
-		return;
-	}
-	owner = arena_printf(p->arena, "kist container %s in %s", o->id, o->root_path);
-	ns_plan_birth(p, &s->ns, h, -1, &birth);
-	if (owner)
-		cgroup_plan_systemd(p, &s->cgroup, h, owner, slot_cgroup);
-	ns_plan_cgroup_namespace(p, &s->ns);
+	ns_plan_birth(p, &s->ns, h, early ? slot_cgroup : -1);
+	if (s->cgroup.unit)
+		cgroup_plan_systemd(p, &s->cgroup, h, arena_printf(p->arena,
+				    "kist container %s in %s", o->id, o->root_path), slot_cgroup);
 }
 
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
@@ -81,14 +79,16 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 {
 	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
+	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->console };
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = ns_has_userns(&s->ns),
+		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
+	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
 	int slot_start = -1;
 
@@ -100,17 +100,27 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		container_plan_listen(p, &slot_start);
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
 	plan_birth(p, s, h, o, c.slot_cgroup);
+	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
+	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
 	if (s->ns.new_namespaces & CLONE_NEWNET) {
 		plan_scope(p, "/linux/namespaces", NULL);
 		net_plan_loopback(p);
 	}
+	net_plan_devices(p, &s->net_devices);
 	plan_layers(p, s, h, o, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs);
-	process_plan_cwd(p, &s->process, -1);
 	process_plan_limits(p, &s->process);
+	linux_process_plan(p, &s->linux_process);
+	if (agent && !o->wait_for_start) {
+		*agent = (struct seccomp_state){
+			.id = o->id, .bundle = s->bundle, .status = "created",
+			.annotations = json_object_get(s->config, "annotations"),
+		};
+		exec.agent = agent;
+	}
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
@@ -138,27 +148,39 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
-		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) != 0,
+		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
+		.agent = &o->state,
 	};
+	bool by_systemd = o->systemd_unit && cgroup_systemd_is_user(o->systemd_unit);
 	struct process_found *found;
 	int slot_target;
 
 	plan_init(p, a);
 	slot_target = publish_plan_given_fd(p, "container", o->pidfd);
-	if (o->cgroup) {
+	if (o->cgroup && !by_systemd) {
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
-	ns_plan_join(p, slot_target, o->namespaces, c.slot_cgroup);
-	process_plan_host(p, process);
+	if (host_unprivileged(o->host)) {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
+			     process_oom_score_adj(p, process));
+	} else {
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
+		process_plan_host(p, process);
+	}
+	if (by_systemd)
+		cgroup_plan_systemd_join(p, o->systemd_unit);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,
 				process->uid);
 		if (o->console_socket)
 			publish_plan_send(p, o->console_socket, c.slot_master, "/terminal");
+		else
+			ns_plan_foreground(p, c.slot_master);
 	}
 	process_plan_limits(p, process);
+	linux_process_plan(p, &o->linux_process);
 	found = process_plan_become(p, process, seccomp, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);

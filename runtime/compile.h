@@ -34,6 +34,7 @@ struct compiled {
 	int slot_cgroup;
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
 	int step_pid_file;         /* that writes it; -1: none */
+	bool host_stays_dumpable;  /* ns_host_stays_dumpable() */
 };
 
 /* create and run. Pure. */
@@ -41,15 +42,19 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		   const struct create_options *o, struct arena *a, struct err *e);
 
 struct exec_options {
+	const struct host *host;
 	bool outlive;
 	int pidfd;                 /* of the container's first process */
 	const char *cgroup;        /* absolute path of the container's cgroup; NULL: none */
+	const char *systemd_unit;  /* of state.json, when systemd made it */
 	unsigned int namespaces;   /* CLONE_NEW* to join */
 	int preserve_fds;
 	bool console;
 	const char *console_socket;
 	const char *pidfd_socket;
 	const char *pid_file;
+	struct linux_process_spec linux_process; /* the container's */
+	struct seccomp_state state; /* for the seccomp agent */
 };
 /* exec of another process. Pure. */
 int compile_exec(struct compiled *ret, const struct process_spec *process,

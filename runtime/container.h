@@ -38,10 +38,12 @@ struct container {
 void container_close(struct container *c);
 #define _cleanup_container_ __attribute__((cleanup(container_close)))
 
-/* Default state root: /run/kist for root, else $XDG_RUNTIME_DIR/kist. */
-int state_root_default(char *text, size_t size, struct err *e);
-/* Opens the state root (making it, 0700, when `make`). fd or -errno. */
-int state_root_open(const char *path, bool make, struct err *e);
+/* Default state root: /run/kist for root, else $XDG_RUNTIME_DIR/kist, else /tmp/kist-UID. Root of a
+ * user namespace (`nested`) has XDG_RUNTIME_DIR too, unless it says that it is USER=root. */
+int state_root_default(bool nested, char *text, size_t size, struct err *e);
+/* Opens the state root (making it, 0700, when `make`). fd or -errno. `shared`: it lies where anybody
+ * may make such a name; it must be the caller's own then, and no symlink. */
+int state_root_open(const char *path, bool make, bool shared, struct err *e);
 
 /* -EINVAL with runc's words when id is not one. */
 int container_check_id(const char *id, struct err *e);

@@ -85,6 +85,8 @@ struct process_exec_options {
 	/* Sets and locks SECBIT_NOROOT and friends: uid 0 never gets capabilities again. Only
 	 * for a process that has none. */
 	bool lock_securebits;
+	/* For the seccomp agent; NULL: whoever orders the start tells it. */
+	const struct seccomp_state *agent;
 };
 
 /* What the guest finds out: filled by its own steps in its own memory. */
@@ -95,6 +97,8 @@ struct process_found {
 	int home_index;		 /* where HOME goes in env; -1: it was given */
 };
 
+/* As text; NULL: not asked for. */
+const char *process_oom_score_adj(struct plan *p, const struct process_spec *s);
 /* HOST: oom_score_adj through SLOT_GUEST_PROC. */
 void process_plan_host(struct plan *p, const struct process_spec *s);
 /* GUEST: makes a missing cwd, 0755; in-root of `root_slot` (-1: of "/"). EROFS is left to the cwd

@@ -21,6 +21,45 @@
 #include <unistd.h>
 
 #include "base/engine.h"
+#include "base/fd.h"
+
+/* --- oom_score_adj ----------------------------------------------------------- */
+
+static int act_oom_score_adj(struct run *run, const void *args, struct err *e)
+{
+	const struct op_oom_score_adj_args *a = args;
+	int r = file_write_at(run_slot(run, SLOT_GUEST_PROC), "oom_score_adj", a->text);
+
+	if (r != -EACCES)
+		return r;
+	err_set(e, EACCES, "cannot set oom_score_adj to %s", a->text);
+	return err_fix(e, "only CAP_SYS_RESOURCE may lower it: ask for no less than kist's own "
+		       "(/proc/self/oom_score_adj)");
+}
+
+static void show_oom_score_adj(struct buf *out, const struct plan *p, const void *args)
+{
+	buf_add(out, "write(");
+	plan_show_slot(out, p, SLOT_GUEST_PROC);
+	buf_add(out, "/oom_score_adj, ");
+	buf_add_quoted(out, ((const struct op_oom_score_adj_args *)args)->text);
+	buf_add_char(out, ')');
+}
+
+static void by_hand_oom_score_adj(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	buf_addf(out, "echo %s > /proc/$PID/oom_score_adj",
+		 ((const struct op_oom_score_adj_args *)args)->text);
+}
+
+const struct op op_oom_score_adj = {
+	.name = "write",
+	.man = "proc(5)",
+	.act = act_oom_score_adj,
+	.show = show_oom_score_adj,
+	.by_hand = by_hand_oom_score_adj,
+};
 
 /* --- prlimit ---------------------------------------------------------------- */
 

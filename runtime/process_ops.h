@@ -9,6 +9,10 @@
 #include "runtime/process.h"
 
 /* process_ops.c */
+struct op_oom_score_adj_args { /* HOST, on SLOT_GUEST_PROC */
+	const char *text;
+};
+extern const struct op op_oom_score_adj;
 struct op_prlimit_args { /* HOST, on SLOT_GUEST_PID */
 	struct rlimit_spec limit;
 };

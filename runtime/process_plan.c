@@ -30,14 +30,18 @@
 
 #define CAP_SYS_ADMIN_BIT CAPS_BIT(21)
 
+const char *process_oom_score_adj(struct plan *p, const struct process_spec *s)
+{
+	return s->has_oom_score_adj ? arena_printf(p->arena, "%d", s->oom_score_adj) : NULL;
+}
+
 void process_plan_host(struct plan *p, const struct process_spec *s)
 {
 	if (!s->has_oom_score_adj)
 		return;
 	plan_scope(p, "/process/oomScoreAdj", NULL);
-	plan_add(p, SIDE_HOST, op_write, op_write_args, .dir_slot = SLOT_GUEST_PROC,
-		 .path = "oom_score_adj",
-		 .text = arena_printf(p->arena, "%d", s->oom_score_adj));
+	plan_add(p, SIDE_HOST, op_oom_score_adj, op_oom_score_adj_args,
+		 process_oom_score_adj(p, s));
 }
 
 void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slot)
@@ -185,6 +189,28 @@ struct process_found *process_plan_become(struct plan *p, const struct process_s
 	return found;
 }
 
+/* The host's last step must stand right after the filter's: the guest's stand-in gives it the turn. */
+static void plan_filter(struct plan *p, const struct seccomp_filter *filter,
+			const struct seccomp_state *state)
+{
+	struct op_agent_args agent = { filter, state, -1, -1 };
+	bool told_here = filter->notify && state;
+
+	if (filter->notify)
+		agent.slot_listener = plan_new_slot(p, "seccomp listener");
+	if (told_here) {
+		agent.slot_agent = plan_new_slot(p, "seccomp agent");
+		plan_scope(p, "/linux/seccomp/listenerPath", NULL);
+		plan_add_step(p, SIDE_HOST, &op_connect_agent, &agent, sizeof agent);
+	}
+	plan_scope(p, "/linux/seccomp", NULL);
+	plan_add(p, SIDE_GUEST, op_seccomp, op_seccomp_args, filter, agent.slot_listener);
+	if (told_here) {
+		plan_scope(p, "/linux/seccomp/listenerPath", NULL);
+		plan_add_step(p, SIDE_HOST, &op_send_listener, &agent, sizeof agent);
+	}
+}
+
 void process_plan_leave(struct plan *p, const struct process_spec *s,
 			const struct seccomp_filter *filter, const struct process_exec_options *o,
 			struct process_found *found)
@@ -196,10 +222,8 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	if (o->preserve_fds)
 		plan_add(p, SIDE_GUEST, op_keep_fds, op_fds_args, o->preserve_fds);
 	plan_add(p, SIDE_GUEST, op_close_fds, op_fds_args, o->preserve_fds);
-	if (filter) {
-		plan_scope(p, "/linux/seccomp", NULL);
-		plan_add(p, SIDE_GUEST, op_seccomp, op_seccomp_args, filter);
-	}
+	if (filter)
+		plan_filter(p, filter, o->agent);
 	plan_scope(p, "/process/args", s->args[0]);
 	plan_add(p, SIDE_GUEST, op_execve, op_execve_args, s->args, found,
 		 s->env_count + (found->home_index >= 0));

@@ -28,7 +28,8 @@ struct state_args {
 	const char *id, *bundle, *rootfs, *cgroup;
 	const char *systemd_unit; /* NULL: none */
 	const json_t *config;
-	unsigned int namespaces;
+	unsigned int namespaces, new_namespaces;
+	const struct seccomp_filter *filter;
 };
 
 static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long long start)
@@ -42,10 +43,12 @@ static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long 
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(created, sizeof created, "%s.%09ldZ", stamp, now.tv_nsec);
-	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s, s:s*, s:I, s:o}", "ociVersion",
+	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s?, s:s*, s:I, s:I, s:o}", "ociVersion",
 			 SPEC_OCI_VERSION, "id", a->id, "pid", (int)pid, "startTime",
 			 (json_int_t)start, "bundle", a->bundle, "rootfs", a->rootfs, "created",
-			 created, "cgroup", a->cgroup, "systemdUnit", a->systemd_unit, "namespaces", (json_int_t)a->namespaces,
+			 created, "cgroup", a->cgroup, "systemdUnit", a->systemd_unit,
+			 "namespaces", (json_int_t)a->namespaces,
+			 "newNamespaces", (json_int_t)a->new_namespaces,
 			 "annotations", annotations ? json_deep_copy(annotations) : json_object());
 }
 
@@ -64,6 +67,11 @@ static int act_state(struct run *r, const void *args, struct err *e)
 	state = build_state(a, pid, start);
 	if (!state)
 		return -ENOMEM;
+	/* Whoever orders the start is another process, and tells the agent. */
+	if (a->filter->notify)
+		json_object_set_new(state, "seccompListener",
+				    json_pack("{s:s, s:s?}", "path", a->filter->listener_path,
+					      "metadata", a->filter->listener_metadata));
 	return container_write_state(run_slot(r, SLOT_STATE_DIR), state, e);
 }
 
@@ -82,10 +90,13 @@ void publish_plan_state(struct plan *p, const struct container_spec *s, const st
 {
 	plan_add(p, SIDE_HOST, op_state, state_args, .id = arena_strdup(p->arena, o->id),
 		 .bundle = s->bundle, .rootfs = s->ns.rootfs, .config = s->config,
-		 .cgroup = arena_printf(p->arena, "%s%s", h->cgroup_mount, s->cgroup.path),
+		 .cgroup = s->cgroup.none ? NULL : arena_printf(p->arena, "%s%s", h->cgroup_mount,
+								  s->cgroup.path),
 		 .systemd_unit = s->cgroup.unit ? cgroup_systemd_unit_text(s->cgroup.unit, p->arena)
 						: NULL,
-		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces);
+		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces,
+		 .new_namespaces = s->ns.new_namespaces,
+		 .filter = &s->seccomp);
 }
 
 /* --- pid file --------------------------------------------------------------- */

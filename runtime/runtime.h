@@ -51,6 +51,8 @@ struct attach_result {
 /* Blocks all signals from now on; call before the plan runs, so that none is lost. */
 void attach_block_signals(void);
 void attach_restore_signals(void);
+/* The size of the terminal that is stdin; false, and nothing written, when there is none. */
+bool attach_window_size(uint16_t *rows, uint16_t *cols);
 /* take_signals: a terminating signal ends the wait (ATTACH_SIGNAL) instead of being passed on. */
 int attach_wait(const struct attach_options *o, bool take_signals, struct attach_result *ret,
 		struct err *e);

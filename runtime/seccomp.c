@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/engine.h"
 #include "base/fd.h"
 #include "runtime/json_more.h"
 #include "runtime/seccomp_profile.h"
@@ -49,6 +48,7 @@ static const struct json_name flag_names[] = {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
 
 /* Later than Debian 12's libseccomp; since 5.1 a new syscall has one number everywhere. */
@@ -65,8 +65,8 @@ static const struct {
 	{ "file_setattr", 469 },
 };
 
-/* Architectures of the specification whose processes this machine's kernel cannot run anyway. */
-static const char *const foreign_archs[] = {
+/* Architectures of the specification; most are of processes this machine cannot run anyway. */
+static const char *const spec_archs[] = {
 	"ARM",	    "AARCH64",	   "MIPS",     "MIPS64",  "MIPS64N32",	 "MIPSEL",
 	"MIPSEL64", "MIPSEL64N32", "PPC",      "PPC64",	  "PPC64LE",	 "S390",
 	"S390X",    "PARISC",	   "PARISC64", "RISCV64", "LOONGARCH64", "M68K",
@@ -89,8 +89,6 @@ static int parse_action(const json_t *o, const struct json_at *at, const char *k
 
 	if (r < 0)
 		return r;
-	if (action == SCMP_ACT_NOTIFY)
-		return json_bad(e, &here, "kist cannot hand syscalls to an agent yet");
 	r = json_get_int(o, at, errno_key, 0,
 			 action == SCMP_ACT_TRACE(0) ? UINT16_MAX : KERNEL_ERRNO_MAX, &value, e);
 	if (r < 0)
@@ -142,8 +140,8 @@ static int add_arch(const char *name, const struct json_at *at, struct seccomp_p
 	if (strcmp(name, "SCMP_ARCH_NATIVE") == 0)
 		return 0;
 	if (strncmp(name, "SCMP_ARCH_", 10) == 0)
-		for (size_t i = 0; i < COUNT(foreign_archs) && !known; i++)
-			known = strcmp(name + 10, foreign_archs[i]) == 0;
+		for (size_t i = 0; i < COUNT(spec_archs) && !known; i++)
+			known = strcmp(name + 10, spec_archs[i]) == 0;
 	if (!known)
 		return json_bad(e, at, "unknown architecture \"%s\"", name);
 	for (size_t i = 0; i <= strlen(name + 10); i++)
@@ -355,7 +353,11 @@ static int by_syscall(const void *a, const void *b)
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-/* Stops a denial from being without effect unnoticed: the unconditional rule would always win. */
+/*
+ * Stops a denial from being without effect unnoticed: the unconditional rule would always win.
+ * Of several unconditional ones the first decides, as with libseccomp everywhere: the profile that
+ * podman and buildah ship lists setns as permitted and, further down, as denied.
+ */
 static int check_conflicts(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
 	const struct seccomp_rule *plain = NULL;
@@ -369,7 +371,7 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 		/* One with the default action decides nothing; others may stand beside it. */
 		if (!plain && rule->arg_count == 0 && rule->action != p->default_action)
 			plain = rule;
-		if (!plain || rule->action == plain->action)
+		if (!plain || rule->arg_count == 0 || rule->action == plain->action)
 			continue;
 		here = json_at_index(&here, rule->entry);
 		json_bad(e, &here,
@@ -383,7 +385,8 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 
 static bool permits(uint32_t action)
 {
-	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG;
+	/* The agent may let it through. */
+	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG || action == SCMP_ACT_NOTIFY;
 }
 
 static int check_execve(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
@@ -407,21 +410,36 @@ static int check_execve(const struct seccomp_profile *p, const struct json_at *a
 	return err_fix(e, "allow execve");
 }
 
-static int refuse_agent(const json_t *seccomp, const struct json_at *at, struct err *e)
+/* Who answers SCMP_ACT_NOTIFY. */
+static int parse_agent(const json_t *seccomp, const struct json_at *at,
+		       const struct seccomp_profile *p, struct arena *a,
+		       struct seccomp_filter *f, struct err *e)
 {
-	static const char *const keys[] = { "listenerPath", "listenerMetadata" };
+	struct json_at here = json_at_key(at, "listenerPath");
+	const char *path = "", *metadata = "";
+	int r = json_get_string(seccomp, at, "listenerPath", &path, e);
 
-	for (size_t i = 0; i < COUNT(keys); i++) {
-		struct json_at here = json_at_key(at, keys[i]);
-		const char *value = "";
-		int r = json_get_string(seccomp, at, keys[i], &value, e);
-
-		if (r < 0)
-			return r;
-		if (value[0])
-			return json_bad(e, &here, "kist cannot hand syscalls to an agent yet");
+	if (r >= 0)
+		r = json_get_string(seccomp, at, "listenerMetadata", &metadata, e);
+	if (r < 0)
+		return r;
+	f->notify = p->default_action == SCMP_ACT_NOTIFY;
+	for (size_t i = 0; i < p->rule_count; i++)
+		f->notify |= p->rules[i].action == SCMP_ACT_NOTIFY;
+	if (path[0] && path[0] != '/')
+		return json_bad(e, &here, "must be an absolute path");
+	if (f->notify && !path[0]) {
+		json_bad(e, &here, "is required by SCMP_ACT_NOTIFY");
+		return err_fix(e, "name the unix socket where the agent listens");
 	}
-	return 0;
+	here = json_at_key(at, "listenerMetadata");
+	if (metadata[0] && !path[0])
+		return json_bad(e, &here, "is for the agent at listenerPath, which is not given");
+	if (!f->notify)
+		return 0;
+	f->listener_path = arena_strdup(a, path);
+	f->listener_metadata = metadata[0] ? arena_strdup(a, metadata) : NULL;
+	return arena_failed(a) ? err_set(e, ENOMEM, "%s", at->text) : 0;
 }
 
 int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena *a,
@@ -440,8 +458,6 @@ int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena 
 		return json_bad(e, at, "must be an object");
 	r = parse_action(seccomp, at, "defaultAction", "defaultErrnoRet", &p.default_action, e);
 	if (r >= 0)
-		r = refuse_agent(seccomp, at, e);
-	if (r >= 0)
 		r = json_get_flags(seccomp, at, "flags", flag_names, COUNT(flag_names), &flags, e);
 	if (r >= 0)
 		r = parse_archs(seccomp, at, &p, e);
@@ -454,55 +470,53 @@ int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena 
 	if (r == 0)
 		r = check_execve(&p, at, e);
 	if (r == 0)
+		r = parse_agent(seccomp, at, &p, a, &filter, e);
+	if (r == 0)
 		r = seccomp_compile(&p, at, a, &filter, e);
 	if (r < 0)
 		return r;
 	filter.flags = (unsigned int)flags;
+	if (filter.notify)
+		filter.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	else /* it is about the wait for an agent, and there is none */
+		filter.flags &= ~(unsigned int)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	/* seccomp(2): a call that may return a listener must be told how to say a thread. */
+	if (filter.notify && (filter.flags & SECCOMP_FILTER_FLAG_TSYNC))
+		filter.flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
 	filter.skipped = p.skipped;
 	filter.skipped_count = p.skipped_count;
 	*ret = filter;
 	return 0;
 }
 
-/* --- the op ----------------------------------------------------------------- */
+/* --- the tables' names ------------------------------------------------------ */
 
-static int act_seccomp(struct run *run, const void *args, struct err *e)
+const char *seccomp_action_name(size_t i)
 {
-	const struct seccomp_filter *f = ((const struct op_seccomp_args *)args)->filter;
-	struct sock_fprog program = { .len = (unsigned short)f->count, .filter = f->code };
-	int error;
-
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &program) == 0) {
-		/* A report of this step would be a sendmsg, which the profile may answer by
-		 * killing the container. The host counts what the execve ends as done. */
-		run->report_steps = false;
-		return 0;
-	}
-	error = errno;
-	err_set(e, error, "seccomp(SECCOMP_SET_MODE_FILTER)");
-	if (error == EACCES)
-		err_fix(e, "without CAP_SYS_ADMIN a filter needs noNewPrivileges: true");
-	return -error;
+	return i < COUNT(action_names) ? action_names[i].name : NULL;
 }
 
-static void show_seccomp(struct buf *out, const struct plan *p, const void *args)
+const char *seccomp_operator_name(size_t i)
 {
-	const struct seccomp_filter *f = ((const struct op_seccomp_args *)args)->filter;
-	static const struct flag_name names[] = {
-		{ SECCOMP_FILTER_FLAG_TSYNC, "SECCOMP_FILTER_FLAG_TSYNC" },
-		{ SECCOMP_FILTER_FLAG_LOG, "SECCOMP_FILTER_FLAG_LOG" },
-		{ SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW" },
-	};
-
-	(void)p;
-	buf_add(out, "seccomp(SECCOMP_SET_MODE_FILTER, ");
-	buf_add_flags(out, f->flags, names, COUNT(names));
-	buf_addf(out, ", {len=%zu})", f->count);
+	return i < COUNT(operator_names) ? operator_names[i].name : NULL;
 }
 
-const struct op op_seccomp = {
-	.name = "seccomp",
-	.man = "seccomp(2)",
-	.act = act_seccomp,
-	.show = show_seccomp,
-};
+const char *seccomp_flag_name(size_t i)
+{
+	return i < COUNT(flag_names) ? flag_names[i].name : NULL;
+}
+
+const char *seccomp_arch_name(size_t i)
+{
+	return i < COUNT(spec_archs) ? spec_archs[i] : NULL;
+}
+
+bool seccomp_flag_works(size_t i)
+{
+	unsigned int flags = (unsigned int)flag_names[i].value;
+
+	if (flags == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	/* A program that is not there: EFAULT when the flags were fine, else EINVAL. */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;
+}

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,10 +91,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 	} missing[] = {
 		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
-		{ "linux", "netDevices" },
-		{ "linux", "mountLabel" },
-		{ "linux", "personality" },
-		{ "linux", "memoryPolicy" },
 	};
 	struct json_at root = JSON_AT_ROOT;
 
@@ -106,14 +103,28 @@ static int refuse_missing(const json_t *config, struct err *e)
 		at = json_at_key(&at, missing[i].key);
 		if (!value || json_is_null(value))
 			continue;
-		/* Generators write empty ones: "" and {} ask for nothing. */
-		if ((json_is_object(value) && json_object_size(value) == 0) ||
-		    (json_is_string(value) && !*json_string_value(value)))
+		/* Generators write empty ones, which ask for nothing; but an empty intelRdt wants a
+		 * group of the container's own. */
+		if (json_is_object(value) && json_object_size(value) == 0 &&
+		    strcmp(missing[i].key, "intelRdt") != 0)
 			continue;
 		json_bad(e, &at, "is not supported by this version of kist");
 		return err_fix(e, "remove it from config.json");
 	}
 	return 0;
+}
+
+static int parse_net_devices(struct container_spec *s, const json_t *linux_object,
+			     const struct json_at *at, struct arena *a, struct err *e)
+{
+	struct json_at here = json_at_key(at, "netDevices");
+	int r = net_parse_devices(linux_object, at, a, &s->net_devices, e);
+
+	if (r < 0 || s->net_devices.count == 0 ||
+	    ((s->ns.new_namespaces | s->ns.join_namespaces) & CLONE_NEWNET))
+		return r;
+	return json_bad(e, &here, "needs a network namespace of the container's own in "
+			"/linux/namespaces");
 }
 
 static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
@@ -127,6 +138,11 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 		return r;
 	r = cgroup_parse(linux_object, &at, id, a, &s->cgroup, e);
 	if (r < 0 || !linux_object)
+		return r;
+	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
+	if (r >= 0)
+		r = parse_net_devices(s, linux_object, &at, a, e);
+	if (r < 0)
 		return r;
 	r = json_get_object(linux_object, &at, "seccomp", &seccomp, e);
 	if (r <= 0)
@@ -221,30 +237,47 @@ int spec_use_systemd(struct container_spec *s, const char *id, const struct host
 					  id, &manager, a, e);
 }
 
-int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e)
 {
-	int r = cgroup_check(&s->cgroup, h, e);
-
-	return r < 0 ? r : ns_check(&s->ns, h, e);
+	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
 }
 
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text))
+int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	int r = ns_check(&s->ns, h, e);
+
+	if (r >= 0)
+		r = net_check_devices(&s->net_devices, h, e);
+	if (r >= 0)
+		r = cgroup_check(&s->cgroup, h, e);
+	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
+		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
+			"only the caller's own gid is mapped");
+		err_at(e, "/process/user/additionalGids");
+		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
+	}
+	return r;
+}
+
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user)
 {
 	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
-		warn(s->cgroup.warnings[i]);
+		warn(user, s->cgroup.warnings[i]);
 	if (s->process.caps.ambient_dropped) {
 		struct buf b = BUF_ON(text);
 
 		buf_reset(&b);
 		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
 		caps_show_set(&b, s->process.caps.ambient_dropped);
-		warn(text);
+		warn(user, text);
 	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);
-		warn(text);
+		warn(user, text);
 	}
 }

@@ -7,7 +7,9 @@
 #include "base/err.h"
 #include "base/host.h"
 #include "cgroup/cgroup.h"
+#include "net/devices.h"
 #include "ns/spec.h"
+#include "runtime/linux_process.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
 
@@ -20,6 +22,8 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct linux_process_spec linux_process;
+	struct net_devices net_devices;
 	struct seccomp_filter seccomp;
 	bool has_seccomp;
 };
@@ -36,9 +40,14 @@ void spec_free(struct container_spec *s);
  * spec was loaded, before it is checked. */
 int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
 		     struct err *e);
+/* What depends on who asks: where the cgroup is, and whether there is one. `tolerant`: see
+ * cgroup_settle(). Before spec_check(). */
+int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
+		struct err *e);
 /* What this host can't do of it, said before anything is made. */
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
-void spec_warn(const struct container_spec *s, void (*warn)(const char *text));
+void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
+	       void *user);
 /* The default configuration, as `kist spec` prints it. New reference. */
 json_t *spec_default(bool rootless);

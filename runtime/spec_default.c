@@ -60,11 +60,12 @@ static void make_rootless(json_t *spec)
 	json_object_set_new(linux_object, "gidMappings", json_pack("[{s:i,s:i,s:i}]",
 			    "containerID", 0, "hostID", (int)getegid(), "size", 1));
 	json_object_del(linux_object, "resources");
-	/* gid=5 is not mapped; a new sysfs needs the network namespace that is not made. */
+	/* gid=5 is not mapped; a new sysfs needs the network namespace that is not made. "rro": what
+	 * is mounted in it too, as the caller's own cgroups. */
 	json_array_remove(json_object_get(json_array_get(mounts, 2), "options"), 5);
-	json_array_set_new(mounts, 5, json_pack("{s:s,s:s,s:s,s:[s,s,s,s,s]}", "destination",
+	json_array_set_new(mounts, 5, json_pack("{s:s,s:s,s:s,s:[s,s,s,s,s,s]}", "destination",
 			   "/sys", "type", "none", "source", "/sys", "options", "rbind", "nosuid",
-			   "noexec", "nodev", "ro"));
+			   "noexec", "nodev", "ro", "rro"));
 	json_array_remove(mounts, 6);
 }
 

@@ -39,14 +39,15 @@ void container_close(struct container *c)
 	c->state = NULL;
 }
 
-int state_root_default(char *text, size_t size, struct err *e)
+int state_root_default(bool nested, char *text, size_t size, struct err *e)
 {
-	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR"), *user = getenv("USER");
+	bool has_dir = runtime_dir && runtime_dir[0] == '/';
 	int n;
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 && !(nested && has_dir && !(user && strcmp(user, "root") == 0)))
 		n = snprintf(text, size, "/run/kist");
-	else if (runtime_dir && runtime_dir[0] == '/')
+	else if (has_dir)
 		n = snprintf(text, size, "%s/kist", runtime_dir);
 	else
 		n = snprintf(text, size, "/tmp/kist-%u", (unsigned int)geteuid());
@@ -74,7 +75,22 @@ static int make_folders(const char *path)
 	return 0;
 }
 
-int state_root_open(const char *path, bool make, struct err *e)
+/* In a folder like /tmp somebody else may have been there first. */
+static int check_own(int fd, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "the state root %s", path);
+	if (st.st_uid == geteuid() && !(st.st_mode & 077))
+		return 0;
+	err_say(e, EPERM, "the state root %s belongs to uid %u and has mode %04o", path, st.st_uid,
+		st.st_mode & 07777);
+	return err_fix(e, "set XDG_RUNTIME_DIR, or choose another with --root; it must be the caller's "
+		       "own, with mode 0700");
+}
+
+int state_root_open(const char *path, bool make, bool shared, struct err *e)
 {
 	struct stat st;
 	int fd, r;
@@ -86,9 +102,13 @@ int state_root_open(const char *path, bool make, struct err *e)
 			return err_fix(e, "choose a writable folder with --root");
 		}
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? O_NOFOLLOW : 0));
 	if (fd < 0)
 		return err_set(e, errno, "cannot open the state root %s", path);
+	if (shared && check_own(fd, path, e) < 0) {
+		close(fd);
+		return -EPERM;
+	}
 	/* A folder others can write to would let them forge a state record. */
 	if (fstat(fd, &st) == 0 && st.st_uid != geteuid() && st.st_uid != 0) {
 		close(fd);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,16 @@ static int undo_upto(const struct plan *p, const struct err *e)
 	return e->step + (p->steps[e->step].op->compound ? 1 : 0);
 }
 
+/* The kernel says no more than EPERM or ENOSPC; what is behind it stands in its settings. */
+static void explain_refusal(const struct host *h, struct err *failure)
+{
+	_cleanup_fd_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (proc >= 0 && (failure->error == ENOSPC || failure->error == EUSERS ||
+			  (!h->root && (failure->error == EPERM || failure->error == EACCES))))
+		ns_userns_obstacle(proc, failure);
+}
+
 int runtime_create(struct compiled *c, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, const struct runtime_hooks_in *in,
 		   struct arena *a, struct run *ret_run, struct err *e)
@@ -55,16 +66,20 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	}
 #ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer traces its own process */
 	/* Until its execve the guest is this program: nothing in the container may trace it. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!c->host_stays_dumpable)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	r = run_walk(&run, e);
 	if (r == 0) {
+		net_devices_let_go();
 		/* It stands: whoever deletes it must not wait until this process is done with it. */
 		flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN);
 		*ret_run = run;
 		return 0;
 	}
 	failure = *e;
+	if (s->ns.new_namespaces & CLONE_NEWUSER)
+		explain_refusal(h, &failure);
 	run_close(&run);
 	publish_take_back_pid_file(&c->plan, c->step_pid_file, failure.step);
 	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
@@ -80,12 +95,50 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	return -e->error;
 }
 
+/* --- start ------------------------------------------------------------------ */
+
+struct starting {
+	const struct container *c;
+	const json_t *listener; /* of state.json: where the seccomp agent is; NULL: none */
+	int agent;
+};
+
+static int give_listener(void *user, int fd, struct err *e)
+{
+	struct starting *s = user;
+	struct seccomp_state state = {
+		.id = s->c->id, .status = container_status_name(s->c->status),
+		.bundle = json_string_value(json_object_get(s->c->state, "bundle")),
+		.annotations = json_object_get(s->c->state, "annotations"),
+	};
+	int r = seccomp_agent_send(s->agent, fd,
+				   json_string_value(json_object_get(s->listener, "metadata")),
+				   &state, (int)s->c->pid, e);
+
+	fd_close(&s->agent);
+	return r;
+}
+
 /* Waits for what the guest says after the start order: an error record, or EOF from execve. */
+static int order_start(struct starting *s, struct err *e)
+{
+	struct start_order order = { .magic = START_MAGIC };
+	_cleanup_fd_ int sock = container_connect_start(s->c, e);
+	int r;
+
+	if (sock < 0)
+		return sock;
+	r = socket_send_fd(sock, &order, sizeof order, -1);
+	if (r < 0)
+		return err_set(e, -r, "cannot order the start");
+	return run_await_exec_giving(sock, s->listener ? give_listener : NULL, s, e);
+}
+
 int runtime_start(int root, const char *id, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
-	struct start_order order = { .magic = START_MAGIC };
-	int r, sock;
+	struct starting s = { .c = &c, .agent = -EBADF };
+	int r;
 
 	r = container_open(root, id, true, &c, e);
 	if (r < 0)
@@ -100,15 +153,17 @@ int runtime_start(int root, const char *id, struct err *e)
 		return err_say(e, EINVAL, c.status == STATUS_STOPPED
 			       ? "cannot start a container that has stopped"
 			       : "cannot start a container that is still being created");
-	sock = container_connect_start(&c, e);
-	if (sock < 0)
-		return sock;
-	r = socket_send_fd(sock, &order, sizeof order, -1);
-	if (r < 0)
-		r = err_set(e, -r, "cannot order the start");
-	else
-		r = run_await_exec(sock, e);
-	close(sock);
+	s.listener = json_object_get(c.state, "seccompListener");
+	if (s.listener) {
+		const char *path = json_string_value(json_object_get(s.listener, "path"));
+
+		/* Before the order: without its agent the container stays created. */
+		s.agent = seccomp_agent_connect(path ? path : "", e);
+		if (s.agent < 0)
+			return s.agent;
+	}
+	r = order_start(&s, e);
+	fd_close(&s.agent);
 	return r;
 }
 
@@ -161,6 +216,24 @@ static int open_cgroup(const struct container *c)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The kernel kills what is left in a pid namespace with its first process; there is no such help for
+ * other signals, or in a pid namespace that others share. */
+static int kill_all_without_cgroup(const struct container *c, int signal, struct err *e)
+{
+	json_int_t namespaces = json_integer_value(json_object_get(c->state, "newNamespaces"));
+
+	if (c->pidfd < 0)
+		return 0;
+	if (signal != SIGKILL || !(namespaces & CLONE_NEWPID)) {
+		err_say(e, ENOTSUP, "only the first process can be found: the container has no cgroup of "
+			"its own");
+		return err_fix(e, "signal that one, without --all");
+	}
+	if (pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return err_set(e, errno, "cannot signal process %d", (int)c->pid);
+	return 0;
+}
+
 static int kill_all(const struct container *c, int signal, struct err *e)
 {
 	_cleanup_fd_ int cgroup = open_cgroup(c);
@@ -168,6 +241,8 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 	size_t count = 0;
 	int r;
 
+	if (!c->cgroup && c->state)
+		return kill_all_without_cgroup(c, signal, e);
 	if (cgroup < 0)
 		return cgroup == -ENOENT ? 0 : err_set(e, -cgroup, "the container's cgroup");
 	if (signal == SIGKILL)
@@ -212,7 +287,8 @@ int runtime_destroy(struct container *c, struct err *e)
 
 	if (c->pidfd >= 0)
 		pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-	r = kill_all(c, SIGKILL, e);
+	/* Without a cgroup there is nobody else to be found. */
+	r = c->state && !c->cgroup ? 0 : kill_all(c, SIGKILL, e);
 	if (r == 0)
 		r = wait_gone(c, e);
 	return r < 0 ? r : container_take_back(c->root, c->id, e);

@@ -12,7 +12,7 @@ packages='
   libarchive-dev libzstd-dev libssl-dev libisal-dev zlib1g-dev
   libcmocka-dev bats jq python3 strace shellcheck cppcheck
   clang libclang-rt-14-dev
-  iproute2 nftables procps kmod attr libcap2-bin util-linux bsdextrautils file xz-utils zstd tar
+  iproute2 nftables procps kmod uidmap attr libcap2-bin util-linux bsdextrautils file xz-utils zstd tar
   qemu-system-x86 cpio e2fsprogs busybox-static debootstrap hyperfine
 '
 

@@ -8,10 +8,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void compile(const json_t *config, struct arena *a)
+static void compile_for(const json_t *config, const struct host *h, struct arena *a)
 {
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = true };
-	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
 	struct err e = ERR_INIT;
 	char text[400];
 	struct ns_spec s;
@@ -22,13 +21,14 @@ static void compile(const json_t *config, struct arena *a)
 			abort(); /* an error always says where */
 		return;
 	}
-	if (ns_check(&s, &h, &e) < 0)
+	if (ns_check(&s, h, &e) < 0)
 		return;
 	plan_init(&p, a);
-	ns_plan_birth(&p, &s, &h, -1, NULL);
-	ns_plan_mounts(&p, &s, &h, &options);
-	ns_plan_restrict(&p, &s, &h, &options);
-	ns_plan_pivot(&p, &s, &h, &options);
+	ns_plan_birth(&p, &s, h, -1);
+	ns_plan_settle(&p, &s, h, NULL);
+	ns_plan_mounts(&p, &s, h, &options);
+	ns_plan_restrict(&p, &s, h, &options);
+	ns_plan_pivot(&p, &s, h, &options);
 	for (int i = 0; i < p.count; i++) {
 		struct buf b = BUF_ON(text);
 
@@ -37,6 +37,15 @@ static void compile(const json_t *config, struct arena *a)
 		if (p.steps[i].op->by_hand)
 			p.steps[i].op->by_hand(&b, &p, p.steps[i].args);
 	}
+}
+
+static void compile(const json_t *config, struct arena *a)
+{
+	const struct host root = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
+	const struct host user = { .uid = 1000, .gid = 1000, .idmap_helpers = true };
+
+	compile_for(config, &root, a);
+	compile_for(config, &user, a);
 }
 
 static void options(const char *text, struct arena *a)

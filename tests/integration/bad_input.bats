@@ -144,15 +144,11 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 @test "fields nobody carries out are refused, by name" {
 	bad_config '/hooks: is not supported' '.hooks = {"prestart": [{"path": "/bin/true"}]}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {"closID": "x"}'
-	bad_config '/linux/netDevices: ' '.linux.netDevices = {"eth0": {}}'
+	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {}'
 	bad_config '/linux/mountLabel: ' '.linux.mountLabel = "system_u:object_r:svirt_t:s0"'
-	bad_config '/linux/personality: ' '.linux.personality = {"domain": "LINUX32"}'
-	bad_config '/linux/memoryPolicy: ' '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}'
 	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x"'
 	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x"'
 	bad_config '/process/execCPUAffinity: ' '.process.execCPUAffinity = {"initial": "0"}'
-	bad_config '/linux/seccomp/listenerPath' '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW",
-		"listenerPath": "/run/x.sock"}'
 	# Empty ones ask for nothing; unknown keys are nobody's business.
 	jq '.hooks = {} | .linux.mountLabel = "" | .process.apparmorProfile = "" | .x = {"y": [1]} |
 		.process.unknown = 3 | .annotations = {"a": "b"}' "$T/good.json" >config.json

@@ -220,6 +220,14 @@ begin() {
 	[ "$(xargs <<<"$output")" = "0 0 0 free" ]
 }
 
+@test "a working directory that is not there is made, also under a read-only root" {
+	edit '.process.cwd = "/not/yet" | .root.readonly = true'
+	args sh -c 'pwd; stat -c "%a %u" .; touch x'
+	run --separate-stderr kist run $ID
+	[ "$status" -eq 1 ] && grep -q 'Read-only file system' <<<"$stderr"
+	[ "$output" = $'/not/yet\n755 0' ]
+}
+
 @test "a read-only root; mounts with their options, seen from the host" {
 	mkdir "$T/data"
 	echo content >"$T/data/file"

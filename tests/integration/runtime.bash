@@ -100,7 +100,7 @@ runtime_teardown() {
 			[ "${file#/proc/}" = "$$" ] || kill -KILL "${file#/proc/}" 2>/dev/null || true
 		done
 		for id in "$ROOT"/*; do
-			kist delete --force "${id##*/}" || true
+			[ ! -d "$id" ] || kist delete --force "${id##*/}" || true
 		done
 	fi
 	kist_teardown

@@ -219,3 +219,31 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	done
 	[ ! -e "/sys/fs/cgroup/system.slice/kist-$ID.scope" ]
 }
+
+@test "systemd: a user's container is a scope of the user's own systemd" {
+	mkdir b u
+	chmod 755 "$T"
+	cp -a "$FIXTURES/busybox-rootfs" b/rootfs
+	chown -R 1000:1000 b u
+	ukist() { as_user "$KIST" --root "$T/u/state" --systemd-cgroup "$@"; }
+	ushow() { as_user systemctl --user show -p "$2" --value "$1"; }
+	ukist spec --rootless --bundle b
+	edit_bundle b '.process.terminal = false | .linux.resources.pids.limit = 33'
+	bundle_args b sleep 1000
+	detached ukist run -d --bundle b "$ID"
+	pid=$(ukist state "$ID" | jq .pid)
+	unit=kist-$ID.scope
+	cgroup=/user.slice/user-1000.slice/user@1000.service/user.slice/$unit
+	is "0::$cgroup" cat "/proc/$pid/cgroup"
+	is 33 ushow "$unit" TasksMax
+	is 33 cat "/sys/fs/cgroup$cgroup/pids.max"
+	# The caller is in a cgroup of root's: only systemd can move what exec starts.
+	is 0::/ ukist exec "$ID" cat /proc/self/cgroup
+	ukist delete --force "$ID"
+	is not-found ushow "$unit" LoadState
+	[ ! -e "/sys/fs/cgroup$cgroup" ]
+	run --separate-stderr as_user env XDG_RUNTIME_DIR="$T/u" "$KIST" --root "$T/u/state" \
+		--systemd-cgroup run --bundle b "$ID"
+	is_one_line 1 "cannot reach the user's systemd over D-Bus"
+	systemctl --user -M someone@ stop user.slice 2>/dev/null || as_user systemctl --user stop user.slice
+}

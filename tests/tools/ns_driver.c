@@ -147,7 +147,7 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 		return r;
 	*ret_master = plan_new_slot(p, "pty master");
 	if (o->join_pid) {
-		ns_plan_join(p, pidfd_slot, o->join_flags, -1);
+		ns_plan_join(p, &h, pidfd_slot, o->join_flags, -1, NULL);
 		if (o->terminal)
 			ns_plan_console(p, NULL, *ret_master, 24, 80, 0);
 	} else {
@@ -159,7 +159,8 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 			r = ns_check(&s, &h, e);
 		if (r < 0)
 			return r;
-		ns_plan_birth(p, &s, &h, -1, NULL);
+		ns_plan_birth(p, &s, &h, -1);
+		ns_plan_settle(p, &s, &h, NULL);
 		if (o->mount_dir)
 			add_overlay(p, &s, &h, o, &rootfs);
 		ns_plan_mounts(p, &s, &h, &rootfs);

@@ -134,8 +134,8 @@ static void wrong_types(enum document d, const json_t *v, const char *pointer)
 		json_type type;
 		const char *raw;
 	} others[] = {
-		{ JSON_NULL, "null" },	 { JSON_TRUE, "true" },	   { JSON_INTEGER, "7" },
-		{ JSON_REAL, "1.5" },	 { JSON_STRING, "\"7x\"" }, { JSON_ARRAY, "[[]]" },
+		{ JSON_NULL, "null" },	       { JSON_TRUE, "true" },	  { JSON_INTEGER, "7" },
+		{ JSON_REAL, "1.5" },	       { JSON_STRING, "\"7x\"" }, { JSON_ARRAY, "[[]]" },
 		{ JSON_OBJECT, "{\"x\": 1}" },
 	};
 
@@ -149,8 +149,8 @@ static void wrong_types(enum document d, const json_t *v, const char *pointer)
 
 static void wrong_texts(enum document d, const char *pointer)
 {
-	static const char *const raw[] = { "\"a\\u0000b\"", "\"a\xff\"", "\"\xed\xa0\x80\"",
-					   "\"\xc0\xaf\"", "\"\\ud800\"", "\"a\tb\"" };
+	static const char *const raw[] = { "\"a\\u0000b\"", "\"a\xff\"",   "\"\xed\xa0\x80\"",
+					   "\"\xc0\xaf\"",  "\"\\ud800\"", "\"a\tb\"" };
 
 	for (size_t i = 0; i < sizeof raw / sizeof *raw; i++)
 		refused(d, pointer, raw[i], pointer);
@@ -158,9 +158,17 @@ static void wrong_texts(enum document d, const char *pointer)
 
 static void wrong_numbers(enum document d, const char *pointer)
 {
-	static const char *const raw[] = { "18446744073709551616", "-9223372036854775809",
-					   "99999999999999999999999", "1e400", "01", "+1", "0x10",
-					   "1.0", "1e3", "\"1\"", "-" };
+	static const char *const raw[] = { "18446744073709551616",
+					   "-9223372036854775809",
+					   "99999999999999999999999",
+					   "1e400",
+					   "01",
+					   "+1",
+					   "0x10",
+					   "1.0",
+					   "1e3",
+					   "\"1\"",
+					   "-" };
 
 	for (size_t i = 0; i < sizeof raw / sizeof *raw; i++)
 		if (!tolerates(pointer, raw[i]))
@@ -197,11 +205,13 @@ static size_t walk(enum document d, json_t *v, const char *pointer)
 		if (json_is_object(v) && json_object_size(v))
 			twice(d, v, pointer);
 	}
-	json_object_foreach(v, key, member) {
+	json_object_foreach(v, key, member)
+	{
 		snprintf(below, sizeof below, "%s/%s", pointer, key);
 		seen += walk(d, member, below);
 	}
-	json_array_foreach(v, i, member) {
+	json_array_foreach(v, i, member)
+	{
 		snprintf(below, sizeof below, "%s/%zu", pointer, i);
 		seen += walk(d, member, below);
 	}

@@ -102,7 +102,7 @@ static void needs_the_driver(void **state)
 
 		assert_int_equal(parse(forms[i], &spec, &e), 0);
 		assert_true(spec.given_for_systemd);
-		assert_int_equal(cgroup_check(&spec, &host, &e), -EINVAL);
+		assert_int_equal(cgroup_settle(&spec, &host, false, &arena, &e), -EINVAL);
 		err_format(&e, text, sizeof text);
 		assert_non_null(strstr(text, "/linux/cgroupsPath: "));
 		assert_non_null(strstr(text, "systemd cgroup driver"));
@@ -121,6 +121,61 @@ static void refuses_another_type(void **state)
 	assert_string_equal(e.where, "/cgroupsPath");
 }
 
+/* Who may make none, and who asks for none. */
+static void settle_without_rights(void **state)
+{
+	const struct host user = { .uid = 1000, .cgroup_mount = "/sys/fs/cgroup" };
+	const struct host root = { .root = true, .cgroup_writable = true };
+	_cleanup_json_ json_t *limits = json_pack("{s:{s:{s:i}}}", "resources", "pids", "limit", 5);
+	_cleanup_json_ json_t *relative = json_pack("{s:s}", "cgroupsPath", "a/b");
+	_cleanup_json_ json_t *literal = json_pack("{s:s}", "cgroupsPath", "/a/b");
+	const json_t *cases[] = { NULL, limits, relative };
+	static const char *const where[] = { "/linux/cgroupsPath", "/resources/pids/limit",
+					     "/linux/cgroupsPath" };
+	struct cgroup_spec spec;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		e = (struct err)ERR_INIT;
+		assert_int_equal(cgroup_parse(cases[i], &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+		assert_int_equal(cgroup_settle(&spec, &user, false, &arena, &e), -EACCES);
+		assert_string_equal(e.where, where[i]);
+		assert_non_null(strstr(e.fix, "Delegate=yes"));
+		assert_int_equal(cgroup_settle(&spec, &user, true, &arena, &e), i ? -EACCES : 0);
+		assert_int_equal(spec.none, i == 0);
+		spec.none = false;
+		assert_int_equal(cgroup_settle(&spec, &root, false, &arena, &e), 0);
+		assert_int_equal(cgroup_settle(&spec, &root, true, &arena, &e), 0);
+		assert_false(spec.none);
+		assert_int_equal(spec.base_length, 0);
+	}
+	assert_int_equal(cgroup_parse(literal, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_int_equal(cgroup_settle(&spec, &user, true, &arena, &e), 0);
+	assert_false(spec.none);
+	assert_string_equal(spec.path, "/a/b");
+}
+
+static void settle_in_a_delegated_cgroup(void **state)
+{
+	const struct host user = { .uid = 1000, .cgroup_writable = true, .cgroup_base = "/user/me" };
+	const struct host sealed = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct err e = ERR_INIT;
+	struct cgroup_spec spec;
+
+	(void)state;
+	assert_int_equal(cgroup_parse(NULL, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_int_equal(cgroup_settle(&spec, &user, false, &arena, &e), 0);
+	assert_string_equal(spec.path, "/user/me/kist-x");
+	assert_int_equal(spec.base_length, strlen("/user/me"));
+	/* --rootless true, as root, where the hierarchy is read-only */
+	assert_int_equal(cgroup_parse(NULL, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_int_equal(cgroup_settle(&spec, &sealed, false, &arena, &e), 0);
+	assert_false(spec.none);
+	assert_int_equal(cgroup_settle(&spec, &sealed, true, &arena, &e), 0);
+	assert_true(spec.none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +183,8 @@ int main(void)
 		cmocka_unit_test(refuses_what_would_walk),
 		cmocka_unit_test(needs_the_driver),
 		cmocka_unit_test(refuses_another_type),
+		cmocka_unit_test(settle_without_rights),
+		cmocka_unit_test(settle_in_a_delegated_cgroup),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

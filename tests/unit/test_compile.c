@@ -3,6 +3,7 @@
  * made by hand, the default configuration, and what steps come out, in order.
  * KIST_UPDATE_GOLDEN=1 writes the files anew; read the difference.
  */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "cgroup/systemd.h"
 #include "runtime/compile.h"
 #include "supervisor/job.h"
@@ -77,8 +79,8 @@ static int use_systemd(struct container_spec *s, struct arena *a, struct err *e)
 				  &manager, a, e);
 }
 
-static void check_plan_of(const char *name, json_t *config, const struct create_options *o,
-			  bool systemd)
+static void check_plan_on(const struct host *h, const char *name, json_t *config,
+			  const struct create_options *o, bool systemd)
 {
 	struct arena arena = ARENA_INIT;
 	struct container_spec spec;
@@ -88,7 +90,9 @@ static void check_plan_of(const char *name, json_t *config, const struct create_
 
 	assert_non_null(config);
 	if (spec_parse(config, "/bundle", "web", &arena, &spec, &e) < 0 ||
-	    (systemd && use_systemd(&spec, &arena, &e) < 0) || spec_check(&spec, &host, &e) < 0 || compile_create(&c, &spec, &host, o, &arena, &e) < 0) {
+	    (systemd && use_systemd(&spec, &arena, &e) < 0) ||
+	    spec_settle(&spec, h, !h->root, &arena, &e) < 0 || spec_check(&spec, h, &e) < 0 ||
+	    compile_create(&c, &spec, h, o, &arena, &e) < 0) {
 		err_format(&e, line, sizeof line);
 		fail_msg("%s", line);
 	}
@@ -101,7 +105,7 @@ static void check_plan_of(const char *name, json_t *config, const struct create_
 
 static void check_plan(const char *name, json_t *config, const struct create_options *o)
 {
-	check_plan_of(name, config, o, false);
+	check_plan_on(&host, name, config, o, false);
 }
 
 /* The guest is born, waits for its scope, and only then makes its cgroup namespace. */
@@ -119,7 +123,18 @@ static void systemd_create(void **state)
 	(void)state;
 	assert_non_null(more);
 	json_object_update_recursive(config, more);
-	check_plan_of("create-systemd", config, &o, true);
+	check_plan_on(&host, "create-systemd", config, &o, true);
+}
+
+/* As `kist spec --rootless` writes it for uid and gid 1000. */
+static json_t *rootless_spec(void)
+{
+	json_t *spec = spec_default(true), *l = json_object_get(spec, "linux");
+
+	json_object_set_new(l, "uidMappings", json_pack("[{s:i,s:i,s:i}]", "containerID", 0, "hostID",
+			    1000, "size", 1));
+	json_object_set(l, "gidMappings", json_object_get(l, "uidMappings"));
+	return spec;
 }
 
 static void default_create(void **state)
@@ -145,6 +160,61 @@ static void job_on_the_bridge(void **state)
 
 	(void)state;
 	check_plan("job-bridge", job_config(&job, &image, 0x60000000, &user), &o);
+}
+
+/* What a user without any right gets: own maps, everything by the guest, no cgroup. */
+static void rootless(void **state)
+{
+	const struct host user = { .uid = 1000, .gid = 1000, .cgroup_mount = "/sys/fs/cgroup",
+				   .last_cap = 40 };
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/user/1000/kist" };
+
+	(void)state;
+	check_plan_on(&user, "run-rootless", rootless_spec(), &o, false);
+}
+
+/* More ids by the setuid helpers, a cgroup in a delegated subtree, a limit. */
+static void rootless_with_more_ids(void **state)
+{
+	const struct host user = { .uid = 1000, .gid = 1000, .cgroup_mount = "/sys/fs/cgroup",
+				   .controllers = HOST_MEMORY | HOST_PIDS, .idmap_helpers = true,
+				   .cgroup_writable = true, .cgroup_base = "/user.slice/me",
+				   .last_cap = 40 };
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/user/1000/kist" };
+	json_t *spec = rootless_spec(), *l = json_object_get(spec, "linux");
+
+	(void)state;
+	json_object_set_new(l, "uidMappings", json_pack("[{s:i,s:i,s:i},{s:i,s:i,s:i}]",
+			    "containerID", 0, "hostID", 1000, "size", 1,
+			    "containerID", 1, "hostID", 100000, "size", 65536));
+	json_object_set(l, "gidMappings", json_object_get(l, "uidMappings"));
+	json_object_set_new(l, "resources", json_pack("{s:{s:i}}", "pids", "limit", 50));
+	json_object_set_new(json_object_get(spec, "process"), "oomScoreAdj", json_integer(100));
+	check_plan_on(&user, "run-rootless-ids", spec, &o, false);
+}
+
+/* exec by the owner of the container's user namespace: a joiner, and its oom_score_adj. */
+static void rootless_exec(void **state)
+{
+	const struct host user = { .uid = 1000, .gid = 1000 };
+	struct exec_options o = { .host = &user, .pidfd = 9, .outlive = true,
+				  .namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID };
+	struct json_at root = JSON_AT_ROOT;
+	_cleanup_json_ json_t *process = json_pack("{s:s, s:[s], s:{s:i,s:i}, s:i}", "cwd", "/",
+			"args", "id", "user", "uid", 0, "gid", 0, "oomScoreAdj", 100);
+	struct arena arena = ARENA_INIT;
+	struct process_spec spec;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	char *text;
+
+	(void)state;
+	assert_int_equal(process_parse(process, &root, &arena, &spec, &e), 0);
+	assert_int_equal(compile_exec(&c, &spec, NULL, &o, &arena, &e), 0);
+	text = plan_text(&c.plan);
+	compare("exec-rootless", text);
+	free(text);
+	arena_free(&arena);
 }
 
 /* Compiling twice gives the same plan: nothing of the world or the clock gets in. */
@@ -176,6 +246,9 @@ int main(void)
 		cmocka_unit_test(default_create),
 		cmocka_unit_test(systemd_create),
 		cmocka_unit_test(job_on_the_bridge),
+		cmocka_unit_test(rootless),
+		cmocka_unit_test(rootless_with_more_ids),
+		cmocka_unit_test(rootless_exec),
 		cmocka_unit_test(pure),
 	};
 

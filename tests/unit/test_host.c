@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,6 +58,44 @@ static void without_privilege(void **state)
 		      h.uid != 1234 || h.gid != 4321);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* Root of a user namespace of its own is not root of the host. */
+static void in_a_user_namespace(void **state)
+{
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	child = fork();
+	if (child == 0) {
+		struct host h;
+		uid_t uid = geteuid();
+		char map[40];
+
+		if (unshare(CLONE_NEWUSER) < 0)
+			_exit(99);
+		if (host_probe(&h, NULL) < 0 || h.root || h.userns_root || !host_in_user_namespace())
+			_exit(1); /* not mapped yet: nobody */
+		snprintf(map, sizeof map, "0 %u 1", uid);
+		file_write_at(AT_FDCWD, "/proc/self/setgroups", "deny");
+		if (file_write_at(AT_FDCWD, "/proc/self/uid_map", map) < 0)
+			_exit(2);
+		if (host_probe(&h, NULL) < 0 || h.root || !h.userns_root || !h.setgroups_denied)
+			_exit(3);
+		/* The mount namespace is still the host's. */
+		if (h.own_mounts || host_may_mount(&h) || host_unprivileged(&h))
+			_exit(4);
+		if (unshare(CLONE_NEWNS) < 0 || host_probe(&h, NULL) < 0 || !h.own_mounts)
+			_exit(5);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 99) {
+		print_message("SKIP: no user namespaces here\n");
+		skip();
+	}
 	assert_int_equal(status, 0);
 }
 
@@ -123,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_we_are),	     cmocka_unit_test(without_privilege),
+		cmocka_unit_test(in_a_user_namespace),
 		cmocka_unit_test(the_cgroup2_mount), cmocka_unit_test(security),
 		cmocka_unit_test(names),
 	};

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/bridge.h"
+#include "net/devices.h"
 #include "net/lease.h"
 #include "net/net.h"
 
@@ -172,7 +173,8 @@ static void test_undo_refuses(void **state)
 	}
 	assert_ptr_equal(net_undo_kinds[0], &net_undo_veth);
 	assert_ptr_equal(net_undo_kinds[1], &net_undo_lease);
-	assert_null(net_undo_kinds[2]);
+	assert_ptr_equal(net_undo_kinds[2], &net_undo_device);
+	assert_null(net_undo_kinds[3]);
 }
 
 int main(void)

@@ -31,28 +31,6 @@ static void test_mode(void **state)
 	assert_non_null(strstr(e.fix, "none, bridge, host"));
 }
 
-static int parse(const char *text, struct err *e)
-{
-	_cleanup_json_ json_t *o = NULL;
-	struct json_at at = json_at_key(&JSON_AT_ROOT, "linux");
-
-	assert_int_equal(json_parse_strict(text, strlen(text), "test", &o, e), 0);
-	return net_parse_linux(o, &at, e);
-}
-
-static void test_net_devices(void **state)
-{
-	struct err e = ERR_INIT;
-
-	(void)state;
-	assert_int_equal(parse("{}", &e), 0);
-	assert_int_equal(parse("{\"netDevices\": {}}", &e), 0);
-	assert_int_equal(parse("{\"netDevices\": {\"eth/1\": {\"name\": \"x\"}}}", &e), -EINVAL);
-	assert_string_equal(e.where, "/linux/netDevices/eth~11");
-	assert_int_equal(parse("{\"netDevices\": []}", &e), -EINVAL);
-	assert_string_equal(e.where, "/linux/netDevices");
-}
-
 static void test_check(void **state)
 {
 	static const struct {
@@ -87,7 +65,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_net_devices),
 		cmocka_unit_test(test_check),
 	};
 

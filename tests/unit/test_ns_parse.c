@@ -10,7 +10,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/json.h"
+#include "ns/builders.h"
 #include "ns/spec.h"
 
 #define NS_ALL "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"pid\"}, {\"type\": \"ipc\"}, " \
@@ -97,7 +102,21 @@ static void test_refusals(void **state)
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
 		  "[\"bind\", \"size=1\"]}]", "/mounts/0/options/1", "size" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
-		  "[\"tmpcopyup\"]}]", "/mounts/0/options/0", "tmpcopyup" },
+		  "[\"tmpcopyup\", \"silent\"]}]", "/mounts/0/options/0", "silent" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"proc\", \"options\": "
+		  "[\"tmpcopyup\"]}]", "/mounts/0/options/0", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"remount\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "new tmpfs" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"tmpcopyup\"]}]", "/mounts/0/options/1", "tmpcopyup" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"options\": [\"remount\", "
+		  "\"iversion\"]}]", "/mounts/0/options/1", "iversion" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"lazytime\"]}]", "/mounts/0/options/1", "lazytime" },
+		{ NS_ALL ", \"mountLabel\": \"a b\"", "", "/linux/mountLabel", "spaces" },
+		{ NS_ALL ", \"mountLabel\": 3", "", "/linux/mountLabel", "string" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
 		  "[\"ro,nosuid\"]}]", "/mounts/0/options/0", "commas" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
@@ -164,7 +183,8 @@ static void test_options(void **state)
 {
 	static const char *const words[] = { "ro", "rw", "sync", "async", "lazytime", "nolazytime",
 					     "nosuid", "suid", "strictatime", "relatime", "iversion",
-					     "silent", "loud", "nosymfollow", "a=b=c", "flag" };
+					     "silent", "loud", "nosymfollow", "a=b=c", "flag",
+					     "context=\"a:b:c1,c2\"" };
 	struct arena a = ARENA_INIT;
 	struct ns_mount_flags f;
 	struct err e = ERR_INIT;
@@ -178,7 +198,8 @@ static void test_options(void **state)
 	assert_string_equal(f.super[0].key, "async");
 	assert_string_equal(f.super[1].key, "nolazytime");
 	assert_int_equal(f.classic, MS_I_VERSION);
-	assert_int_equal(f.data_count, 2);
+	assert_int_equal(f.data_count, 3);
+	assert_string_equal(f.data[2].value, "a:b:c1,c2");
 	assert_string_equal(f.data[0].key, "a");
 	assert_string_equal(f.data[0].value, "b=c");
 	assert_null(f.data[1].value);
@@ -279,8 +300,110 @@ static void test_check(void **state)
 	err_clear(&e);
 	assert_int_equal(ns_check(&s, &user, &e), -EPERM);
 	assert_string_equal(e.where, "/linux/gidMappings");
+	assert_non_null(strstr(e.fix, "uidmap"));
+	assert_false(ns_setgroups_denied(&s, &user)); /* newgidmap's to decide */
+	user.idmap_helpers = true;
+	assert_int_equal(ns_check(&s, &user, &e), 0);
+	user.idmap_helpers = false;
 	s.gid_maps = s.uid_maps;
 	assert_int_equal(ns_check(&s, &user, &e), 0);
+	s.mount_label = "system_u:object_r:container_file_t:s0:c1,c2";
+	assert_int_equal(ns_check(&s, &root, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/mountLabel");
+	root.selinux = true;
+	assert_int_equal(ns_check(&s, &root, &e), 0);
+	assert_true(ns_setgroups_denied(&s, &user));
+	assert_false(ns_setgroups_denied(&s, &root));
+}
+
+/* Root of a user namespace maps what it likes; rights over the host's namespaces it has not. */
+static void test_check_rights(void **state)
+{
+	const struct host nested = { .userns_root = true }, user = { .uid = 1000, .gid = 1000 };
+	struct host denied = nested;
+	struct ns_id_map many = { 0, 5, 10 }, own = { 0, 1000, 1 };
+	struct ns_mount mount = { .why = "/mounts/0", .flags.idmap = true };
+	struct ns_spec s = { .new_namespaces = CLONE_NEWUSER, .uid_maps = { &many, 1 },
+			     .gid_maps = { &many, 1 } };
+	struct ns_spec joins = { .join_namespaces = CLONE_NEWNET };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ns_check(&s, &nested, &e), 0);
+	assert_int_equal(ns_check(&joins, &nested, &e), 0);
+	denied.setgroups_denied = true;
+	assert_true(ns_setgroups_denied(&s, &denied));
+	assert_int_equal(ns_check(&joins, &user, &e), -EPERM);
+	assert_non_null(strstr(e.context[0], "rootless container requires user namespaces"));
+	joins.new_namespaces = CLONE_NEWUSER;
+	joins.uid_maps = joins.gid_maps = (struct ns_id_maps){ &own, 1 };
+	err_clear(&e);
+	assert_int_equal(ns_check(&joins, &user, &e), -EPERM);
+	assert_non_null(strstr(e.context[0], "together with the user namespace"));
+	joins.new_namespaces = 0;
+	joins.join_namespaces |= CLONE_NEWUSER;
+	assert_int_equal(ns_check(&joins, &user, &e), 0);
+	s.mounts = &mount;
+	s.mount_count = 1;
+	err_clear(&e);
+	assert_int_equal(ns_check(&s, &nested, &e), -EPERM);
+	assert_string_equal(e.where, "/mounts/0");
+	s.mount_count = 0;
+	s.time_offsets = "monotonic 1 0";
+	err_clear(&e);
+	assert_int_equal(ns_check(&s, &nested, &e), -EPERM);
+	assert_string_equal(e.where, "/linux/timeOffsets");
+}
+
+static void setting(const char *dir, const char *name, const char *value)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	for (char *slash = strchr(path + strlen(dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "%s\n", value);
+	fclose(file);
+}
+
+/* Which setting forbids user namespaces, looked up in a /proc made by hand. */
+static void test_obstacles(void **state)
+{
+	static const struct {
+		const char *file, *harmless, *forbids, *fix;
+	} cases[] = {
+		{ "sys/kernel/unprivileged_userns_clone", "1", "0", "unprivileged_userns_clone=1" },
+		{ "sys/user/max_user_namespaces", "100", "0", "user.max_user_namespaces=" },
+		{ "sys/kernel/apparmor_restrict_unprivileged_userns", "0", "1", "AppArmor" },
+	};
+	char dir[] = "/tmp/kist-test-proc.XXXXXX", command[64];
+	int proc;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	proc = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct err e = ERR_INIT;
+
+		setting(dir, cases[i].file, cases[i].harmless);
+		err_set(&e, EPERM, "clone3");
+		ns_userns_obstacle(proc, &e);
+		assert_string_equal(e.fix, "");
+		setting(dir, cases[i].file, cases[i].forbids);
+		ns_userns_obstacle(proc, &e);
+		if (!strstr(e.fix, cases[i].fix))
+			fail_msg("%s: %s", cases[i].file, e.fix);
+		setting(dir, cases[i].file, cases[i].harmless);
+	}
+	close(proc);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
 }
 
 int main(void)
@@ -289,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_options),	 cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_sysctl_names), cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check_rights), cmocka_unit_test(test_obstacles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,7 +81,7 @@ static void build(const char *config_file, bool overlay, bool terminal, const ch
 	static const char *const layers[] = { "/store/b", "/store/a" };
 	struct ns_overlay o = { .layers = layers, .count = 2, .mount_dir = "/run/kist/x/m",
 				.upper_bytes = 1 << 20 };
-	struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = terminal };
 	_cleanup_json_ json_t *config = NULL;
 	struct arena a = ARENA_INIT;
@@ -94,7 +94,8 @@ static void build(const char *config_file, bool overlay, bool terminal, const ch
 		fail_msg("%s: %s", e.where, e.context[0]);
 	assert_int_equal(ns_check(&s, &h, &e), 0);
 	plan_init(&p, &a);
-	ns_plan_birth(&p, &s, &h, plan_new_slot(&p, "cgroup"), NULL);
+	ns_plan_birth(&p, &s, &h, plan_new_slot(&p, "cgroup"));
+	ns_plan_settle(&p, &s, &h, NULL);
 	if (overlay) {
 		o.idmap = ns_has_userns(&s);
 		ns_host_root(&s, &o.root_uid, &o.root_gid);
@@ -133,14 +134,15 @@ static void test_overlay(void **state)
 
 static void test_join(void **state)
 {
+	const struct host h = { .root = true };
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct plan p;
 
 	(void)state;
 	plan_init(&p, &a);
-	ns_plan_join(&p, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
-		     plan_new_slot(&p, "cgroup"));
+	ns_plan_join(&p, &h, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
+		     plan_new_slot(&p, "cgroup"), NULL);
 	ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), 0, 0, 1000);
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);

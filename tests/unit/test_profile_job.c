@@ -288,7 +288,7 @@ static int run_line(const char *shell, const char *line, char *out, size_t size)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct op_seccomp_args args = { &filter };
+		struct op_seccomp_args args = { .filter = &filter };
 		struct run run = { 0 };
 		struct err e = ERR_INIT;
 
@@ -387,7 +387,7 @@ static void calls_are_refused_for_real(void **state)
 	(void)state;
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct op_seccomp_args args = { &filter };
+		struct op_seccomp_args args = { .filter = &filter };
 		struct run run = { 0 };
 		struct err e = ERR_INIT;
 
@@ -418,7 +418,7 @@ static void another_abi_dies_for_real(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			struct op_seccomp_args args = { &filter };
+			struct op_seccomp_args args = { .filter = &filter };
 			struct run run = { 0 };
 			struct err e = ERR_INIT;
 			long result = 20; /* getpid */

@@ -67,22 +67,23 @@ static void refuses(void **state)
 		{ "{}", "/linux/seccomp/defaultAction", "is required" },
 		{ "{\"defaultAction\": 1}", "/linux/seccomp/defaultAction", "string" },
 		{ "{\"defaultAction\": \"ALLOW\"}", "/linux/seccomp/defaultAction", "unknown" },
-		{ "{\"defaultAction\": \"SCMP_ACT_NOTIFY\"}", "/linux/seccomp/defaultAction",
-		  "agent" },
+		{ "{\"defaultAction\": \"SCMP_ACT_NOTIFY\"}", "/linux/seccomp/listenerPath",
+		  "is required by SCMP_ACT_NOTIFY" },
 		{ ERRNO(", \"defaultErrnoRet\": -1"), "/linux/seccomp/defaultErrnoRet", "range" },
 		{ ERRNO(", \"defaultErrnoRet\": 4096"), "/linux/seccomp/defaultErrnoRet", "range" },
 		{ "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"defaultErrnoRet\": 1}",
 		  "/linux/seccomp/defaultErrnoRet", "only SCMP_ACT_ERRNO" },
 		{ ERRNO(", \"flags\": [\"X\"]"), "/linux/seccomp/flags/0", "unknown" },
-		{ ERRNO(", \"flags\": [\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]"),
-		  "/linux/seccomp/flags/0", "unknown" },
 		{ ERRNO(", \"architectures\": [\"SCMP_ARCH_NATIVE\", \"x86_64\"]"),
 		  "/linux/seccomp/architectures/1", "unknown architecture" },
 		{ ERRNO(", \"architectures\": [\"SCMP_ARCH_NATIVEX\"]"),
 		  "/linux/seccomp/architectures/0", "unknown architecture" },
-		{ ERRNO(", \"listenerPath\": \"/x\""), "/linux/seccomp/listenerPath", "agent" },
-		{ ERRNO(", \"listenerMetadata\": \"x\""), "/linux/seccomp/listenerMetadata",
-		  "agent" },
+		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_ALLOW\"}], "
+			"\"listenerPath\": \"x\", \"flags\": ["),
+		  "/linux/seccomp/listenerPath", "absolute" },
+		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_ALLOW\"}], "
+			"\"listenerMetadata\": \"x\", \"flags\": ["),
+		  "/linux/seccomp/listenerMetadata", "listenerPath" },
 		{ ERRNO(", \"syscalls\": {}"), "/linux/seccomp/syscalls", "array" },
 		{ ERRNO(", \"syscalls\": [1]"), "/linux/seccomp/syscalls/0", "object" },
 		{ RULES("{\"action\": \"SCMP_ACT_ALLOW\"}"), "/linux/seccomp/syscalls/1/names",
@@ -92,7 +93,7 @@ static void refuses(void **state)
 		{ RULES("{\"names\": [\"read\"]}"), "/linux/seccomp/syscalls/1/action",
 		  "required" },
 		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_NOTIFY\"}"),
-		  "/linux/seccomp/syscalls/1/action", "agent" },
+		  "/linux/seccomp/listenerPath", "required" },
 		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_ALLOW\", \"errnoRet\": 1}"),
 		  "/linux/seccomp/syscalls/1/errnoRet", "only SCMP_ACT_ERRNO" },
 		{ RULES("{\"names\": [\"read\"], \"action\": \"SCMP_ACT_ALLOW\", \"args\": [{}]}"),
@@ -221,7 +222,9 @@ static const struct expectation docker_expects[] = {
 	{ SYS_mount, { 0 }, SECCOMP_RET_KILL_THREAD },
 	{ SYS_reboot, { 0 }, SECCOMP_RET_TRACE | 7 },
 	{ SYS_bpf, { 0 }, FAILS(EPERM) },
-	{ 600, { 0 }, FAILS(EPERM) },
+	/* Newer than fchmodat2, the newest call the profile names. */
+	{ 453, { 0 }, FAILS(ENOSYS) },
+	{ 600, { 0 }, FAILS(ENOSYS) },
 	{ -1, { 0 }, 0 },
 };
 
@@ -275,7 +278,8 @@ static void program_covers_every_number_and_abi(void **state)
 			listed |= x->nr == nr;
 		listed |= nr == SYS_write || nr == SYS_exit_group || nr == SYS_close;
 		if (!listed)
-			assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, nr, none), FAILS(EPERM));
+			assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, nr, none),
+					 nr > 452 ? FAILS(ENOSYS) : FAILS(EPERM));
 		assert_int_equal(simulate(&f, AUDIT_ARCH_AARCH64, nr, none),
 				 SECCOMP_RET_KILL_PROCESS);
 	}
@@ -287,10 +291,70 @@ static void program_covers_every_number_and_abi(void **state)
 	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 21, none), SECCOMP_RET_KILL_THREAD);
 	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 26, none), SECCOMP_RET_KILL_PROCESS);
 	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 0, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 451, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 453, none), FAILS(ENOSYS));
 	/* x32: the same numbers with a bit, and some of its own. */
 	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | 0, none), ALLOWED);
 	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | 520, none), ALLOWED);
 	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | SYS_bpf, none), FAILS(EPERM));
+	/* Its own calls are numbered up to 547: newer than fchmodat2 is what is above those named. */
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | 600, none), FAILS(ENOSYS));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, -1, none), FAILS(ENOSYS));
+}
+
+/* Each ABI has a newest call of its own; a default that is no errno has none; nor has ALLOW. */
+static void newer_calls_are_not_there(void **state)
+{
+#define NEWEST(action) "{\"defaultAction\": \"" action "\", \"architectures\": [\"SCMP_ARCH_X86\"]," \
+	"\"syscalls\": [{\"names\": [\"execve\", \"statx\"], \"action\": \"SCMP_ACT_ALLOW\"}]}"
+	static const uint64_t none[3];
+	struct seccomp_filter f;
+
+	(void)state;
+	skip_elsewhere();
+	must_parse(NEWEST("SCMP_ACT_ERRNO"), &f); /* statx: 332, and 383 on i386 */
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, 332, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, 331, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_openat2, none), FAILS(ENOSYS));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 383, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 382, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 384, none), FAILS(ENOSYS));
+	/* x32 is not listed: killed, as any other ABI. */
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | 500, none),
+			 SECCOMP_RET_KILL_PROCESS);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_AARCH64, 500, none), SECCOMP_RET_KILL_PROCESS);
+	must_parse(NEWEST("SCMP_ACT_KILL_PROCESS"), &f);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_openat2, none), SECCOMP_RET_KILL_PROCESS);
+	must_parse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"read\"],"
+		   "\"action\": \"SCMP_ACT_ERRNO\"}]}", &f);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_openat2, none), ALLOWED);
+}
+
+static void notify_asks_for_a_listener(void **state)
+{
+#define AGENT(flags, action) "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"flags\": [" flags "], " \
+	"\"listenerPath\": \"/run/agent\", \"listenerMetadata\": \"text\", " \
+	"\"syscalls\": [{\"names\": [\"mkdir\"], \"action\": \"" action "\"}]}"
+	static const uint64_t none[3];
+	struct seccomp_filter f;
+
+	(void)state;
+	skip_elsewhere();
+	must_parse(AGENT("", "SCMP_ACT_NOTIFY"), &f);
+	assert_true(f.notify);
+	assert_int_equal(f.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	assert_string_equal(f.listener_path, "/run/agent");
+	assert_string_equal(f.listener_metadata, "text");
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_mkdir, none), SECCOMP_RET_USER_NOTIF);
+	must_parse(AGENT("\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\", "
+			 "\"SECCOMP_FILTER_FLAG_TSYNC\"", "SCMP_ACT_NOTIFY"), &f);
+	assert_int_equal(f.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
+			 SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+			 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	/* An agent with nothing to answer is not called; the flag is about waiting for one. */
+	must_parse(AGENT("\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"", "SCMP_ACT_LOG"), &f);
+	assert_false(f.notify);
+	assert_int_equal(f.flags, 0);
 }
 
 static void unlisted_abi_is_killed(void **state)
@@ -318,6 +382,28 @@ static void unlisted_abi_is_killed(void **state)
 		assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, X32_BIT | SYS_read, none),
 				 SECCOMP_RET_KILL_PROCESS);
 	}
+}
+
+/* As in the profile of podman and buildah: what an earlier entry says stays. */
+static void first_unconditional_rule_decides(void **state)
+{
+	static const uint64_t none[3];
+	struct seccomp_filter f;
+
+	(void)state;
+	skip_elsewhere();
+	must_parse("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 38,"
+		   "\"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"], \"syscalls\": ["
+		   "{\"names\": [\"execve\", \"setns\"], \"action\": \"SCMP_ACT_ALLOW\"},"
+		   "{\"names\": [\"bpf\", \"setns\"], \"action\": \"SCMP_ACT_ERRNO\","
+		   "\"errnoRet\": 1},"
+		   "{\"names\": [\"bpf\"], \"action\": \"SCMP_ACT_ALLOW\"}]}",
+		   &f);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_setns, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_bpf, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 346, none), ALLOWED);
+	assert_int_equal(simulate(&f, AUDIT_ARCH_I386, 357, none), FAILS(EPERM));
+	assert_int_equal(simulate(&f, AUDIT_ARCH_X86_64, SYS_mount, none), FAILS(ENOSYS));
 }
 
 /* A deny-list: default ALLOW, a conditional and an unconditional denial. */
@@ -360,7 +446,7 @@ static void op_loads_the_program(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct op_seccomp_args args = { &f };
+		struct op_seccomp_args args = { &f, -1 };
 		struct run run = { .report_steps = true };
 		struct err e = ERR_INIT;
 
@@ -379,7 +465,7 @@ static void op_loads_the_program(void **state)
 static void shows(void **state)
 {
 	struct seccomp_filter f = { .count = 12, .flags = SECCOMP_FILTER_FLAG_LOG };
-	struct op_seccomp_args args = { &f };
+	struct op_seccomp_args args = { &f, -1 };
 	char text[200];
 	struct buf b = BUF_ON(text);
 
@@ -396,7 +482,10 @@ int main(void)
 		cmocka_unit_test_teardown(refuses, clean),
 		cmocka_unit_test_teardown(program_means_the_profile, clean),
 		cmocka_unit_test_teardown(program_covers_every_number_and_abi, clean),
+		cmocka_unit_test_teardown(newer_calls_are_not_there, clean),
+		cmocka_unit_test_teardown(notify_asks_for_a_listener, clean),
 		cmocka_unit_test_teardown(unlisted_abi_is_killed, clean),
+		cmocka_unit_test_teardown(first_unconditional_rule_decides, clean),
 		cmocka_unit_test_teardown(deny_list_works, clean),
 		cmocka_unit_test_teardown(op_loads_the_program, clean),
 		cmocka_unit_test(shows),

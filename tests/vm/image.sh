@@ -19,7 +19,7 @@ packages=(
 	base-files base-passwd bash bats busybox-static coreutils dash diffutils file findutils gawk
 	grep gzip hostname iproute2 jq kmod libarchive13 libc-bin libcap2 libcap2-bin libcmocka0
 	libisal2 libjansson4 libmnl0 libseccomp2 libssl3 libzstd1 login mount ncurses-base
-	nftables passwd procps python3 runc sed strace tar util-linux attr e2fsprogs xz-utils
+	nftables passwd procps python3 runc uidmap sed strace tar util-linux attr e2fsprogs xz-utils
 	zlib1g zstd usr-is-merged
 	systemd libsystemd0 dbus dbus-user-session
 )

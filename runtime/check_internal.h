@@ -1,0 +1,31 @@
+/*
+ * check_internal.h - what the files of check share.
+ */
+#pragma once
+#include "runtime/check.h"
+#include "runtime/spec.h"
+
+struct check {
+	json_t *problems;
+	const struct host *h;
+	struct arena arena;
+	struct container_spec spec; /* of the configuration, without what is wrong in it */
+	bool assumed;		    /* its namespaces or maps are not the configuration's own */
+	bool no_root;		    /* nor is its root */
+	int root;		    /* O_PATH of the root, or -EBADF */
+};
+
+enum check_level { CHECK_ERROR, CHECK_WARNING };
+void check_say(struct check *c, enum check_level level, const char *where, const char *fix,
+	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The record as a problem at `where`, or at its own place when that is NULL. */
+void check_err(struct check *c, enum check_level level, const char *where, const struct err *e);
+
+/* check_spec.c: every problem the parsers have; true: c->spec is filled. */
+bool check_spec(struct check *c, const char *bundle);
+/* check_files.c: the root, the mounts, the program. */
+void check_root(struct check *c);
+void check_mounts(struct check *c);
+void check_program(struct check *c);
+/* check_host.c: namespaces, cgroup, devices, kernel. */
+void check_host(struct check *c);
