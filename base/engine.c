@@ -359,10 +359,16 @@ static void kill_guest(struct run *r)
 		;
 }
 
+/* Where the guest's steps end, with its execve. */
+static int guest_end(const struct plan *p)
+{
+	return p->launched >= 0 ? p->launched : p->count;
+}
+
 /* The last step the host must see done: beyond it only EOF (the execve) is waited for. */
 static bool guest_is_last(const struct plan *p, int step)
 {
-	for (; step < p->count; step++)
+	for (; step < guest_end(p); step++)
 		if (p->steps[step].side == SIDE_HOST && !p->steps[step].alternative)
 			return false;
 	return true;
@@ -377,7 +383,7 @@ static void report_rest(struct run *r, int from)
 		return;
 	if (from <= r->last_report)
 		from = r->last_report + 1;
-	for (int i = from; i < p->count; i++)
+	for (int i = from; i < guest_end(p); i++)
 		if (!p->steps[i].alternative)
 			r->report(r->user, p, (struct run_report){ i, 0 });
 }
@@ -417,7 +423,7 @@ static int host_walk(struct run *r, struct err *e)
 		if (p->detach >= 0 || !guest_is_last(p, waiting_for))
 			return guest_died(r, e);
 		report_rest(r, waiting_for);
-		return 0;
+		step = guest_end(p);
 	}
 	if (step < 0)
 		return step;

@@ -67,7 +67,8 @@ const char *cgroup_systemd_unit_text(const struct systemd_unit *unit, struct are
 /* Host step: the guest joins a unit of a user's systemd, which may move it where the user may not:
  * out of a cgroup that is not the user's. Only such units need it. */
 bool cgroup_systemd_is_user(const char *unit_text);
-void cgroup_plan_systemd_join(struct plan *p, const char *unit_text);
+/* below: a cgroup of the unit's own, "" or "/x" */
+void cgroup_plan_systemd_join(struct plan *p, const char *unit_text, const char *below);
 /* Tells a running unit its new limits; the files are still to be written (cgroup_plan_limits). Limits
  * that systemd has no property for are left alone. */
 int cgroup_systemd_update(const char *unit_text, const struct cgroup_spec *s, struct err *e);

@@ -460,11 +460,12 @@ int systemd_bus_set(struct systemd_bus *b, const char *unit,
 	return r < 0 ? refused(b, r, &error, "change", unit, e) : 0;
 }
 
-int systemd_bus_attach(struct systemd_bus *b, const char *unit, pid_t pid, struct err *e)
+int systemd_bus_attach(struct systemd_bus *b, const char *unit, const char *below, pid_t pid,
+		       struct err *e)
 {
 	sd_bus_error error = { 0 };
 	int r = sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "AttachProcessesToUnit", &error, NULL,
-			       "ssau", unit, "", 1, (uint32_t)pid);
+			       "ssau", unit, below, 1, (uint32_t)pid);
 
 	return r < 0 ? refused(b, r, &error, "take a process into", unit, e) : 0;
 }

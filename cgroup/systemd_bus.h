@@ -34,6 +34,7 @@ int systemd_bus_stop(struct systemd_bus *b, const char *unit, struct err *e);
 void systemd_bus_reset_failed(struct systemd_bus *b, const char *unit);
 int systemd_bus_set(struct systemd_bus *b, const char *unit,
 		    const struct systemd_property *properties, size_t count, struct err *e);
-int systemd_bus_attach(struct systemd_bus *b, const char *unit, pid_t pid, struct err *e);
+int systemd_bus_attach(struct systemd_bus *b, const char *unit, const char *below, pid_t pid,
+		       struct err *e);
 /* Refuses when systemd sees this process under another number: a pid of ours is not one of its. */
 int systemd_bus_same_pids(struct systemd_bus *b, struct err *e);

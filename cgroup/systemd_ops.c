@@ -223,6 +223,7 @@ bool cgroup_systemd_is_user(const char *unit_text)
 
 struct op_join_unit_args {
 	const char *unit_text;
+	const char *below;
 };
 
 static int act_join_unit(struct run *r, const void *args, struct err *e)
@@ -235,7 +236,9 @@ static int act_join_unit(struct run *r, const void *args, struct err *e)
 
 	if (result == 0)
 		result = systemd_bus_same_pids(&b, e);
-	return result < 0 ? result : systemd_bus_attach(&b, unit, run_slot(r, SLOT_GUEST_PID), e);
+	if (result == 0)
+		result = systemd_bus_attach(&b, unit, a->below, run_slot(r, SLOT_GUEST_PID), e);
+	return result;
 }
 
 static void show_join_unit(struct buf *out, const struct plan *p, const void *args)
@@ -245,7 +248,9 @@ static void show_join_unit(struct buf *out, const struct plan *p, const void *ar
 
 	buf_add(out, "AttachProcessesToUnit(");
 	buf_add_quoted(out, unit_of_text(a->unit_text, &user));
-	buf_add(out, ", \"\", [");
+	buf_add(out, ", ");
+	buf_add_quoted(out, a->below);
+	buf_add(out, ", [");
 	plan_show_slot(out, p, SLOT_GUEST_PID);
 	buf_add(out, "])");
 }
@@ -261,7 +266,9 @@ static void by_hand_join_unit(struct buf *out, const struct plan *p, const void 
 		      "org.freedesktop.systemd1.Manager AttachProcessesToUnit ssau ",
 		 user ? "--user " : "");
 	buf_add_shell(out, unit);
-	buf_add(out, " '' 1 $PID");
+	buf_add_char(out, ' ');
+	buf_add_shell(out, a->below);
+	buf_add(out, " 1 $PID");
 }
 
 static const struct op op_join_unit = { .name = "AttachProcessesToUnit",
@@ -271,10 +278,11 @@ static const struct op op_join_unit = { .name = "AttachProcessesToUnit",
 					.show = show_join_unit,
 					.by_hand = by_hand_join_unit };
 
-void cgroup_plan_systemd_join(struct plan *p, const char *unit_text)
+void cgroup_plan_systemd_join(struct plan *p, const char *unit_text, const char *below)
 {
 	plan_scope(p, "", "cgroup");
-	plan_add(p, SIDE_HOST, op_join_unit, op_join_unit_args, .unit_text = unit_text);
+	plan_add(p, SIDE_HOST, op_join_unit, op_join_unit_args, .unit_text = unit_text,
+		 .below = below ? below : "");
 }
 
 /* ---- undo ---- */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/ids.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "runtime/protect.h"
@@ -23,29 +24,11 @@
 
 struct request {
 	const char *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *process_file;
+	const char *process_label, *apparmor, *cgroup;
 	struct option_texts env, gids, caps;
 	bool terminal, detach, no_new_privs, ignore_paused;
 	int64_t preserve_fds;
 };
-
-/* An id written as digits only: "0x3e8", "+1" and " 1" are not ids. */
-static int parse_id(const char *text, size_t len, uint32_t *ret)
-{
-	uint64_t value = 0;
-
-	if (len == 0 || len > 10)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		value = value * 10 + (uint64_t)(text[i] - '0');
-	}
-	/* (uid_t)-1 means "keep" to the kernel. */
-	if (value >= UINT32_MAX)
-		return -EINVAL;
-	*ret = (uint32_t)value;
-	return 0;
-}
 
 static int set_user(json_t *process, const char *text, struct err *e)
 {
@@ -57,8 +40,8 @@ static int set_user(json_t *process, const char *text, struct err *e)
 		user = json_object();
 		json_object_set_new(process, "user", user);
 	}
-	if (parse_id(text, len, &uid) < 0 ||
-	    (text[len] == ':' && parse_id(text + len + 1, strlen(text + len + 1), &gid) < 0))
+	if (id_parse(text, len, &uid) < 0 ||
+	    (text[len] == ':' && id_parse(text + len + 1, strlen(text + len + 1), &gid) < 0))
 		return err_say(e, EINVAL, "--user: \"%.64s\" is not UID or UID:GID", text);
 	json_object_set_new(user, "uid", json_integer(uid));
 	if (text[len] == ':')
@@ -80,7 +63,7 @@ static int add_gids(json_t *process, const struct option_texts *gids, struct err
 	for (size_t i = 0; i < gids->count; i++) {
 		uint32_t gid;
 
-		if (parse_id(gids->item[i], strlen(gids->item[i]), &gid) < 0)
+		if (id_parse(gids->item[i], strlen(gids->item[i]), &gid) < 0)
 			return err_say(e, EINVAL, "--additional-gids: \"%.64s\" is not a GID",
 				       gids->item[i]);
 		json_array_append_new(list, json_integer(gid));
@@ -139,6 +122,10 @@ static int build_process(const struct request *q, const json_t *config, int argc
 	json_object_del(process, "consoleSize");
 	if (q->cwd)
 		json_object_set_new(process, "cwd", json_string(q->cwd));
+	if (q->process_label)
+		json_object_set_new(process, "selinuxLabel", json_string(q->process_label));
+	if (q->apparmor)
+		json_object_set_new(process, "apparmorProfile", json_string(q->apparmor));
 	if (q->no_new_privs)
 		json_object_set_new(process, "noNewPrivileges", json_true());
 	env = json_object_get(process, "env");
@@ -184,12 +171,62 @@ static unsigned int namespaces_of(const struct container *c)
 	return (unsigned int)json_integer_value(json_object_get(c->state, "namespaces"));
 }
 
+/* --cgroup PATH: below the container's own, there already, and never out of it. */
+static int sub_cgroup(const char *top, const char *path, struct arena *a, const char **ret,
+		      struct err *e)
+{
+	char clean[PATH_MAX];
+
+	if (strchr(path, ':'))
+		return err_say(e, EINVAL, "--cgroup: \"%.64s\" names controllers, which cgroup v2 has "
+			       "in one tree: give the path alone", path);
+	for (const char *p = path; *p; p += strcspn(p, "/")) {
+		p += strspn(p, "/");
+		if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || !p[2]))
+			return err_say(e, EINVAL, "--cgroup: \"%.64s\" must not hold ..", path);
+	}
+	*ret = arena_printf(a, "%s/%s", top, path);
+	if (!*ret || !realpath(*ret, clean))
+		return err_set(e, errno, "--cgroup: the container has no cgroup \"%.64s\"", path);
+	return 0;
+}
+
+/* Where the process goes. A container that has made cgroups of its own, and gave them controllers,
+ * can hold no process at the top any more (cgroups(7)): then where its first process is. */
+static int choose_cgroup(const struct container *c, const struct request *q, const struct host *h,
+			 struct arena *a, const char **ret, struct err *e)
+{
+	char path[PATH_MAX], text[PATH_MAX + 64], *line;
+	size_t top;
+
+	*ret = c->cgroup;
+	if (!c->cgroup)
+		return q->cgroup ? err_say(e, EINVAL, "--cgroup: the container has no cgroup") : 0;
+	if (q->cgroup)
+		return sub_cgroup(c->cgroup, q->cgroup, a, ret, e);
+	snprintf(path, sizeof path, "%s/cgroup.subtree_control", c->cgroup);
+	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)c->pid);
+	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
+		return 0;
+	line = strstr(text, "0::/");
+	if (!line || (line != text && line[-1] != '\n'))
+		return 0;
+	line[strcspn(line, "\n")] = '\0';
+	*ret = arena_printf(a, "%s%s", h->cgroup_mount, line + 3);
+	top = strlen(c->cgroup);
+	if (*ret && (strncmp(*ret, c->cgroup, top) != 0 || ((*ret)[top] && (*ret)[top] != '/')))
+		*ret = c->cgroup; /* somebody moved it out: not to follow */
+	return 0;
+}
+
 static int exec_in(struct container *c, const struct request *q, int argc, char **argv,
 		   struct arena *a, struct compiled *compiled, struct run *run, struct err *e)
 {
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
-	struct exec_options o = { .pidfd = c->pidfd, .cgroup = c->cgroup,
+	struct exec_options o = { .pidfd = c->pidfd,
 				  .systemd_unit = json_string_value(
 					  json_object_get(c->state, "systemdUnit")),
 				  .namespaces = namespaces_of(c), .outlive = q->detach,
@@ -218,6 +255,12 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = process_parse(process, &root, a, &spec, e);
 	if (r == 0)
 		r = check_caps(q, &spec, e);
+	if (r == 0)
+		r = labels_check(&spec.labels, &root, &host, e);
+	if (r == 0)
+		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
+	if (r == 0 && o.cgroup)
+		o.systemd_below = o.cgroup + strlen(c->cgroup);
 	if (r < 0)
 		return r;
 	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);
@@ -284,12 +327,10 @@ int command_exec(int argc, char **argv)
 		  "pass on N more file descriptors, from 3" },
 		{ "ignore-paused", 0, OPTION_FLAG, &q.ignore_paused, NULL,
 		  "also in a paused container" },
-		{ "process-label", 0, OPTION_REFUSED, NULL, NULL,
-		  "SELinux labels are not supported by this version of kist" },
-		{ "apparmor", 0, OPTION_REFUSED, NULL, NULL,
-		  "AppArmor profiles are not supported by this version of kist" },
-		{ "cgroup", 0, OPTION_REFUSED, NULL, NULL,
-		  "sub-cgroups are not supported by this version of kist" },
+		{ "process-label", 0, OPTION_TEXT, &q.process_label, "LABEL", "SELinux label" },
+		{ "apparmor", 0, OPTION_TEXT, &q.apparmor, "PROFILE", "AppArmor profile" },
+		{ "cgroup", 0, OPTION_TEXT, &q.cgroup, "PATH",
+		  "run in this cgroup of the container's own, from its top" },
 	};
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	_cleanup_fd_ int root = -EBADF;

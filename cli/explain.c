@@ -105,6 +105,15 @@ static json_t *on_errno_json(const struct step *s)
 	return list;
 }
 
+static json_t *undo_args_json(const struct step *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < PLAN_UNDO_ARGS && s->undo_args[i]; i++)
+		json_array_append_new(list, json_string(s->undo_args[i]));
+	return list;
+}
+
 static json_t *step_json(const struct plan *p, int step)
 {
 	const struct step *s = &p->steps[step];
@@ -131,6 +140,8 @@ static json_t *step_json(const struct plan *p, int step)
 		json_object_set_new(o, "on_errno", on_errno_json(s));
 	if (s->undo)
 		json_object_set_new(o, "undo", json_string(s->undo->name));
+	if (s->undo && s->undo_args[0])
+		json_object_set_new(o, "undo_args", undo_args_json(s));
 	return o;
 }
 

@@ -12,26 +12,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/fd.h"
+#include "base/ids.h"
 #include "base/path.h"
 #include "image/user.h"
 
-/* A whole number below 2^32-1, in plain decimal. */
 static bool read_id(const char *text, size_t len, uint32_t *ret)
 {
-	uint64_t n = 0;
-	size_t i;
-
-	if (len == 0 || len > 10)
-		return false;
-	for (i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		n = n * 10 + (text[i] - '0');
-	}
-	if (n >= UINT32_MAX)
-		return false;
-	*ret = n;
-	return true;
+	return id_parse(text, len, ret) == 0;
 }
 
 /* What cannot be a name, and must not pass for one: "+1", "-1", " 1", "0x3e8", "1e3". */

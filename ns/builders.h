@@ -39,6 +39,8 @@ struct ns_rootfs_options {
 	int slot_root;
 	bool no_pivot;     /* chroot instead: for a host whose root is an initramfs */
 	bool terminal;     /* ns_plan_console() will follow: makes room for /dev/console */
+	/* Until the pivot the root is mounted where s->rootfs is, for hooks to find it there. */
+	bool in_place;
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 

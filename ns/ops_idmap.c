@@ -136,6 +136,8 @@ static int refused(const struct op_map_ids_args *a, int status, struct buf *said
 			"give the caller these ids in %s (usermod --add-sub%cids FIRST-LAST USER), "
 			"or map ids it has",
 			file, name[3]);
+	if (strstr(line, "user name"))
+		return err_fix(e, "the caller's uid needs a name: an entry in /etc/passwd");
 	if (strstr(line, "not permitted") || strstr(line, "ermission denied"))
 		return err_fix(e, "%s must be setuid root, and no_new_privs not be set", a->helper);
 	return -EPERM;

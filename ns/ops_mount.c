@@ -187,7 +187,12 @@ static int act_open_tree(struct run *r, const void *args, struct err *e)
 	int fd = open_tree(ns_fd(r, a->dir_slot), a->path,
 			   a->flags | OPEN_TREE_CLOEXEC | (a->path[0] ? 0 : AT_EMPTY_PATH));
 
-	(void)e;
+	if (fd < 0 && errno == EINVAL && !(a->flags & AT_RECURSIVE) && a->path[0]) {
+		/* mount_namespaces(7): what a mount covers may not be uncovered. */
+		err_set(e, EINVAL, "open_tree %s", a->path);
+		return err_fix(e, "in a user namespace the mounts below %s are locked to it: bind it with "
+			       "rbind", a->path);
+	}
 	if (fd < 0)
 		return -errno;
 	run_set_fd(r, a->slot, fd);

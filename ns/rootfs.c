@@ -47,6 +47,13 @@ static void cut_propagation(struct plan *p, const struct ns_spec *s)
 	add_setattr(p, SIDE_GUEST, -1, "/", true, 0, deaf ? MS_PRIVATE : MS_SLAVE);
 }
 
+/* A hook that enters the mount namespace stands on top of all that is mounted on "/": nothing may
+ * be, before hooks have run. */
+static bool is_in_place(const struct ns_rootfs_options *o)
+{
+	return o->in_place && !o->no_pivot;
+}
+
 /* One empty, read-only tmpfs for all masked directories. It is attached on the old root, with which
  * it vanishes: before Linux 6.15 only an attached mount can be cloned. */
 static void plan_empty(struct plan *p, const struct ns_spec *s)
@@ -65,6 +72,22 @@ static void plan_empty(struct plan *p, const struct ns_spec *s)
 		 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, empty, -1, "/", NULL,
 		 "mount -t tmpfs -o ro,mode=555 tmpfs /");
+}
+
+/* pivot_root wants a mount of this namespace: on top of "/", which always is there and can be
+ * reached, whatever the container's root may do with the path. Hooks look for it at its path. */
+static void attach_root(struct plan *p, const struct ns_spec *s, const struct ns_rootfs_options *o,
+			int root)
+{
+	const char *hand = "mount --rbind $ROOT $ROOT";
+	int step = -1, other;
+
+	if (is_in_place(o))
+		step = plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, s->rootfs,
+				NULL, hand);
+	other = plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, "/", NULL, hand);
+	if (step >= 0)
+		plan_on_alt(p, step, EACCES, other);
 }
 
 static void plan_root(struct plan *p, const struct ns_spec *s, const struct host *h,
@@ -86,11 +109,8 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct host
 		if (side == SIDE_HOST)
 			plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, root);
 	}
-	/* pivot_root wants a mount of this namespace: on top of "/", which always is there and can
-	 * be reached, whatever the container's root may do with the path. */
 	if (o->slot_root < 0 || o->no_pivot)
-		plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, root, -1, "/", NULL,
-			 "mount --rbind $ROOT $ROOT");
+		attach_root(p, s, o, root);
 }
 
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
@@ -102,7 +122,8 @@ void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *
 	plan_scope(p, "", NULL);
 	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 0); /* modes are meant as they are said */
 	cut_propagation(p, s);
-	plan_empty(p, s);
+	if (!is_in_place(o))
+		plan_empty(p, s);
 	plan_root(p, s, h, o);
 	for (size_t i = 0; i < s->mount_count; i++)
 		ns_plan_one_mount(p, s, h, root, &s->mounts[i]);
@@ -207,6 +228,8 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 		plan_scope(p, pointer(p, "readonlyPaths", i), s->readonly_paths[i]);
 		plan_readonly_path(p, s->readonly_paths[i], root);
 	}
+	if (is_in_place(o))
+		plan_empty(p, s);
 	plan_masks(p, s, root);
 	if (s->root_readonly) {
 		plan_scope(p, "/root/readonly", "/");

@@ -76,6 +76,19 @@ static void check_namespaces(struct check *c)
 		check_err(c, CHECK_ERROR, NULL, &e);
 }
 
+/* What a caller without root may not have; create says it, too. */
+static void check_caller(struct check *c)
+{
+	struct cgroup_spec cgroup = c->spec.cgroup;
+	struct err e = ERR_INIT;
+
+	if (cgroup_settle(&cgroup, c->h, !c->h->root, &c->arena, &e) < 0)
+		check_err(c, CHECK_ERROR, NULL, &e);
+	err_clear(&e);
+	if (!c->assumed && spec_check_groups(&c->spec, c->h, &e) < 0)
+		check_err(c, CHECK_ERROR, NULL, &e);
+}
+
 /* --- the cgroup ------------------------------------------------------------------- */
 
 /* The steps that look at a cgroup before it is used, for one that is there. */
@@ -119,12 +132,12 @@ static void check_hugepages(struct check *c)
 
 /* --- devices, sysctls ---------------------------------------------------------------- */
 
-/* With a user namespace they are bound from the host. */
+/* In a user namespace they are bound from the host. */
 static void check_devices(struct check *c)
 {
 	const struct ns_spec *s = &c->spec.ns;
 
-	for (size_t i = 0; i < s->device_count && ns_has_userns(s); i++) {
+	for (size_t i = 0; i < s->device_count && (ns_has_userns(s) || !c->h->root); i++) {
 		const struct ns_device *d = &s->devices[i];
 		char where[64];
 		struct stat st;
@@ -134,7 +147,7 @@ static void check_devices(struct check *c)
 		snprintf(where, sizeof where, "%s/path", d->why);
 		if (lstat(d->path, &st) < 0)
 			check_say(c, CHECK_ERROR, where,
-				  "make the node on the host: with a user namespace it is bound "
+				  "make the node on the host: in a user namespace it is bound "
 				  "from there",
 				  "%s of the host: %s", d->path, strerrordesc_np(errno));
 		else if ((st.st_mode & S_IFMT) != d->type ||
@@ -160,6 +173,7 @@ static void check_sysctls(struct check *c)
 void check_host(struct check *c)
 {
 	check_namespaces(c);
+	check_caller(c);
 	check_cgroup(c);
 	check_hugepages(c);
 	check_devices(c);

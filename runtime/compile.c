@@ -15,6 +15,12 @@
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
+static bool has_create_hooks(const struct hooks_spec *s)
+{
+	return s->count[HOOK_PRESTART] || s->count[HOOK_CREATE_RUNTIME] ||
+	       s->count[HOOK_CREATE_CONTAINER];
+}
+
 static void plan_layers(struct plan *p, const struct container_spec *s, const struct host *h,
 			const struct create_options *o, struct ns_rootfs_options *rootfs)
 {
@@ -36,14 +42,29 @@ static void plan_layers(struct plan *p, const struct container_spec *s, const st
 	rootfs->slot_root = ns_plan_overlay(p, &overlay, h);
 }
 
+/* prestart and createRuntime hooks find the container's mounts in place, as do those of
+ * createContainer; before the terminal: what they say is said to kist's caller. */
+static void plan_create_hooks(struct plan *p, const struct container_spec *s,
+			      struct hooks_plan_options *hooks, const struct ns_rootfs_options *rootfs)
+{
+	hooks_plan(p, &s->hooks, HOOK_PRESTART, hooks);
+	hooks_plan(p, &s->hooks, HOOK_CREATE_RUNTIME, hooks);
+	if (!s->hooks.count[HOOK_CREATE_CONTAINER])
+		return;
+	hooks->slot_root = ns_root_slot(p, rootfs);
+	hooks_plan(p, &s->hooks, HOOK_CREATE_CONTAINER, hooks);
+}
+
 static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 			    const struct host *h, const struct create_options *o,
-			    const struct ns_rootfs_options *rootfs)
+			    const struct ns_rootfs_options *rootfs,
+			    struct hooks_plan_options *hooks)
 {
 	struct plan *p = &c->plan;
 	uid_t console_uid = s->process.uid;
 
 	ns_plan_mounts(p, &s->ns, h, rootfs);
+	plan_create_hooks(p, s, hooks, rootfs);
 	if (o->console) {
 		c->slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, &s->ns, c->slot_master, s->process.rows, s->process.cols,
@@ -81,7 +102,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
-					    .terminal = o->console };
+					    .terminal = o->console,
+					    .in_place = has_create_hooks(&s->hooks) };
+	struct hooks_plan_options hooks = { .id = o->id, .bundle = s->bundle, .config = s->config,
+					    .slot_root = -1 };
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
@@ -94,6 +118,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
+	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
 	if (o->idrange)
 		idrange_plan_undo(p, p->count - 1);
 	if (o->wait_for_start)
@@ -111,7 +136,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	net_plan_devices(p, &s->net_devices);
 	plan_layers(p, s, h, o, &rootfs);
-	plan_guest_root(&c, s, h, o, &rootfs);
+	plan_guest_root(&c, s, h, o, &rootfs, &hooks);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
@@ -133,7 +158,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		p->detach = p->count;
 		container_plan_wait_start(p, slot_start);
 	}
+	hooks_plan(p, &s->hooks, HOOK_START_CONTAINER, &hooks);
 	process_plan_leave(p, &s->process, filter, &exec, found);
+	p->launched = p->count;
+	hooks_plan(p, &s->hooks, HOOK_POSTSTART, &hooks);
 	if (container_plan_seal(p, c.intent, o->id, e) < 0)
 		return -e->error;
 	*ret = c;
@@ -161,6 +189,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
+	process_plan_affinity_initial(p, process);
 	if (host_unprivileged(o->host)) {
 		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
 			     process_oom_score_adj(p, process));
@@ -169,7 +198,8 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		process_plan_host(p, process);
 	}
 	if (by_systemd)
-		cgroup_plan_systemd_join(p, o->systemd_unit);
+		cgroup_plan_systemd_join(p, o->systemd_unit, o->systemd_below);
+	process_plan_affinity_final(p, process);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,

@@ -264,7 +264,7 @@ static int act_wait_start(struct run *r, const void *args, struct err *e)
 		    order.magic == START_MAGIC) {
 			fd_close(&fd);
 			run_set_sync(r, sock);
-			run_set_fd(r, a->slot, -EBADF);
+			/* Listens on until its fds are closed: it is "created" while hooks run. */
 			return 0;
 		}
 		fd_close(&fd);

@@ -81,7 +81,7 @@ static int parse_user(const json_t *process, const struct json_at *at, struct ar
 	return parse_groups(user, &here, a, s, e);
 }
 
-static int check_strings(char **strings, size_t count, const struct json_at *at, struct err *e)
+int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e)
 {
 	if (count > PROCESS_STRINGS_MAX)
 		return json_bad(e, at, "has %zu entries, more than the limit of %d", count,
@@ -112,7 +112,7 @@ static int parse_args(const json_t *process, const struct json_at *at, struct ar
 		here = json_at_index(&here, 0);
 		return json_bad(e, &here, "the command must not be empty");
 	}
-	return check_strings(s->args, s->arg_count, &here, e);
+	return process_check_strings(s->args, s->arg_count, &here, e);
 }
 
 /* Keeps the last of several values of a name: getenv(3) would see the first, callers append. */
@@ -154,7 +154,7 @@ static int parse_env(const json_t *process, const struct json_at *at, struct are
 		return s->env ? 0 : err_set(e, ENOMEM, "%s", here.text);
 	}
 	if (r > 0)
-		r = check_strings(s->env, s->env_count, &here, e);
+		r = process_check_strings(s->env, s->env_count, &here, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < s->env_count; i++) {
@@ -399,32 +399,32 @@ static int parse_caps(const json_t *process, const struct json_at *at, struct ar
 	return caps_parse(caps, &here, a, &s->caps, &s->unknown_caps, e);
 }
 
-static int refuse_missing(const json_t *process, const struct json_at *at, struct err *e)
+static int parse_cpus(const json_t *o, const struct json_at *at, const char *key, struct arena *a,
+		      struct cpu_list *ret, struct err *e)
 {
-	static const char *const labels[] = { "apparmorProfile", "selinuxLabel" };
-	struct json_at here;
-	json_t *affinity = NULL;
-	int r;
+	struct json_at here = json_at_key(at, key);
+	const char *text = "";
+	int r = json_get_string(o, at, key, &text, e);
 
-	for (size_t i = 0; i < COUNT(labels); i++) {
-		const char *label = "";
-
-		r = json_get_string(process, at, labels[i], &label, e);
-		if (r < 0)
-			return r;
-		if (label[0]) {
-			here = json_at_key(at, labels[i]);
-			return json_bad(e, &here, "kist cannot apply a security label yet");
-		}
-	}
-	r = json_get_object(process, at, "execCPUAffinity", &affinity, e);
-	if (r < 0)
+	if (r < 0 || !text[0])
 		return r;
-	if (json_object_size(affinity) > 0) {
-		here = json_at_key(at, "execCPUAffinity");
-		return json_bad(e, &here, "kist cannot apply a CPU affinity yet");
-	}
-	return 0;
+	r = cpu_list_parse(text, a, ret);
+	if (r == -EINVAL)
+		return json_bad(e, &here, "\"%.64s\" is no list of CPUs such as 0-3,7", text);
+	return r < 0 ? err_set(e, ENOMEM, "%s", here.text) : 0;
+}
+
+static int parse_affinity(const json_t *process, const struct json_at *at, struct arena *a,
+			  struct process_spec *s, struct err *e)
+{
+	struct json_at here = json_at_key(at, "execCPUAffinity");
+	json_t *o;
+	int r = json_get_object(process, at, "execCPUAffinity", &o, e);
+
+	if (r <= 0)
+		return r;
+	r = parse_cpus(o, &here, "initial", a, &s->cpus_initial, e);
+	return r < 0 ? r : parse_cpus(o, &here, "final", a, &s->cpus_final, e);
 }
 
 static int parse_scalars(const json_t *process, const struct json_at *at, struct process_spec *s,
@@ -472,7 +472,9 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 	if (r >= 0)
 		r = parse_io_priority(process, at, &s, e);
 	if (r >= 0)
-		r = refuse_missing(process, at, e);
+		r = parse_affinity(process, at, a, &s, e);
+	if (r >= 0)
+		r = labels_parse(process, at, a, &s.labels, e);
 	if (r < 0)
 		return r;
 	*ret = s;

@@ -25,6 +25,8 @@
 #include "base/json.h"
 #include "base/plan.h"
 #include "runtime/caps.h"
+#include "runtime/cpu_list.h"
+#include "runtime/labels.h"
 #include "runtime/seccomp.h"
 
 #define PROCESS_STRINGS_MAX 65536	/* entries in args, and in env */
@@ -69,15 +71,19 @@ struct process_spec {
 	bool has_scheduler;
 	int io_class, io_priority; /* IOPRIO_CLASS_*, 0-7 */
 	bool has_io_priority;
+	struct labels_spec labels;
+	struct cpu_list cpus_initial, cpus_final; /* of exec, before and in the container's cgroup */
 };
 
 /*
  * Parses a process object (config.md#process), at `at`. Everything in *ret
- * lives in the arena. Refused, since not there yet: a non-empty
- * apparmorProfile or selinuxLabel, and execCPUAffinity.
+ * lives in the arena.
  */
 int process_parse(const json_t *process, const struct json_at *at, struct arena *a,
 		  struct process_spec *ret, struct err *e);
+
+/* The limits of args and env: how many, how long. `at` is the array's place. */
+int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e);
 
 struct process_exec_options {
 	int preserve_fds;	 /* fds 3 .. 3+n-1 stay open; the caller saw that they are open */
@@ -101,6 +107,9 @@ struct process_found {
 const char *process_oom_score_adj(struct plan *p, const struct process_spec *s);
 /* HOST: oom_score_adj through SLOT_GUEST_PROC. */
 void process_plan_host(struct plan *p, const struct process_spec *s);
+/* exec only. HOST, before the birth: on itself; after it: on the guest, in its cgroup. */
+void process_plan_affinity_initial(struct plan *p, const struct process_spec *s);
+void process_plan_affinity_final(struct plan *p, const struct process_spec *s);
 /* GUEST: makes a missing cwd, 0755; in-root of `root_slot` (-1: of "/"). EROFS is left to the cwd
  * step, which says what is missing. */
 void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slot);

@@ -250,20 +250,25 @@ const struct op op_close_fds = {
 /* --- signals ---------------------------------------------------------------- */
 
 /* Ignored signals and the mask survive execve (signal(7)): a container must not inherit kist's. */
-static int act_reset_signals(struct run *run, const void *args, struct err *e)
+int process_reset_signals(void)
 {
 	/* The kernel's struct, all zero: SIG_DFL. Raw, since glibc keeps 32 and 33 to itself. */
 	unsigned long action[4] = { 0 };
 	sigset_t none;
 
-	(void)run;
-	(void)args;
-	(void)e;
 	/* EINVAL for SIGKILL and SIGSTOP, which cannot be ignored. */
 	for (int sig = 1; sig < _NSIG; sig++)
 		syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8);
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+static int act_reset_signals(struct run *run, const void *args, struct err *e)
+{
+	(void)run;
+	(void)args;
+	(void)e;
+	return process_reset_signals();
 }
 
 static void show_reset_signals(struct buf *out, const struct plan *p, const void *args)

@@ -131,9 +131,9 @@ const struct op op_prlimit = {
 static int act_sched_setattr(struct run *run, const void *args, struct err *e)
 {
 	const struct scheduler_spec *s = &((const struct op_sched_setattr_args *)args)->scheduler;
-	/* Version 0 of the struct: the fields config.json has, known to every kernel. */
+	/* The utilisation clamps are not in config.json: 0 and 0, but their flags want the room. */
 	struct sched_attr attr = {
-		.size = SCHED_ATTR_SIZE_VER0,
+		.size = s->flags & SCHED_FLAG_UTIL_CLAMP ? sizeof attr : SCHED_ATTR_SIZE_VER0,
 		.sched_policy = s->policy,
 		.sched_flags = s->flags,
 		.sched_nice = s->nice,
@@ -239,6 +239,50 @@ const struct op op_ioprio_set = {
 	.act = act_ioprio_set,
 	.show = show_ioprio_set,
 	.by_hand = by_hand_ioprio_set,
+};
+
+static int act_sched_setaffinity(struct run *run, const void *args, struct err *e)
+{
+	const struct op_sched_setaffinity_args *a = args;
+	int pid = a->slot < 0 ? 0 : run_slot(run, a->slot), error;
+
+	/* Raw: glibc's cpu_set_t ends at 1024 processors. */
+	if (syscall(SYS_sched_setaffinity, pid, a->cpus.bytes, a->cpus.mask) == 0)
+		return 0;
+	error = errno;
+	err_set(e, error, "cannot run on CPUs %.64s", a->cpus.text);
+	if (error == EINVAL)
+		err_fix(e, "name at least one that is there%s",
+			a->slot < 0 ? "" : " and in the container's cpuset");
+	return -error;
+}
+
+static void show_sched_setaffinity(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_sched_setaffinity_args *a = args;
+
+	buf_add(out, "sched_setaffinity(");
+	if (a->slot < 0)
+		buf_add(out, "0");
+	else
+		plan_show_slot(out, p, a->slot);
+	buf_addf(out, ", %zu, {%s})", a->cpus.bytes, a->cpus.text);
+}
+
+static void by_hand_sched_setaffinity(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_sched_setaffinity_args *a = args;
+
+	(void)p;
+	buf_addf(out, "taskset -p -c %s %s", a->cpus.text, a->slot < 0 ? "$$" : "$PID");
+}
+
+const struct op op_sched_setaffinity = {
+	.name = "sched_setaffinity",
+	.man = "sched_setaffinity(2)",
+	.act = act_sched_setaffinity,
+	.show = show_sched_setaffinity,
+	.by_hand = by_hand_sched_setaffinity,
 };
 
 /* --- groups and ids: raw syscalls, since glibc's wrappers signal all threads - */

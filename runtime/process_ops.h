@@ -25,6 +25,11 @@ struct op_ioprio_set_args { /* HOST, on SLOT_GUEST_PID */
 	int io_class, priority;
 };
 extern const struct op op_ioprio_set;
+struct op_sched_setaffinity_args { /* HOST */
+	int slot; /* SLOT_GUEST_PID; -1: kist itself */
+	struct cpu_list cpus;
+};
+extern const struct op op_sched_setaffinity;
 struct op_setgroups_args {
 	const gid_t *gids;
 	size_t count;
@@ -41,6 +46,8 @@ struct op_fds_args {
 	int preserve; /* fds 3 .. 3+preserve-1 */
 };
 extern const struct op op_keep_fds, op_close_fds; /* compound */
+/* Every signal's default action, none blocked. 0 or -errno. Guest-safe. */
+int process_reset_signals(void);
 extern const struct op op_reset_signals;	  /* compound, no arguments */
 
 /* exec_path.c */

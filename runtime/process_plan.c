@@ -44,6 +44,24 @@ void process_plan_host(struct plan *p, const struct process_spec *s)
 		 process_oom_score_adj(p, s));
 }
 
+void process_plan_affinity_initial(struct plan *p, const struct process_spec *s)
+{
+	if (!s->cpus_initial.text)
+		return;
+	plan_scope(p, "/process/execCPUAffinity/initial", NULL);
+	plan_add(p, SIDE_HOST, op_sched_setaffinity, op_sched_setaffinity_args, -1,
+		 s->cpus_initial);
+}
+
+void process_plan_affinity_final(struct plan *p, const struct process_spec *s)
+{
+	if (!s->cpus_final.text)
+		return;
+	plan_scope(p, "/process/execCPUAffinity/final", NULL);
+	plan_add(p, SIDE_HOST, op_sched_setaffinity, op_sched_setaffinity_args, SLOT_GUEST_PID,
+		 s->cpus_final);
+}
+
 void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slot)
 {
 	int step;
@@ -179,6 +197,7 @@ struct process_found *process_plan_become(struct plan *p, const struct process_s
 		plan_scope(p, "/process/noNewPrivileges", NULL);
 		plan_prctl(p, PR_SET_NO_NEW_PRIVS, 1);
 	}
+	labels_plan(p, &s->labels);
 	if (found->home_index >= 0) {
 		plan_scope(p, "/process/env", "HOME");
 		plan_add(p, SIDE_GUEST, op_find_home, op_find_home_args, s->uid, found);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -42,6 +43,8 @@ void protect_start(void)
 		inherited++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
 	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+	/* Ignored by the caller, the kernel would reap our children before we do (sigaction(2)). */
+	signal(SIGCHLD, SIG_DFL);
 	/* Not the caller's: what kist makes says its own mode, never wider than this. */
 	umask(022);
 }

@@ -89,7 +89,6 @@ static int refuse_missing(const json_t *config, struct err *e)
 	static const struct {
 		const char *object, *key;
 	} missing[] = {
-		{ NULL, "hooks" },
 		{ "linux", "intelRdt" },
 	};
 	struct json_at root = JSON_AT_ROOT;
@@ -173,6 +172,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
 	if (r >= 0)
+		r = hooks_parse(s->config, a, &s->hooks, e);
+	if (r >= 0)
 		r = parse_linux(s, id, a, e);
 	return r < 0 ? r : 0;
 }
@@ -243,21 +244,28 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
 }
 
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e)
+{
+	if (!s->process.gid_count || !ns_setgroups_denied(&s->ns, h))
+		return 0;
+	err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when only the "
+		"caller's own gid is mapped");
+	err_at(e, "/process/user/additionalGids");
+	return err_fix(e, "leave it out, or map gids of /etc/subgid");
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	int r = ns_check(&s->ns, h, e);
 
 	if (r >= 0)
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
-	if (r >= 0 && s->process.gid_count && ns_setgroups_denied(&s->ns, h)) {
-		err_say(e, EPERM, "groups can't be changed where setgroups is denied, as it is when "
-			"only the caller's own gid is mapped");
-		err_at(e, "/process/user/additionalGids");
-		r = err_fix(e, "leave it out, or map gids of /etc/subgid");
-	}
-	return r;
+	if (r >= 0)
+		r = spec_check_groups(s, h, e);
+	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
 }
 
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),

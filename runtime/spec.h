@@ -9,6 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "net/devices.h"
 #include "ns/spec.h"
+#include "runtime/hooks.h"
 #include "runtime/linux_process.h"
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
@@ -22,6 +23,7 @@ struct container_spec {
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;
+	struct hooks_spec hooks;
 	struct linux_process_spec linux_process;
 	struct net_devices net_devices;
 	struct seccomp_filter seccomp;
@@ -45,6 +47,7 @@ int spec_use_systemd(struct container_spec *s, const char *id, const struct host
 int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
 		struct err *e);
 /* What this host can't do of it, said before anything is made. */
+int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e);
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
 void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),

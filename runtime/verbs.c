@@ -134,6 +134,42 @@ static int order_start(struct starting *s, struct err *e)
 	return run_await_exec_giving(sock, s->listener ? give_listener : NULL, s, e);
 }
 
+/* By the configuration as it was at create. */
+static int run_poststart(const struct container *c, struct err *e)
+{
+	const char *bundle = json_string_value(json_object_get(c->state, "bundle"));
+	_cleanup_json_ json_t *config = NULL;
+	struct arena arena = ARENA_INIT;
+	struct hooks_spec hooks = { 0 };
+	struct hook_state state;
+	int r = json_read_file(c->dir, "config.json", &config, e);
+
+	if (r == 0)
+		r = hooks_parse(config, &arena, &hooks, e);
+	if (r == 0 && hooks.count[HOOK_POSTSTART])
+		r = hook_state_make(&arena, c->id, bundle ? bundle : "/", config, &state, e);
+	if (r == 0)
+		r = hooks_run_poststart(&hooks, &state, bundle, c->pid, c->pidfd, e);
+	arena_free(&arena);
+	return r;
+}
+
+/* A startContainer or poststart hook that fails ends the container (runtime.md#lifecycle); a command
+ * that can't be executed leaves it stopped, to be looked at. */
+static int fail_start(struct container *c, struct err *e)
+{
+	struct err failure = *e, destroyed = ERR_INIT;
+
+	if (strncmp(e->where, "/hooks/", 7) != 0)
+		return -e->error;
+	if (runtime_destroy(c, &destroyed) < 0) {
+		failure.fix[0] = '\0';
+		err_fix(&failure, "something is left: kist delete --force %.64s", c->id);
+	}
+	*e = failure;
+	return -e->error;
+}
+
 int runtime_start(int root, const char *id, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -164,7 +200,9 @@ int runtime_start(int root, const char *id, struct err *e)
 	}
 	r = order_start(&s, e);
 	fd_close(&s.agent);
-	return r;
+	if (r == 0)
+		r = run_poststart(&c, e);
+	return r < 0 ? fail_start(&c, e) : 0;
 }
 
 int signal_parse(const char *text, int *ret_signal, struct err *e)

@@ -85,7 +85,7 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_text 'config.json.*/mounts/0' 's/"destination": "\/proc",/"destination": "\/proc"/'
 	cp "$T/good.json" config.json && echo '{}' >>config.json
 	refused 1 'config.json.*end of file expected' kist run $ID
-	bad_text '/process/user.*duplicate' 's/"uid": 0,/"uid": 0, "uid": 1,/'
+	bad_text '/process/user.*duplicate' 's/"uid": 0/"uid": 0, "uid": 1/'
 	bad_text 'duplicate' 's/^{/{"hostname": "x",/'
 	printf '{"ociVersion": "1.0.2", "hostname": "\xff\xfe"}' >config.json
 	refused 1 'config.json: /hostname.*(UTF-8|decode byte 0xff)' kist run $ID
@@ -138,17 +138,22 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	bad_config '/linux/resources/pids/limit' '.linux.resources.pids.limit = "many"'
 	bad_config '/linux/cgroupsPath' '.linux.cgroupsPath = "/a/../../b"'
 	bad_config '/linux/seccomp/defaultAction' '.linux.seccomp = {"defaultAction": "NONSENSE"}'
+	bad_config '/hooks/prestart/0/path: is required' '.hooks = {"prestart": [{}]}'
+	bad_config '/hooks/poststop/1/path: must be an absolute path' '.hooks = {"poststop":
+		[{"path": "/x"}, {"path": "x"}]}'
+	bad_config '/hooks/createRuntime/0/timeout: 0 is out of range' '.hooks = {"createRuntime":
+		[{"path": "/x", "timeout": 0}]}'
 	bad_config '/linux/uidMappings' '.linux.namespaces += [{"type": "user"}]'
 }
 
 @test "fields nobody carries out are refused, by name" {
-	bad_config '/hooks: is not supported' '.hooks = {"prestart": [{"path": "/bin/true"}]}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {"closID": "x"}'
 	bad_config '/linux/intelRdt: is not supported' '.linux.intelRdt = {}'
 	bad_config '/linux/mountLabel: ' '.linux.mountLabel = "system_u:object_r:svirt_t:s0"'
-	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x"'
-	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x"'
-	bad_config '/process/execCPUAffinity: ' '.process.execCPUAffinity = {"initial": "0"}'
+	bad_config '/process/apparmorProfile: ' '.process.apparmorProfile = "x\ny"'
+	bad_config '/process/selinuxLabel: ' '.process.selinuxLabel = "x\ty"'
+	bad_config '/process/execCPUAffinity/initial: ' '.process.execCPUAffinity = {"initial": "x"}'
+	bad_config '/linux/seccomp/listenerPath' '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOTIFY"}'
 	# Empty ones ask for nothing; unknown keys are nobody's business.
 	jq '.hooks = {} | .linux.mountLabel = "" | .process.apparmorProfile = "" | .x = {"y": [1]} |
 		.process.unknown = 3 | .annotations = {"a": "b"}' "$T/good.json" >config.json

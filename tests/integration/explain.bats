@@ -124,7 +124,7 @@ traced() {
 	[ "${#lines[@]}" -gt 200 ]
 	[ ! -e /run/kist/plan ]
 	# It changes nothing, and tells a bad configuration as run does.
-	edit_bundle . '.hooks = {"poststop": [{"path": "/x"}]}'
+	edit_bundle . '.hooks = {"poststop": [{"path": "x"}]}'
 	run --separate-stderr as_nobody "$T/kist" plan --bundle "$T/b"
 	is_one_line 1 '/hooks'
 }

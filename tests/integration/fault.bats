@@ -111,3 +111,21 @@ sweep() {
 		[[ ${lines[-1]} == *"leaks 0, hangs 0"* ]]
 	done
 }
+
+@test "with hooks: every step from the first of them on fails once, and poststop is run each time" {
+	printf '#!/bin/sh\necho >>%s\n' "$T/count" >"$T/poststop"
+	chmod 755 "$T/poststop"
+	edit_bundle . '.hooks = {"prestart": [$h], "createRuntime": [$h], "createContainer": [$h],
+		"startContainer": [$h], "poststart": [$h], "poststop": [{"path": $p}]} |
+		.linux.maskedPaths = [] | .linux.readonlyPaths = []' --argjson h '{"path": "/bin/true"}' --arg p "$T/poststop"
+	detached kist run --explain "$ID"
+	kist delete --force "$ID"
+	awk '/host *run_hook/ { on = 1 } on && $2 ~ /^(host|guest)$/ { print $1 }' "$T/detached.err" >"$T/steps"
+	[ "$(wc -l <"$T/steps")" -gt 20 ]
+	rm "$T/count"
+	while read -r step; do
+		fails_at "$step" run "$ID"
+	done <"$T/steps"
+	[ "$(wc -l <"$T/count")" = "$(wc -l <"$T/steps")" ]
+	assert_nothing_left
+}

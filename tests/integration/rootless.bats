@@ -166,14 +166,16 @@ teardown() { runtime_teardown; }
 	check() { # JQ_FILTER PATTERN
 		jq "$1" "$T/plain.json" >config.json
 		refused 1 "$2" kist run "$ID"
+		# What can be known before is known to `kist check`.
+		[ -n "${3-}" ] || [ "$(kist check --format json | jq .ok)" = false ]
 	}
 	check 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "user"))' \
 		'/linux/namespaces: rootless container requires user namespaces'
 	grep -q '^fix: .*kist spec --rootless' <<<"$stderr"
 	check '.process.user.additionalGids = [0]' '/process/user/additionalGids: .*setgroups is denied'
-	check '.process.oomScoreAdj = -5' '/process/oomScoreAdj: cannot set oom_score_adj to -5'
+	check '.process.oomScoreAdj = -5' '/process/oomScoreAdj: cannot set oom_score_adj to -5' late
 	check '.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 100000000}]' \
-		'/process/rlimits/0 .*RLIMIT_NOFILE'
+		'/process/rlimits/0 .*RLIMIT_NOFILE' late
 	check '.linux.namespaces += [{"type": "time"}] | .linux.timeOffsets = {"monotonic": {"secs": 1}}' \
 		'/linux/timeOffsets: needs root'
 	check '.mounts += [{"destination": "/mnt", "type": "bind", "source": "/usr", "options": ["bind", "idmap"]}]' \
@@ -182,10 +184,13 @@ teardown() { runtime_teardown; }
 		'/linux/namespaces: .*together with the user namespace'
 	check '.linux.resources = {"pids": {"limit": 5}}' '/linux/resources/pids/limit: needs a cgroup'
 	check '.linux.cgroupsPath = "mine"' '/linux/cgroupsPath: needs a cgroup'
-	check '.linux.cgroupsPath = "/kist-mine"' '/linux/cgroupsPath .*Permission denied'
+	check '.linux.cgroupsPath = "/kist-mine"' '/linux/cgroupsPath .*Permission denied' late
+	check '.mounts += [{"destination": "/mnt", "type": "bind", "source": "/", "options": ["bind", "ro"]}]' \
+		'/mounts/6 .*Invalid argument' late
+	grep -q '^fix: .*rbind' <<<"$stderr"
 	check '.linux.devices = [{"path": "/dev/absent", "type": "c", "major": 1, "minor": 3}]' \
 		'/linux/devices/0 .*No such file'
-	check '.mounts += [{"destination": "/mnt", "type": "ext4", "source": "/dev/absent"}]' '/mounts/6'
+	check '.mounts += [{"destination": "/mnt", "type": "ext4", "source": "/dev/absent"}]' '/mounts/6' late
 	assert_nothing_left
 }
 

@@ -162,6 +162,28 @@ static void job_on_the_bridge(void **state)
 	check_plan("job-bridge", job_config(&job, &image, 0x60000000, &user), &o);
 }
 
+/* Each kind in its place: two of the host and one of the guest after the mounts, then those around
+ * the start; poststop as an undo. */
+static void with_hooks(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
+				    .wait_for_start = true, .outlive = true };
+	json_t *config = spec_default(false);
+	json_t *hooks = json_object();
+
+	(void)state;
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		json_object_set_new(hooks, hook_kind_names[kind],
+				    json_pack("[{s:s, s:[s, s], s:[s], s:i}]", "path", "/usr/bin/hook", "args",
+					      "hook", hook_kind_names[kind], "env", "A=b c", "timeout",
+					      kind + 1));
+	json_object_set_new(config, "hooks", hooks);
+	json_object_set_new(json_object_get(config, "process"), "terminal", json_false());
+	json_object_set_new(json_object_get(config, "linux"), "maskedPaths", json_pack("[s]", "/proc/keys"));
+	json_object_set_new(json_object_get(config, "linux"), "readonlyPaths", json_array());
+	check_plan("create-hooks", config, &o);
+}
+
 /* What a user without any right gets: own maps, everything by the guest, no cgroup. */
 static void rootless(void **state)
 {
@@ -246,6 +268,7 @@ int main(void)
 		cmocka_unit_test(default_create),
 		cmocka_unit_test(systemd_create),
 		cmocka_unit_test(job_on_the_bridge),
+		cmocka_unit_test(with_hooks),
 		cmocka_unit_test(rootless),
 		cmocka_unit_test(rootless_with_more_ids),
 		cmocka_unit_test(rootless_exec),

@@ -66,7 +66,7 @@ static void gets_words_and_nothing_else(void **state)
 	sigprocmask(SIG_BLOCK, &set, NULL); /* as kist does while it runs a plan */
 	snprintf(script, sizeof script,
 		 "exec >%s/seen; echo \"$@\"; readlink /proc/$$/fd/0; env | "
-		 "grep -c NOT; grep SigBlk /proc/$$/status",
+		 "grep -c NOT; exec grep SigBlk /proc/self/status",
 		 dir);
 	assert_int_equal(run_helper("newuidmap", script, 10000, &e), 0);
 	snprintf(path, sizeof path, "%s/seen", dir);

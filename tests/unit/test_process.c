@@ -139,11 +139,12 @@ static void refuses(void **state)
 		  "unknown" },
 		{ WITH(", \"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 8}"),
 		  "/process/ioPriority/priority", "range" },
-		{ WITH(", \"apparmorProfile\": \"x\""), "/process/apparmorProfile", "label" },
-		{ WITH(", \"selinuxLabel\": \"x\""), "/process/selinuxLabel", "label" },
+		{ WITH(", \"apparmorProfile\": \"a\\nb\""), "/process/apparmorProfile", "control" },
 		{ WITH(", \"selinuxLabel\": 1"), "/process/selinuxLabel", "string" },
-		{ WITH(", \"execCPUAffinity\": {\"initial\": \"0\"}"), "/process/execCPUAffinity",
-		  "affinity" },
+		{ WITH(", \"execCPUAffinity\": {\"initial\": \"3-1\"}"),
+		  "/process/execCPUAffinity/initial", "no list of CPUs" },
+		{ WITH(", \"execCPUAffinity\": {\"final\": 1}"), "/process/execCPUAffinity/final",
+		  "string" },
 	};
 
 	(void)state;

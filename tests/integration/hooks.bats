@@ -1,0 +1,341 @@
+#!/usr/bin/env bats
+# /hooks: when each is run and where, what it gets, and what its failure means.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+
+setup() {
+	need_root
+	kist_setup
+	ID=${T##*.}
+	make_bundle "$T/b" '.annotations = {"com.example.key": "val\"ue"}'
+	bundle_args "$T/b" sleep 1000
+	cd "$T/b"
+	LOG=$T/log
+	hook note 'echo "$1 $(cat)" >>'"$LOG"
+	# The container's own: what startContainer hooks are.
+	printf '#!/bin/sh\necho "$1 $(cat)" >>/dev/shm/log\n' >rootfs/bin/note
+	chmod 755 rootfs/bin/note
+}
+teardown() { runtime_teardown; }
+
+# hook NAME SCRIPT: $T/NAME, for the host.
+hook() {
+	printf '#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n%s\n' "$2" >"$T/$1"
+	chmod 755 "$T/$1"
+}
+# add_hook KIND PATH [JQ_OBJECT]: args[1] is "KIND".
+add_hook() {
+	edit_bundle . ".hooks[\$kind] += [{path: \$path, args: [\$path, \$kind]} + ${3:-{\}}]" \
+		--arg kind "$1" --arg path "$2"
+}
+all_kinds="prestart createRuntime createContainer startContainer poststart poststop"
+add_all() {
+	local kind
+	for kind in $all_kinds; do
+		if [ "$kind" = startContainer ]; then
+			add_hook $kind /bin/note
+		else
+			add_hook $kind "$T/note"
+		fi
+	done
+}
+# What the log says of one kind: its state.
+said() { # KIND [JQ_FILTER]
+	sed -n "s/^$1 //p" "$LOG" | jq -cr "${2-.}"
+}
+order() {
+	cut -d' ' -f1 "$LOG" 2>/dev/null | xargs
+}
+
+@test "order, and the state each reads: status, pid, bundle, annotations" {
+	add_all
+	edit_bundle . '.hooks.createRuntime += [.hooks.createRuntime[0] | .args[1] = "second"]'
+	detached kist create $ID
+	pid=$(pid_of $ID)
+	[ "$(order)" = "prestart createRuntime second createContainer" ]
+	for kind in prestart createRuntime; do
+		[ "$(said $kind .pid)" = "$pid" ]
+		[ "$(said $kind .status)" = creating ]
+	done
+	said createContainer | jq -e '.pid == 1 and .status == "creating"'
+	kist start $ID
+	cat "/proc/$pid/root/dev/shm/log" >>"$LOG"
+	[ "$(order)" = "prestart createRuntime second createContainer poststart startContainer" ]
+	said startContainer | jq -e '.pid == 1 and .status == "created"'
+	said poststart | jq -e --argjson pid "$pid" '.pid == $pid and .status == "running"'
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
+	[ "$(order)" = "prestart createRuntime second createContainer poststart startContainer poststop" ]
+	said poststop | jq -e '.status == "stopped" and (has("pid") | not)'
+	for kind in $all_kinds; do
+		said $kind | jq -e --arg id "$ID" --arg bundle "$T/b" '.ociVersion == "1.2.0" and .id == $id and
+			.bundle == $bundle and .annotations == {"com.example.key": "val\"ue"}'
+	done
+	assert_nothing_left
+}
+
+@test "run, in the foreground and detached, runs them too; delete --force runs poststop" {
+	add_all
+	bundle_args . sh -c 'cat /dev/shm/log; test ! -e /dev/shm/late'
+	run kist run $ID
+	[ "$status" -eq 0 ]
+	[[ $output == startContainer* ]]
+	[ "$(order)" = "prestart createRuntime createContainer poststart poststop" ]
+	rm "$LOG"
+	bundle_args . sleep 1000
+	detached kist run -d $ID
+	[ "$(order)" = "prestart createRuntime createContainer poststart" ]
+	kist delete --force $ID
+	[ "$(order)" = "prestart createRuntime createContainer poststart poststop" ]
+	assert_nothing_left
+}
+
+@test "namespaces: the runtime's for four of them, the container's for two; the root is in place" {
+	printf '#!/bin/sh\nread -r state; for n in mnt pid net uts ipc cgroup; do readlink /proc/self/ns/$n; done >/dev/shm/ns\n' \
+		>rootfs/bin/ns
+	chmod 755 rootfs/bin/ns
+	hook ns 'for n in mnt pid net uts ipc cgroup; do readlink /proc/self/ns/$n; done >'"$T"'/ns.$1'
+	# Mounts of the container are there, where the bundle says, and a new one gets into it.
+	hook mounts "mount --bind $T/note $T/b/rootfs/etc/hostname && stat -fc %T $T/b/rootfs/dev/shm >$T/fs; pwd >$T/cwd; umask >$T/umask"
+	for kind in prestart createRuntime poststart poststop createContainer; do
+		add_hook $kind "$T/ns"
+	done
+	add_hook createContainer "$T/mounts"
+	add_hook startContainer /bin/ns
+	: >rootfs/etc/hostname
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
+	for n in mnt pid net uts ipc cgroup; do
+		readlink "/proc/$pid/ns/$n"
+	done >"$T/container"
+	for n in mnt pid net uts ipc cgroup; do
+		readlink /proc/self/ns/$n
+	done >"$T/host"
+	cmp "$T/container" "$T/ns.createContainer"
+	cmp "$T/container" "/proc/$pid/root/dev/shm/ns"
+	[ "$(cat "$T/fs")" = tmpfs ]
+	[ "$(cat "$T/umask")" = 0022 ]
+	cmp "/proc/$pid/root/etc/hostname" "$T/note"
+	[ ! -s rootfs/etc/hostname ]
+	kist delete --force $ID
+	for kind in prestart createRuntime poststart poststop; do
+		cmp "$T/host" "$T/ns.$kind"
+	done
+	assert_nothing_left
+}
+
+@test "a createRuntime hook finds the container's network and mounts by the state's pid" {
+	hook net 'pid=$(jq .pid); nsenter -t $pid -n ip link add hooked type bridge &&
+		nsenter -t $pid -m findmnt -no FSTYPE '"$T"'/b/rootfs/proc >'"$T"'/proc'
+	add_hook createRuntime "$T/net"
+	bundle_args . ls /sys/class/net
+	run kist run $ID
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *hooked* ]]
+	grep -qx proc "$T/proc"
+}
+
+@test "environment, file descriptors, signals, arguments: the hook's own and nothing of kist's" {
+	[ -x "$PROBE" ] || "$TOP/tests/tools/build.sh" probe
+	hook probe "$PROBE >$T/probe.\$0; grep -E '^Sig(Blk|Ign)' /proc/self/status >$T/signals.\$0; ls -l /proc/self/fd"
+	edit_bundle . '.hooks.prestart = [{path: "/usr/bin/env", args: ["other", "-0"], env: ["A=1", "B=x y"]},
+		{path: "/usr/bin/env"}]'
+	SECRET=1 kist run -d $ID 7</dev/null >"$T/out" 2>&1
+	kist delete --force $ID
+	[ "$(tr '\0' ',' <"$T/out")" = 'A=1,B=x y,' ]
+	for kind in prestart createContainer poststop; do
+		edit_bundle . '.hooks = {($kind): [{path: "/bin/sh", args: ["x", "-c", $script]}]}' --arg kind $kind \
+			--arg script "exec 9<$T/note; readlink /proc/self/fd/9 >/dev/null; exec 9<&-; $PROBE >$T/probe.$kind; grep -E '^Sig(Blk|Ign)' /proc/self/status >$T/signals.$kind"
+		(trap '' HUP USR1 CHLD; SECRET=1 detached kist run -d $ID 7</dev/null)
+		kist delete --force $ID
+		jq -e '.fds == [0, 1, 2]' "$T/probe.$kind"
+		jq -e '.env | map(select(startswith("SECRET"))) == []' "$T/probe.$kind"
+		[ "$(awk '{ print $2 }' "$T/signals.$kind" | sort -u)" = 0000000000000000 ]
+	done
+}
+
+@test "stdin is the whole state, whether it is read or not; stdout and stderr are kist's" {
+	# More than a pipe holds.
+	edit_bundle . '.annotations.long = ("x" * 300000)'
+	hook count 'wc -c; echo error >&2'
+	hook deaf 'exit 0'
+	add_hook prestart "$T/deaf"
+	add_hook createContainer "$T/deaf"
+	add_hook createRuntime "$T/count"
+	bundle_args . true
+	run --separate-stderr kist run $ID
+	[ "$status" -eq 0 ]
+	[ "$output" -gt 300000 ]
+	[ "$stderr" = error ]
+	# Nobody reads its many words: kist goes on, and says in the end what went wrong.
+	hook loud 'head -c 300000 /dev/zero >&2; exit 3'
+	edit_bundle . '.hooks = {"prestart": [{"path": $path}]}' --arg path "$T/loud"
+	run sh -c '"$1" --root "$2" --log "$3" run '"$ID"' 2>&1 | true' - "$KIST" "$ROOT" "$T/kist.log"
+	wait_until 10 grep -q 'exit status 3' "$T/kist.log"
+	assert_nothing_left
+}
+
+@test "timeout: killed with its process group, by a clear error; within it, nothing happens" {
+	hook hang "sleep 1000 & echo \$! >$T/child; echo \$\$ >$T/hook; wait"
+	for kind in prestart createRuntime createContainer poststart; do
+		rm -f "$T/child" "$T/hook"
+		edit_bundle . '.hooks = {($kind): [{path: $path, timeout: 1}]}' --arg kind $kind --arg path "$T/hang"
+		run --separate-stderr kist run $ID
+		is_one_line 1 "/hooks/$kind/0 .*error running $kind hook #0: not done within its timeout of 1 seconds"
+		[ $kind = createContainer ] || wait_until 10 is_dead "$(cat "$T/child")"
+		[ $kind = createContainer ] || wait_until 10 is_dead "$(cat "$T/hook")"
+		assert_nothing_left
+	done
+	printf '#!/bin/sh\nsleep 1000\n' >rootfs/bin/hang
+	chmod 755 rootfs/bin/hang
+	edit_bundle . '.hooks = {startContainer: [{path: "/bin/hang", timeout: 1}]}'
+	detached kist create $ID
+	run --separate-stderr kist start $ID
+	is_one_line 1 'startContainer hook #0: not done within'
+	assert_nothing_left
+	edit_bundle . '.hooks = {prestart: [{path: $path, timeout: 60}]}' --arg path "$T/note"
+	detached kist run -d $ID
+	kist delete --force $ID
+}
+
+@test "a failing hook: the error quotes it, later ones are not run, nothing is left, poststop is" {
+	hook bad 'cat >/dev/null; echo "one thing and" >&2; echo "another" >&2; exit 42'
+	printf '#!/bin/sh\nexit 42\n' >rootfs/bin/bad
+	chmod 755 rootfs/bin/bad
+	add_all
+	cp config.json good.json
+	before=
+	for kind in prestart createRuntime createContainer startContainer poststart; do
+		path=$T/bad
+		[ $kind != startContainer ] || path=/bin/bad
+		jq --arg kind $kind --arg path "$path" \
+			'.hooks[$kind] = [.hooks[$kind][0], {path: $path}, .hooks[$kind][0]]' good.json >config.json
+		[ $kind = startContainer ] || before="$before${before:+ }$kind"
+		for verb in create run; do
+			rm -f "$LOG"
+			case $verb$kind in
+			createstartContainer | createpoststart)
+				detached kist create $ID
+				run --separate-stderr kist start $ID
+				;;
+			*) run --separate-stderr kist $verb $ID ;;
+			esac
+			stderr=$(grep -vxE 'one thing and|another' <<<"$stderr")
+			is_one_line 1 "/hooks/$kind/1 .*error running $kind hook #1: exit status 42"
+			[ $kind = startContainer ] || [[ $stderr == *'stderr: one thing and'*another* ]]
+			[ "$(order)" = "$before poststop" ] || { order; false; }
+			assert_nothing_left
+		done
+	done
+}
+
+@test "poststop: failures are warnings, the rest still runs, and so does a delete" {
+	hook bad 'exit 1'
+	edit_bundle . '.hooks.poststop = [{path: $bad}, {path: "/no/such"}, {path: "/bin/sleep", args: ["sleep", "1000"],
+		timeout: 1}]' --arg bad "$T/bad"
+	add_hook poststop "$T/note"
+	detached kist create $ID
+	run --separate-stderr kist delete $ID
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '/hooks/poststop/[012]' <<<"$stderr")" -eq 3 ]
+	[[ $stderr == *"No such file"* ]]
+	[ "$(order)" = poststop ]
+	assert_nothing_left
+}
+
+@test "a hook that is not there, not executable, or killed: said so" {
+	bundle_args . true
+	edit_bundle . '.hooks.prestart = [{path: "/no/such"}]'
+	refused 1 '/hooks/prestart/0 .*exec /no/such.*No such file or directory' kist run $ID
+	edit_bundle . '.hooks.prestart = [{path: "/etc/passwd"}]'
+	refused 1 'exec /etc/passwd.*Permission denied' kist run $ID
+	edit_bundle . '.hooks.prestart = [{path: "/bin/sh", args: ["sh", "-c", "kill -9 $$"]}]'
+	refused 1 'prestart hook #0: killed by signal 9' kist run $ID
+	# The path of startContainer is the container's, that of createContainer the host's.
+	edit_bundle . '.hooks = {startContainer: [{path: $path}]}' --arg path "$T/note"
+	refused 1 '/hooks/startContainer/0 .*No such file or directory' kist run $ID
+	edit_bundle . '.hooks = {createContainer: [{path: "/bin/note"}]}'
+	refused 1 '/hooks/createContainer/0 .*No such file or directory' kist run $ID
+}
+
+@test "kist killed in the middle of a hook, or later: delete --force runs poststop" {
+	hook wait "echo \$\$ >$T/hook; sleep 1000"
+	add_hook poststop "$T/note"
+	cp config.json good.json
+	for kind in createRuntime poststart; do
+		rm -f "$T/hook" "$LOG"
+		cp good.json config.json
+		add_hook $kind "$T/wait"
+		"$KIST" --root "$ROOT" run $ID >/dev/null 2>&1 &
+		runner=$!
+		wait_until 20 test -s "$T/hook"
+		kill -KILL $runner
+		wait $runner 2>/dev/null || true
+		wait_until 10 is_dead "$(cat "$T/hook")"
+		[ ! -e "$LOG" ]
+		pkill -KILL -P 1 -f -x 'sleep 1000' || true
+		kist delete --force $ID
+		[ "$(order)" = poststop ]
+		assert_nothing_left
+	done
+}
+
+@test "Ctrl-C while a hook of create hangs: killed, taken back, and said so" {
+	hook wait "echo \$\$ >$T/hook; exec sleep 1000"
+	add_hook createRuntime "$T/wait"
+	"$KIST" --root "$ROOT" run $ID >"$T/out" 2>&1 &
+	runner=$!
+	wait_until 20 test -s "$T/hook"
+	kill -TERM $runner
+	status=0
+	wait $runner || status=$?
+	[ "$status" -eq 1 ]
+	grep -q 'createRuntime hook #0: interrupted by a signal' "$T/out"
+	wait_until 10 is_dead "$(cat "$T/hook")"
+	assert_nothing_left
+}
+
+@test "in a user namespace: hooks of the host are its root, the container's are the container's" {
+	edit_bundle . '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
+		[{"containerID": 0, "hostID": 1000000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings |
+		.process.user.uid = 1000'
+	chown -R 1000000:1000000 rootfs
+	printf '#!/bin/sh\nid -u >/dev/shm/id\n' >rootfs/bin/id.sh
+	chmod 755 rootfs/bin/id.sh
+	hook id 'cat /proc/self/uid_map >'"$D"'/map.$1'
+	chmod 777 "$D"
+	add_hook createRuntime "$T/id"
+	add_hook createContainer "$T/id"
+	add_hook startContainer /bin/id.sh
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
+	cmp "$D/map.createRuntime" /proc/self/uid_map
+	cmp "$D/map.createContainer" "/proc/$pid/uid_map"
+	[ "$(cat "/proc/$pid/root/dev/shm/id")" = 1000 ]
+	kist delete --force $ID
+	# Where the container's root cannot see the bundle, its root is still found.
+	chmod 700 "$T"
+	edit_bundle . '.hooks = {createRuntime: .hooks.createRuntime}'
+	detached kist run -d $ID
+	kist delete --force $ID
+	assert_nothing_left
+}
+
+@test "plan and --explain show them" {
+	add_all
+	edit_bundle . '.hooks.prestart[0] += {env: ["A=b c"], timeout: 7}'
+	kist plan --format text >"$T/text"
+	for kind in prestart createRuntime createContainer startContainer poststart; do
+		grep -q "/hooks/$kind/0" "$T/text"
+	done
+	grep -qF "host  run_hook(\"$T/note\", [\"$T/note\", \"prestart\"], [\"A=b c\"], status=creating, timeout=7s)" "$T/text"
+	grep -qF "env -i 'A=b c' timeout -s KILL 7 $T/note prestart" "$T/text"
+	kist plan | jq -e --arg path "$T/note" '[.steps[] | select(.undo == "run_poststop_hooks") | .undo_args[1]] == [$path]'
+	detached kist run -d --explain $ID
+	[ "$(grep -c 'run_hook(.* = 0$' "$T/detached.err")" -eq 5 ]
+	kist delete --force $ID
+}
