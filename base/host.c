@@ -160,13 +160,13 @@ static bool v1_holds_one_of(uint32_t missing)
 	return false;
 }
 
-static bool has_sys_admin(void)
+static bool has_capability(int cap)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	return syscall(SYS_capget, &header, data) == 0 &&
-	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+	       data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
 }
 
 static void probe_security(struct host *h)
@@ -248,12 +248,13 @@ static void find_cgroup_base(struct host *h)
 
 static void probe_rights(struct host *h)
 {
-	bool admin = h->uid == 0 && has_sys_admin(), nested = host_in_user_namespace();
+	bool admin = h->uid == 0 && has_capability(CAP_SYS_ADMIN), nested = host_in_user_namespace();
 	char text[16];
 
 	h->root = admin && !nested;
 	h->userns_root = admin && nested;
 	if (h->root) {
+		h->no_mknod = !has_capability(CAP_MKNOD);
 		h->cgroup_writable = h->cgroup_mount[0] && access(h->cgroup_mount, W_OK) == 0;
 		return;
 	}

@@ -19,6 +19,7 @@ struct host {
 	uid_t uid;                /* effective, in the initial view of this process */
 	gid_t gid;
 	bool root;                /* uid 0 with CAP_SYS_ADMIN over the host itself */
+	bool no_mknod;            /* root, but without CAP_MKNOD: in a container, for instance */
 	bool userns_root;         /* the same, over a user namespace that is not the host's */
 	bool own_mounts;          /* userns_root may mount in its mount namespace, too: see below */
 	bool setgroups_denied;    /* in this user namespace, and so in all below it */

@@ -444,6 +444,7 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
 		 .slot = slot_cgroup);
 	cgroup_plan_limits(p, s, h);
+	cgroup_plan_delegate(p, s, h);
 	if (!cgroup_devices_skipped(s, h))
 		cgroup_plan_devices(p, s, slot_cgroup);
 }

@@ -14,8 +14,9 @@
 struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
-	bool systemd_cgroup;     /* --systemd-cgroup: systemd makes the cgroup */
+	bool systemd_cgroup;     /* --systemd-cgroup, or --cgroup-manager systemd */
 	const char *rootless;    /* --rootless true, false, auto */
+	const char *cgroup_manager; /* --cgroup-manager cgroupfs, systemd, disabled */
 	char **argv;             /* the whole command line, for the protective re-exec */
 	char root_text[4096];    /* absolute path of the state root */
 };
@@ -36,6 +37,12 @@ const struct command *cli_find(const char *name);
 int cli_open_root(bool make, int *ret_fd, struct err *e);
 /* --rootless: may a container do without a cgroup when the caller may make none? */
 bool cli_tolerant(const struct host *h);
+/* Checks --cgroup-manager. */
+int cli_check_cgroup_manager(struct err *e);
+/* spec_settle(), after what --cgroup-manager says about who makes the cgroup: the one place where it
+ * has a meaning. */
+int cli_settle(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+	       struct err *e);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */

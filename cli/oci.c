@@ -94,10 +94,8 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 		r = spec_load(q->bundle ? q->bundle : ".", id, a, s, e);
 	if (r == 0)
 		r = host_probe(&host, e);
-	if (r == 0 && cli.systemd_cgroup)
-		r = spec_use_systemd(s, id, &host, a, e);
 	if (r == 0)
-		r = spec_settle(s, &host, cli_tolerant(&host), a, e);
+		r = cli_settle(s, id, &host, a, e);
 	if (r == 0)
 		r = spec_check(s, &host, e);
 	if (r == 0)
@@ -250,10 +248,8 @@ int command_plan(int argc, char **argv)
 	r = spec_load(bundle, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
-	if (r == 0 && cli.systemd_cgroup)
-		r = spec_use_systemd(&s, o.id, &host, &arena, &e);
 	if (r == 0)
-		r = spec_settle(&s, &host, cli_tolerant(&host), &arena, &e);
+		r = cli_settle(&s, o.id, &host, &arena, &e);
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

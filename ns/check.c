@@ -84,6 +84,26 @@ static int check_host_rights(const struct ns_spec *s, struct err *e)
 	return 0;
 }
 
+/* In a new user namespace the host makes the config's devices, and can give them to no other id. */
+static int check_device_owners(const struct ns_spec *s, const struct host *h, struct err *e)
+{
+	char where[64];
+	uint32_t id;
+
+	for (size_t i = 0; i < s->device_count; i++) {
+		const struct ns_device *d = &s->devices[i];
+		bool uid = ns_map_id(&s->uid_maps, d->uid, &id), gid = ns_map_id(&s->gid_maps, d->gid, &id);
+
+		if (d->standard || (uid && gid) || !h->root || !(s->new_namespaces & CLONE_NEWUSER))
+			continue;
+		snprintf(where, sizeof where, "%s/%s", d->why, uid ? "gid" : "uid");
+		err_say(e, EINVAL, "%u has no id on the host in /linux/%s", uid ? d->gid : d->uid,
+			uid ? "gidMappings" : "uidMappings");
+		return err_at(e, where);
+	}
+	return 0;
+}
+
 int ns_check(const struct ns_spec *s, const struct host *h, struct err *e)
 {
 	int r = check_map_size(&s->uid_maps, "/linux/uidMappings", e);
@@ -94,6 +114,9 @@ int ns_check(const struct ns_spec *s, const struct host *h, struct err *e)
 		r = check_unprivileged(s, h, e);
 	if (r >= 0 && !h->root)
 		r = check_host_rights(s, e);
+	if (r < 0)
+		return r;
+	r = check_device_owners(s, h, e);
 	if (r < 0)
 		return r;
 	if (s->mount_label && !h->selinux) {

@@ -48,7 +48,8 @@ static void plan_node(struct plan *p, const struct ns_device *d, int dir, const 
 	int made = plan_add(p, SIDE_GUEST, op_mknodat, op_mknodat_args, dir, name, d->type | d->mode,
 			    d->major, d->minor);
 	int same = plan_add(p, SIDE_GUEST, op_check_device, op_check_device_args, .dir_slot = dir,
-			    .path = name, .type = d->type, .major = d->major, .minor = d->minor);
+			    .path = name, .type = d->type, .major = d->major, .minor = d->minor,
+			    .set_mode = !d->standard, .mode = d->mode);
 
 	/* What is there already must be that device (config-linux.md, "Devices"). */
 	plan_on_alt(p, made, EEXIST, same);
@@ -56,13 +57,88 @@ static void plan_node(struct plan *p, const struct ns_device *d, int dir, const 
 		plan_add(p, SIDE_GUEST, op_fchownat, op_fchownat_args, dir, name, d->uid, d->gid);
 }
 
-/* In a user namespace nobody may make a device: the host's is bound, once it is known to be the
- * one that was asked for. It keeps the host's owner and mode. */
-static void plan_bound(struct plan *p, const struct ns_device *d, int dir, const char *name)
+/* A /dev that was bound in is somebody's own: nothing is made in it. */
+static bool is_left_alone(const struct ns_spec *s, const struct ns_device *d)
+{
+	const struct ns_mount *mount = ns_mount_at(s, "/dev");
+
+	return mount && mount->flags.bind && strncmp(d->path, "/dev/", 5) == 0;
+}
+
+/* In a user namespace nobody may make a device. But the host may, in a tmpfs of its own, with the
+ * owner's id on the host: so mode and owner are what the config says, and the host need not have
+ * a file of that name. The guest binds each from there. */
+static bool is_made_by_host(const struct ns_spec *s, const struct host *h, const struct ns_device *d)
+{
+	return (s->new_namespaces & CLONE_NEWUSER) && h->root && !h->no_mknod && !d->standard &&
+	       d->type != S_IFIFO && !is_left_alone(s, d);
+}
+
+static void plan_host_nodes(struct plan *p, const struct ns_spec *s, const struct host *h)
+{
+	int fs = ns_slot(p, NS_SLOT_FS), nodes = -1;
+
+	for (size_t i = 0; i < s->device_count; i++) {
+		const struct ns_device *d = &s->devices[i];
+		const char *name = arena_printf(p->arena, "%zu", i);
+		uint32_t uid = 0, gid = 0;
+
+		if (!is_made_by_host(s, h, d))
+			continue;
+		plan_scope(p, d->why, d->path);
+		if (nodes < 0) {
+			nodes = ns_slot(p, NS_SLOT_NODES);
+			plan_add(p, SIDE_HOST, op_fsopen, op_fsopen_args, "tmpfs", fs);
+			plan_add(p, SIDE_HOST, op_fsconfig, op_fsconfig_args, fs, FSCONFIG_SET_STRING,
+				 "source", "devices");
+			plan_add(p, SIDE_HOST, op_fsconfig, op_fsconfig_args, fs, FSCONFIG_SET_STRING,
+				 "mode", "711");
+			plan_add(p, SIDE_HOST, op_fsconfig, op_fsconfig_args, fs, FSCONFIG_CMD_CREATE,
+				 NULL, NULL);
+			plan_add(p, SIDE_HOST, op_fsmount, op_fsmount_args, fs, nodes,
+				 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+			plan_add(p, SIDE_HOST, op_close, op_close_args, fs);
+		}
+		plan_add(p, SIDE_HOST, op_mknodat, op_mknodat_args, nodes, name, d->type, d->major,
+			 d->minor);
+		ns_map_id(&s->uid_maps, d->uid, &uid);
+		ns_map_id(&s->gid_maps, d->gid, &gid);
+		plan_add(p, SIDE_HOST, op_fchownat, op_fchownat_args, nodes, name, uid, gid);
+		/* Not by mknod: its mode goes through the caller's umask. */
+		plan_add(p, SIDE_HOST, op_fchmodat, op_mkdirat_args, nodes, name, d->mode);
+	}
+	if (nodes < 0)
+		return;
+	plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, nodes);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, nodes);
+	/* Before Linux 6.15 only an attached mount can be cloned; taken off again by plan_nodes_gone. */
+	plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, nodes, -1, "/", NULL,
+		 "mount -t tmpfs -o mode=711 none /");
+}
+
+static void plan_nodes_gone(struct plan *p, const struct ns_spec *s, const struct host *h)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->device_count; i++)
+		any = any || is_made_by_host(s, h, &s->devices[i]);
+	if (!any)
+		return;
+	plan_add(p, SIDE_GUEST, op_fchdir, op_fchdir_args, ns_slot(p, NS_SLOT_NODES));
+	plan_add(p, SIDE_GUEST, op_umount, op_umount_args, ".", MNT_DETACH);
+	plan_add(p, SIDE_GUEST, op_chdir, op_text_args, "/");
+	plan_add(p, SIDE_GUEST, op_close, op_close_args, ns_slot(p, NS_SLOT_NODES));
+}
+
+/* Where no device can be made at all the host's is bound, once it is known to be the one that was
+ * asked for. It keeps the host's owner and mode. `nodes`: the host made it there, as `file`. */
+static void plan_bound(struct plan *p, const struct ns_device *d, int dir, const char *name, int nodes,
+		       const char *file)
 {
 	int target = ns_slot(p, NS_SLOT_TARGET), tree = ns_slot(p, NS_SLOT_TREE);
 
-	plan_add(p, SIDE_GUEST, op_open_tree, op_open_tree_args, -1, d->path, OPEN_TREE_CLONE, tree);
+	plan_add(p, SIDE_GUEST, op_open_tree, op_open_tree_args, nodes, nodes < 0 ? d->path : file,
+		 OPEN_TREE_CLONE, tree);
 	plan_add(p, SIDE_GUEST, op_check_device, op_check_device_args, .dir_slot = tree, .path = "",
 		 .type = d->type, .major = d->major, .minor = d->minor);
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = dir, .path = name,
@@ -100,24 +176,30 @@ void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host 
 {
 	const struct ns_mount *mount = ns_mount_at(s, "/dev");
 	int dev = ns_slot(p, NS_SLOT_DEV);
-	bool userns = ns_has_userns(s) || !h->root;
+	bool cannot_make = ns_has_userns(s) || !h->root || h->no_mknod;
 
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,
 		 .path = "/dev", .like_slot = -1, .plain = true, .slot = dev);
-	/* A /dev that was bound in is somebody's own: nothing is made in it. */
-	for (size_t i = 0; i < s->device_count && !(mount && mount->flags.bind); i++) {
+	plan_host_nodes(p, s, h);
+	for (size_t i = 0; i < s->device_count; i++) {
 		const struct ns_device *d = &s->devices[i];
 		const char *name;
 		int dir;
 
+		if (is_left_alone(s, d))
+			continue;
 		plan_scope(p, d->standard ? "/linux/devices" : d->why, d->path);
 		dir = device_place(p, d, root, dev, &name);
-		if (userns && d->type != S_IFIFO)
-			plan_bound(p, d, dir, name);
+		if (is_made_by_host(s, h, d))
+			plan_bound(p, d, dir, name, ns_slot(p, NS_SLOT_NODES),
+				   arena_printf(p->arena, "%zu", i));
+		else if (cannot_make && d->type != S_IFIFO)
+			plan_bound(p, d, dir, name, -1, NULL);
 		else
 			plan_node(p, d, dir, name);
 	}
+	plan_nodes_gone(p, s, h);
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
 	if (!(mount && mount->flags.bind))
 		plan_links(p, s, dev);

@@ -23,6 +23,7 @@ int ns_slot(struct plan *p, const char *name);
 #define NS_SLOT_FS     "fs"      /* the current filesystem context */
 #define NS_SLOT_DEV    "dev"     /* the container's /dev */
 #define NS_SLOT_USERNS "userns"  /* the guest's user namespace */
+#define NS_SLOT_NODES  "devices" /* a tmpfs with nodes for a container in a user namespace */
 #define NS_SLOT_EMPTY  "empty"   /* the tmpfs that masks directories */
 
 /* Pieces of builders, in mounts.c and dev.c. */

@@ -106,6 +106,8 @@ struct op_check_device_args {
 	mode_t type;
 	unsigned int major, minor;
 	bool any_minor;
+	bool set_mode;         /* and give it `mode`, if it has another */
+	mode_t mode;
 };
 struct op_check_fs_args {
 	int slot;

@@ -329,8 +329,12 @@ static int act_check_device(struct run *r, const void *args, struct err *e)
 		return -errno;
 	if ((st.st_mode & S_IFMT) == a->type &&
 	    (S_ISFIFO(a->type) || (major(st.st_rdev) == a->major &&
-				   (a->any_minor || minor(st.st_rdev) == a->minor))))
-		return 0;
+				   (a->any_minor || minor(st.st_rdev) == a->minor)))) {
+		if (!a->set_mode || (st.st_mode & 07777) == a->mode)
+			return 0;
+		return fchmodat(run_slot(r, a->dir_slot), a->path, a->mode, AT_SYMLINK_NOFOLLOW) < 0
+			       ? -errno : 0;
+	}
 	return err_say(e, EEXIST, "something else than the device %c %u:%u is there",
 		       S_ISBLK(a->type) ? 'b' : S_ISFIFO(a->type) ? 'p' : 'c', a->major, a->minor);
 }
@@ -345,9 +349,11 @@ static void show_check_device(struct buf *out, const struct plan *p, const void 
 		buf_addf(out, ") is %s %u:*", type_word(a->type), a->major);
 	else
 		buf_addf(out, ") is %s %u:%u", type_word(a->type), a->major, a->minor);
+	if (a->set_mode)
+		buf_addf(out, ", fchmodat(0%03o)", a->mode);
 }
 
-const struct op op_check_device = { .name = "fstatat", .man = "stat(2)", .act = act_check_device,
+const struct op op_check_device = { .name = "fstatat", .man = "stat(2)", .compound = true, .act = act_check_device,
 				    .show = show_check_device };
 
 static int act_check_fs(struct run *r, const void *args, struct err *e)

@@ -400,6 +400,9 @@ args() { bundle_args "$T/b" "$@"; }
 	# Neither a bus nor, in a root that lacks it, the library.
 	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
 		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
+	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
+		"$KIST" --root "$ROOT" --cgroup-manager systemd run $ID
+	refused 1 'contradict each other' kist --systemd-cgroup --cgroup-manager cgroupfs run $ID
 	library=$(ldconfig -p | awk '$1 == "libsystemd.so.0" { print $NF; exit }')
 	[ -n "$library" ] || return 0
 	: >"$T/empty"

@@ -88,7 +88,7 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 		is 0-1 cat "$folder/cpuset.cpus"
 		is 33 cat "$folder/pids.max"
 		is 'default 123' cat "$folder/io.weight"
-		[ "$(cat "$folder/cpu.weight")" != 100 ]
+			[ "$(cat "$folder/cpu.weight")" != 100 ]
 	}
 	properties
 	files
@@ -102,6 +102,16 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	run kist exec "$ID" head -c1 /dev/zero
 	[ "$status" -ne 0 ]
 	is "$(printf '%s\n%s' "$(pid_of "$ID")" "$(pid_of "$ID")" | uniq)" cat "$folder/cgroup.procs"
+	# An update is systemd's to know, too; a quota in its own grain, the files exactly.
+	kist update --pids-limit 44 --cpu-quota 25300 "$ID"
+	is 44 show "$unit" TasksMax
+	is 510ms show "$unit" CPUQuotaPerSecUSec
+	systemctl daemon-reload
+	is 44 cat "$folder/pids.max"
+	is '25300 50000' cat "$folder/cpu.max"
+	kist pause "$ID"
+	is paused state_of "$ID"
+	kist resume "$ID"
 	kist delete --force "$ID"
 	no_unit "$unit"
 	[ ! -e "$folder" ]
@@ -118,7 +128,7 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	no_unit "$unit"
 
 	edit_bundle b '.linux.cgroupsPath = "::bare'"$ID"'"'
-	detached skist run -d --bundle b "$ID"
+	detached kist --cgroup-manager systemd run -d --bundle b "$ID"
 	is "0::/system.slice/bare$ID.scope" cat "/proc/$(pid_of "$ID")/cgroup"
 	kist delete --force "$ID"
 	no_unit "bare$ID.scope"

@@ -46,6 +46,9 @@ static const char full_config[] =
 "  \"devices\": [{\"type\": \"c\", \"path\": \"/dev/fuse\", \"major\": 10, \"minor\": 229,"
 "    \"fileMode\": 438, \"uid\": 0, \"gid\": 0}, {\"type\": \"p\", \"path\": \"/dev/fifo\"}],"
 "  \"cgroupsPath\": \"/a/b\","
+"  \"personality\": {\"domain\": \"LINUX\", \"flags\": []},"
+"  \"memoryPolicy\": {\"mode\": \"MPOL_BIND\", \"nodes\": \"0\", \"flags\": [\"MPOL_F_STATIC_NODES\"]},"
+"  \"netDevices\": {\"eth9\": {\"name\": \"net0\"}, \"eth8\": {}},"
 "  \"rootfsPropagation\": \"private\","
 "  \"maskedPaths\": [\"/proc/kcore\"],"
 "  \"readonlyPaths\": [\"/proc/sys\"],"
@@ -72,6 +75,7 @@ static const char full_config[] =
 "  \"seccomp\": {\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 1,"
 "    \"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"],"
 "    \"flags\": [\"SECCOMP_FILTER_FLAG_LOG\"],"
+"    \"listenerPath\": \"/run/agent\", \"listenerMetadata\": \"m\","
 "    \"syscalls\": [{\"names\": [\"execve\", \"read\"], \"action\": \"SCMP_ACT_ALLOW\"},"
 "      {\"names\": [\"personality\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 2,"
 "        \"args\": [{\"index\": 0, \"value\": 8, \"valueTwo\": 1, \"op\": \"SCMP_CMP_MASKED_EQ\"}]}]}"
@@ -215,6 +219,22 @@ static const struct {
 	{ "/linux/sysctl", "{\"kernel.core_pattern\": \"x\"}", "/linux/sysctl/kernel.core_pattern" },
 	{ "/linux/sysctl", "{\"\": \"x\"}", "/linux/sysctl/" },
 
+	{ "/linux/personality/domain", "\"\"", NULL },
+	{ "/linux/personality/domain", "\"LINUX64\"", NULL },
+	{ "/linux/personality/flags", "[\"x\"]", NULL },
+	{ "/linux/memoryPolicy/mode", "\"MPOL_NONE\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"x\"", NULL }, { "/linux/memoryPolicy/nodes", "\"2-1\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"0,\"", NULL }, { "/linux/memoryPolicy/nodes", "\"-1\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"999999999\"", NULL },
+	{ "/linux/memoryPolicy/flags/0", "\"MPOL_F_NONE\"", NULL },
+	{ "/linux/netDevices", "{\"\": {}}", "/linux/netDevices/" },
+	{ "/linux/netDevices", "{\"a/b\": {}}", "/linux/netDevices/a~1b" },
+	{ "/linux/netDevices", "{\"aaaaaaaaaaaaaaaa\": {}}", "/linux/netDevices/aaaaaaaaaaaaaaaa" },
+	{ "/linux/netDevices/eth9/name", "\"a b\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"..\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"aaaaaaaaaaaaaaaa\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"eth8\"", "/linux/netDevices/eth8" },
+
 	{ "/linux/resources/devices/0/type", "\"p\"", NULL },
 	{ "/linux/resources/devices/0/type", "\"\"", NULL },
 	{ "/linux/resources/devices/0/major", "-2", NULL },
@@ -280,6 +300,7 @@ static const struct {
 	{ "/linux/seccomp/architectures/0", "\"SCMP_ARCH_PDP11\"", NULL },
 	{ "/linux/seccomp/architectures/0", "\"\"", NULL },
 	{ "/linux/seccomp/flags/0", "\"SECCOMP_FILTER_FLAG_NONE\"", NULL },
+	{ "/linux/seccomp/listenerPath", "\"rel\"", NULL },
 	{ "/linux/seccomp/syscalls/0/names", "[]", NULL },
 	{ "/linux/seccomp/syscalls/0/names/1", "\"\"", NULL },
 	{ "/linux/seccomp/syscalls/0/action", "\"SCMP_ACT_NONE\"", NULL },
@@ -315,6 +336,9 @@ static const struct {
 	{ "/linux/seccomp/syscalls/1/args/0/value", "18446744073709551615" },
 	{ "/linux/seccomp/syscalls/0/names/1", "\"not_a_syscall\"" },
 	{ "/mounts/1/destination", "\"relative\"" },
+	{ "/mounts/1/options/0", "\"tmpcopyup\"" },
+	{ "/linux/memoryPolicy/nodes", "\"0-3,7\"" },
+	{ "/linux/netDevices/eth9/name", "\"eth%d\"" },
 };
 
 static const char *const required[] = {
