@@ -65,6 +65,8 @@ struct cgroup_spec {
 	size_t warning_count;
 	int64_t memory_limit;	  /* bytes; 0 not set, -1 unlimited */
 	bool check_before_update; /* refuse a memory.max below what is in use */
+	bool delegate;		  /* the cgroup becomes `delegate_uid`'s (cgroup ownership) */
+	uid_t delegate_uid;	  /* as the host counts */
 	bool oom_group;		  /* memory.oom.group=1; set by jobs, not by config.json */
 };
 
@@ -79,6 +81,10 @@ int cgroup_parse(const json_t *linux_object, const struct json_at *at, const cha
 /* Only the resources (an "update" document); ret->path is left alone. */
 int cgroup_parse_resources(const json_t *resources, const struct json_at *at, struct arena *a,
 			   struct cgroup_spec *ret, struct err *e);
+/* The config's annotations: org.kist.memory.high, .min and .oom.group are limits too, set after all
+ * others. After cgroup_parse(). */
+int cgroup_parse_annotations(const json_t *annotations, const struct json_at *at, struct arena *a,
+			     struct cgroup_spec *spec, struct err *e);
 /* cpu.shares (2..262144, default 1024) as cpu.weight (1..10000, default 100). */
 unsigned cgroup_weight_of_shares(uint64_t shares);
 
@@ -89,6 +95,9 @@ uint32_t cgroup_controllers_needed(const struct cgroup_spec *s);
  * nothing asked of it, the container does without. Before cgroup_check(). */
 int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
 		  struct err *e);
+/* No cgroup is to be made (--cgroup-manager disabled): what needs one is refused, device rules are a
+ * warning. Before cgroup_settle(). */
+int cgroup_disable(struct cgroup_spec *s, struct arena *a, struct err *e);
 /* Refuses what this host can't do, naming the limit, the controller and who holds it. */
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e);
 /* True when device rules can't be enforced (no privilege to attach a BPF program): mknod of a
@@ -102,6 +111,8 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 		      const char *owner, int slot_cgroup);
 /* Only the limit writes, for a cgroup that exists. */
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
+/* Gives the cgroup to the container's user, if that was asked for; after its limits. */
+void cgroup_plan_delegate(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
 
@@ -123,7 +134,8 @@ struct cgroup_update { /* how to go back; lives in the arena */
 	const char *folder;
 	size_t count;
 	struct cgroup_saved {
-		const char *path, *text;
+		const char *file, *path; /* name, and absolute */
+		const char *value, *text; /* what is written, and what takes it back */
 	} *saved;
 };
 /* Sets the limits of s in the cgroup s->path, enabling controllers for it where they are missing.

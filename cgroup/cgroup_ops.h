@@ -70,6 +70,13 @@ struct op_cgroup_no_swap_args {
 };
 extern const struct op op_cgroup_no_swap;
 
+/* Compound: the folder, and those of its files that the kernel says may be given away. */
+struct op_cgroup_delegate_args {
+	const char *path;
+	uid_t uid;
+};
+extern const struct op op_cgroup_delegate;
+
 struct op_bpf_load_args {
 	const struct bpf_insn *program;
 	unsigned count;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include "cgroup/cgroup_parse.h"
 
@@ -92,11 +93,32 @@ static const char *asked_of(const struct cgroup_spec *s)
 	return s->oom_group || s->path_asked ? "/linux/cgroupsPath" : NULL;
 }
 
+int cgroup_disable(struct cgroup_spec *s, struct arena *a, struct err *e)
+{
+	struct cgroup_parser parser = { .arena = a, .spec = s };
+	const char *asked = asked_of(s);
+	struct json_at at = JSON_AT_ROOT;
+
+	if (asked) {
+		err_say(e, EINVAL, "needs a cgroup, and --cgroup-manager disabled makes none");
+		err_at(e, asked);
+		return err_fix(e, "leave it out of config.json, or use --cgroup-manager cgroupfs");
+	}
+	s->none = true;
+	if (!s->device_count)
+		return 0;
+	snprintf(at.text, sizeof(at.text), "%s", s->devices_why);
+	return cgroup_parser_warn(&parser, &at, e, "without a cgroup of its own the container's "
+				  "devices are not filtered");
+}
+
 int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, struct arena *a,
 		  struct err *e)
 {
 	const char *asked = asked_of(s);
 
+	if (s->none)
+		return 0;
 	/* A path that is literal is tried as it stands: the kernel has the last word on it. */
 	if (s->path_absolute || (h->root && !(tolerant && !h->cgroup_writable)))
 		return 0;

@@ -180,6 +180,16 @@ void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struc
 		 .text = "1");
 }
 
+void cgroup_plan_delegate(struct plan *p, const struct cgroup_spec *s, const struct host *h)
+{
+	if (!s->delegate)
+		return;
+	plan_scope(p, "/linux/cgroupsPath", NULL);
+	plan_add(p, SIDE_HOST, op_cgroup_delegate, op_cgroup_delegate_args,
+		 .path = path_of(p, h, s->path, (int)strlen(s->path), NULL),
+		 .uid = s->delegate_uid);
+}
+
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup)
 {
 	struct bpf_insn *program;
@@ -229,6 +239,7 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 	plan_add(p, SIDE_HOST, op_cgroup_thawed, op_cgroup_thawed_args,
 		 .path = arena_printf(p->arena, "%s/cgroup.events", folder));
 	cgroup_plan_limits(p, s, h);
+	cgroup_plan_delegate(p, s, h);
 	if (!cgroup_devices_skipped(s, h))
 		cgroup_plan_devices(p, s, slot_cgroup);
 }

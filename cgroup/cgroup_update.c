@@ -73,9 +73,28 @@ static void save(struct cgroup_update *u, struct arena *a, const char *file, con
 
 	if (!path || file_read_at(AT_FDCWD, path, present, sizeof(present)) < 0)
 		return;
-	u->saved[u->count].path = path;
-	u->saved[u->count].text = cgroup_text_before(a, file, value, present);
+	u->saved[u->count] = (struct cgroup_saved){
+		.file = file, .path = path, .value = value,
+		.text = cgroup_text_before(a, file, value, present),
+	};
 	u->count += u->saved[u->count].text != NULL;
+}
+
+/* What was never changed must not be written: not each text that is read can be (cpu.weight of an
+ * idle group is 0). */
+static bool is_changed(const struct cgroup_saved *s)
+{
+	char present[LIMIT_FILE_MAX];
+	struct arena a = ARENA_INIT;
+	const char *now;
+	bool changed;
+
+	if (file_read_at(AT_FDCWD, s->path, present, sizeof(present)) < 0)
+		return true;
+	now = cgroup_text_before(&a, s->file, s->value, present);
+	changed = !now || strcmp(now, s->text);
+	arena_free(&a);
+	return changed;
 }
 
 int cgroup_update_undo(const struct cgroup_update *u, struct err *e)
@@ -83,11 +102,11 @@ int cgroup_update_undo(const struct cgroup_update *u, struct err *e)
 	int result = 0;
 
 	for (size_t i = u->count; i > 0; i--) {
-		int r = file_write_at(AT_FDCWD, u->saved[i - 1].path, u->saved[i - 1].text);
+		const struct cgroup_saved *s = &u->saved[i - 1];
+		int r = is_changed(s) ? file_write_at(AT_FDCWD, s->path, s->text) : 0;
 
 		if (r < 0 && !result)
-			result = err_set(e, -r, "write %s \"%s\"", u->saved[i - 1].path,
-					 u->saved[i - 1].text);
+			result = err_set(e, -r, "write %s \"%s\"", s->path, s->text);
 	}
 	return result;
 }

@@ -38,6 +38,7 @@ const struct command cli_commands[] = {
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
+	{ "features", "", "print what this runtime can do, as JSON", 0, 0, false, command_features },
 	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
 	  false, command_check },
 	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,
@@ -173,4 +174,26 @@ int cli_preserve_fds(int64_t asked, int *ret, struct err *e)
 	if (r == 0)
 		*ret = count;
 	return r;
+}
+
+int cli_check_cgroup_manager(struct err *e)
+{
+	const char *name = cli.cgroup_manager;
+
+	if (!name || strcmp(name, "cgroupfs") == 0 || strcmp(name, "disabled") == 0)
+		return 0;
+	if (strcmp(name, "systemd") == 0)
+		return err_say(e, ENOTSUP, "--cgroup-manager: the systemd cgroup driver is not "
+			       "supported by this version of kist");
+	return err_say(e, EINVAL, "--cgroup-manager: \"%.40s\" is neither cgroupfs nor systemd nor "
+		       "disabled", name);
+}
+
+int cli_settle(struct container_spec *s, const struct host *h, struct arena *a, struct err *e)
+{
+	int r = 0;
+
+	if (cli.cgroup_manager && strcmp(cli.cgroup_manager, "disabled") == 0)
+		r = cgroup_disable(&s->cgroup, a, e);
+	return r < 0 ? r : spec_settle(s, h, cli_tolerant(h), a, e);
 }

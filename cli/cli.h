@@ -15,6 +15,7 @@ struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
 	const char *rootless;    /* --rootless true, false, auto */
+	const char *cgroup_manager; /* --cgroup-manager cgroupfs, systemd, disabled */
 	char **argv;             /* the whole command line, for the protective re-exec */
 	char root_text[4096];    /* absolute path of the state root */
 };
@@ -35,6 +36,11 @@ const struct command *cli_find(const char *name);
 int cli_open_root(bool make, int *ret_fd, struct err *e);
 /* --rootless: may a container do without a cgroup when the caller may make none? */
 bool cli_tolerant(const struct host *h);
+/* Checks --cgroup-manager. */
+int cli_check_cgroup_manager(struct err *e);
+/* spec_settle(), after what --cgroup-manager says about who makes the cgroup: the one place where it
+ * has a meaning. */
+int cli_settle(struct container_spec *s, const struct host *h, struct arena *a, struct err *e);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
@@ -62,5 +68,6 @@ int command_mounts(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_features(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_job(int argc, char **argv);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "cli/size.h"
+#include "base/size.h"
 #include "runtime/live.h"
 
 int command_events(int argc, char **argv)

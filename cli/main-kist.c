@@ -25,6 +25,8 @@ int main(int argc, char **argv)
 		  "make step N of the plan fail, to see what is taken back" },
 		{ "systemd-cgroup", 0, OPTION_REFUSED, NULL, NULL,
 		  "the systemd cgroup driver is not supported by this version of kist" },
+		{ "cgroup-manager", 0, OPTION_TEXT, &cli.cgroup_manager, "NAME",
+		  "cgroupfs (the default), or disabled: no cgroup is made" },
 		{ "rootless", 0, OPTION_TEXT, &cli.rootless, "WHEN",
 		  "true, false or auto: do without a cgroup that may not be made (auto: not as root)" },
 	};
@@ -50,6 +52,8 @@ int main(int argc, char **argv)
 			cli.rootless);
 		return cli_fail(&e, 1);
 	}
+	if (cli_check_cgroup_manager(&e) < 0)
+		return cli_fail(&e, 1);
 	if (log_open("kist", log_file, strcmp(log_format, "json") == 0,
 		     debug ? LOG_DEBUG : LOG_WARN, &e) < 0)
 		return cli_fail(&e, 1);

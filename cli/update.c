@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "cli/size.h"
+#include "base/size.h"
 #include "runtime/live.h"
 
 enum number_kind { KIND_INTEGER, KIND_SIZE, KIND_TEXT };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -128,6 +129,7 @@ static int parse_net_devices(struct container_spec *s, const json_t *linux_objec
 static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux"), seccomp_at;
+	struct json_at annotations_at = json_at_key(&root, "annotations");
 	json_t *linux_object = NULL, *seccomp = NULL;
 	int r;
 
@@ -135,6 +137,9 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 	if (r < 0)
 		return r;
 	r = cgroup_parse(linux_object, &at, id, a, &s->cgroup, e);
+	if (r == 0)
+		r = cgroup_parse_annotations(json_object_get(s->config, "annotations"),
+					     &annotations_at, a, &s->cgroup, e);
 	if (r < 0 || !linux_object)
 		return r;
 	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
@@ -225,10 +230,41 @@ void spec_free(struct container_spec *s)
 	s->config = NULL;
 }
 
+static bool is_cgroup_mount_writable(const struct ns_mount *m)
+{
+	if (strcmp(m->type, "cgroup") != 0 && strcmp(m->type, "cgroup2") != 0)
+		return false;
+	for (int i = 0; i < m->flags.super_count; i++)
+		if (strcmp(m->flags.super[i].key, "ro") == 0)
+			return false;
+	return !((m->flags.attr_set | m->flags.rattr_set) & MOUNT_ATTR_RDONLY);
+}
+
+/* config-linux.md, "Cgroup ownership": who has a cgroup namespace and may write to what it shows
+ * gets the cgroup, so that a program such as systemd can divide it. */
+static void settle_owner(struct container_spec *s, const struct host *h)
+{
+	uint32_t uid;
+	bool writable = false;
+
+	for (size_t i = 0; i < s->ns.mount_count; i++)
+		writable |= is_cgroup_mount_writable(&s->ns.mounts[i]);
+	if (!writable || !h->root || s->cgroup.none || !(s->ns.new_namespaces & CLONE_NEWCGROUP) ||
+	    (s->ns.join_namespaces & CLONE_NEWUSER) ||
+	    !ns_map_id(&s->ns.uid_maps, s->process.uid, &uid) || uid == 0)
+		return;
+	s->cgroup.delegate = true;
+	s->cgroup.delegate_uid = uid;
+}
+
 int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,
 		struct err *e)
 {
-	return cgroup_settle(&s->cgroup, h, tolerant, a, e);
+	int r = cgroup_settle(&s->cgroup, h, tolerant, a, e);
+
+	if (r >= 0)
+		settle_owner(s, h);
+	return r;
 }
 
 int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e)

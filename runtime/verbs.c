@@ -233,7 +233,7 @@ int signal_parse(const char *text, int *ret_signal, struct err *e)
 
 		number = 0;
 		end = (char *)(uintptr_t)(name + 5);
-		if (name[5] == sign)
+		if (name[5] == sign && name[6] >= '0' && name[6] <= '9')
 			number = strtol(name + 6, &end, 10);
 		if (*end == '\0' && number >= 0 && number <= SIGRTMAX - SIGRTMIN) {
 			*ret_signal = min ? SIGRTMIN + (int)number : SIGRTMAX - (int)number;

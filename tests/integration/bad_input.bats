@@ -78,6 +78,33 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 	refused 1 'File name too long|invalid' kist run "$(printf 'a%01023d' 0)"
 }
 
+@test "ids, signals and numbers of the command line are plain decimal, or refused" {
+	bundle_args . sleep 100
+	detached kist run -d $ID
+	for id in 0x3e8 +1 ' 1' '1 ' -1 4294967295 4294967296 18446744073709551616 1e3 1.0 '' root; do
+		for user in "$id" "0:$id" "$id:0"; do
+			run --separate-stderr kist exec --user="$user" $ID true
+			is_one_line 255 '--user' || { echo "user '$user'"; false; }
+		done
+		run --separate-stderr kist exec --additional-gids="$id" $ID true
+		is_one_line 255 '--additional-gids' || { echo "group '$id'"; false; }
+	done
+	run --separate-stderr kist exec --user=0:0:0 $ID true
+	is_one_line 255 '--user'
+	for number in -1 +1 0x1 ' 1' 1x '' 99999999999999999999; do
+		run --separate-stderr kist exec --preserve-fds="$number" $ID true
+		is_one_line 255 'preserve-fds'
+		run --separate-stderr kist kill $ID "$number"
+		is_one_line 1 'signal' || { echo "signal '$number'"; false; }
+	done
+	for signal in 0 65 NOSUCH SIGSIG RTMIN+ RTMIN+99 RTMIN-1 RTMAX+1 'TERM '; do
+		run --separate-stderr kist kill $ID "$signal"
+		is_one_line 1 'signal' || { echo "signal '$signal'"; false; }
+	done
+	is_in_state $ID running
+	kist delete --force $ID
+}
+
 @test "JSON: not JSON, trailing bytes, duplicate keys, bad UTF-8, NUL, depth, overflow" {
 	bad_text 'config.json' '1s/.*/[/'
 	: >config.json

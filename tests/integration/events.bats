@@ -137,7 +137,7 @@ psi='(.some, .full | [.avg10, .avg60, .avg300, .total] | all(. >= 0))'
 	need_v2_controllers memory
 	edit_bundle "$PWD" '.linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
 	begin sh -c 'while [ ! -e /tmp/go ]; do usleep 50000; done
-		(x=$(head -c 40000000 /dev/zero | tr "\0" x)); echo >/tmp/after; sleep 1000'
+		dd if=/dev/zero of=/dev/null bs=40000000 count=1; echo >/tmp/after; sleep 1000'
 	events "$T/records" --interval 1h "$ID"
 	wait_until 20 watches "$events" memory.events
 	touch rootfs/tmp/go

@@ -83,6 +83,7 @@ document() { # JSON: an update from stdin
 }
 
 @test "update: what is no limit, no number, no document, no container is refused in one line" {
+	[ -z "${KIST_IN_VM-}" ] || skip "the words are the same everywhere"
 	begin sleep 1000
 	while IFS='|' read -r pattern arguments; do
 		echo "# $arguments"
@@ -208,18 +209,20 @@ document() { # JSON: an update from stdin
 	kist delete --force "$ID"
 }
 
+was_killed() { [ "$(sed -n 's/^oom_kill //p' "$cgroup/memory.events")" -ge 1 ]; }
+
 @test "update: a new memory limit holds, and checkBeforeUpdate keeps the program alive" {
 	need_v2_controllers memory
-	begin sh -c 'x=$(head -c 20000000 /dev/zero | tr "\0" x); echo >/tmp/full; sleep 1000'
+	# A dd that has filled its buffer, and waits for somebody to read it.
+	begin sh -c 'dd if=/dev/zero bs=20000000 count=1 2>/dev/null |
+		(head -c 1 >/dev/null; echo >/tmp/full; sleep 1000)'
 	wait_until 60 [ -e rootfs/tmp/full ]
-	used=$(cat "$cgroup/memory.current")
-	[ "$used" -gt 20000000 ]
+	[ "$(cat "$cgroup/memory.current")" -gt 20000000 ]
 	run --separate-stderr document '{"memory": {"limit": 10485760, "swap": 10485760, "checkBeforeUpdate": true}}'
 	is_one_line 1 '/memory/limit: [0-9]+ bytes are in use'
 	limit_is memory.max max
 	limit_is memory.swap.max max
 	kist update --memory 10M --memory-swap 10M "$ID"
-	wait_until 30 is_in_state "$ID" stopped
-	[ "$(sed -n 's/^oom_kill //p' "$cgroup/memory.events")" -ge 1 ]
-	kist delete "$ID"
+	wait_until 30 was_killed
+	kist delete --force "$ID"
 }

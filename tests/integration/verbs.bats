@@ -47,7 +47,7 @@ tick='while :; do echo >>/tmp/ticks; usleep 10000; done'
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 4 ]
 	[ "$(xargs <<<"${lines[0]}")" = "UID PID PPID C STIME TTY TIME CMD" ]
-	grep -qE "^root +$pid +[0-9]+ +[0-9]+ +[^ ]+ +\? +00:00:00 sh -c sleep 1000 & sleep 1001 & wait$" <<<"$output"
+	grep -qE "^root +$pid +[0-9]+ +[0-9]+ +[^ ]+ +\? +00:0[0-9:]+ sh -c sleep 1000 & sleep 1001 & wait$" <<<"$output"
 	grep -qE "^root +[0-9]+ +$pid .* sleep 1001$" <<<"$output"
 	need_program ps
 	# The same columns as ps -ef has for it.
@@ -85,7 +85,7 @@ tick='while :; do echo >>/tmp/ticks; usleep 10000; done'
 	kist list | grep -qE "^$ID +$pid +paused "
 	before=$(ticks)
 	cpu=$(sed -n 's/^usage_usec //p' "$cgroup/cpu.stat")
-	for _ in {1..20}; do kist state "$ID" >/dev/null; done
+	for _ in {1..5}; do kist state "$ID" >/dev/null; done
 	[ "$(ticks)" = "$before" ]
 	[ "$(sed -n 's/^usage_usec //p' "$cgroup/cpu.stat")" = "$cpu" ]
 	count_is 2 || count_is 1

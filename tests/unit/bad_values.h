@@ -18,12 +18,17 @@ static const char full_config[] =
 "  \"rlimits\": [{\"type\": \"RLIMIT_CORE\", \"soft\": 1, \"hard\": 2},"
 "    {\"type\": \"RLIMIT_NOFILE\", \"soft\": 9, \"hard\": 9}],"
 "  \"noNewPrivileges\": true,"
-"  \"oomScoreAdj\": 5,"
+"  \"oomScoreAdj\": 5, \"apparmorProfile\": \"p\", \"selinuxLabel\": \"u:r:t:s0\","
+"  \"execCPUAffinity\": {\"initial\": \"0-1\", \"final\": \"0\"},"
 "  \"scheduler\": {\"policy\": \"SCHED_OTHER\", \"nice\": 1, \"priority\": 0,"
 "    \"flags\": [\"SCHED_FLAG_RESET_ON_FORK\"], \"runtime\": 0, \"deadline\": 0, \"period\": 0},"
 "  \"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 4}"
 "},"
 "\"root\": {\"path\": \"rootfs\", \"readonly\": true},"
+"\"hooks\": {\"prestart\": [{\"path\": \"/a\", \"args\": [\"b\"], \"env\": [\"C=d\"], \"timeout\": 5}],"
+"  \"createRuntime\": [{\"path\": \"/a\"}], \"createContainer\": [{\"path\": \"/a\"}],"
+"  \"startContainer\": [{\"path\": \"/a\"}], \"poststart\": [{\"path\": \"/a\"}],"
+"  \"poststop\": [{\"path\": \"/a\"}]},"
 "\"hostname\": \"h\","
 "\"domainname\": \"d\","
 "\"annotations\": {\"org.x\": \"y\", \"empty\": \"\"},"
@@ -46,7 +51,10 @@ static const char full_config[] =
 "  \"devices\": [{\"type\": \"c\", \"path\": \"/dev/fuse\", \"major\": 10, \"minor\": 229,"
 "    \"fileMode\": 438, \"uid\": 0, \"gid\": 0}, {\"type\": \"p\", \"path\": \"/dev/fifo\"}],"
 "  \"cgroupsPath\": \"/a/b\","
-"  \"rootfsPropagation\": \"private\","
+"  \"personality\": {\"domain\": \"LINUX\", \"flags\": []},"
+"  \"memoryPolicy\": {\"mode\": \"MPOL_BIND\", \"nodes\": \"0\", \"flags\": [\"MPOL_F_STATIC_NODES\"]},"
+"  \"netDevices\": {\"eth9\": {\"name\": \"net0\"}, \"eth8\": {}},"
+"  \"rootfsPropagation\": \"private\", \"mountLabel\": \"u:object_r:t:s0\","
 "  \"maskedPaths\": [\"/proc/kcore\"],"
 "  \"readonlyPaths\": [\"/proc/sys\"],"
 "  \"sysctl\": {\"net.ipv4.ip_forward\": \"1\", \"kernel.shmmax\": \"1\"},"
@@ -72,6 +80,7 @@ static const char full_config[] =
 "  \"seccomp\": {\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 1,"
 "    \"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"],"
 "    \"flags\": [\"SECCOMP_FILTER_FLAG_LOG\"],"
+"    \"listenerPath\": \"/run/agent\", \"listenerMetadata\": \"m\","
 "    \"syscalls\": [{\"names\": [\"execve\", \"read\"], \"action\": \"SCMP_ACT_ALLOW\"},"
 "      {\"names\": [\"personality\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 2,"
 "        \"args\": [{\"index\": 0, \"value\": 8, \"valueTwo\": 1, \"op\": \"SCMP_CMP_MASKED_EQ\"}]}]}"
@@ -131,6 +140,14 @@ static const struct {
 	{ "/process/rlimits/0/soft", "3", NULL },
 	{ "/process/oomScoreAdj", "-1001", NULL }, { "/process/oomScoreAdj", "1001", NULL },
 	{ "/process/oomScoreAdj", OVER_U32, NULL },
+	{ "/process/apparmorProfile", "\"a\\n\"", NULL },
+	{ "/process/selinuxLabel", "\"a\\n\"", NULL },
+	{ "/linux/mountLabel", "\"a\\n\"", NULL },
+	{ "/process/execCPUAffinity/initial", "\"x\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"1-0\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"-1\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"0,\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"99999999999\"", NULL },
 	{ "/process/scheduler/policy", "\"\"", NULL },
 	{ "/process/scheduler/policy", "\"SCHED_NONE\"", NULL },
 	{ "/process/scheduler/nice", "-21", NULL }, { "/process/scheduler/nice", "20", NULL },
@@ -145,6 +162,10 @@ static const struct {
 	{ "/process/ioPriority/priority", "-1", NULL },
 	{ "/process/ioPriority/priority", "8", NULL },
 
+	{ "/hooks/prestart/0/path", "\"\"", NULL }, { "/hooks/poststop/0/path", "\"a\"", NULL },
+	{ "/hooks/prestart/0/env/0", "\"C\"", NULL }, { "/hooks/prestart/0/env/0", "\"=d\"", NULL },
+	{ "/hooks/prestart/0/timeout", "0", NULL }, { "/hooks/prestart/0/timeout", "-1", NULL },
+	{ "/hooks/prestart/0/timeout", OVER_U32, NULL },
 	{ "/root/path", "\"\"", NULL },
 	{ "/hostname", "\"" A65 "\"", NULL }, { "/hostname", "\"a b\"", NULL },
 	{ "/hostname", "\"a\\nb\"", NULL }, { "/domainname", "\"" A65 "\"", NULL },
@@ -215,6 +236,22 @@ static const struct {
 	{ "/linux/sysctl", "{\"kernel.core_pattern\": \"x\"}", "/linux/sysctl/kernel.core_pattern" },
 	{ "/linux/sysctl", "{\"\": \"x\"}", "/linux/sysctl/" },
 
+	{ "/linux/personality/domain", "\"\"", NULL },
+	{ "/linux/personality/domain", "\"LINUX64\"", NULL },
+	{ "/linux/personality/flags", "[\"x\"]", NULL },
+	{ "/linux/memoryPolicy/mode", "\"MPOL_NONE\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"x\"", NULL }, { "/linux/memoryPolicy/nodes", "\"2-1\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"0,\"", NULL }, { "/linux/memoryPolicy/nodes", "\"-1\"", NULL },
+	{ "/linux/memoryPolicy/nodes", "\"999999999\"", NULL },
+	{ "/linux/memoryPolicy/flags/0", "\"MPOL_F_NONE\"", NULL },
+	{ "/linux/netDevices", "{\"\": {}}", "/linux/netDevices/" },
+	{ "/linux/netDevices", "{\"a/b\": {}}", "/linux/netDevices/a~1b" },
+	{ "/linux/netDevices", "{\"aaaaaaaaaaaaaaaa\": {}}", "/linux/netDevices/aaaaaaaaaaaaaaaa" },
+	{ "/linux/netDevices/eth9/name", "\"a b\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"..\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"aaaaaaaaaaaaaaaa\"", NULL },
+	{ "/linux/netDevices/eth9/name", "\"eth8\"", "/linux/netDevices/eth8" },
+
 	{ "/linux/resources/devices/0/type", "\"p\"", NULL },
 	{ "/linux/resources/devices/0/type", "\"\"", NULL },
 	{ "/linux/resources/devices/0/major", "-2", NULL },
@@ -280,6 +317,7 @@ static const struct {
 	{ "/linux/seccomp/architectures/0", "\"SCMP_ARCH_PDP11\"", NULL },
 	{ "/linux/seccomp/architectures/0", "\"\"", NULL },
 	{ "/linux/seccomp/flags/0", "\"SECCOMP_FILTER_FLAG_NONE\"", NULL },
+	{ "/linux/seccomp/listenerPath", "\"rel\"", NULL },
 	{ "/linux/seccomp/syscalls/0/names", "[]", NULL },
 	{ "/linux/seccomp/syscalls/0/names/1", "\"\"", NULL },
 	{ "/linux/seccomp/syscalls/0/action", "\"SCMP_ACT_NONE\"", NULL },
@@ -315,6 +353,9 @@ static const struct {
 	{ "/linux/seccomp/syscalls/1/args/0/value", "18446744073709551615" },
 	{ "/linux/seccomp/syscalls/0/names/1", "\"not_a_syscall\"" },
 	{ "/mounts/1/destination", "\"relative\"" },
+	{ "/mounts/1/options/0", "\"tmpcopyup\"" },
+	{ "/linux/memoryPolicy/nodes", "\"0-3,7\"" },
+	{ "/linux/netDevices/eth9/name", "\"eth%d\"" },
 };
 
 static const char *const required[] = {
@@ -322,7 +363,7 @@ static const char *const required[] = {
 	"/process/user/uid", "/process/user/gid", "/process/consoleSize/height",
 	"/process/consoleSize/width", "/process/rlimits/0/type", "/process/rlimits/0/soft",
 	"/process/rlimits/0/hard", "/process/scheduler/policy", "/process/ioPriority/class",
-	"/root", "/root/path", "/mounts/0/destination", "/mounts/2/uidMappings/0/containerID",
+	"/hooks/prestart/0/path", "/hooks/startContainer/0/path", "/root", "/root/path", "/mounts/0/destination", "/mounts/2/uidMappings/0/containerID",
 	"/linux", "/linux/namespaces/0/type", "/linux/uidMappings/0/size",
 	"/linux/devices/0/type", "/linux/devices/0/path", "/linux/devices/0/major",
 	"/linux/devices/0/minor", "/linux/resources/devices/0/allow",

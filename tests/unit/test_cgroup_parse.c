@@ -269,6 +269,52 @@ static void too_many_limits(void **state)
 	assert_int_equal(cgroup_parse_resources(all, &JSON_AT_ROOT, &arena, &spec, &e), -EINVAL);
 }
 
+static void annotations(void **state)
+{
+	static const struct {
+		const char *key, *value, *write; /* NULL: refused */
+	} cases[] = {
+		{ "org.kist.memory.high", "64M", "memory.high=67108864" },
+		{ "org.kist.memory.high", "max", "memory.high=max" },
+		{ "org.kist.memory.min", "0", "memory.min=0" },
+		{ "org.kist.memory.oom.group", "true", "memory.oom.group=1" },
+		{ "org.kist.memory.oom.group", "0", "memory.oom.group=0" },
+		{ "org.kist.memory.high", "-1", NULL },
+		{ "org.kist.memory.high", "", NULL },
+		{ "org.kist.memory.min", "1M\n2", NULL },
+		{ "org.kist.memory.oom.group", "yes", NULL },
+		{ "org.kist.memory.max", "1", NULL },
+		{ "org.kist.memory.", "1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_json_ json_t *o = json_pack("{s:s, s:s}", "org.kist.other", "x",
+						     cases[i].key, cases[i].value);
+		struct cgroup_spec spec = { 0 };
+		struct err e = ERR_INIT;
+		char text[100];
+		int r;
+
+		/* behind what is there already */
+		assert_int_equal(parse("{\"pids\":{\"limit\":5}}", &spec, &e), 0);
+		r = cgroup_parse_annotations(o, &((struct json_at){ "/annotations" }), &arena,
+					     &spec, &e);
+		if (!cases[i].write) {
+			snprintf(text, sizeof(text), "/annotations/%s", cases[i].key);
+			assert_int_equal(r, -EINVAL);
+			assert_string_equal(e.where, text);
+			continue;
+		}
+		assert_int_equal(r, 0);
+		assert_int_equal(spec.write_count, 2);
+		assert_string_equal(spec.writes[0].file, "pids.max");
+		snprintf(text, sizeof(text), "%s=%s", spec.writes[1].file, spec.writes[1].value);
+		assert_string_equal(text, cases[i].write);
+		assert_int_equal(spec.writes[1].controllers, HOST_MEMORY);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +325,7 @@ int main(void)
 		cmocka_unit_test(block_io),
 		cmocka_unit_test(hugepages_and_rdma),
 		cmocka_unit_test(unified),
+		cmocka_unit_test(annotations),
 		cmocka_unit_test(v1_only_is_tolerated),
 		cmocka_unit_test(unknown_keys_are_ignored),
 		cmocka_unit_test(too_many_limits),

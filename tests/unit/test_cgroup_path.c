@@ -156,6 +156,36 @@ static void settle_in_a_delegated_cgroup(void **state)
 	assert_true(spec.none);
 }
 
+static void disabled(void **state)
+{
+	_cleanup_json_ json_t *path = json_pack("{s:s}", "cgroupsPath", "a");
+	_cleanup_json_ json_t *limit = json_pack("{s:{s:{s:i}}}", "resources", "pids", "limit", 3);
+	_cleanup_json_ json_t *devices =
+		json_pack("{s:{s:[{s:b}]}}", "resources", "devices", "allow", 0);
+	json_t *const refused[] = { path, limit };
+	const struct host user = { .uid = 1000, .cgroup_writable = true, .cgroup_base = "/me" };
+	struct cgroup_spec spec;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		e = (struct err)ERR_INIT;
+		assert_int_equal(cgroup_parse(refused[i], &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+		assert_int_equal(cgroup_disable(&spec, &arena, &e), -EINVAL);
+		assert_false(spec.none);
+	}
+	assert_int_equal(cgroup_parse(devices, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_int_equal(cgroup_disable(&spec, &arena, &e), 0);
+	assert_true(spec.none);
+	assert_int_equal(spec.warning_count, 1);
+	assert_int_equal(cgroup_parse(NULL, &JSON_AT_ROOT, "x", &arena, &spec, &e), 0);
+	assert_int_equal(cgroup_disable(&spec, &arena, &e), 0);
+	assert_int_equal(spec.warning_count, 0);
+	/* and so it stays, whoever asks */
+	assert_int_equal(cgroup_settle(&spec, &user, false, &arena, &e), 0);
+	assert_true(spec.none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +193,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_would_walk),
 		cmocka_unit_test(refuses_another_type),
 		cmocka_unit_test(settle_without_rights),
+		cmocka_unit_test(disabled),
 		cmocka_unit_test(settle_in_a_delegated_cgroup),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

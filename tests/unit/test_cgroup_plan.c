@@ -247,6 +247,25 @@ static void check_before_update_reads_first(void **state)
 				  "write(\"/sys/fs/cgroup/kist-w/memory.max\", \"64\")\n");
 }
 
+static void delegation_comes_after_the_limits(void **state)
+{
+	struct cgroup_spec spec = spec_of("{\"resources\":{\"pids\":{\"limit\":3}}}", "w");
+	struct plan p;
+	char text[4096];
+
+	(void)state;
+	plan_init(&p, &arena);
+	cgroup_plan_delegate(&p, &spec, &full_host);
+	assert_int_equal(p.count, 0);
+	spec.delegate = true;
+	spec.delegate_uid = 1234;
+	cgroup_plan_make(&p, &spec, &full_host, "w", plan_new_slot(&p, "cgroup"));
+	text_of(&p, text, sizeof(text));
+	assert_non_null(strstr(text, "pids.max\", \"3\")\n"));
+	assert_non_null(strstr(strstr(text, "pids.max\", \"3\")\n"),
+			       "/linux/cgroupsPath: delegate_cgroup(\"/sys/fs/cgroup/kist-w\", 1234)\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +275,7 @@ int main(void)
 		cmocka_unit_test(without_privilege_no_filter_is_made),
 		cmocka_unit_test(a_missing_controller_is_named),
 		cmocka_unit_test(check_before_update_reads_first),
+		cmocka_unit_test(delegation_comes_after_the_limits),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/size.h"
+#include "base/size.h"
 
 static void sizes_as_people_write_them(void **state)
 {

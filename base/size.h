@@ -1,5 +1,5 @@
 /*
- * size.h - numbers as the options of runc's commands have them.
+ * size.h - sizes, durations and numbers as people and other runtimes write them.
  */
 #pragma once
 #include <stdint.h>

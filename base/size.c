@@ -1,7 +1,7 @@
 /*
- * size.c - numbers as the options of runc's commands have them.
+ * size.c - sizes, durations and numbers as people and other runtimes write them.
  */
-#include "cli/size.h"
+#include "base/size.h"
 
 #include <ctype.h>
 #include <errno.h>
