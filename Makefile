@@ -70,6 +70,7 @@ help:
 	@echo '  unit        the unit tests alone: seconds'
 	@echo '  integration the integration suite natively (as root)'
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
+	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -146,6 +147,10 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
+# Whom the kill hits: kist itself, and whichever process makes the call.
+sweep: build-tests
+	@for verb in create run start exec kill delete; do \
+		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
 lint:
 	@tests/lint.sh
 demo:
@@ -184,7 +189,7 @@ clean:
 
 FORCE:
 .PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
-	lint bench install clean build-tests need-libs FORCE
+	lint sweep bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

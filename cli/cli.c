@@ -36,6 +36,7 @@ const struct command cli_commands[] = {
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
+	{ "features", "", "print what this runtime can do, as JSON", 0, 0, false, command_features },
 	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
 	  false, command_check },
 	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,

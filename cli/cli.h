@@ -67,5 +67,6 @@ int command_exec(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_features(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_job(int argc, char **argv);

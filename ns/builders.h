@@ -48,6 +48,8 @@ struct ns_rootfs_options {
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 
+/* Where it can't be made, the host's own node of that path becomes the container's. */
+bool ns_device_is_bound(const struct ns_spec *s, const struct host *h, const struct ns_device *d);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);

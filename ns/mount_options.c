@@ -104,6 +104,11 @@ static const struct word words[] = {
 	{ "ridmap", WORD_RIDMAP, 0 },
 };
 
+const char *ns_mount_option_name(size_t i)
+{
+	return i < sizeof words / sizeof words[0] ? words[i].name : NULL;
+}
+
 static const struct word *find_word(const char *option)
 {
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

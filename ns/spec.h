@@ -36,6 +36,8 @@ struct ns_kind_info {
 	unsigned int flag;/* CLONE_NEW* */
 };
 extern const struct ns_kind_info ns_kind_info[NS_KINDS];
+/* The i-th mount option the parser knows, or NULL. */
+const char *ns_mount_option_name(size_t i);
 
 struct ns_id_map {
 	uint32_t container, host, size;

@@ -54,7 +54,7 @@ int hooks_parse(const json_t *config, struct arena *a, struct hooks_spec *ret, s
 /* The state a hook reads, but for its status and pid, which are known last: the guest must not
  * build JSON. */
 struct hook_state {
-	const char *head; /* {"ociVersion":"1.2.0","id":"web","status": */
+	const char *head; /* {"ociVersion":"1.3.0","id":"web","status": */
 	const char *tail; /* ,"bundle":"/b","annotations":{}} */
 };
 int hook_state_make(struct arena *a, const char *id, const char *bundle, const json_t *config,

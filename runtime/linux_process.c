@@ -38,6 +38,16 @@ static const struct json_name policy_flags[] = {
 };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+const char *memory_policy_mode_name(size_t i)
+{
+	return i < COUNT(policy_modes) ? policy_modes[i].name : NULL;
+}
+
+const char *memory_policy_flag_name(size_t i)
+{
+	return i < COUNT(policy_flags) ? policy_flags[i].name : NULL;
+}
+
 /* --- parsing ------------------------------------------------------------------ */
 
 static int parse_personality(const json_t *linux_object, const struct json_at *at,

@@ -32,6 +32,9 @@ int linux_process_parse(const json_t *linux_object, const struct json_at *at, st
 			struct linux_process_spec *ret, struct err *e);
 /* "0-3,7" into a bit mask; -EINVAL for anything else. */
 int linux_process_parse_nodes(const char *list, unsigned long nodes[MEMORY_NODE_WORDS]);
+/* The i-th name the parser knows, or NULL. */
+const char *memory_policy_mode_name(size_t i);
+const char *memory_policy_flag_name(size_t i);
 /* GUEST: both, after the guest is in its cgroup (the policy's nodes must be in its cpuset) and
  * before the seccomp filter. */
 void linux_process_plan(struct plan *p, const struct linux_process_spec *s);

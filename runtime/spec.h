@@ -14,7 +14,8 @@
 #include "runtime/process.h"
 #include "runtime/seccomp.h"
 
-#define SPEC_OCI_VERSION "1.2.0" /* the runtime-spec whose rules kist follows */
+#define SPEC_OCI_VERSION     "1.3.0" /* the runtime-spec whose rules kist follows */
+#define SPEC_OCI_VERSION_MIN "1.0.0"
 
 struct container_spec {
 	json_t *config;          /* owned */

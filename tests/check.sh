@@ -121,6 +121,7 @@ stage unit make --no-print-directory -s unit-tap
 stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
+	one sweep make --no-print-directory sweep
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi

@@ -71,7 +71,7 @@ order() {
 	[ "$(order)" = "prestart createRuntime second createContainer poststart startContainer poststop" ]
 	said poststop | jq -e '.status == "stopped" and (has("pid") | not)'
 	for kind in $all_kinds; do
-		said $kind | jq -e --arg id "$ID" --arg bundle "$T/b" '.ociVersion == "1.2.0" and .id == $id and
+		said $kind | jq -e --arg id "$ID" --arg bundle "$T/b" '.ociVersion == "1.3.0" and .id == $id and
 			.bundle == $bundle and .annotations == {"com.example.key": "val\"ue"}'
 	done
 	assert_nothing_left

@@ -1,0 +1,17 @@
+/*
+ * annotations.h - the annotations of config.json that kist acts upon.
+ */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Keep the caller's supplementary groups: what podman writes for --group-add keep-groups. */
+#define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
+
+/* Those that could weaken a container, for `kist features`: the i-th, or NULL. */
+const char *annotation_unsafe_name(size_t i);
+/* "1" or "true", "0" or "false"; absent: false. -EINVAL with the JSON pointer otherwise. */
+int annotation_flag(const json_t *config, const char *name, bool *ret, struct err *e);
