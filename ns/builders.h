@@ -23,13 +23,9 @@ int ns_userns_obstacle(int proc, struct err *e);
 /* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
-	/* Leave the cgroup namespace to ns_plan_cgroup_namespace(), because the guest gets to its
-	 * final cgroup later (a systemd scope). */
-	bool late_cgroup_namespace;
 };
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
-void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s);
 
 /* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd.
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
