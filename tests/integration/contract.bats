@@ -150,3 +150,10 @@ last_error() {
 	wait_until 10 is_in_state $ID stopped
 	shim delete $ID
 }
+
+@test "a capability that the caller itself lacks is named in the message: engines show no more" {
+	edit_bundle . '.process.capabilities |= map_values(["CAP_SYS_TIME", "CAP_KILL"]) | del(.process.capabilities.ambient)'
+	status 1 setpriv --bounding-set -sys_time --inh-caps -sys_time \
+		"$KIST" --root "$ROOT" --log "$LOG" --log-format json run $ID
+	last_error '/process/capabilities: capset: kist itself lacks CAP_SYS_TIME: Operation not permitted'
+}
