@@ -292,6 +292,19 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 	return r;
 }
 
+/* In a pid namespace of its own the first process takes the others along when it dies; in one that
+ * it shares they would stay, and perhaps outlive it: then SIGKILL is for all of them. */
+static bool is_kill_for_all(const struct container *c, int signal)
+{
+	json_int_t namespaces = json_integer_value(json_object_get(c->state, "newNamespaces"));
+	_cleanup_fd_ int cgroup = -EBADF;
+
+	if (signal != SIGKILL || (namespaces & CLONE_NEWPID))
+		return false;
+	cgroup = open_cgroup(c);
+	return cgroup >= 0 && cgroup_is_populated(cgroup, NULL) == 1;
+}
+
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -299,7 +312,7 @@ int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (all)
+	if (all || is_kill_for_all(&c, signal))
 		return kill_all(&c, signal, e);
 	if (c.pidfd < 0)
 		return err_say(e, ESRCH, "container not running");
