@@ -5,6 +5,7 @@
 bats_require_minimum_version 1.5.0
 load helpers
 load consumers
+load rootless
 
 setup_file() {
 	need_root
@@ -168,4 +169,40 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	says '20 30'
 	buildah rm "$ctr"
 	podman rmi localhost/mine
+}
+
+@test "podman without root: run, exec, stop, with ids of /etc/subuid" {
+	need_program newuidmap setpriv
+	rootless_setup_file
+	# Under /run, which everybody may pass; its files are on the disk all the same.
+	mkdir -p home /run/alice /run/peers
+	mount --bind home /run/alice
+	mount --bind "$TOP/build/peers" /run/peers
+	mkdir -p home/run home/.config/containers
+	cp "$FIXTURES/busybox.tar" home/busybox.tar
+	cp "$BATS_FILE_TMPDIR/.config/containers/policy.json" home/.config/containers
+	sed "/^tmp_dir/d; s#$PEERS#/run/peers/bin#" "$CONTAINERS_CONF" >home/.config/containers/containers.conf
+	printf '[storage]\ndriver = "overlay"\n' >home/.config/containers/storage.conf
+	chmod 700 home/run
+	chown -R $ALICE:$ALICE home
+	cd /run/alice
+	alice() {
+		setpriv --reuid $ALICE --regid $ALICE --clear-groups env -i PATH="/run/peers/bin:$PATH" HOME=/run/alice \
+			XDG_RUNTIME_DIR=/run/alice/run podman "$@" 2>>/run/alice.err 3>&-
+	}
+	alice load -q -i busybox.tar
+	want 7 alice run --rm --network none busybox sh -c 'id -u; tr -s " " </proc/self/uid_map; : >/x; stat -c %u /x; exit 7'
+	[ "$output" = "0
+ 0 $ALICE 1
+ 1 $FIRST 65536
+0" ]
+	alice run -d --network none --name hers busybox sleep 1000
+	want 3 alice exec --user 33 hers sh -c 'id -u; exit 3'
+	says 33
+	[ "$(alice inspect --format '{{.OCIRuntime}} {{.State.Status}}' hers)" = 'kist running' ]
+	alice stop -t 0 hers
+	alice rm hers
+	no_container_in /run/alice/run/kist
+	cd /
+	umount -l /run/alice
 }
