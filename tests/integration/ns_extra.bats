@@ -72,21 +72,18 @@ edit() { edit_bundle "$T/b" "$@"; }
 
 # What copying must keep, and what it must not follow. Names on stdout: find's format, sorted.
 make_tree() { # DIR
-	mkdir -p "$1/dir/empty" "$1/links"
+	local deep
+	deep=$(printf '/d%.0s' {1..100})
+	mkdir -p "$1/dir/empty" "$1/links" "$1/many" "$1/deep$deep"
 	echo secret >"$T/outside"
-	python3 - "$1" <<-'END'
-		import os, socket, sys
-		os.chdir(sys.argv[1])
-		s = socket.socket(socket.AF_UNIX); s.bind('dir/socket')
-		open('dir/setuid', 'w').write('x' * 70000); os.chown('dir/setuid', 5, 6); os.chmod('dir/setuid', 0o6755)
-		os.setxattr('dir/setuid', 'security.capability', bytes.fromhex('0100000202200000' + '00' * 12))
-		f = open('sparse', 'wb'); f.truncate(1 << 40); f.seek(1 << 39); f.write(b'middle')
-		deep = '.'
-		for i in range(100): deep += '/d'
-		os.makedirs('deep/' + deep); open('deep/' + deep + '/end', 'w').write('bottom')
-		os.makedirs('many')
-		for i in range(300): open('many/a-rather-long-name-to-fill-the-buffer-%d' % i, 'w').close(); os.mkdir('many/d%d' % i)
-	END
+	echo bottom >"$1/deep$deep/end"
+	# More entries than one getdents64(2) gives.
+	(cd "$1/many" && seq -f 'a-rather-long-name-to-fill-the-buffer-%g' 300 | xargs touch && seq -f d%g 300 | xargs mkdir)
+	head -c 70000 /dev/zero >"$1/dir/setuid"
+	chown 5:6 "$1/dir/setuid" && chmod 6755 "$1/dir/setuid"
+	[ ! -x /usr/bin/setfattr ] ||
+		setfattr -n security.capability -v 0x0100000202200000000000000000000000000000 "$1/dir/setuid"
+	truncate -s 1T "$1/sparse" && printf middle | dd of="$1/sparse" bs=1M seek=524288 conv=notrunc status=none
 	ln -s "$T/outside" "$1/links/absolute"
 	ln -s ../../../../../../../../..$T/outside "$1/links/up"
 	ln -s nowhere "$1/links/dangling"
