@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runtime/exit_record.h"
 
 /* The spec's state, with runc's additions. New reference. */
 static json_t *state_json(const struct container *c)
@@ -22,6 +23,7 @@ static json_t *state_json(const struct container *c)
 	static const char *const copied[] = { "bundle", "rootfs", "created", "annotations" };
 	json_t *o = json_pack("{s:s, s:s, s:s}", "ociVersion", SPEC_OCI_VERSION, "id", c->id,
 			      "status", container_status_name(c->status));
+	json_t *ended = exit_record_read(c);
 
 	json_object_set_new(o, "pid", json_integer(c->pid));
 	for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
@@ -31,6 +33,8 @@ static json_t *state_json(const struct container *c)
 			json_object_set(o, copied[i], value);
 	}
 	json_object_set_new(o, "owner", json_string(""));
+	if (ended)
+		json_object_set_new(o, "exit", ended);
 	return o;
 }
 
@@ -63,7 +67,7 @@ int command_kill(int argc, char **argv)
 	};
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
-	int status, r, signal = SIGTERM;
+	int status, r, signal = 0;
 	int first = cli_parse(cli_find("kill"), table, 1, argc, argv, &status);
 
 	if (first < 0)
