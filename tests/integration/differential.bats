@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# check-full in the vm: three runtimes a bundle are slow there; what it adds is crun
 # The same bundle through kist, runc and crun: the program inside must see the same. What differs
 # is taken out below, by name, and says why; everything else is a failure.
 
@@ -28,11 +29,6 @@ setup() {
 }
 teardown() { runtime_teardown; }
 edit() { edit_bundle "$D/b" "$@"; }
-
-# Three runtimes a bundle are too slow there; what the machine adds is crun.
-natively_only() {
-	[ -z "${KIST_IN_VM-}" ] || [ -n "${KIST_TEST_ALL-}" ] || skip "natively; KIST_TEST_ALL=1 runs it here"
-}
 
 # crun raises its own RLIMIT_MEMLOCK before it loads a device filter, which takes CAP_SYS_RESOURCE.
 has_sys_resource() { (ulimit -H -l unlimited) 2>/dev/null; }
@@ -101,7 +97,6 @@ same() {
 }
 
 @test "a user namespace, alone and with another user" {
-	natively_only
 	edit '.linux.namespaces += [{"type": "user"}] |
 		.linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}] |
 		.linux.gidMappings = .linux.uidMappings'
@@ -112,7 +107,6 @@ same() {
 }
 
 @test "another user, capabilities, environment, limits, oom score, a filter, a read-only root" {
-	natively_only
 	edit '.process.user = {"uid": 1000, "gid": 1001, "additionalGids": [5, 7], "umask": 23} |
 		.process.cwd = "/home/user" | .process.env += ["A=b=c", "HOME=/there", "EMPTY="] |
 		.process.rlimits += [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}] |
@@ -147,7 +141,6 @@ same() {
 }
 
 @test "namespaces: the host's network, ipc and uts; joined ones; a cgroup path" {
-	natively_only
 	edit '.linux.namespaces |= map(select(.type | IN("network", "ipc", "uts") | not)) | del(.hostname) |
 		.mounts |= map(select(.type != "sysfs" and .type != "mqueue"))'
 	same
@@ -158,7 +151,6 @@ same() {
 }
 
 @test "descriptors: --preserve-fds, nothing else" {
-	natively_only
 	for runtime in kist runc; do
 		bundle_args . sh -c 'for n in 3 4 5 6 7; do readlink /proc/self/fd/$n; done; wc -c <&5; exit 0'
 		OPTIONS=(--preserve-fds 3)
@@ -170,7 +162,6 @@ same() {
 }
 
 @test "a terminal: what the program sees of it, and what comes out" {
-	natively_only
 	edit '.process.terminal = true'
 	bundle_args . sh -c '/bin/probe; ls -l /dev | sed "s/  */ /g" | cut -d" " -f1,3-6,10-; stat -c "%u %g %a %t" /dev/console /dev/pts/0
 		stty -a; tty; grep -E " /dev/(console|pts) " /proc/self/mountinfo | sed "s/^[0-9]* [0-9]* [0-9]*:[0-9]* [^ ]* //"'
