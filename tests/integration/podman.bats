@@ -123,6 +123,9 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 		[ "$(podman run --rm --network container:net --ipc container:net --pid container:net busybox \
 			readlink /proc/self/ns/$kind)" = "$mine" ]
 	done
+	mine=$(sed -n s/^0:://p /proc/self/cgroup)
+	want 0 podman run --rm --network none --cgroups=disabled --cgroupns host busybox grep ^0:: /proc/self/cgroup
+	[ "$output" = "0::$mine" ]
 	want 0 podman run --rm --network host --pid host --ipc host --uts host busybox sh -c \
 		'for n in net pid ipc uts; do readlink /proc/self/ns/$n; done'
 	[ "$output" = "$(for n in net pid ipc uts; do readlink /proc/self/ns/$n; done)" ]
