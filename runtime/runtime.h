@@ -23,6 +23,7 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 
 /* Lets a created container go; returns once its program runs. */
 int runtime_start(int root, const char *id, struct err *e);
+/* signal 0: the one that stops it, by its annotation or SIGTERM. */
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
 int runtime_delete(int root, const char *id, bool force, struct err *e);
 /* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps

@@ -292,11 +292,30 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 	return r;
 }
 
+/* What the image says should end it (annotations.md of the image specification), or SIGTERM. */
+static int stop_signal(const struct container *c, int *ret, struct err *e)
+{
+	static const char name[] = "org.opencontainers.image.stopSignal";
+	const char *text = json_string_value(
+		json_object_get(json_object_get(c->state, "annotations"), name));
+
+	if (!text || !*text) {
+		*ret = SIGTERM;
+		return 0;
+	}
+	if (signal_parse(text, ret, e) == 0)
+		return 0;
+	err_at(e, "/annotations/org.opencontainers.image.stopSignal");
+	return err_fix(e, "name the signal: kist kill %.64s SIGNAL", c->id);
+}
+
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	int r = container_open(root, id, false, &c, e);
 
+	if (r == 0 && signal == 0)
+		r = stop_signal(&c, &signal, e);
 	if (r < 0)
 		return r;
 	if (all)

@@ -254,6 +254,27 @@ args() { bundle_args "$T/b" "$@"; }
 	assert_nothing_left
 }
 
+@test "kill: without a signal it is the annotation's, or SIGTERM" {
+	for signal in USR1 TERM; do
+		args sh -c "trap 'echo got $signal >&2; exit 0' $signal; echo ready; while :; do sleep 0.1; done"
+		[ $signal = TERM ] || edit_bundle "$T/b" '.annotations = {"org.opencontainers.image.stopSignal": "SIGUSR1"}'
+		detached kist run -d $ID
+		wait_until 10 grep -q ready "$T/detached.out"
+		kist kill $ID
+		wait_until 10 is_in_state $ID stopped
+		grep -q "got $signal" "$T/detached.err"
+		kist delete $ID
+		edit_bundle "$T/b" 'del(.annotations)'
+	done
+	edit_bundle "$T/b" '.annotations = {"org.opencontainers.image.stopSignal": "SIGNONE"}'
+	detached kist run -d $ID
+	run --separate-stderr kist kill $ID
+	is_one_line 1 '/annotations/org.opencontainers.image.stopSignal: unknown signal "SIGNONE"'
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
+}
+
 @test "run -d: the container outlives kist; without -d it dies with it" {
 	detached kist run -d $ID
 	[ "$(state_of $ID)" = running ]
@@ -379,6 +400,23 @@ args() { bundle_args "$T/b" "$@"; }
 	[ "${lines[1]}" = False ]
 }
 
+@test "--log-level and --debug: what is told, and what is not" {
+	edit_bundle "$T/b" '.linux.resources.memory = {"swappiness": 5}'
+	args true
+	for level in warning warn info debug; do
+		run --separate-stderr kist --log-level $level run $ID
+		[ "$status" -eq 0 ] && grep -q '^kist: warning: .*swappiness' <<<"$stderr"
+	done
+	grep -q "kist [0-9].*: run, as uid 0" <<<"$stderr"
+	run --separate-stderr kist --debug --log-level error run $ID
+	[ "$status" -eq 0 ] && grep -q "run, as uid 0" <<<"$stderr"
+	run --separate-stderr kist --log-level error run $ID
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	run --separate-stderr kist --log-level error --log "$T/log" --log-format json run $ID
+	[ "$status" -eq 0 ] && [ -z "$stderr" ] && [ ! -s "$T/log" ]
+	refused 1 'log-level: "loud" is no level' kist --log-level loud list
+}
+
 @test "global flags: --version, --log with JSON lines, unknown ones refused" {
 	run kist --version
 	[[ ${lines[0]} == "kist version "* ]]
@@ -391,6 +429,9 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
 	refused 1 'systemd' kist --systemd-cgroup run $ID
+	for command in checkpoint restore mounts; do
+		refused 1 "$command is not supported by this version of kist" kist $command --help
+	done
 }
 
 @test "a terminal without a console socket is refused when kist will not stay" {
