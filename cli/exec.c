@@ -227,6 +227,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
 	struct exec_options o = { .pidfd = c->pidfd,
+				  .systemd_unit = json_string_value(
+					  json_object_get(c->state, "systemdUnit")),
 				  .namespaces = namespaces_of(c), .outlive = q->detach,
 				  .pid_file = q->pid_file,
 				  .console_socket = q->console_socket,
@@ -257,6 +259,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)
 		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
+	if (r == 0 && o.cgroup)
+		o.systemd_below = o.cgroup + strlen(c->cgroup);
 	if (r < 0)
 		return r;
 	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);

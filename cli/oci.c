@@ -95,7 +95,7 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 	if (r == 0)
 		r = host_probe(&host, e);
 	if (r == 0)
-		r = cli_settle(s, &host, a, e);
+		r = cli_settle(s, id, &host, a, e);
 	if (r == 0)
 		r = spec_check(s, &host, e);
 	if (r == 0)
@@ -249,7 +249,7 @@ int command_plan(int argc, char **argv)
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)
-		r = cli_settle(&s, &host, &arena, &e);
+		r = cli_settle(&s, o.id, &host, &arena, &e);
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

@@ -46,6 +46,8 @@ struct exec_options {
 	bool outlive;
 	int pidfd;                 /* of the container's first process */
 	const char *cgroup;        /* absolute path of the container's cgroup; NULL: none */
+	const char *systemd_unit;  /* of state.json, when systemd made it */
+	const char *systemd_below; /* `cgroup` below that unit's: "" or "/x" */
 	unsigned int namespaces;   /* CLONE_NEW* to join */
 	int preserve_fds;
 	bool console;

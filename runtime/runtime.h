@@ -26,6 +26,12 @@ int runtime_start(int root, const char *id, struct err *e);
 /* signal 0: the one that stops it, by its annotation or SIGTERM. */
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
 int runtime_delete(int root, const char *id, bool force, struct err *e);
+/* A bind mount more or less in a container that lives: {"source", "destination", "options"} as in
+ * config.json. What was added is kept in state.json, as "addedMounts". */
+int runtime_mount_add(int root, const char *id, const json_t *mount, const char *cwd,
+		      const struct host *h, const struct runtime_hooks_in *in, struct err *e);
+int runtime_mount_remove(int root, const char *id, const char *destination, const struct host *h,
+			 const struct runtime_hooks_in *in, struct err *e);
 /* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps
  * made another of that id, there is nothing to do: 0. */
 int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e);

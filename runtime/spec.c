@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "cgroup/systemd.h"
 
 /* One number of a version: no sign, no leading zero. */
 static bool take_number(const char **text, bool dot, unsigned long *ret)
@@ -228,6 +229,18 @@ void spec_free(struct container_spec *s)
 {
 	json_decref(s->config);
 	s->config = NULL;
+}
+
+int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+		     struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	struct systemd_manager manager;
+	int r = systemd_find(systemd_wants_user(h), a, &manager, e);
+
+	return r < 0 ? r
+		     : cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at,
+					  id, &manager, a, e);
 }
 
 static bool is_cgroup_mount_writable(const struct ns_mount *m)

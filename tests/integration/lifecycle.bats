@@ -428,10 +428,29 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown option --nosuch' kist --nosuch list
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
-	refused 1 'systemd' kist --systemd-cgroup run $ID
-	for command in checkpoint restore mounts; do
+	for command in checkpoint restore; do
 		refused 1 "$command is not supported by this version of kist" kist $command --help
 	done
+}
+
+@test "--systemd-cgroup without a systemd, and systemd's form of a path without it: one line each" {
+	edit_bundle . '.linux.cgroupsPath = "system.slice:kist:x"'
+	refused 1 '/linux/cgroupsPath: .*is meant for the systemd cgroup driver' kist run $ID
+	run --separate-stderr kist plan
+	is_one_line 1 'is meant for the systemd cgroup driver'
+	# Neither a bus nor, in a root that lacks it, the library.
+	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
+		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
+	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
+		"$KIST" --root "$ROOT" --cgroup-manager systemd run $ID
+	refused 1 'contradict each other' kist --systemd-cgroup --cgroup-manager cgroupfs run $ID
+	library=$(ldconfig -p | awk '$1 == "libsystemd.so.0" { print $NF; exit }')
+	[ -n "$library" ] || return 0
+	: >"$T/empty"
+	refused 1 'needs libsystemd.so.0, which is not there' unshare --mount --propagation private \
+		sh -c 'for file in $(ldconfig -p | awk "\$1 == \"libsystemd.so.0\" { print \$NF }"); do
+			mount --bind "$1" "$(readlink -f "$file")"; done; shift; exec "$@"' - "$T/empty" \
+		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
 }
 
 @test "a terminal without a console socket is refused when kist will not stay" {
