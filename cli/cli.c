@@ -22,7 +22,7 @@ const struct command cli_commands[] = {
 	{ "exec", "[options] ID COMMAND [ARG...]", "run another program in a container", 1, -1,
 	  false, command_exec },
 	{ "state", "ID", "print a container's state as JSON", 1, 1, false, command_state },
-	{ "kill", "[options] ID [SIGNAL]", "send a signal (default: its stop signal)", 1, 2, false,
+	{ "kill", "[options] ID [SIGNAL]", "send a signal (default: the image's, or SIGTERM)", 1, 2, false,
 	  command_kill },
 	{ "pause", "ID", "freeze all processes of a container", 1, 1, false, command_pause },
 	{ "resume", "ID", "let a paused container go on", 1, 1, false, command_resume },

@@ -10,6 +10,7 @@
 #include "runtime/runtime.h"
 
 #define EXIT_EXEC_FAILED 255 /* kist exec: any failure of kist's own */
+#define EXIT_TIMEOUT     124 /* kist exec --timeout: as timeout(1) */
 
 struct cli {
 	const char *root;        /* --root */

@@ -12,6 +12,7 @@
 
 #include "base/engine.h"
 #include "cgroup/systemd.h"
+#include "runtime/activation.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
@@ -98,7 +99,7 @@ static void plan_birth(struct plan *p, const struct container_spec *s, const str
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
@@ -123,6 +124,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		idrange_plan_undo(p, p->count - 1);
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
+	if (o->notify) {
+		c.slot_notify = o->wait_for_start ? -1 : plan_new_slot(p, "notify socket");
+		activation_plan_notify(p, c.slot_notify);
+	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
 	plan_birth(p, s, h, o, c.slot_cgroup);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
@@ -172,7 +177,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,

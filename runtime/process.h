@@ -85,6 +85,10 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 /* The limits of args and env: how many, how long. `at` is the array's place. */
 int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e);
 
+/* Sets a variable, whatever the configuration said of it. */
+int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
+		    struct err *e);
+
 struct process_exec_options {
 	int preserve_fds;	 /* fds 3 .. 3+n-1 stay open; the caller saw that they are open */
 	bool has_user_namespace; /* setgroups may be denied there */

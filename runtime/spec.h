@@ -31,9 +31,10 @@ struct container_spec {
 	bool has_seccomp;
 };
 
-/* Reads DIR/config.json and parses it. `id` names the default cgroup. */
-int spec_load(const char *bundle, const char *id, struct arena *a, struct container_spec *ret,
-	      struct err *e);
+/* Reads DIR/config.json, or `file` (relative to here; NULL: none), and parses it, with one more mount
+ * (NULL: none; takes over the reference). `id` names the default cgroup. */
+int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
+	      struct container_spec *ret, struct err *e);
 /* Parses a configuration made in memory; takes over the reference. bundle is absolute. */
 int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
 	       struct container_spec *ret, struct err *e);
