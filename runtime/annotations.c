@@ -9,6 +9,7 @@
 
 static const char *const unsafe[] = {
 	ANNOTATION_KEEP_GROUPS,
+	"org.systemd.property.", /* all that begin so: properties of the unit (systemd.h) */
 };
 
 const char *annotation_unsafe_name(size_t i)
