@@ -49,8 +49,12 @@ struct cgroup_device_rule {
 	unsigned access;      /* enum cgroup_device_access */
 };
 
+struct systemd_unit;
 struct cgroup_spec {
 	const char *path; /* below the cgroup2 mount: "/kist-ID" */
+	const char *given;		 /* linux.cgroupsPath as it stands there; NULL: none */
+	bool given_for_systemd;		 /* it is "slice:prefix:name" */
+	const struct systemd_unit *unit; /* systemd makes the cgroup (systemd.h); NULL: kist does */
 	bool named_by_id; /* its last component holds the container's id */
 	bool path_asked;  /* the config says where */
 	bool path_absolute; /* ... and means it literally */
@@ -121,6 +125,7 @@ extern const struct undo_kind cgroup_undo_remove;
 /* args: absolute folder. Removes a parent that kist made, once it is empty. */
 extern const struct undo_kind cgroup_undo_remove_parent;
 extern const struct undo_kind *const cgroup_undo_kinds[]; /* NULL-terminated */
+extern const struct undo_kind *const cgroup_systemd_undo_kinds[];
 
 /* ---- other limits for a cgroup in use ("update"): ordinary functions, host side ---- */
 

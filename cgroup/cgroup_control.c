@@ -198,26 +198,104 @@ each_child(int fd, int (*visit)(int parent, const char *name, int depth, void *u
 	return r;
 }
 
-static int remove_child(int parent, const char *name, int depth, void *user, struct err *e)
+/* A copy of the name of some cgroup below fd; NULL: there is none, or (*ret_r < 0) no telling. */
+static char *find_child(int fd, int *ret_r, struct err *e)
 {
-	_cleanup_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int r;
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+	char *name = NULL;
 
-	if (depth > DEPTH_MAX)
-		return err_set(e, ELOOP, "cgroups nested deeper than %d", DEPTH_MAX);
-	if (fd >= 0) {
-		r = each_child(fd, remove_child, depth + 1, user, e);
-		if (r < 0)
-			return r;
+	*ret_r = 0;
+	if (!dir) {
+		if (errno != ENOENT && errno != ENODEV)
+			*ret_r = err_set(e, errno, "list cgroup");
+		fd_close(&copy);
+		return NULL;
 	}
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	while (!name && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") &&
+		    strcmp(entry->d_name, "..")) {
+			name = strdup(entry->d_name);
+			if (!name)
+				*ret_r = err_set(e, ENOMEM, "list cgroup");
+		}
+	closedir(dir);
+	return name;
+}
+
+/* From the top down to here. */
+struct descent {
+	char **names;
+	size_t depth, room;
+};
+
+static int enter_child(int *cgroup, char *name, struct descent *d, struct err *e)
+{
+	int fd;
+
+	if (d->depth == d->room) {
+		size_t room = d->room ? 2 * d->room : 64;
+		char **more = reallocarray(d->names, room, sizeof(*more));
+
+		if (!more) {
+			free(name);
+			return err_set(e, ENOMEM, "cgroups in cgroups");
+		}
+		d->names = more;
+		d->room = room;
+	}
+	d->names[d->depth++] = name;
+	fd = openat(*cgroup, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) { /* gone by itself */
+		free(d->names[--d->depth]);
+		return 0;
+	}
+	if (fd < 0)
+		return err_set(e, errno, "open cgroup %s", name);
+	fd_close(cgroup);
+	*cgroup = fd;
+	return 0;
+}
+
+static int leave_child(int *cgroup, struct descent *d, struct err *e)
+{
+	_cleanup_free_ char *name = d->names[--d->depth];
+	int fd = openat(*cgroup, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, errno, "open the cgroup above %s", name);
+	fd_close(cgroup);
+	*cgroup = fd;
+	if (unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_set(e, errno, "rmdir cgroup %s", name);
 	return 0;
 }
 
+/* A container that may make cgroups may nest them as deep as it likes: so the way is kept in memory,
+ * not on the stack, and one fd is enough. Nothing moves a cgroup, so ".." is where we came from. */
 int cgroup_remove_children(int fd, struct err *e)
 {
-	return each_child(fd, remove_child, 0, NULL, e);
+	_cleanup_fd_ int cgroup = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct descent d = { 0 };
+	int r = 0;
+
+	if (cgroup < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : err_set(e, errno, "open cgroup");
+	while (r >= 0) {
+		char *name = find_child(cgroup, &r, e);
+
+		if (name)
+			r = enter_child(&cgroup, name, &d, e);
+		else if (r >= 0 && d.depth)
+			r = leave_child(&cgroup, &d, e);
+		else
+			break;
+	}
+	while (d.depth)
+		free(d.names[--d.depth]);
+	free(d.names);
+	return r;
 }
 
 struct pid_list {

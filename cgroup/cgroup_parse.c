@@ -390,7 +390,7 @@ int cgroup_parse(const json_t *linux_object, const struct json_at *at, const cha
 	const char *given;
 	int r;
 
-	r = cgroup_parse_path(linux_object, at, id, a, &spec.path, e);
+	r = cgroup_parse_path(linux_object, at, id, a, &spec, e);
 	if (r < 0)
 		return r;
 	r = linux_object ? json_get_object(linux_object, at, "resources", &resources, e) : 0;

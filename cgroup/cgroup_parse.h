@@ -27,7 +27,7 @@ __attribute__((format(printf, 4, 5))) int cgroup_parser_warn(struct cgroup_parse
 const char *cgroup_parser_number(struct cgroup_parser *p, int64_t value);
 
 int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, const char *id,
-		      struct arena *a, const char **ret, struct err *e);
+		      struct arena *a, struct cgroup_spec *ret, struct err *e);
 int cgroup_parse_block_io(struct cgroup_parser *p, const json_t *resources,
 			  const struct json_at *at, struct err *e);
 int cgroup_parse_hugepages(struct cgroup_parser *p, const json_t *resources,

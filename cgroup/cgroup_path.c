@@ -46,7 +46,7 @@ static int check_components(const char *path, const struct json_at *at, struct e
 }
 
 int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, const char *id,
-		      struct arena *a, const char **ret, struct err *e)
+		      struct arena *a, struct cgroup_spec *ret, struct err *e)
 {
 	struct json_at here = json_at_key(at, "cgroupsPath");
 	const char *given = NULL;
@@ -57,7 +57,7 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 	if (r < 0)
 		return r;
 	if (!given || !*given) { /* other runtimes take "" as absent, callers send it so */
-		*ret = arena_printf(a, "/kist-%s", id);
+		ret->path = arena_printf(a, "/kist-%s", id);
 		return 0;
 	}
 	length = strlen(given);
@@ -65,12 +65,11 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 		return json_bad(e, &here, "is longer than %d bytes", CGROUP_PATH_MAX);
 	if (!is_plain(given))
 		return json_bad(e, &here, "must not hold control characters");
-	if (is_systemd_form(given)) {
-		json_bad(e, &here,
-			 "\"%.80s\" is meant for the systemd cgroup driver, which kist "
-			 "does not have",
-			 given);
-		return err_fix(e, "have the caller use its cgroupfs driver, which sends a path");
+	ret->given = arena_strdup(a, given);
+	ret->given_for_systemd = is_systemd_form(given);
+	if (ret->given_for_systemd) { /* cgroup_use_systemd() reads it, or cgroup_settle() refuses */
+		ret->path = arena_printf(a, "/kist-%s", id);
+		return 0;
 	}
 	if (given[0] == '/')
 		given++;
@@ -81,7 +80,7 @@ int cgroup_parse_path(const json_t *linux_object, const struct json_at *at, cons
 		return r;
 	length = strlen(given);
 	length -= given[length - 1] == '/';
-	*ret = arena_printf(a, "/%.*s", (int)length, given);
+	ret->path = arena_printf(a, "/%.*s", (int)length, given);
 	return 0;
 }
 
@@ -117,8 +116,14 @@ int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, st
 {
 	const char *asked = asked_of(s);
 
-	if (s->none)
+	if (s->none || s->unit)
 		return 0;
+	if (s->given_for_systemd) {
+		err_say(e, EINVAL, "\"%.80s\" is meant for the systemd cgroup driver", s->given);
+		err_at(e, "/linux/cgroupsPath");
+		return err_fix(e, "give --systemd-cgroup, or a path, which is what the cgroupfs "
+				  "driver of a caller sends");
+	}
 	/* A path that is literal is tried as it stands: the kernel has the last word on it. */
 	if (s->path_absolute || (h->root && !(tolerant && !h->cgroup_writable)))
 		return 0;

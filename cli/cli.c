@@ -22,7 +22,7 @@ const struct command cli_commands[] = {
 	{ "exec", "[options] ID COMMAND [ARG...]", "run another program in a container", 1, -1,
 	  false, command_exec },
 	{ "state", "ID", "print a container's state as JSON", 1, 1, false, command_state },
-	{ "kill", "[options] ID [SIGNAL]", "send a signal (default SIGTERM)", 1, 2, false,
+	{ "kill", "[options] ID [SIGNAL]", "send a signal (default: the image's, or SIGTERM)", 1, 2, false,
 	  command_kill },
 	{ "pause", "ID", "freeze all processes of a container", 1, 1, false, command_pause },
 	{ "resume", "ID", "let a paused container go on", 1, 1, false, command_resume },
@@ -32,6 +32,8 @@ const struct command cli_commands[] = {
 	  false, command_events },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
+	{ "mounts", "[options] add|remove ID ...", "mount into a container that runs, or take it off",
+	  3, 3, false, command_mounts },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
@@ -178,20 +180,29 @@ int cli_check_cgroup_manager(struct err *e)
 {
 	const char *name = cli.cgroup_manager;
 
-	if (!name || strcmp(name, "cgroupfs") == 0 || strcmp(name, "disabled") == 0)
+	if (!name)
 		return 0;
-	if (strcmp(name, "systemd") == 0)
-		return err_say(e, ENOTSUP, "--cgroup-manager: the systemd cgroup driver is not "
-			       "supported by this version of kist");
-	return err_say(e, EINVAL, "--cgroup-manager: \"%.40s\" is neither cgroupfs nor systemd nor "
-		       "disabled", name);
+	if (strcmp(name, "systemd") == 0) {
+		cli.systemd_cgroup = true;
+		return 0;
+	}
+	if (strcmp(name, "cgroupfs") != 0 && strcmp(name, "disabled") != 0)
+		return err_say(e, EINVAL, "--cgroup-manager: \"%.40s\" is neither cgroupfs nor "
+			       "systemd nor disabled", name);
+	if (cli.systemd_cgroup)
+		return err_say(e, EINVAL, "--cgroup-manager %s and --systemd-cgroup contradict each "
+			       "other", name);
+	return 0;
 }
 
-int cli_settle(struct container_spec *s, const struct host *h, struct arena *a, struct err *e)
+int cli_settle(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+	       struct err *e)
 {
 	int r = 0;
 
 	if (cli.cgroup_manager && strcmp(cli.cgroup_manager, "disabled") == 0)
 		r = cgroup_disable(&s->cgroup, a, e);
+	if (cli.systemd_cgroup)
+		r = spec_use_systemd(s, id, h, a, e);
 	return r < 0 ? r : spec_settle(s, h, cli_tolerant(h), a, e);
 }

@@ -10,10 +10,12 @@
 #include "runtime/runtime.h"
 
 #define EXIT_EXEC_FAILED 255 /* kist exec: any failure of kist's own */
+#define EXIT_TIMEOUT     124 /* kist exec --timeout: as timeout(1) */
 
 struct cli {
 	const char *root;        /* --root */
 	const char *fault;       /* --fault-step N[:ERRNO] */
+	bool systemd_cgroup;     /* --systemd-cgroup, or --cgroup-manager systemd */
 	const char *rootless;    /* --rootless true, false, auto */
 	const char *cgroup_manager; /* --cgroup-manager cgroupfs, systemd, disabled */
 	char **argv;             /* the whole command line, for the protective re-exec */
@@ -40,7 +42,8 @@ bool cli_tolerant(const struct host *h);
 int cli_check_cgroup_manager(struct err *e);
 /* spec_settle(), after what --cgroup-manager says about who makes the cgroup: the one place where it
  * has a meaning. */
-int cli_settle(struct container_spec *s, const struct host *h, struct arena *a, struct err *e);
+int cli_settle(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+	       struct err *e);
 /* Fills fault_step and fault_error from --fault-step. */
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
@@ -64,6 +67,7 @@ int command_events(int argc, char **argv);
 int command_ps(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_exec(int argc, char **argv);
+int command_mounts(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runtime/exit_record.h"
 
 /* The spec's state, with runc's additions. New reference. */
 static json_t *state_json(const struct container *c)
@@ -22,6 +23,7 @@ static json_t *state_json(const struct container *c)
 	static const char *const copied[] = { "bundle", "rootfs", "created", "annotations" };
 	json_t *o = json_pack("{s:s, s:s, s:s}", "ociVersion", SPEC_OCI_VERSION, "id", c->id,
 			      "status", container_status_name(c->status));
+	json_t *ended = exit_record_read(c);
 
 	json_object_set_new(o, "pid", json_integer(c->pid));
 	for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
@@ -31,6 +33,8 @@ static json_t *state_json(const struct container *c)
 			json_object_set(o, copied[i], value);
 	}
 	json_object_set_new(o, "owner", json_string(""));
+	if (ended)
+		json_object_set_new(o, "exit", ended);
 	return o;
 }
 
@@ -63,7 +67,7 @@ int command_kill(int argc, char **argv)
 	};
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
-	int status, r, signal = SIGTERM;
+	int status, r, signal = 0;
 	int first = cli_parse(cli_find("kill"), table, 1, argc, argv, &status);
 
 	if (first < 0)
@@ -100,23 +104,49 @@ int command_delete(int argc, char **argv)
 	return failed;
 }
 
+#define COLUMNS 6
 
+static void row_of(json_t *o, char pid[12], const char *row[COLUMNS])
+{
+	static const char *const keys[COLUMNS] = { "id", "pid", "status", "bundle", "created",
+						   "owner" };
+
+	snprintf(pid, 12, "%d", (int)json_integer_value(json_object_get(o, "pid")));
+	for (size_t i = 0; i < COLUMNS; i++) {
+		const char *text = json_string_value(json_object_get(o, keys[i]));
+
+		row[i] = i == 1 ? pid : text ? text : "-";
+	}
+}
+
+static void print_row(const char *const row[COLUMNS], const int widths[COLUMNS])
+{
+	for (size_t i = 0; i + 1 < COLUMNS; i++)
+		printf("%-*s", widths[i], row[i]);
+	printf("%s\n", row[COLUMNS - 1]);
+}
+
+/* As runc's: columns of at least 12, and three blanks after the longest word. */
 static void print_table(json_t *list)
 {
+	static const char *const heading[COLUMNS] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED",
+						      "OWNER" };
+	int widths[COLUMNS] = { 12, 12, 12, 12, 12, 12 };
+	const char *row[COLUMNS];
+	char pid[12];
 	size_t i;
 	json_t *o;
 
-	printf("%-12s%-12s%-12s%-24s%-32s%s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED",
-	       "OWNER");
 	json_array_foreach(list, i, o) {
-		const char *bundle = json_string_value(json_object_get(o, "bundle"));
-		const char *created = json_string_value(json_object_get(o, "created"));
-
-		printf("%-11s %-11d %-11s %-23s %-31s %s\n",
-		       json_string_value(json_object_get(o, "id")),
-		       (int)json_integer_value(json_object_get(o, "pid")),
-		       json_string_value(json_object_get(o, "status")), bundle ? bundle : "-",
-		       created ? created : "-", json_string_value(json_object_get(o, "owner")));
+		row_of(o, pid, row);
+		for (size_t k = 0; k < COLUMNS; k++)
+			if ((int)strlen(row[k]) + 3 > widths[k])
+				widths[k] = (int)strlen(row[k]) + 3;
+	}
+	print_row(heading, widths);
+	json_array_foreach(list, i, o) {
+		row_of(o, pid, row);
+		print_row(row, widths);
 	}
 }
 

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@ struct request {
 	const char *process_label, *apparmor, *cgroup;
 	struct option_texts env, gids, caps;
 	bool terminal, detach, no_new_privs, ignore_paused;
-	int64_t preserve_fds;
+	int64_t preserve_fds, timeout;
 };
 
 static int set_user(json_t *process, const char *text, struct err *e)
@@ -227,6 +229,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
 	struct exec_options o = { .pidfd = c->pidfd,
+				  .systemd_unit = json_string_value(
+					  json_object_get(c->state, "systemdUnit")),
 				  .namespaces = namespaces_of(c), .outlive = q->detach,
 				  .pid_file = q->pid_file,
 				  .console_socket = q->console_socket,
@@ -259,6 +263,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)
 		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
+	if (r == 0 && o.cgroup)
+		o.systemd_below = o.cgroup + strlen(c->cgroup);
 	if (r < 0)
 		return r;
 	r = linux_process_parse(json_object_get(config, "linux"), &at, a, &o.linux_process, e);
@@ -303,9 +309,55 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	return r;
 }
 
+/* The program and its group, which is its session's: setsid() was the guest's. */
+static int kill_late(const struct run *run, const struct attach_options *attach,
+		     struct attach_result *result, struct err *e)
+{
+	kill(-(pid_t)run_slot(run, SLOT_GUEST_PID), SIGKILL);
+	pidfd_send_signal(attach->pidfd, SIGKILL, NULL, 0);
+	return attach_wait(attach, false, result, e);
+}
+
+/* Waits for the program. Its status, EXIT_TIMEOUT, or EXIT_EXEC_FAILED and -errno in *ret. */
+static int follow(const struct request *q, const struct compiled *c, const struct run *run, int *ret,
+		  struct err *e)
+{
+	struct attach_options attach = { .pidfd = run_slot(run, SLOT_GUEST_PIDFD),
+					 .timeout_ms = q->timeout < 0 ? -1 : (int)q->timeout * 1000,
+					 .master = q->console_socket ? -1
+						   : run_slot(run, c->slot_master) };
+	struct attach_result result;
+
+	*ret = attach_wait(&attach, false, &result, e);
+	if (*ret < 0)
+		return EXIT_EXEC_FAILED;
+	if (result.end != ATTACH_TIMEOUT)
+		return result.status;
+	attach.timeout_ms = -1;
+	*ret = kill_late(run, &attach, &result, e);
+	if (*ret < 0)
+		return EXIT_EXEC_FAILED;
+	*ret = err_say(e, ETIMEDOUT, "killed after its timeout of %lld seconds",
+		       (long long)q->timeout);
+	return EXIT_TIMEOUT;
+}
+
+static int check_timeout(const struct request *q, struct err *e)
+{
+	if (q->timeout < 0)
+		return 0;
+	if (q->timeout == 0 || q->timeout > INT_MAX / 1000)
+		return err_say(e, EINVAL, "--timeout: %lld is not 1 to %d", (long long)q->timeout,
+			       INT_MAX / 1000);
+	if (q->detach)
+		return err_say(e, EINVAL, "--timeout and --detach exclude each other: nobody would "
+			       "wait");
+	return 0;
+}
+
 int command_exec(int argc, char **argv)
 {
-	struct request q = { 0 };
+	struct request q = { .timeout = -1 };
 	const struct option table[] = {
 		{ "console-socket", 0, OPTION_TEXT, &q.console_socket, "PATH",
 		  "unix socket that is sent the terminal's master" },
@@ -324,6 +376,8 @@ int command_exec(int argc, char **argv)
 		{ "no-new-privs", 0, OPTION_FLAG, &q.no_new_privs, NULL, "set no_new_privs" },
 		{ "preserve-fds", 0, OPTION_NUMBER, &q.preserve_fds, "N",
 		  "pass on N more file descriptors, from 3" },
+		{ "timeout", 0, OPTION_NUMBER, &q.timeout, "SECONDS",
+		  "kill it after that time, and end with 124" },
 		{ "ignore-paused", 0, OPTION_FLAG, &q.ignore_paused, NULL,
 		  "also in a paused container" },
 		{ "process-label", 0, OPTION_TEXT, &q.process_label, "LABEL", "SELinux label" },
@@ -337,13 +391,16 @@ int command_exec(int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct compiled compiled;
 	struct run run;
+	bool started;
 	int status, r, first = cli_parse(cli_find("exec"), table, sizeof table / sizeof *table, argc,
 					 argv, &status);
 
 	if (first < 0)
 		return status ? EXIT_EXEC_FAILED : 0;
 	attach_block_signals();
-	r = cli_open_root(false, &root, &e);
+	r = check_timeout(&q, &e);
+	if (r == 0)
+		r = cli_open_root(false, &root, &e);
 	if (r == 0)
 		r = container_open(root, argv[first], false, &c, &e);
 	fd_close(&root);
@@ -351,24 +408,16 @@ int command_exec(int argc, char **argv)
 		r = check_status(&c, &q, &e);
 	if (r == 0)
 		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &arena, &compiled, &run, &e);
-	if (r == 0 && !q.detach) {
-		struct attach_options attach = { .pidfd = run_slot(&run, SLOT_GUEST_PIDFD),
-						 .timeout_ms = -1,
-						 .master = q.console_socket ? -1
-						     : run_slot(&run, compiled.slot_master) };
-		struct attach_result result;
-
-		r = attach_wait(&attach, false, &result, &e);
-		status = r < 0 ? EXIT_EXEC_FAILED : result.status;
-	} else if (r == 0) {
-		status = 0;
-	}
-	if (r == 0)
+	started = r == 0;
+	status = EXIT_EXEC_FAILED;
+	if (started)
+		status = q.detach ? 0 : follow(&q, &compiled, &run, &r, &e);
+	if (started)
 		run_close(&run);
 	arena_free(&arena);
 	if (r == 0)
 		return status;
 	err_wrap(&e, "exec failed");
 	e.exit_code = 0;
-	return cli_fail(&e, EXIT_EXEC_FAILED);
+	return cli_fail(&e, status);
 }

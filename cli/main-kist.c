@@ -23,10 +23,10 @@ int main(int argc, char **argv)
 		{ "version", 'v', OPTION_FLAG, &version, NULL, "print the version" },
 		{ "fault-step", 0, OPTION_TEXT, &cli.fault, "N[:ERRNO]",
 		  "make step N of the plan fail, to see what is taken back" },
-		{ "systemd-cgroup", 0, OPTION_REFUSED, NULL, NULL,
-		  "the systemd cgroup driver is not supported by this version of kist" },
+		{ "systemd-cgroup", 0, OPTION_FLAG, &cli.systemd_cgroup, NULL,
+		  "ask systemd for a container's cgroup, as a scope" },
 		{ "cgroup-manager", 0, OPTION_TEXT, &cli.cgroup_manager, "NAME",
-		  "cgroupfs (the default), or disabled: no cgroup is made" },
+		  "cgroupfs (the default), systemd, or disabled: no cgroup is made" },
 		{ "rootless", 0, OPTION_TEXT, &cli.rootless, "WHEN",
 		  "true, false or auto: do without a cgroup that may not be made (auto: not as root)" },
 	};

@@ -16,18 +16,22 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runtime/exit_record.h"
 #include "runtime/protect.h"
 
 /* What create and run are asked for. */
 struct request {
-	const char *bundle;
+	const char *bundle, *config;
 	bool no_pivot, no_new_keyring, detach, keep, no_subreaper, explain;
 	int64_t preserve_fds;
 	const char *console_socket, *pid_file, *pidfd_socket;
+	struct activation activation; /* no option: from the environment */
 };
 
 #define COMMON_OPTIONS(r) \
 	{ "bundle", 'b', OPTION_TEXT, &(r).bundle, "DIR", "the bundle (default: here)" }, \
+	{ "config", 'f', OPTION_TEXT, &(r).config, "FILE", \
+	  "instead of config.json in the bundle" }, \
 	{ "console-socket", 0, OPTION_TEXT, &(r).console_socket, "PATH", \
 	  "unix socket that is sent the terminal's master" }, \
 	{ "pidfd-socket", 0, OPTION_TEXT, &(r).pidfd_socket, "PATH", \
@@ -75,7 +79,7 @@ static int check_terminal(const struct request *q, const struct container_spec *
 }
 
 /* Loads, checks, protects, creates. On success the run is the caller's. */
-static int create(const struct request *q, const char *id, bool wait_for_start, bool foreground,
+static int create(struct request *q, const char *id, bool wait_for_start, bool foreground,
 		  int root, struct arena *a, struct container_spec *s, struct compiled *c,
 		  struct run *run, struct err *e)
 {
@@ -91,17 +95,24 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 
 	r = container_check_id(id, e);
 	if (r == 0)
-		r = spec_load(q->bundle ? q->bundle : ".", id, a, s, e);
+		r = activation_read(&q->activation, e);
+	if (r == 0)
+		r = spec_load(q->bundle ? q->bundle : ".", q->config,
+			      activation_mount(&q->activation, o.root_path, id), id, a, s, e);
 	if (r == 0)
 		r = host_probe(&host, e);
 	if (r == 0)
-		r = cli_settle(s, &host, a, e);
+		r = cli_settle(s, id, &host, a, e);
 	if (r == 0)
 		r = spec_check(s, &host, e);
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
-		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
+		r = activation_apply(&q->activation, s, a, e);
+	if (r == 0)
+		r = cli_preserve_fds(q->activation.listen_fds + q->preserve_fds, &o.preserve_fds, e);
+	if (r < 0 && q->activation.listen_fds && e->error == EBADF)
+		err_wrap(e, "LISTEN_FDS=%d", q->activation.listen_fds);
 	if (r == 0)
 		r = cli_fault(&in, e);
 	if (r == 0 && protect_is_needed(&s->ns))
@@ -109,6 +120,7 @@ static int create(const struct request *q, const char *id, bool wait_for_start, 
 	if (r < 0)
 		return r;
 	spec_warn(s, warn_line, NULL);
+	o.notify = q->activation.notify;
 	o.console = s->process.terminal;
 	/* The program may ask for the size before this process has a moment to pass it on. */
 	if (o.console && foreground && !q->console_socket)
@@ -148,20 +160,42 @@ int command_create(int argc, char **argv)
 
 /* Waits for the program of `run` and takes the container away. */
 static int finish_run(const struct request *q, const char *id, struct compiled *c, struct run *run,
-		      int root, struct err *e)
+		      bool poststop, int root, struct err *e)
 {
+	struct notify_relay relay = { .sock = run_slot(run, c->slot_notify), .to = q->activation };
 	struct attach_options attach = { .pidfd = run_slot(run, SLOT_GUEST_PIDFD), .timeout_ms = -1,
+					 .notify = relay.sock >= 0 ? &relay : NULL,
 					 .master = q->console_socket ? -1
 						   : run_slot(run, c->slot_master),
 					 .subreaper = !q->no_subreaper };
+	struct err lost = ERR_INIT;
 	struct attach_result result;
 	int r = attach_wait(&attach, false, &result, e);
 
+	/* For `state`: of who keeps it, and of poststop hooks. */
+	if (r == 0 && (q->keep || poststop) &&
+	    exit_record_write(run, c->slot_cgroup, &result, &lost) < 0)
+		log_err(&lost);
 	if (r == 0 && !q->keep)
 		r = runtime_delete_made(root, id, run, e);
 	run_close(run);
 	attach_restore_signals();
 	return r < 0 ? r : result.status;
+}
+
+/* Under a service manager that wants to know, stays until the container is ready: any signal ends
+ * that, and not the container. */
+static int finish_detached(const struct request *q, struct compiled *c, struct run *run, struct err *e)
+{
+	struct notify_relay relay = { .sock = run_slot(run, c->slot_notify), .to = q->activation,
+				      .main_pid = run_slot(run, SLOT_GUEST_PID) };
+	int r = 0;
+
+	attach_restore_signals();
+	if (relay.sock >= 0)
+		r = notify_await_ready(&relay, run_slot(run, SLOT_GUEST_PIDFD), e);
+	run_close(run);
+	return r;
 }
 
 int command_run(int argc, char **argv)
@@ -196,9 +230,10 @@ int command_run(int argc, char **argv)
 	if (r < 0)
 		err_wrap(&e, "cannot start %.64s", argv[first]);
 	else if (q.detach)
-		run_close(&run);
+		r = finish_detached(&q, &c, &run, &e);
 	else
-		r = finish_run(&q, argv[first], &c, &run, root, &e);
+		r = finish_run(&q, argv[first], &c, &run, s.hooks.count[HOOK_POSTSTOP] > 0, root,
+			       &e);
 	arena_free(&arena);
 	/* runc's convention: whatever was wrong, run itself ends with 1. */
 	e.exit_code = 0;
@@ -208,14 +243,17 @@ int command_run(int argc, char **argv)
 int command_start(int argc, char **argv)
 {
 	_cleanup_fd_ int root = -EBADF;
+	struct activation activation;
 	struct err e = ERR_INIT;
 	int status, r, first = cli_parse(cli_find("start"), NULL, 0, argc, argv, &status);
 
 	if (first < 0)
 		return status;
-	r = cli_open_root(false, &root, &e);
+	r = activation_read(&activation, &e);
 	if (r == 0)
-		r = runtime_start(root, argv[first], &e);
+		r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = runtime_start(root, argv[first], &activation, &e);
 	if (r == 0)
 		return 0;
 	err_wrap(&e, "cannot start %.64s", argv[first]);
@@ -245,11 +283,11 @@ int command_plan(int argc, char **argv)
 	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
 		      &status) < 0)
 		return status;
-	r = spec_load(bundle, o.id, &arena, &s, &e);
+	r = spec_load(bundle, NULL, NULL, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)
-		r = cli_settle(&s, &host, &arena, &e);
+		r = cli_settle(&s, o.id, &host, &arena, &e);
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

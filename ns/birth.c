@@ -194,7 +194,7 @@ static void set_names(struct plan *p, const struct ns_spec *s)
 	}
 }
 
-void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s)
+static void cgroup_namespace(struct plan *p, const struct ns_spec *s)
 {
 	/* Only now, in its final cgroup, which becomes the namespace's root. */
 	plan_scope(p, "/linux/namespaces", NULL);
@@ -263,8 +263,7 @@ void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *
 	if (ns_has_userns(s))
 		become_root(p);
 	new_session(p, o, false);
-	if (!(o && o->late_cgroup_namespace))
-		ns_plan_cgroup_namespace(p, s);
+	cgroup_namespace(p, s);
 	set_names(p, s);
 }
 

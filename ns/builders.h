@@ -24,13 +24,9 @@ int ns_userns_obstacle(int proc, struct err *e);
 struct ns_birth_options {
 	bool no_new_keyring;
 	const char *keyring; /* the session keyring's name; NULL: none */
-	/* Leave the cgroup namespace to ns_plan_cgroup_namespace(), because the guest gets to its
-	 * final cgroup later (a systemd scope). */
-	bool late_cgroup_namespace;
 };
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
-void ns_plan_cgroup_namespace(struct plan *p, const struct ns_spec *s);
 
 /* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd.
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
@@ -50,6 +46,8 @@ struct ns_rootfs_options {
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 
+/* Where it can't be made, the host's own node of that path becomes the container's. */
+bool ns_device_is_bound(const struct ns_spec *s, const struct host *h, const struct ns_device *d);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
 void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_rootfs_options *o);
@@ -92,3 +90,20 @@ struct ns_overlay {
 #define NS_LAYERS_MAX 400
 /* Returns the slot (on both sides) that holds the merged root, for ns_rootfs_options.slot_root. */
 int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h);
+
+/*
+ * A bind mount more in a container that runs. HOST steps only; the caller holds the container's
+ * lock. The mount is the container's from then on, and goes with its mount namespace.
+ */
+struct ns_hot {
+	pid_t pid;      /* of the container's first process, in this pid namespace */
+	int slot_pidfd; /* HOST: its pidfd */
+};
+/* After either plan the caller is in the container's mount namespace, and goes home (plan.homes). */
+/* A mount object as in config.json; relative sources are below `cwd`. Bind mounts only. */
+int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena *a,
+		 struct ns_mount *ret, struct err *e);
+/* Returns the slot that will hold the mount's id, statx(2). */
+int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_mount *m);
+/* Takes it off again, if it is the one with that id. */
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, int mount_id);

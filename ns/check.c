@@ -84,6 +84,36 @@ static int check_host_rights(const struct ns_spec *s, struct err *e)
 	return 0;
 }
 
+/* procfs and mqueue belong to a pid and an ipc namespace: only who has rights over that one may mount
+ * them, and root of a user namespace has them over those made in it. */
+static int check_owners(const struct ns_spec *s, struct err *e)
+{
+	static const struct {
+		const char *type;
+		enum ns_kind kind;
+		const char *path;
+	} owned[] = { { "proc", NS_PID, "/proc" }, { "mqueue", NS_IPC, "/dev/mqueue" } };
+
+	for (size_t i = 0; i < s->mount_count; i++) {
+		const struct ns_mount *m = &s->mounts[i];
+
+		for (size_t k = 0; k < 2 && !m->flags.bind && !m->flags.remount; k++) {
+			unsigned int flag = ns_kind_info[owned[k].kind].flag;
+
+			if (strcmp(m->type, owned[k].type) != 0 || (s->new_namespaces & flag) ||
+			    (s->join_namespaces & flag && s->join_namespaces & CLONE_NEWUSER))
+				continue;
+			err_say(e, EPERM, "with a user namespace %s can be mounted only in a %s namespace "
+				"that belongs to it", m->type, ns_kind_info[owned[k].kind].json);
+			err_at(e, m->why);
+			return err_fix(e, "add {\"type\": \"%s\"} to /linux/namespaces, or bind the host's: "
+				       "\"source\": \"%s\", \"options\": [\"rbind\"]",
+				       ns_kind_info[owned[k].kind].json, owned[k].path);
+		}
+	}
+	return 0;
+}
+
 /* In a new user namespace the host makes the config's devices, and can give them to no other id. */
 static int check_device_owners(const struct ns_spec *s, const struct host *h, struct err *e)
 {
@@ -114,6 +144,8 @@ int ns_check(const struct ns_spec *s, const struct host *h, struct err *e)
 		r = check_unprivileged(s, h, e);
 	if (r >= 0 && !h->root)
 		r = check_host_rights(s, e);
+	if (r >= 0 && ns_has_userns(s))
+		r = check_owners(s, e);
 	if (r < 0)
 		return r;
 	r = check_device_owners(s, h, e);

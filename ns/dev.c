@@ -74,6 +74,13 @@ static bool is_made_by_host(const struct ns_spec *s, const struct host *h, const
 	       d->type != S_IFIFO && !is_left_alone(s, d);
 }
 
+bool ns_device_is_bound(const struct ns_spec *s, const struct host *h, const struct ns_device *d)
+{
+	bool cannot_make = ns_has_userns(s) || !h->root || h->no_mknod;
+
+	return cannot_make && d->type != S_IFIFO && !is_made_by_host(s, h, d) && !is_left_alone(s, d);
+}
+
 static void plan_host_nodes(struct plan *p, const struct ns_spec *s, const struct host *h)
 {
 	int fs = ns_slot(p, NS_SLOT_FS), nodes = -1;
@@ -176,7 +183,6 @@ void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host 
 {
 	const struct ns_mount *mount = ns_mount_at(s, "/dev");
 	int dev = ns_slot(p, NS_SLOT_DEV);
-	bool cannot_make = ns_has_userns(s) || !h->root || h->no_mknod;
 
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,
@@ -194,7 +200,7 @@ void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host 
 		if (is_made_by_host(s, h, d))
 			plan_bound(p, d, dir, name, ns_slot(p, NS_SLOT_NODES),
 				   arena_printf(p->arena, "%zu", i));
-		else if (cannot_make && d->type != S_IFIFO)
+		else if (ns_device_is_bound(s, h, d))
 			plan_bound(p, d, dir, name, -1, NULL);
 		else
 			plan_node(p, d, dir, name);

@@ -132,7 +132,12 @@ static int act_fsmount(struct run *r, const void *args, struct err *e)
 	const struct op_fsmount_args *a = args;
 	int fd = fsmount(run_slot(r, a->fs_slot), FSMOUNT_CLOEXEC, a->attr);
 
-	(void)e;
+	if (fd < 0 && errno == EPERM) {
+		/* mount_too_revealing() in fs/namespace.c */
+		err_set(e, EPERM, "fsmount");
+		return err_fix(e, "in a user namespace proc and sysfs can be mounted only where nothing covers "
+			       "parts of the caller's own (as in most containers): bind them, with rbind");
+	}
 	if (fd < 0)
 		return -errno;
 	run_set_fd(r, a->slot, fd);

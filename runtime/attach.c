@@ -198,6 +198,7 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 			{ .fd = out.closed || out_full ? -1 : out.from, .events = POLLIN },
 			{ .fd = in_full ? in.to : -1, .events = POLLOUT },
 			{ .fd = !out.closed && out_full ? out.to : -1, .events = POLLOUT },
+			{ .fd = o->notify ? o->notify->sock : -1, .events = POLLIN },
 		};
 		long long left = end < 0 ? -1 : end - now_ms();
 		int signal;
@@ -206,7 +207,7 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 			ret->end = ATTACH_TIMEOUT;
 			return 0;
 		}
-		if (poll(p, 6, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
+		if (poll(p, 7, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
 			return err_set(e, errno, "poll");
 		if (p[2].revents) {
 			pump_read(&in);
@@ -225,7 +226,11 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 			ret->signal = signal;
 			return 0;
 		}
+		if (p[6].revents)
+			notify_relay(o->notify);
 		if (p[0].revents) {
+			if (o->notify)
+				notify_relay(o->notify);
 			drain(&out);
 			return reap(o->pidfd, ret, e);
 		}

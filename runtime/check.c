@@ -14,6 +14,13 @@ static const char *const level_names[] = { [CHECK_ERROR] = "error", [CHECK_WARNI
 static void add(struct check *c, enum check_level level, const char *where, const char *what,
 		const char *fix)
 {
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(
+		c->problems, i,
+		o) if (strcmp(json_string_value(json_object_get(o, "where")), where) == 0 &&
+		       strcmp(json_string_value(json_object_get(o, "what")), what) == 0) return;
 	json_array_append_new(c->problems,
 			      json_pack("{s:s, s:s, s:s, s:s}", "level", level_names[level],
 					"where", where, "what", what, "fix", fix ? fix : ""));

@@ -216,6 +216,13 @@ static int open_program(const struct check *c, const char *path)
 	return S_ISREG(st.st_mode) && may_run(c, &st) ? fd_take(&fd) : -EACCES;
 }
 
+int check_inside(const struct check *c, const char *path)
+{
+	_cleanup_fd_ int fd = open_program(c, path);
+
+	return fd < 0 && fd != -ENODATA ? -fd : 0;
+}
+
 static const char *search_path(const struct process_spec *s)
 {
 	for (size_t i = 0; i < s->env_count; i++)

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "cgroup/cgroup_ops.h"
+#include "ns/builders.h"
 #include "runtime/check_internal.h"
 
 /* --- namespaces ----------------------------------------------------------------- */
@@ -76,16 +77,27 @@ static void check_namespaces(struct check *c)
 		check_err(c, CHECK_ERROR, NULL, &e);
 }
 
-/* What a caller without root may not have; create says it, too. */
+/* What create checks before it begins, each part for itself, and all of it, lest one be forgotten;
+ * what is found twice is told once. */
 static void check_caller(struct check *c)
 {
 	struct cgroup_spec cgroup = c->spec.cgroup;
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	struct err e = ERR_INIT;
 
 	if (cgroup_settle(&cgroup, c->h, !c->h->root, &c->arena, &e) < 0)
 		check_err(c, CHECK_ERROR, NULL, &e);
 	err_clear(&e);
+	if (net_check_devices(&c->spec.net_devices, c->h, &e) < 0)
+		check_err(c, CHECK_ERROR, NULL, &e);
+	err_clear(&e);
+	if (labels_check(&c->spec.process.labels, &at, c->h, &e) < 0)
+		check_err(c, CHECK_ERROR, NULL, &e);
+	err_clear(&e);
 	if (!c->assumed && spec_check_groups(&c->spec, c->h, &e) < 0)
+		check_err(c, CHECK_ERROR, NULL, &e);
+	err_clear(&e);
+	if (!c->assumed && spec_check(&c->spec, c->h, &e) < 0)
 		check_err(c, CHECK_ERROR, NULL, &e);
 }
 
@@ -137,18 +149,17 @@ static void check_devices(struct check *c)
 {
 	const struct ns_spec *s = &c->spec.ns;
 
-	for (size_t i = 0; i < s->device_count && (ns_has_userns(s) || !c->h->root); i++) {
+	for (size_t i = 0; i < s->device_count; i++) {
 		const struct ns_device *d = &s->devices[i];
 		char where[64];
 		struct stat st;
 
-		if (d->standard || d->type == S_IFIFO)
+		if (!ns_device_is_bound(s, c->h, d) || d->standard)
 			continue;
 		snprintf(where, sizeof where, "%s/path", d->why);
 		if (lstat(d->path, &st) < 0)
 			check_say(c, CHECK_ERROR, where,
-				  "make the node on the host: in a user namespace it is bound "
-				  "from there",
+				  "make the node on the host: this container gets it from there",
 				  "%s of the host: %s", d->path, strerrordesc_np(errno));
 		else if ((st.st_mode & S_IFMT) != d->type ||
 			 st.st_rdev != makedev(d->major, d->minor))
@@ -170,8 +181,37 @@ static void check_sysctls(struct check *c)
 	}
 }
 
+/* --- hooks --------------------------------------------------------------------------- */
+
+static void check_hook(struct check *c, const struct hook *hook, enum hook_kind kind)
+{
+	/* That one that fails does no more than warn, too. */
+	enum check_level level = kind == HOOK_POSTSTOP ? CHECK_WARNING : CHECK_ERROR;
+	char where[64];
+	struct stat st;
+	int error = 0;
+
+	snprintf(where, sizeof where, "%s/path", hook->why);
+	if (kind == HOOK_START_CONTAINER)
+		error = check_inside(c, hook->path);
+	else if (stat(hook->path, &st) < 0 || access(hook->path, X_OK) < 0)
+		error = errno;
+	else if (!S_ISREG(st.st_mode))
+		error = EACCES;
+	if (error)
+		check_say(c, level, where, "", "%s: %s", hook->path, strerrordesc_np(error));
+}
+
+static void check_hooks(struct check *c)
+{
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		for (size_t i = 0; i < c->spec.hooks.count[kind]; i++)
+			check_hook(c, &c->spec.hooks.list[kind][i], (enum hook_kind)kind);
+}
+
 void check_host(struct check *c)
 {
+	check_hooks(c);
 	check_namespaces(c);
 	check_caller(c);
 	check_cgroup(c);

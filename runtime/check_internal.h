@@ -27,5 +27,7 @@ bool check_spec(struct check *c, const char *bundle);
 void check_root(struct check *c);
 void check_mounts(struct check *c);
 void check_program(struct check *c);
+/* 0, or a positive errno: a program of that absolute path may be run in the container. */
+int check_inside(const struct check *c, const char *path);
 /* check_host.c: namespaces, cgroup, devices, kernel. */
 void check_host(struct check *c);

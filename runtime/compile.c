@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/engine.h"
+#include "cgroup/systemd.h"
+#include "runtime/activation.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
@@ -81,10 +83,25 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
 
+/* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
+ * the guest waits until it is in it; what it will make its namespace's root is where it is by then. */
+static void plan_birth(struct plan *p, const struct container_spec *s, const struct host *h,
+		       const struct create_options *o, int slot_cgroup)
+{
+	bool early = !s->cgroup.none && !s->cgroup.unit;
+
+	if (early)
+		cgroup_plan_make(p, &s->cgroup, h, o->id, slot_cgroup);
+	ns_plan_birth(p, &s->ns, h, early ? slot_cgroup : -1);
+	if (s->cgroup.unit)
+		cgroup_plan_systemd(p, &s->cgroup, h, arena_printf(p->arena,
+				    "kist container %s in %s", o->id, o->root_path), slot_cgroup);
+}
+
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = {
 		.no_new_keyring = o->no_new_keyring,
@@ -112,10 +129,12 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		idrange_plan_undo(p, p->count - 1);
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
+	if (o->notify) {
+		c.slot_notify = o->wait_for_start ? -1 : plan_new_slot(p, "notify socket");
+		activation_plan_notify(p, c.slot_notify);
+	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
-	if (!s->cgroup.none)
-		cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
-	ns_plan_birth(p, &s->ns, h, s->cgroup.none ? -1 : c.slot_cgroup);
+	plan_birth(p, s, h, o, c.slot_cgroup);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
 	ns_plan_settle(p, &s->ns, h, &birth);
@@ -163,7 +182,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.preserve_fds = o->preserve_fds,
@@ -174,12 +193,13 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		.no_new_keyring = o->no_new_keyring,
 		.keyring = arena_printf(a, KEYRING_NAME, o->state.id),
 	};
+	bool by_systemd = o->systemd_unit && cgroup_systemd_is_user(o->systemd_unit);
 	struct process_found *found;
 	int slot_target;
 
 	plan_init(p, a);
 	slot_target = publish_plan_given_fd(p, "container", o->pidfd);
-	if (o->cgroup) {
+	if (o->cgroup && !by_systemd) {
 		c.slot_cgroup = plan_new_slot(p, "cgroup");
 		publish_plan_open_cgroup(p, o->cgroup, c.slot_cgroup);
 	}
@@ -192,6 +212,8 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 			     &birth);
 		process_plan_host(p, process);
 	}
+	if (by_systemd)
+		cgroup_plan_systemd_join(p, o->systemd_unit, o->systemd_below);
 	process_plan_affinity_final(p, process);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");

@@ -25,6 +25,7 @@ struct create_options {
 	size_t layer_count;
 	bool lock_securebits;      /* a process without capabilities never gets any again */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
+	bool notify;               /* a notify socket, here or at start: activation.h */
 	uint64_t upper_bytes;      /* of the layer that takes changes */
 };
 
@@ -32,6 +33,7 @@ struct compiled {
 	struct plan plan;
 	struct intent_args *intent;
 	int slot_cgroup;
+	int slot_notify;           /* host: the notify socket; -1: none, or made at start */
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
 	int step_pid_file;         /* that writes it; -1: none */
 	bool host_stays_dumpable;  /* ns_host_stays_dumpable() */
@@ -46,6 +48,8 @@ struct exec_options {
 	bool outlive;
 	int pidfd;                 /* of the container's first process */
 	const char *cgroup;        /* absolute path of the container's cgroup; NULL: none */
+	const char *systemd_unit;  /* of state.json, when systemd made it */
+	const char *systemd_below; /* `cgroup` below that unit's: "" or "/x" */
 	unsigned int namespaces;   /* CLONE_NEW* to join */
 	int preserve_fds;
 	bool console;

@@ -14,12 +14,6 @@
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
 
-#if __has_include("cgroup/systemd.h")
-#define HAS_SYSTEMD true
-#else
-#define HAS_SYSTEMD false
-#endif
-
 static json_t *list(const char *(*name)(size_t))
 {
 	json_t *array = json_array();
@@ -73,8 +67,8 @@ static json_t *enabled(bool is)
 
 static json_t *linux_features(void)
 {
-	json_t *cgroup = json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 0, "v2", 1, "systemd",
-				   HAS_SYSTEMD, "systemdUser", HAS_SYSTEMD, "rdma", 1);
+	json_t *cgroup = json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 0, "v2", 1, "systemd", 1,
+				   "systemdUser", 1, "rdma", 1);
 	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "namespaces", list(namespace_name),
 			      "capabilities", list(capability_name), "cgroup", cgroup, "seccomp",
 			      seccomp_features());

@@ -172,6 +172,26 @@ static int parse_env(const json_t *process, const struct json_at *at, struct are
 	return drop_duplicates(s, e);
 }
 
+int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
+		    struct err *e)
+{
+	size_t len = strlen(name), at = 0;
+	char *text = value ? arena_printf(a, "%s=%s", name, value) : NULL;
+	char **env = arena_array(a, s->env_count + 2, sizeof *env);
+
+	if (!text || !env)
+		return err_set(e, ENOMEM, "the variable %s", name);
+	while (at < s->env_count &&
+	       (strncmp(s->env[at], name, len) != 0 || s->env[at][len] != '='))
+		at++;
+	if (s->env_count)
+		memcpy(env, s->env, s->env_count * sizeof *env);
+	env[at] = text;
+	s->env = env;
+	s->env_count += at == s->env_count;
+	return 0;
+}
+
 static int parse_cwd(const json_t *process, const struct json_at *at, struct arena *a,
 		     struct process_spec *s, struct err *e)
 {

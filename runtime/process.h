@@ -88,6 +88,9 @@ int process_check_strings(char **strings, size_t count, const struct json_at *at
 
 /* Takes up what the annotations of the whole config.json say of the process. */
 int process_annotate(struct process_spec *s, const json_t *config, struct err *e);
+/* Sets a variable, whatever the configuration said of it. */
+int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
+		    struct err *e);
 
 struct process_exec_options {
 	int preserve_fds;	 /* fds 3 .. 3+n-1 stay open; the caller saw that they are open */

@@ -20,11 +20,13 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/ops.h"
+#include "cgroup/systemd.h"
 
 /* --- state.json ------------------------------------------------------------- */
 
 struct state_args {
 	const char *id, *bundle, *rootfs, *cgroup;
+	const char *systemd_unit; /* NULL: none */
 	const json_t *config;
 	unsigned int namespaces, new_namespaces;
 	const struct seccomp_filter *filter;
@@ -42,10 +44,11 @@ static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long 
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(created, sizeof created, "%s.%09ldZ", stamp, now.tv_nsec);
-	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s?, s:I, s:I, s:o}", "ociVersion",
+	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s?, s:s*, s:I, s:I, s:o}", "ociVersion",
 			 SPEC_OCI_VERSION, "id", a->id, "pid", (int)pid, "startTime",
 			 (json_int_t)start, "bundle", a->bundle, "rootfs", a->rootfs, "created",
-			 created, "cgroup", a->cgroup, "namespaces", (json_int_t)a->namespaces,
+			 created, "cgroup", a->cgroup, "systemdUnit", a->systemd_unit,
+			 "namespaces", (json_int_t)a->namespaces,
 			 "newNamespaces", (json_int_t)a->new_namespaces,
 			 "annotations", annotations ? json_deep_copy(annotations) : json_object());
 }
@@ -92,6 +95,8 @@ void publish_plan_state(struct plan *p, const struct container_spec *s, const st
 		 .bundle = s->bundle, .rootfs = s->ns.rootfs, .config = s->config,
 		 .cgroup = s->cgroup.none ? NULL : arena_printf(p->arena, "%s%s", h->cgroup_mount,
 								  s->cgroup.path),
+		 .systemd_unit = s->cgroup.unit ? cgroup_systemd_unit_text(s->cgroup.unit, p->arena)
+						: NULL,
 		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces,
 		 .new_namespaces = s->ns.new_namespaces,
 		 .filter = &s->seccomp, .no_new_keyring = o->no_new_keyring);

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/engine.h"
 #include "base/host.h"
+#include "runtime/activation.h"
 #include "runtime/compile.h"
 #include "runtime/container.h"
 
@@ -21,10 +22,19 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 		   const struct create_options *o, const struct runtime_hooks_in *in,
 		   struct arena *a, struct run *ret_run, struct err *e);
 
-/* Lets a created container go; returns once its program runs. */
-int runtime_start(int root, const char *id, struct err *e);
+/* Lets a created container go; returns once its program runs, and, when somebody wants to be notified
+ * of that (a) and it was created so, is ready. */
+int runtime_start(int root, const char *id, const struct activation *a, struct err *e);
+/* signal 0: what its image says (STOP_SIGNAL_KEY), else SIGTERM. */
+#define STOP_SIGNAL_KEY "org.opencontainers.image.stopSignal"
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
 int runtime_delete(int root, const char *id, bool force, struct err *e);
+/* A bind mount more or less in a container that lives: {"source", "destination", "options"} as in
+ * config.json. What was added is kept in state.json, as "addedMounts". */
+int runtime_mount_add(int root, const char *id, const json_t *mount, const char *cwd,
+		      const struct host *h, const struct runtime_hooks_in *in, struct err *e);
+int runtime_mount_remove(int root, const char *id, const char *destination, const struct host *h,
+			 const struct runtime_hooks_in *in, struct err *e);
 /* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps
  * made another of that id, there is nothing to do: 0. */
 int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e);
@@ -40,6 +50,7 @@ struct attach_options {
 	int master;        /* pty; -1: none */
 	int timeout_ms;    /* -1: none */
 	bool subreaper;
+	const struct notify_relay *notify; /* the container's words for the service manager; NULL */
 };
 enum attach_end { ATTACH_EXITED, ATTACH_TIMEOUT, ATTACH_SIGNAL };
 struct attach_result {

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "cgroup/systemd.h"
 
 /* One number of a version: no sign, no leading zero. */
 static bool take_number(const char **text, bool dot, unsigned long *ret)
@@ -202,10 +203,23 @@ int spec_parse(json_t *config, const char *bundle, const char *id, struct arena 
 	return 0;
 }
 
-int spec_load(const char *bundle, const char *id, struct arena *a, struct container_spec *ret,
-	      struct err *e)
+/* The last one; a list that is none is refused when it is parsed. */
+static void add_mount(json_t *config, json_t *mount)
+{
+	json_t *mounts = json_object_get(config, "mounts");
+
+	if (!mounts) {
+		mounts = json_array();
+		json_object_set_new(config, "mounts", mounts);
+	}
+	json_array_append(mounts, mount);
+}
+
+int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
+	      struct container_spec *ret, struct err *e)
 {
 	char absolute[PATH_MAX];
+	_cleanup_json_ json_t *more = mount;
 	_cleanup_fd_ int dir = -EBADF;
 	json_t *config;
 	int r;
@@ -215,21 +229,35 @@ int spec_load(const char *bundle, const char *id, struct arena *a, struct contai
 	dir = open(absolute, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "the bundle %s", bundle);
-	r = json_read_file(dir, "config.json", &config, e);
-	if (r == -ENOENT) {
+	r = json_read_file(file ? AT_FDCWD : dir, file ? file : "config.json", &config, e);
+	if (r == -ENOENT && !file) {
 		err_say(e, ENOENT, "JSON specification file config.json not found");
 		err_fix(e, "make one with: kist spec --bundle %s", bundle);
 	}
 	if (r < 0)
 		return r;
+	if (more)
+		add_mount(config, more);
 	r = spec_parse(config, absolute, id, a, ret, e);
-	return r < 0 ? err_wrap(e, "config.json") : 0;
+	return r < 0 ? err_wrap(e, "%.200s", file ? file : "config.json") : 0;
 }
 
 void spec_free(struct container_spec *s)
 {
 	json_decref(s->config);
 	s->config = NULL;
+}
+
+int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+		     struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	struct systemd_manager manager;
+	int r = systemd_find(systemd_wants_user(h), a, &manager, e);
+
+	return r < 0 ? r
+		     : cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at,
+					  id, &manager, a, e);
 }
 
 static bool is_cgroup_mount_writable(const struct ns_mount *m)

@@ -31,14 +31,19 @@ struct container_spec {
 	bool has_seccomp;
 };
 
-/* Reads DIR/config.json and parses it. `id` names the default cgroup. */
-int spec_load(const char *bundle, const char *id, struct arena *a, struct container_spec *ret,
-	      struct err *e);
+/* Reads DIR/config.json, or `file` (relative to here; NULL: none), and parses it, with one more mount
+ * (NULL: none; takes over the reference). `id` names the default cgroup. */
+int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
+	      struct container_spec *ret, struct err *e);
 /* Parses a configuration made in memory; takes over the reference. bundle is absolute. */
 int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
 	       struct container_spec *ret, struct err *e);
 void spec_free(struct container_spec *s);
 #define _cleanup_spec_ __attribute__((cleanup(spec_free)))
+/* Who makes the cgroup: kist itself, or the systemd that is there (--systemd-cgroup). After the
+ * spec was loaded, before it is checked. */
+int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,
+		     struct err *e);
 /* What depends on who asks: where the cgroup is, and whether there is one. `tolerant`: see
  * cgroup_settle(). Before spec_check(). */
 int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, struct arena *a,

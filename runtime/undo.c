@@ -11,7 +11,8 @@
 static const struct undo_kind *const own_kinds[] = { &undo_kind_state_folder, NULL };
 
 const struct undo_kind *const *const undo_registry[] = {
-	own_kinds, hooks_undo_kinds, idrange_undo_kinds, cgroup_undo_kinds, net_undo_kinds, NULL,
+	own_kinds, hooks_undo_kinds, idrange_undo_kinds, cgroup_undo_kinds, cgroup_systemd_undo_kinds,
+	net_undo_kinds, NULL,
 };
 
 /* What a container leaves under names that derive from its id, when the record can't be read or

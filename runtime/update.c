@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/systemd.h"
 #include "runtime/live.h"
 #include "runtime/update_merge.h"
 
@@ -69,12 +70,26 @@ static int path_below_mount(const struct container *c, const struct host *h, con
 	return 0;
 }
 
+/* It writes the files again, from what it is told, in its own grain: ours go over that. */
+static int tell_systemd(const char *unit, const struct cgroup_spec *spec, const struct host *h,
+			const struct update_options *o, struct arena *a,
+			const struct cgroup_update *done, struct err *e)
+{
+	struct cgroup_update again;
+	int r = cgroup_systemd_update(unit, spec, e);
+
+	if (r < 0)
+		cgroup_update_undo(done, NULL);
+	return r < 0 ? r : cgroup_update_apply(spec, h, o->watch, a, &again, e);
+}
+
 static int update_limits(const struct container *c, const json_t *update, const struct host *h,
 			 const struct update_options *o, struct arena *a,
 			 struct cgroup_update *ret, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT;
 	struct cgroup_spec spec = { 0 };
+	const char *unit = json_string_value(json_object_get(c->state, "systemdUnit"));
 	int r = path_below_mount(c, h, &spec.path, e);
 
 	if (r == 0)
@@ -85,7 +100,8 @@ static int update_limits(const struct container *c, const json_t *update, const 
 		return r;
 	for (size_t i = 0; i < spec.warning_count; i++)
 		o->warn(spec.warnings[i]);
-	return cgroup_update_apply(&spec, h, o->watch, a, ret, e);
+	r = cgroup_update_apply(&spec, h, o->watch, a, ret, e);
+	return r < 0 || !unit ? r : tell_systemd(unit, &spec, h, o, a, ret, e);
 }
 
 int runtime_update(int root, const char *id, const json_t *resources, const struct host *h,

@@ -170,8 +170,18 @@ static int fail_start(struct container *c, struct err *e)
 	return -e->error;
 }
 
-int runtime_start(int root, const char *id, struct err *e)
+/* Others may work on the container while it gets ready. */
+static int await_ready(const struct container *c, const struct activation *a, int sock, struct err *e)
 {
+	struct notify_relay relay = { .sock = sock, .to = *a, .main_pid = c->pid };
+
+	flock(c->dir, LOCK_UN);
+	return notify_await_ready(&relay, c->pidfd, e);
+}
+
+int runtime_start(int root, const char *id, const struct activation *a, struct err *e)
+{
+	_cleanup_fd_ int notify = -EBADF;
 	_cleanup_container_ struct container c = CONTAINER_INIT;
 	struct starting s = { .c = &c, .agent = -EBADF };
 	int r;
@@ -198,11 +208,14 @@ int runtime_start(int root, const char *id, struct err *e)
 		if (s.agent < 0)
 			return s.agent;
 	}
-	r = order_start(&s, e);
+	notify = a->notify ? activation_bind(c.dir, e) : -ENOENT;
+	r = notify < 0 && notify != -ENOENT ? notify : order_start(&s, e);
 	fd_close(&s.agent);
 	if (r == 0)
 		r = run_poststart(&c, e);
-	return r < 0 ? fail_start(&c, e) : 0;
+	if (r < 0)
+		return fail_start(&c, e);
+	return notify >= 0 ? await_ready(&c, a, notify, e) : 0;
 }
 
 int signal_parse(const char *text, int *ret_signal, struct err *e)
@@ -292,6 +305,38 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 	return r;
 }
 
+/* The image's own, which an image's configuration brings into the annotations (image-spec,
+ * conversion.md). */
+static int stop_signal(const struct container *c, int *ret, struct err *e)
+{
+	const char *text = json_string_value(json_object_get(json_object_get(c->state, "annotations"),
+							     STOP_SIGNAL_KEY));
+	int r;
+
+	*ret = SIGTERM;
+	if (!text || !*text)
+		return 0;
+	r = signal_parse(text, ret, e);
+	if (r < 0) {
+		err_at(e, "/annotations/" STOP_SIGNAL_KEY);
+		err_fix(e, "name one: kist kill %.64s SIGNAL", c->id);
+	}
+	return r;
+}
+
+/* In a pid namespace of its own the first process takes the others along when it dies; in one that
+ * it shares they would stay, and perhaps outlive it: then SIGKILL is for all of them. */
+static bool is_kill_for_all(const struct container *c, int signal)
+{
+	json_int_t namespaces = json_integer_value(json_object_get(c->state, "newNamespaces"));
+	_cleanup_fd_ int cgroup = -EBADF;
+
+	if (signal != SIGKILL || (namespaces & CLONE_NEWPID))
+		return false;
+	cgroup = open_cgroup(c);
+	return cgroup >= 0 && cgroup_is_populated(cgroup, NULL) == 1;
+}
+
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -299,7 +344,12 @@ int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (all)
+	if (signal == 0) {
+		r = stop_signal(&c, &signal, e);
+		if (r < 0)
+			return r;
+	}
+	if (all || is_kill_for_all(&c, signal))
 		return kill_all(&c, signal, e);
 	if (c.pidfd < 0)
 		return err_say(e, ESRCH, "container not running");

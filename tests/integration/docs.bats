@@ -44,7 +44,7 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 }
 
 @test "kist COMMAND --help: the options of each command are those of kist(1)" {
-	for command in run create exec kill update events ps delete list spec check plan; do
+	for command in run create exec kill mounts update events ps delete list spec check plan; do
 		echo "# $command"
 		same_options "$(table_of "$command")" "$MAN/kist.1" "$command"
 	done

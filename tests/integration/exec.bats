@@ -311,3 +311,34 @@ spy_on_execs() {
 	wait_until 10 eval '[ "$(cat "$(cgroup_of $pid)/cgroup.procs")" = "$pid" ]'
 	kist delete --force $ID
 }
+
+@test "--timeout: killed with its group, said so, 124; what ends in time is as ever" {
+	detached kist run -d $ID
+	run --separate-stderr kist exec --timeout 1 $ID sh -c 'sleep 1000 & echo $! >/dev/shm/child; exec sleep 1000'
+	is_one_line 124 'exec failed: killed after its timeout of 1 seconds'
+	wait_until 10 eval '[ "$(grep -lE "^sleep.1000" "/proc/$(pid_of $ID)/root/proc/"[0-9]*/cmdline | wc -l)" -le 1 ]'
+	run kist exec --timeout 60 $ID sh -c 'exit 7'
+	[ "$status" -eq 7 ]
+	[ "$(state_of $ID)" = running ]
+	run --separate-stderr kist exec --timeout 0 $ID true
+	is_one_line 255 'timeout: 0 is not 1 to'
+	run --separate-stderr kist exec --timeout 5 -d $ID true
+	is_one_line 255 'exclude each other'
+	kist delete --force $ID
+}
+
+@test "an exec whose kist is killed dies with it; a detached one does not" {
+	detached kist run -d $ID
+	"$KIST" --root "$ROOT" exec --pid-file "$T/pid" $ID sleep 2000 </dev/null >/dev/null 2>&1 &
+	client=$!
+	wait_until 20 test -s "$T/pid"
+	wait_until 20 grep -qx sleep "/proc/$(cat "$T/pid")/comm"
+	kill -KILL $client
+	wait $client || true
+	wait_until 10 is_dead "$(cat "$T/pid")"
+	[ "$(state_of $ID)" = running ]
+	detached kist exec -d --pid-file "$T/pid2" $ID sleep 2000
+	[ -d "/proc/$(cat "$T/pid2")" ]
+	kist delete --force $ID
+	wait_until 10 is_dead "$(cat "$T/pid2")"
+}

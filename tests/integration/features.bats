@@ -32,7 +32,7 @@ with() {
 		(.linux.namespaces | sort) == ["cgroup","ipc","mount","network","pid","time","user","uts"] and
 		(.linux.capabilities | length) == 41 and
 		.linux.cgroup.v1 == false and .linux.cgroup.v2 and .linux.cgroup.rdma and
-		(.linux.cgroup | has("systemd") and has("systemdUser")) and
+		.linux.cgroup.systemd and .linux.cgroup.systemdUser and
 		.linux.seccomp.enabled and (.linux.seccomp.actions | length) == 9 and
 		(.linux.seccomp.operators | length) == 7 and
 		(.linux.seccomp.archs | index("SCMP_ARCH_X86_64")) and

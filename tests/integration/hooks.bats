@@ -247,6 +247,16 @@ order() {
 	assert_nothing_left
 }
 
+@test "a poststop hook may ask how the container ended" {
+	hook ask "'$KIST' --root '$ROOT' state $ID >$T/asked"
+	add_hook poststop "$T/ask"
+	bundle_args . sh -c 'exit 9'
+	run kist run $ID
+	[ "$status" -eq 9 ]
+	jq -e '.status == "stopped" and .exit.code == 9' "$T/asked"
+	assert_nothing_left
+}
+
 @test "a hook that is not there, not executable, or killed: said so" {
 	bundle_args . true
 	edit_bundle . '.hooks.prestart = [{path: "/no/such"}]'

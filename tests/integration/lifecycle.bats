@@ -267,6 +267,46 @@ args() { bundle_args "$T/b" "$@"; }
 	assert_nothing_left
 }
 
+@test "state of a kept one tells how it ended; of others nobody knows, and says nothing" {
+	args sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; exit 7'
+	run kist run --keep $ID
+	[ "$status" -eq 7 ]
+	kist state $ID | jq -e '.status == "stopped" and .exit.status == 7 and .exit.code == 7 and
+		(.exit | has("signal") | not) and (.exit.finished | test("^20.*Z$")) and .exit.cpuUsec > 0 and
+		.exit.oomKilled != true'
+	kist list -f json | jq -e '.[0].exit.code == 7'
+	# A controller that is not there has no figures.
+	[[ " $(cat "$(cgroup_mount)/cgroup.controllers") " == *" memory "* ]] ||
+		kist state $ID | jq -e '.exit | has("oomKilled") or has("memoryPeakBytes") | not'
+	kist delete $ID
+	args sleep 1000
+	"$KIST" --root "$ROOT" run --keep $ID </dev/null >/dev/null 2>&1 &
+	runner=$!
+	wait_until 20 is_in_state $ID running
+	kist state $ID | jq -e 'has("exit") | not'
+	kist kill $ID KILL
+	wait $runner || true
+	kist state $ID | jq -e '.exit.status == 137 and .exit.signal == 9 and (.exit | has("code") | not)'
+	kist delete $ID
+	detached kist run -d $ID
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist state $ID | jq -e 'has("exit") | not'
+	kist delete $ID
+}
+
+@test "state of a kept one: out of memory, and the peak" {
+	need_v2_controllers memory
+	args sh -c 'x=x; while :; do x=$x$x; done'
+	edit_bundle . '.linux.resources.memory.limit = 16777216'
+	run kist run --keep $ID
+	[ "$status" -ne 0 ]
+	kist state $ID | jq -e '.exit.oomKilled'
+	# memory.peak came with Linux 5.19.
+	kist state $ID | jq -e '.exit.memoryPeakBytes > 8388608'
+	kist delete $ID
+}
+
 @test "run --keep leaves the stopped container to be looked at" {
 	args true
 	kist run --keep $ID
@@ -390,7 +430,26 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown option --nosuch' kist --nosuch list
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
-	refused 1 'systemd' kist --systemd-cgroup run $ID
+}
+
+@test "--systemd-cgroup without a systemd, and systemd's form of a path without it: one line each" {
+	edit_bundle . '.linux.cgroupsPath = "system.slice:kist:x"'
+	refused 1 '/linux/cgroupsPath: .*is meant for the systemd cgroup driver' kist run $ID
+	run --separate-stderr kist plan
+	is_one_line 1 'is meant for the systemd cgroup driver'
+	# Neither a bus nor, in a root that lacks it, the library.
+	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
+		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
+	refused 1 'cannot reach systemd over D-Bus' env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" \
+		"$KIST" --root "$ROOT" --cgroup-manager systemd run $ID
+	refused 1 'contradict each other' kist --systemd-cgroup --cgroup-manager cgroupfs run $ID
+	library=$(ldconfig -p | awk '$1 == "libsystemd.so.0" { print $NF; exit }')
+	[ -n "$library" ] || return 0
+	: >"$T/empty"
+	refused 1 'needs libsystemd.so.0, which is not there' unshare --mount --propagation private \
+		sh -c 'for file in $(ldconfig -p | awk "\$1 == \"libsystemd.so.0\" { print \$NF }"); do
+			mount --bind "$1" "$(readlink -f "$file")"; done; shift; exec "$@"' - "$T/empty" \
+		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
 }
 
 @test "a terminal without a console socket is refused when kist will not stay" {
@@ -399,4 +458,44 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'cannot allocate tty' kist run -d $ID
 	edit_bundle . '.process.terminal = false'
 	refused 1 'console socket' kist create --console-socket "$T/s" $ID
+}
+
+@test "--config: another file than the bundle's, by create and run; its paths are the bundle's" {
+	jq '.process.args = ["echo", "the other"]' config.json >"$T/other.json"
+	rm config.json
+	cd "$T"
+	for option in "--config other.json" "-f $T/other.json"; do
+		run kist run --bundle "$T/b" $option $ID
+		[ "$status" -eq 0 ]
+		[ "$output" = "the other" ]
+	done
+	detached kist create --bundle "$T/b" --config other.json $ID
+	[ "$(state_of $ID .bundle)" = "$T/b" ]
+	kist delete $ID
+	refused 1 'config.json not found' kist run --bundle "$T/b" $ID
+	refused 1 'nosuch.json' kist run --bundle "$T/b" --config nosuch.json $ID
+	jq '.process.cwd = "x"' other.json >bad.json
+	refused 1 'bad.json: /process/cwd' kist run --bundle "$T/b" --config bad.json $ID
+}
+
+@test "kill without a signal sends the image's stop signal" {
+	args sh -c 'trap "exit 41" USR1; trap "exit 42" TERM; echo >/dev/shm/ready; while :; do sleep 0.1; done'
+	for pair in SIGUSR1=41 10=41 =42; do
+		edit_bundle . '.annotations["org.opencontainers.image.stopSignal"] = $signal' --arg signal "${pair%=*}"
+		"$KIST" --root "$ROOT" run $ID </dev/null >/dev/null 2>&1 &
+		runner=$!
+		wait_until 20 is_in_state $ID running
+		wait_until 20 [ -e "/proc/$(pid_of $ID)/root/dev/shm/ready" ]
+		kist kill $ID
+		status=0
+		wait $runner || status=$?
+		[ "$status" -eq "${pair#*=}" ]
+	done
+	edit_bundle . '.annotations["org.opencontainers.image.stopSignal"] = "SIGNONE"'
+	detached kist run -d $ID
+	run --separate-stderr kist kill $ID
+	is_one_line 1 '/annotations/org.opencontainers.image.stopSignal: unknown signal "SIGNONE"'
+	kist kill $ID KILL
+	wait_until 10 is_in_state $ID stopped
+	kist delete $ID
 }

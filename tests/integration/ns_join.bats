@@ -67,6 +67,36 @@ c['mounts'] = [m for m in c['mounts'] if m['destination'] != '/dev/pts']"
 	[ "${lines[1]}" = not-first ]
 }
 
+@test "time, cgroup, ipc and pid of a running container joined by path; a second of a kind, a mount namespace are refused" {
+	[ -e /proc/self/ns/time ] || skip "no time namespaces"
+	cp "$B/config.json" "$B/keep"
+	edit "L['namespaces'].append({'type': 'time'}); L['timeOffsets'] = {'boottime': {'secs': 1000000}}"
+	"$DRIVER" "$B" /bin/sh -c 'echo up; sleep 1000' > "$BATS_TEST_TMPDIR/out" &
+	MAIN=$!
+	until grep -q up "$BATS_TEST_TMPDIR/out"; do kill -0 $MAIN; done
+	inner="$(pgrep -P $MAIN)"
+	cp "$B/keep" "$B/config.json"
+	edit "drop('pid', 'cgroup', 'ipc')
+for kind in ('time', 'cgroup', 'ipc', 'pid'):
+    L['namespaces'].append({'type': kind, 'path': '/proc/$inner/ns/' + kind})"
+	inside 'for n in time cgroup ipc pid; do readlink /proc/self/ns/$n; done; cut -d. -f1 /proc/uptime'
+	[ "$status" -eq 0 ]
+	i=0
+	for n in time cgroup ipc pid; do
+		[ "${lines[$i]}" = "$(readlink /proc/$inner/ns/$n)" ]
+		i=$((i + 1))
+	done
+	[ "${lines[4]}" -ge 1000000 ]
+	cp "$B/config.json" "$B/keep"
+	edit "L['namespaces'].append({'type': 'time', 'path': '/proc/$inner/ns/time'})"
+	inside 'echo never'
+	[[ "$output" == *"/linux/namespaces/"*"a second time namespace"* ]]
+	cp "$B/keep" "$B/config.json"
+	edit "drop('mount'); L['namespaces'].append({'type': 'mount', 'path': '/proc/$inner/ns/mnt'})"
+	inside 'echo never'
+	[[ "$output" == *"/linux/namespaces/"*"somebody else's mount namespace"* ]]
+}
+
 @test "what is no namespace, or another kind, is refused before anything is born" {
 	touch "$BATS_TEST_TMPDIR/file"
 	edit "drop('network'); L['namespaces'].append({'type': 'network', 'path': '$BATS_TEST_TMPDIR/file'})"

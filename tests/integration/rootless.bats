@@ -185,6 +185,9 @@ teardown() { runtime_teardown; }
 	check '.linux.resources = {"pids": {"limit": 5}}' '/linux/resources/pids/limit: needs a cgroup'
 	check '.linux.cgroupsPath = "mine"' '/linux/cgroupsPath: needs a cgroup'
 	check '.linux.cgroupsPath = "/kist-mine"' '/linux/cgroupsPath .*Permission denied' late
+	check '.linux.namespaces |= map(select(.type != "pid"))' '/mounts/0: .*proc .*pid namespace'
+	grep -q '^fix: .*rbind' <<<"$stderr"
+	check '.linux.namespaces |= map(select(.type != "ipc"))' '/mounts/4: .*mqueue .*ipc namespace'
 	check '.mounts += [{"destination": "/mnt", "type": "bind", "source": "/", "options": ["bind", "ro"]}]' \
 		'/mounts/6 .*Invalid argument' late
 	grep -q '^fix: .*rbind' <<<"$stderr"
@@ -360,6 +363,23 @@ teardown() { runtime_teardown; }
 		env XDG_RUNTIME_DIR="$RUN_DIR" "$T/bin/kist" run "$ID"
 	echo "$output"
 	[[ $output == *"/dev/pts/0"* ]]
+	assert_nothing_left
+}
+
+@test "hooks run as the caller, on both sides" {
+	rootless_bundle
+	args true
+	hook='{"path": "/bin/sh", "args": ["sh", "-c", $do]}'
+	edit_bundle . ".hooks = {createRuntime: [$hook], poststart: [$hook], poststop: [$hook]}" \
+		--arg do "cat >>$HOME_DIR/state; id -u >>$HOME_DIR/ids"
+	edit_bundle . ".hooks.createContainer = [$hook]" --arg do \
+		"readlink /proc/self/ns/mnt >$HOME_DIR/mnt; id -u >$HOME_DIR/inner"
+	kist run "$ID"
+	[ "$(sort "$HOME_DIR/ids" | uniq -c | xargs)" = "3 4321" ]
+	[ "$(cat "$HOME_DIR/inner")" = 0 ]
+	[ "$(cat "$HOME_DIR/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
+	# `true` may have ended when poststart runs.
+	[[ $(jq -r .status "$HOME_DIR/state" | xargs) =~ ^"creating "(running|stopped)" stopped"$ ]]
 	assert_nothing_left
 }
 

@@ -98,6 +98,19 @@ show='id -u; cat /proc/self/uid_map; stat -c "%F %t %T" /dev/null; cat /proc/sel
 	assert_nothing_left
 }
 
+@test "where the caller's own /proc is partly covered, as in a container, it can only be bound" {
+	rootless_bundle
+	args stat -c %n /proc/self/status /proc/meminfo
+	covered() {
+		in_a_mount_namespace 'mount -t tmpfs -o ro tmpfs /proc/sys; kist run $ID'
+	}
+	refused 1 '/mounts/0 \(/proc\): fsmount: Operation not permitted' covered
+	grep -q '^fix: .*rbind' <<<"$stderr"
+	edit_bundle . '.mounts[0] = {"destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind"]}'
+	covered
+	assert_nothing_left
+}
+
 @test "what only root of the host may is refused; the state root is the caller's, but for USER=root" {
 	plain_bundle
 	args true

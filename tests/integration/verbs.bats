@@ -178,3 +178,22 @@ tick='while :; do echo >>/tmp/ticks; usleep 10000; done'
 	kist delete --force "$ID"
 	rmdir "$parent"
 }
+
+@test "kill KILL without a pid namespace of its own ends all processes, not only the first" {
+	edit_bundle "$PWD" '.linux.namespaces |= map(select(.type != "pid"))'
+	begin sh -c 'sleep 1000 & sleep 1001 & wait'
+	wait_until 10 count_is 3
+	mapfile -t pids < <(kist ps -f json "$ID" | jq '.[]')
+	kist kill "$ID" TERM
+	wait_until 10 is_in_state "$ID" stopped
+	# The others are there yet, and still the container's.
+	[ "$(kist ps -f json "$ID" | jq length)" = 2 ]
+	kist kill "$ID" KILL
+	for pid in "${pids[@]}"; do
+		wait_until 10 is_dead "$pid"
+	done
+	wait_until 10 count_is 0
+	run --separate-stderr kist kill "$ID" KILL
+	is_one_line 1 'container not running'
+	kist delete "$ID"
+}

@@ -5,6 +5,7 @@
  *   probe try NAME... tries system calls, each in a child of its own, natively,
  *                     and where that makes sense through int 0x80 and as x32
  *   probe list        the names
+ *   probe notify TEXT...  sends each to $NOTIFY_SOCKET, a message each
  *
  * Static, needs nothing of the image, not even /proc. Of a `try`:
  *   {"name": "mount", "native": "EPERM", "int80": "SIGSYS", "x32": "SIGSYS"}
@@ -26,8 +27,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -417,6 +420,23 @@ static int try_name(const char *name)
 	return 2;
 }
 
+static int notify(char **texts)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	int sock = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (!path || sock < 0)
+		return 1;
+	strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+	for (; *texts; texts++)
+		if (sendto(sock, *texts, strlen(*texts), 0, (struct sockaddr *)&to, sizeof to) < 0) {
+			perror(path);
+			return 1;
+		}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	int result = 0;
@@ -427,6 +447,8 @@ int main(int argc, char **argv)
 			puts(attempts[i].name);
 		return 0;
 	}
+	if (argc >= 3 && strcmp(argv[1], "notify") == 0)
+		return notify(argv + 2);
 	if (argc >= 3 && strcmp(argv[1], "try") == 0) {
 		for (int i = 2; i < argc && result == 0; i++)
 			result = try_name(argv[i]);

@@ -18,12 +18,17 @@ static const char full_config[] =
 "  \"rlimits\": [{\"type\": \"RLIMIT_CORE\", \"soft\": 1, \"hard\": 2},"
 "    {\"type\": \"RLIMIT_NOFILE\", \"soft\": 9, \"hard\": 9}],"
 "  \"noNewPrivileges\": true,"
-"  \"oomScoreAdj\": 5,"
+"  \"oomScoreAdj\": 5, \"apparmorProfile\": \"p\", \"selinuxLabel\": \"u:r:t:s0\","
+"  \"execCPUAffinity\": {\"initial\": \"0-1\", \"final\": \"0\"},"
 "  \"scheduler\": {\"policy\": \"SCHED_OTHER\", \"nice\": 1, \"priority\": 0,"
 "    \"flags\": [\"SCHED_FLAG_RESET_ON_FORK\"], \"runtime\": 0, \"deadline\": 0, \"period\": 0},"
 "  \"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 4}"
 "},"
 "\"root\": {\"path\": \"rootfs\", \"readonly\": true},"
+"\"hooks\": {\"prestart\": [{\"path\": \"/a\", \"args\": [\"b\"], \"env\": [\"C=d\"], \"timeout\": 5}],"
+"  \"createRuntime\": [{\"path\": \"/a\"}], \"createContainer\": [{\"path\": \"/a\"}],"
+"  \"startContainer\": [{\"path\": \"/a\"}], \"poststart\": [{\"path\": \"/a\"}],"
+"  \"poststop\": [{\"path\": \"/a\"}]},"
 "\"hostname\": \"h\","
 "\"domainname\": \"d\","
 "\"annotations\": {\"org.x\": \"y\", \"empty\": \"\"},"
@@ -49,7 +54,7 @@ static const char full_config[] =
 "  \"personality\": {\"domain\": \"LINUX\", \"flags\": []},"
 "  \"memoryPolicy\": {\"mode\": \"MPOL_BIND\", \"nodes\": \"0\", \"flags\": [\"MPOL_F_STATIC_NODES\"]},"
 "  \"netDevices\": {\"eth9\": {\"name\": \"net0\"}, \"eth8\": {}},"
-"  \"rootfsPropagation\": \"private\","
+"  \"rootfsPropagation\": \"private\", \"mountLabel\": \"u:object_r:t:s0\","
 "  \"maskedPaths\": [\"/proc/kcore\"],"
 "  \"readonlyPaths\": [\"/proc/sys\"],"
 "  \"sysctl\": {\"net.ipv4.ip_forward\": \"1\", \"kernel.shmmax\": \"1\"},"
@@ -135,6 +140,14 @@ static const struct {
 	{ "/process/rlimits/0/soft", "3", NULL },
 	{ "/process/oomScoreAdj", "-1001", NULL }, { "/process/oomScoreAdj", "1001", NULL },
 	{ "/process/oomScoreAdj", OVER_U32, NULL },
+	{ "/process/apparmorProfile", "\"a\\n\"", NULL },
+	{ "/process/selinuxLabel", "\"a\\n\"", NULL },
+	{ "/linux/mountLabel", "\"a\\n\"", NULL },
+	{ "/process/execCPUAffinity/initial", "\"x\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"1-0\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"-1\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"0,\"", NULL },
+	{ "/process/execCPUAffinity/final", "\"99999999999\"", NULL },
 	{ "/process/scheduler/policy", "\"\"", NULL },
 	{ "/process/scheduler/policy", "\"SCHED_NONE\"", NULL },
 	{ "/process/scheduler/nice", "-21", NULL }, { "/process/scheduler/nice", "20", NULL },
@@ -149,6 +162,10 @@ static const struct {
 	{ "/process/ioPriority/priority", "-1", NULL },
 	{ "/process/ioPriority/priority", "8", NULL },
 
+	{ "/hooks/prestart/0/path", "\"\"", NULL }, { "/hooks/poststop/0/path", "\"a\"", NULL },
+	{ "/hooks/prestart/0/env/0", "\"C\"", NULL }, { "/hooks/prestart/0/env/0", "\"=d\"", NULL },
+	{ "/hooks/prestart/0/timeout", "0", NULL }, { "/hooks/prestart/0/timeout", "-1", NULL },
+	{ "/hooks/prestart/0/timeout", OVER_U32, NULL },
 	{ "/root/path", "\"\"", NULL },
 	{ "/hostname", "\"" A65 "\"", NULL }, { "/hostname", "\"a b\"", NULL },
 	{ "/hostname", "\"a\\nb\"", NULL }, { "/domainname", "\"" A65 "\"", NULL },
@@ -346,7 +363,7 @@ static const char *const required[] = {
 	"/process/user/uid", "/process/user/gid", "/process/consoleSize/height",
 	"/process/consoleSize/width", "/process/rlimits/0/type", "/process/rlimits/0/soft",
 	"/process/rlimits/0/hard", "/process/scheduler/policy", "/process/ioPriority/class",
-	"/root", "/root/path", "/mounts/0/destination", "/mounts/2/uidMappings/0/containerID",
+	"/hooks/prestart/0/path", "/hooks/startContainer/0/path", "/root", "/root/path", "/mounts/0/destination", "/mounts/2/uidMappings/0/containerID",
 	"/linux", "/linux/namespaces/0/type", "/linux/uidMappings/0/size",
 	"/linux/devices/0/type", "/linux/devices/0/path", "/linux/devices/0/major",
 	"/linux/devices/0/minor", "/linux/resources/devices/0/allow",

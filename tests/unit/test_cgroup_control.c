@@ -1,4 +1,5 @@
 /* Freeze, kill, wait, list on real cgroups; seen from /proc, not from what the functions say. */
+#include <sys/resource.h>
 #include "tests/unit/cgroup_live.h"
 
 /* Makes a plain cgroup and opens it. */
@@ -238,6 +239,35 @@ static void nothing_is_left(void **state)
 	live_nothing_left();
 }
 
+/* Deeper than there are fds, or paths of that length. */
+static void removes_however_deep(void **state)
+{
+	struct rlimit limit, few;
+	struct err e = ERR_INIT;
+	int fd, at, next;
+
+	(void)state;
+	live_or_skip(0);
+	fd = make("deep");
+	at = dup(fd);
+	for (int i = 0; i < 600; i++) {
+		assert_int_equal(mkdirat(at, "a-long-name-below", 0755), 0);
+		if (i % 100 == 0)
+			assert_int_equal(mkdirat(at, "beside", 0755), 0);
+		next = openat(at, "a-long-name-below", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(next >= 0);
+		close(at);
+		at = next;
+	}
+	close(at);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = (struct rlimit){ .rlim_cur = (rlim_t)fd + 10, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_ok(cgroup_remove_children(fd, &e), e);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	drop("deep", fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +277,7 @@ int main(void)
 		cmocka_unit_test(wait_has_a_bound),
 		cmocka_unit_test(a_removed_cgroup_is_empty),
 		cmocka_unit_test(lists_below_too),
+		cmocka_unit_test(removes_however_deep),
 		cmocka_unit_test(nothing_is_left),
 	};
 

@@ -78,8 +78,6 @@ static void refuses_what_would_walk(void **state)
 	refuses("/a//", "empty component");
 	refuses("/a\nb", "control characters");
 	refuses("/a\x7f", "control characters");
-	refuses("system.slice:kist:web", "systemd");
-	refuses("::", "systemd");
 	memset(component, 'x', sizeof(component));
 	component[0] = '/';
 	component[sizeof(component) - 1] = '\0';
@@ -88,6 +86,28 @@ static void refuses_what_would_walk(void **state)
 		whole[i] = i % 100 ? 'x' : '/';
 	whole[sizeof(whole) - 1] = '\0';
 	refuses(whole, "longer than 2048");
+}
+
+/* systemd's form is taken only where systemd was asked for. */
+static void needs_the_driver(void **state)
+{
+	static const char *const forms[] = { "system.slice:kist:web", "::", "a:b:c/d" };
+	const struct host host = { .cgroup_mount = "/sys/fs/cgroup" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		struct cgroup_spec spec = { 0 };
+		struct err e = ERR_INIT;
+		char text[1024];
+
+		assert_int_equal(parse(forms[i], &spec, &e), 0);
+		assert_true(spec.given_for_systemd);
+		assert_int_equal(cgroup_settle(&spec, &host, false, &arena, &e), -EINVAL);
+		err_format(&e, text, sizeof text);
+		assert_non_null(strstr(text, "/linux/cgroupsPath: "));
+		assert_non_null(strstr(text, "systemd cgroup driver"));
+		assert_non_null(strstr(e.fix, "--systemd-cgroup"));
+	}
 }
 
 static void refuses_another_type(void **state)
@@ -191,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_what_callers_send),
 		cmocka_unit_test(refuses_what_would_walk),
+		cmocka_unit_test(needs_the_driver),
 		cmocka_unit_test(refuses_another_type),
 		cmocka_unit_test(settle_without_rights),
 		cmocka_unit_test(disabled),

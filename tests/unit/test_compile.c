@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "cgroup/systemd.h"
 #include "runtime/compile.h"
 #include "supervisor/job.h"
 
@@ -69,8 +70,17 @@ static void compare(const char *name, const char *text)
 	free(golden);
 }
 
+static int use_systemd(struct container_spec *s, struct arena *a, struct err *e)
+{
+	const struct systemd_manager manager = { .version = 252, .cgroup = "" };
+	struct json_at at = json_at_key(&JSON_AT_ROOT, "annotations");
+
+	return cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at, "web",
+				  &manager, a, e);
+}
+
 static void check_plan_on(const struct host *h, const char *name, json_t *config,
-			  const struct create_options *o)
+			  const struct create_options *o, bool systemd)
 {
 	struct arena arena = ARENA_INIT;
 	struct container_spec spec;
@@ -80,6 +90,7 @@ static void check_plan_on(const struct host *h, const char *name, json_t *config
 
 	assert_non_null(config);
 	if (spec_parse(config, "/bundle", "web", &arena, &spec, &e) < 0 ||
+	    (systemd && use_systemd(&spec, &arena, &e) < 0) ||
 	    spec_settle(&spec, h, !h->root, &arena, &e) < 0 || spec_check(&spec, h, &e) < 0 ||
 	    compile_create(&c, &spec, h, o, &arena, &e) < 0) {
 		err_format(&e, line, sizeof line);
@@ -94,7 +105,25 @@ static void check_plan_on(const struct host *h, const char *name, json_t *config
 
 static void check_plan(const char *name, json_t *config, const struct create_options *o)
 {
-	check_plan_on(&host, name, config, o);
+	check_plan_on(&host, name, config, o, false);
+}
+
+/* The guest is born, waits for its scope, and only then makes its cgroup namespace. */
+static void systemd_create(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist" };
+	_cleanup_json_ json_t *more = json_pack(
+		"{s:{s:s}, s:{s:s, s:{s:{s:I}, s:{s:i, s:s}, s:{s:i}, s:[{s:b, s:s}]}}}",
+		"annotations", "org.systemd.property.TimeoutStopSec", "5", "linux", "cgroupsPath",
+		"machine.slice:pod:web", "resources", "memory", "limit", (json_int_t)64 << 20, "cpu",
+		"shares", 512, "cpus", "0-1,9", "pids", "limit", 32, "devices", "allow", 0, "access",
+		"rwm");
+	json_t *config = spec_default(false);
+
+	(void)state;
+	assert_non_null(more);
+	json_object_update_recursive(config, more);
+	check_plan_on(&host, "create-systemd", config, &o, true);
 }
 
 /* As `kist spec --rootless` writes it for uid and gid 1000. */
@@ -163,7 +192,7 @@ static void rootless(void **state)
 	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/user/1000/kist" };
 
 	(void)state;
-	check_plan_on(&user, "run-rootless", rootless_spec(), &o);
+	check_plan_on(&user, "run-rootless", rootless_spec(), &o, false);
 }
 
 /* More ids by the setuid helpers, a cgroup in a delegated subtree, a limit. */
@@ -183,7 +212,7 @@ static void rootless_with_more_ids(void **state)
 	json_object_set(l, "gidMappings", json_object_get(l, "uidMappings"));
 	json_object_set_new(l, "resources", json_pack("{s:{s:i}}", "pids", "limit", 50));
 	json_object_set_new(json_object_get(spec, "process"), "oomScoreAdj", json_integer(100));
-	check_plan_on(&user, "run-rootless-ids", spec, &o);
+	check_plan_on(&user, "run-rootless-ids", spec, &o, false);
 }
 
 /* exec by the owner of the container's user namespace: a joiner, and its oom_score_adj. */
@@ -237,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(default_create),
+		cmocka_unit_test(systemd_create),
 		cmocka_unit_test(job_on_the_bridge),
 		cmocka_unit_test(with_hooks),
 		cmocka_unit_test(rootless),

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,11 +151,41 @@ static void test_join(void **state)
 	arena_free(&a);
 }
 
+static void test_hot(void **state)
+{
+	_cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:[s, s, s]}", "source", "src",
+					     "destination", "/a//b/", "type", "bind", "options", "rbind",
+					     "rro", "idmap");
+	_cleanup_json_ json_t *fs = json_pack("{s:s, s:s}", "destination", "/x", "type", "tmpfs");
+	_cleanup_json_ json_t *shared = json_pack("{s:s, s:s, s:[s, s]}", "source", "/s", "destination",
+						  "/x", "options", "bind", "rshared");
+	struct ns_hot hot = { .pid = 77 };
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct ns_mount m;
+	struct plan p;
+
+	(void)state;
+	plan_init(&p, &a);
+	hot.slot_pidfd = plan_new_slot(&p, "container");
+	assert_int_equal(ns_parse_hot(fs, "/cwd", true, &a, &m, &e), -EINVAL);
+	assert_int_equal(ns_parse_hot(shared, "/cwd", true, &a, &m, &e), -EINVAL);
+	assert_int_equal(ns_parse_hot(o, "/cwd", false, &a, &m, &e), -EINVAL); /* idmap needs ids */
+	assert_int_equal(ns_parse_hot(o, "/cwd", true, &a, &m, &e), 0);
+	ns_plan_hot_add(&p, &hot, &m);
+	ns_plan_hot_remove(&p, &hot, m.destination, 1234);
+	assert_int_equal(plan_check(&p, &e), 0);
+	render(&p);
+	compare(DATA "ns-hot.plan");
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
+		cmocka_unit_test(test_hot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
