@@ -44,7 +44,7 @@ with() {
 		(.linux.memoryPolicy.flags | index("MPOL_F_STATIC_NODES")) and
 		.linux.mountExtensions.idmap.enabled and .linux.netDevices.enabled and
 		(.annotations["org.kist.version"] | type) == "string" and
-		(.potentiallyUnsafeConfigAnnotations | type) == "array"' "$T/features"
+		(.potentiallyUnsafeConfigAnnotations | index("org.systemd.property."))' "$T/features"
 	# What this kernel has is found out, not claimed.
 	[ "$(jq -r '.linux.seccomp.supportedFlags[0]' "$T/features")" = SECCOMP_FILTER_FLAG_TSYNC ]
 	run --separate-stderr kist features more
