@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include "cgroup/cgroup_ops.h"
+#include "cgroup/systemd.h"
 
 /* Enabled where the host offers them, limit or not, so that stats have something to count. A
  * refusal does not matter. */
@@ -36,8 +37,23 @@ static int missing_controller(const char *why, uint32_t bits, const struct host 
 					  h->cgroup_mount);
 }
 
+/* The unit's limits are to be written by its systemd, which has not been given the controller. */
+static int not_given(const char *why, uint32_t bits, const struct systemd_manager *m, struct err *e)
+{
+	char names[96];
+
+	host_controller_names(bits, names);
+	err_say(e, EOPNOTSUPP, "needs the cgroup v2 controller %s, which %s has not been given", names,
+		m->user ? "the user's systemd" : "systemd");
+	err_at(e, why);
+	return err_fix(e, "systemctl edit user@.service: [Service] Delegate=cpu cpuset io memory pids; "
+			  "or drop the limit");
+}
+
 int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *e)
 {
+	const struct systemd_manager *m = s->unit ? &s->unit->manager : NULL;
+
 	if (s->none)
 		return 0;
 	if (!h->cgroup_mount[0]) {
@@ -49,6 +65,9 @@ int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *
 
 		if (lacks)
 			return missing_controller(s->writes[i].why, lacks, h, e);
+		lacks = m ? s->writes[i].controllers & ~m->controllers : 0;
+		if (lacks)
+			return not_given(s->writes[i].why, lacks, m, e);
 	}
 	if (s->oom_group && !(h->controllers & HOST_MEMORY))
 		return missing_controller("memory.oom.group", HOST_MEMORY, h, e);

@@ -222,12 +222,22 @@ static void put_memory(struct report *r)
 	end(r, '}');
 }
 
+/* Without the controller the processes are counted, threads not. */
+static uint64_t count_processes(int fd)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+
+	return cgroup_pids(fd, true, &pids, &count, NULL) < 0 ? 0 : count;
+}
+
 static void put_pids(struct report *r)
 {
+	uint64_t current = read_number(r, "pids.current", UINT64_MAX);
 	uint64_t limit = read_number(r, "pids.max", 0);
 
 	begin(r, "pids", '{');
-	put_unless_0(r, "current", read_number(r, "pids.current", 0));
+	put_unless_0(r, "current", current == UINT64_MAX ? count_processes(r->fd) : current);
 	put_unless_0(r, "limit", limit == UINT64_MAX ? 0 : limit);
 	end(r, '}');
 }

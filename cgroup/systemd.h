@@ -20,9 +20,11 @@ struct systemd_manager {
 	bool user;
 	unsigned version;   /* 252; some properties came late */
 	const char *cgroup; /* below the cgroup2 mount, "" for the root: where its units live */
+	uint32_t controllers; /* HOST_* bits that its units may have */
 };
 /* Asks it; -errno when there is none, or none that can be reached. */
-int systemd_find(bool user, struct arena *a, struct systemd_manager *ret, struct err *e);
+int systemd_find(bool user, const struct host *h, struct arena *a, struct systemd_manager *ret,
+		 struct err *e);
 /* True when this caller's units belong to the user's own systemd: not root, or root of a user
  * namespace only. */
 bool systemd_wants_user(const struct host *h);

@@ -451,13 +451,14 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 
 /* ---- without a plan ---- */
 
-int systemd_find(bool user, struct arena *a, struct systemd_manager *ret, struct err *e)
+int systemd_find(bool user, const struct host *h, struct arena *a, struct systemd_manager *ret,
+		 struct err *e)
 {
 	_cleanup_bus_ struct systemd_bus b = SYSTEMD_BUS_INIT;
 	_cleanup_free_ char *version = NULL, *cgroup = NULL;
 	struct systemd_manager m = { .user = user };
 	size_t length;
-	int r = systemd_bus_open(user, &b, e);
+	int controllers, r = systemd_bus_open(user, &b, e);
 
 	if (r == 0)
 		r = systemd_bus_manager(&b, "Version", &version, e);
@@ -469,8 +470,12 @@ int systemd_find(bool user, struct arena *a, struct systemd_manager *ret, struct
 	length = strlen(cgroup);
 	length -= length > 0 && cgroup[length - 1] == '/';
 	m.cgroup = arena_strndup(a, cgroup, length);
-	if (!m.cgroup)
+	if (!m.cgroup || arena_failed(a))
 		return err_set(e, ENOMEM, "systemd");
+	/* A user's systemd has what the machine's has given it, which is seldom everything. */
+	controllers = cgroup_read_controllers(
+		AT_FDCWD, arena_printf(a, "%s%s/cgroup.controllers", h->cgroup_mount, m.cgroup));
+	m.controllers = controllers < 0 ? h->controllers : (uint32_t)controllers;
 	*ret = m;
 	return 0;
 }

@@ -342,9 +342,12 @@ static void show_move_device(struct buf *out, const struct plan *p, const void *
 	const struct op_device_args *a = args;
 
 	plan_show_slot(out, p, a->rtnl_slot);
-	buf_addf(out, " RTM_SETLINK %s netns ", a->name);
+	buf_add(out, " RTM_SETLINK ");
+	buf_add_clean(out, a->name);
+	buf_add(out, " netns ");
 	plan_show_slot(out, p, a->netns_slot);
-	buf_addf(out, " name %s", a->inside);
+	buf_add(out, " name ");
+	buf_add_clean(out, a->inside);
 }
 
 static void by_hand_move_device(struct buf *out, const struct plan *p, const void *args)
@@ -387,8 +390,9 @@ static void show_device_up(struct buf *out, const struct plan *p, const void *ar
 	const struct op_device_args *a = args;
 
 	plan_show_slot(out, p, a->inside_slot);
-	buf_addf(out, " RTM_NEWADDR each that %s had, for good and global; RTM_SETLINK up",
-		 a->name);
+	buf_add(out, " RTM_NEWADDR each that ");
+	buf_add_clean(out, a->name);
+	buf_add(out, " had, for good and global; RTM_SETLINK up");
 }
 
 static void by_hand_device_up(struct buf *out, const struct plan *p, const void *args)

@@ -78,9 +78,10 @@ bool check_failed(const json_t *problems)
 	return false;
 }
 
-json_t *check_bundle(const char *bundle, const struct host *h)
+json_t *check_bundle(const char *bundle, const struct host *h, bool systemd)
 {
-	struct check c = { .problems = json_array(), .h = h, .arena = ARENA_INIT, .root = -EBADF };
+	struct check c = { .problems = json_array(), .h = h, .arena = ARENA_INIT, .root = -EBADF,
+			   .systemd = systemd };
 
 	if (!c.problems)
 		return NULL;

@@ -11,6 +11,6 @@
 
 /* An array of {"level": "error"|"warning", "where", "what", "fix"}; "fix" may be "". New reference;
  * NULL: out of memory. */
-json_t *check_bundle(const char *bundle, const struct host *h);
+json_t *check_bundle(const char *bundle, const struct host *h, bool systemd);
 /* True when one of them is an error. */
 bool check_failed(const json_t *problems);

@@ -12,6 +12,7 @@ struct check {
 	struct container_spec spec; /* of the configuration, without what is wrong in it */
 	bool assumed;		    /* its namespaces or maps are not the configuration's own */
 	bool no_root;		    /* nor is its root */
+	bool systemd;		    /* which makes the cgroup */
 	int root;		    /* O_PATH of the root, or -EBADF */
 };
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/json.h"
 #include "runtime/publish.h"
@@ -67,6 +68,8 @@ static int walk(struct plan *p, const struct runtime_hooks_in *in, struct run *r
 	run->user = in->user;
 	run->fault_step = in->fault_step;
 	run->fault_error = in->fault_error;
+	/* In the container's mount namespace nobody of it may attach to us. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	r = run_walk(run, e);
 	/* Out of the container's mount namespace; what follows goes by fds in any case. */
 	for (int i = 0; r == 0 && i < p->home_count; i++)

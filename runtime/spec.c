@@ -253,7 +253,7 @@ int spec_use_systemd(struct container_spec *s, const char *id, const struct host
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
 	struct systemd_manager manager;
-	int r = systemd_find(systemd_wants_user(h), a, &manager, e);
+	int r = systemd_find(systemd_wants_user(h), h, a, &manager, e);
 
 	return r < 0 ? r
 		     : cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at,

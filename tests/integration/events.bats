@@ -51,6 +51,8 @@ psi='(.some, .full | [.avg10, .avg60, .avg300, .total] | all(. >= 0))'
 			"network_interfaces", "pids"])' <<<"$output"
 	jq -e --argjson least "$before" '.data.cpu.usage | .total >= $least * 1000 and .kernel >= 0 and
 		.user > 0 and .total >= .user' <<<"$output"
+	# Without the controller they are counted.
+	jq -e '.data.pids.current | . == 1 or . == 2' <<<"$output"
 	jq -e '.data | .cpu.throttling == {} and .intel_rdt == {} and
 		(.memory | .kernel == {"limit": 0, "failcnt": 0} and .kernelTCP == .kernel and
 			(.usage, .swap | has("limit") and has("failcnt"))) and

@@ -83,6 +83,10 @@ show='id -u; cat /proc/self/uid_map; stat -c "%F %t %T" /dev/null; cat /proc/sel
 		edit_bundle . '.process.oomScoreAdj = 200'
 		args sleep 1000
 		for own in "-Urmpf --mount-proc" "-Ur"; do
+			# Under TCG two of the four, which together see all that differs.
+			case "${KIST_IN_VM:+tcg} $kind $own" in
+			"tcg plain -Urmpf "* | "tcg inner -Ur") continue ;;
+			esac
 			run nested "$own" "set -e; kist create $ID </dev/null >/dev/null 2>\$HOME/err
 				kist exec $ID true; kist start $ID
 				kist exec $ID sh -c 'cat /proc/self/oom_score_adj; head -c 5 /proc/1/cmdline; echo; exit 3' || echo \$?
@@ -112,6 +116,7 @@ show='id -u; cat /proc/self/uid_map; stat -c "%F %t %T" /dev/null; cat /proc/sel
 }
 
 @test "what only root of the host may is refused; the state root is the caller's, but for USER=root" {
+	native_is_enough
 	plain_bundle
 	args true
 	cp config.json "$T/plain.json"

@@ -249,6 +249,10 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	is 33 cat "/sys/fs/cgroup$cgroup/pids.max"
 	# The caller is in a cgroup of root's: only systemd can move what exec starts.
 	is 0::/ ukist exec "$ID" cat /proc/self/cgroup
+	# Its manager was not given cpusets: said before anything is made.
+	edit_bundle b '.linux.resources.cpu.cpus = "0"'
+	run --separate-stderr ukist run --bundle b other
+	is_one_line 1 "/linux/resources/cpu/cpus: .* cpuset, which the user's systemd has not been given"
 	ukist delete --force "$ID"
 	is not-found ushow "$unit" LoadState
 	[ ! -e "/sys/fs/cgroup$cgroup" ]
@@ -256,4 +260,18 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 		--systemd-cgroup run --bundle b "$ID"
 	is_one_line 1 "cannot reach the user's systemd over D-Bus"
 	systemctl --user -M someone@ stop user.slice 2>/dev/null || as_user systemctl --user stop user.slice
+}
+
+@test "systemd: from a pid namespace of its own, kist asks for nothing" {
+	make_bundle b
+	bundle_args b true
+	refused 1 'in a pid namespace of its own' unshare --pid --fork --mount-proc \
+		"$KIST" --root "$ROOT" --systemd-cgroup run --bundle b "$ID"
+	no_unit "kist-$ID.scope"
+	run --separate-stderr kist --systemd-cgroup check b
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	edit_bundle b '.linux.cgroupsPath = "a:b:c"'
+	run kist --systemd-cgroup check b
+	[ "$status" -ne 0 ]
+	[[ $output == */linux/cgroupsPath*slice* ]]
 }

@@ -200,12 +200,12 @@ document() { # JSON: an update from stdin
 	limit_is memory.high 50331648
 	document '{"blockIO": {"throttleReadBpsDevice": [{"major": '"${device%:*}"', "minor": '"${device#*:}"',
 		"rate": 0}]}}'
-	[ ! -s "$cgroup/io.max" ]
+	limit_is io.max ""
 	run --separate-stderr document '{"blockIO": {"throttleReadBpsDevice": [
 		{"major": '"${device%:*}"', "minor": '"${device#*:}"', "rate": 5000},
 		{"major": 4000, "minor": 1, "rate": 5000}]}}'
 	is_one_line 1 'no such device'
-	[ ! -s "$cgroup/io.max" ]
+	limit_is io.max ""
 	kist delete --force "$ID"
 }
 

@@ -72,7 +72,8 @@ static void compare(const char *name, const char *text)
 
 static int use_systemd(struct container_spec *s, struct arena *a, struct err *e)
 {
-	const struct systemd_manager manager = { .version = 252, .cgroup = "" };
+	const struct systemd_manager manager = { .version = 252, .cgroup = "",
+						 .controllers = UINT32_MAX };
 	struct json_at at = json_at_key(&JSON_AT_ROOT, "annotations");
 
 	return cgroup_use_systemd(&s->cgroup, json_object_get(s->config, "annotations"), &at, "web",

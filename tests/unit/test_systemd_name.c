@@ -106,12 +106,40 @@ static void slices(void **state)
 	assert_null(systemd_slice_path("slice", &arena));
 }
 
+/* What a user's systemd was not given, its units can't have. */
+static void controllers(void **state)
+{
+	static const struct host host = { .cgroup_mount = "/sys/fs/cgroup",
+					  .controllers = HOST_PIDS | HOST_IO };
+	const struct cgroup_write writes[] = {
+		{ .file = "pids.max", .value = "1", .why = "/p", .controllers = HOST_PIDS },
+		{ .file = "io.max", .value = "", .why = "/linux/x", .controllers = HOST_IO },
+	};
+	struct systemd_manager manager = user_manager;
+	struct cgroup_spec s;
+	struct err e = ERR_INIT;
+	char text[1024];
+
+	(void)state;
+	manager.controllers = HOST_PIDS | HOST_MEMORY;
+	assert_int_equal(use(NULL, "web", &manager, &s, &e), 0);
+	s.writes = writes;
+	s.write_count = 1;
+	assert_int_equal(cgroup_check(&s, &host, &e), 0);
+	s.write_count = 2;
+	assert_int_equal(cgroup_check(&s, &host, &e), -EOPNOTSUPP);
+	err_format(&e, text, sizeof text);
+	assert_non_null(strstr(text, "/linux/x: needs the cgroup v2 controller io, which the user's "
+				     "systemd has not been given"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(slices),
+		cmocka_unit_test(controllers),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
