@@ -175,6 +175,8 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (r >= 0)
 		r = process_parse(process, &at, a, &s->process, e);
 	if (r >= 0)
+		r = process_annotate(&s->process, s->config, e);
+	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
 	if (r >= 0)
 		r = hooks_parse(s->config, a, &s->hooks, e);
