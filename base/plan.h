@@ -15,7 +15,7 @@
 
 #define PLAN_SLOTS_MAX    48
 #define PLAN_STEPS_MAX    60000
-#define PLAN_ON_ERRNO_MAX 6
+#define PLAN_ON_ERRNO_MAX 8
 #define PLAN_UNDO_ARGS    3
 #define PLAN_HOMES_MAX    8
 

@@ -223,6 +223,22 @@ static int choose_cgroup(const struct container *c, const struct request *q, con
 	return 0;
 }
 
+/* A container that has cgroups of its own can freeze them: the process would be born frozen, and
+ * whoever waits for it with it. */
+static int check_thawed(const struct container *c, const struct request *q, const char *cgroup,
+			struct err *e)
+{
+	char path[PATH_MAX], text[256];
+
+	if (!cgroup || q->ignore_paused || strcmp(cgroup, c->cgroup) == 0)
+		return 0;
+	snprintf(path, sizeof path, "%s/cgroup.events", cgroup);
+	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0 || !strstr(text, "frozen 1"))
+		return 0;
+	return err_say(e, EBUSY, "cannot exec in the cgroup %.160s: it is frozen (use --ignore-paused "
+		       "to override)", cgroup + strlen(c->cgroup));
+}
+
 static int exec_in(struct container *c, const struct request *q, int argc, char **argv,
 		   struct arena *a, struct compiled *compiled, struct run *run, struct err *e)
 {
@@ -261,6 +277,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)
 		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
+	if (r == 0)
+		r = check_thawed(c, q, o.cgroup, e);
 	if (r == 0 && o.cgroup)
 		o.systemd_below = o.cgroup + strlen(c->cgroup);
 	if (r < 0)

@@ -10,16 +10,63 @@
 #include "cli/cli.h"
 #include "runtime/protect.h"
 
+/* Commands of runc and crun that kist does not have. */
+static const struct {
+	const char *name, *why;
+} missing[] = {
+	{ "checkpoint", "it does not save processes to files (criu)" },
+	{ "restore", "it does not load processes from files (criu)" },
+};
+
+static int no_command(const char *name)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+		if (strcmp(missing[i].name, name) != 0)
+			continue;
+		err_say(&e, ENOTSUP, "%s is not supported by this version of kist: %s", name,
+			missing[i].why);
+		return cli_fail(&e, 1);
+	}
+	err_say(&e, EINVAL, "unknown command \"%.64s\"", name);
+	err_fix(&e, "see kist --help");
+	return cli_fail(&e, 1);
+}
+
+/* --log-level, in the words of crun and of runc's log; --debug is the loudest. */
+static int choose_level(const char *name, bool debug, enum log_level *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = {
+		{ "error", LOG_ERROR }, { "warning", LOG_WARN }, { "warn", LOG_WARN },
+		{ "info", LOG_INFO },	{ "debug", LOG_DEBUG },
+	};
+
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		if (strcmp(levels[i].name, name) != 0)
+			continue;
+		*ret = debug ? LOG_DEBUG : levels[i].level;
+		return 0;
+	}
+	err_say(e, EINVAL, "--log-level: \"%s\" is no level", name);
+	return err_fix(e, "one of: error, warning, info, debug");
+}
+
 int main(int argc, char **argv)
 {
 	bool debug = false, help = false, version = false;
-	const char *log_file = NULL, *log_format = "text";
+	const char *log_file = NULL, *log_format = "text", *log_level = "warning";
 	const struct option table[] = {
 		{ "root", 0, OPTION_TEXT, &cli.root, "DIR",
 		  "state folder (/run/kist; for a user $XDG_RUNTIME_DIR/kist or /tmp/kist-UID)" },
 		{ "log", 0, OPTION_TEXT, &log_file, "FILE", "also write diagnostics there" },
 		{ "log-format", 0, OPTION_TEXT, &log_format, "FORMAT", "text or json" },
-		{ "debug", 0, OPTION_FLAG, &debug, NULL, "more diagnostics" },
+		{ "log-level", 0, OPTION_TEXT, &log_level, "LEVEL",
+		  "error, warning (the default), info or debug" },
+		{ "debug", 0, OPTION_FLAG, &debug, NULL, "the same as --log-level debug" },
 		{ "version", 'v', OPTION_FLAG, &version, NULL, "print the version" },
 		{ "fault-step", 0, OPTION_TEXT, &cli.fault, "N[:ERRNO]",
 		  "make step N of the plan fail, to see what is taken back" },
@@ -33,6 +80,7 @@ int main(int argc, char **argv)
 	const size_t count = sizeof table / sizeof *table;
 	struct err e = ERR_INIT;
 	const struct command *command;
+	enum log_level level = LOG_WARN;
 	int first;
 
 	if (argc < 1)
@@ -54,8 +102,8 @@ int main(int argc, char **argv)
 	}
 	if (cli_check_cgroup_manager(&e) < 0)
 		return cli_fail(&e, 1);
-	if (log_open("kist", log_file, strcmp(log_format, "json") == 0,
-		     debug ? LOG_DEBUG : LOG_WARN, &e) < 0)
+	if (choose_level(log_level, debug, &level, &e) < 0 ||
+	    log_open("kist", log_file, strcmp(log_format, "json") == 0, level, &e) < 0)
 		return cli_fail(&e, 1);
 	if (version) {
 		printf("kist version %s\nspec: %s\n", KIST_VERSION, SPEC_OCI_VERSION);
@@ -72,10 +120,8 @@ int main(int argc, char **argv)
 		return help ? 0 : 1;
 	}
 	command = cli_find(argv[first]);
-	if (!command) {
-		err_say(&e, EINVAL, "unknown command \"%.64s\"", argv[first]);
-		err_fix(&e, "see kist --help");
-		return cli_fail(&e, 1);
-	}
+	if (!command)
+		return no_command(argv[first]);
+	log_msg(LOG_DEBUG, "kist %s: %s, as uid %u", KIST_VERSION, command->name, geteuid());
 	return command->run(argc - first, argv + first);
 }

@@ -95,6 +95,10 @@ static void add_clone3(struct plan *p, const struct op_clone3_args *a)
 		other = plan_add_step(p, SIDE_HOST, &op_clone3_then_cgroup, a, sizeof *a);
 		for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
 			plan_on_alt(p, step, errors[i], other);
+		/* A joiner that is in the container's cgroup namespace does not see its own cgroup any
+		 * more, and so moves nobody from there (cgroups(7), nsdelegate): the host does. */
+		if (a->join_count)
+			plan_on_alt(p, step, ENOENT, other);
 	}
 }
 

@@ -324,29 +324,29 @@ static int copy_contents(int from, int to, struct err *e)
 static int act_copy_up(struct run *r, const void *args, struct err *e)
 {
 	const struct op_copy_up_args *a = args;
-	_cleanup_fd_ int from =
-		openat(run_slot(r, a->from_slot), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_fd_ int to =
-		openat(run_slot(r, a->to_slot), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int place = run_slot(r, a->from_slot), result = 0;
+	_cleanup_fd_ int to = openat(run_slot(r, a->to_slot), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int from = -EBADF;
 	struct statfs fs;
 	struct stat st;
-	int result = 0;
 
-	if (from < 0 || to < 0 || fstat(from, &st) < 0 || fstatfs(from, &fs) < 0)
+	if (to < 0 || fstat(place, &st) < 0 || fstatfs(place, &fs) < 0)
 		return -errno;
+	if (!a->contents) /* a folder that can't be read has a mode, too */
+		return fchmod(to, st.st_mode & 07777) < 0 ? -errno : 0;
 	/* Through a symlink of the image: files there may block, or never end. */
 	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
-		return err_say(e, EPERM,
-			       "leads into a procfs or sysfs in the root: nothing is copied");
-	if (a->contents && a->owner)
+		return err_say(e, EPERM, "leads into a procfs or sysfs in the root: nothing is copied");
+	from = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from < 0)
+		return -errno;
+	if (a->owner)
 		result = copy_owner(to, "", &st);
-	if (a->contents && a->mode)
+	if (a->mode)
 		copy_xattrs(from, to, true);
 	if (result == 0 && a->mode)
 		result = fchmod(to, st.st_mode & 07777) < 0 ? -errno : 0;
-	if (result < 0 || !a->contents)
-		return result;
-	return copy_contents(fd_take(&from), fd_take(&to), e);
+	return result < 0 ? result : copy_contents(fd_take(&from), fd_take(&to), e);
 }
 
 static void show_copy_up(struct buf *out, const struct plan *p, const void *args)

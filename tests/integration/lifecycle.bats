@@ -419,6 +419,23 @@ args() { bundle_args "$T/b" "$@"; }
 	[ "${lines[1]}" = False ]
 }
 
+@test "--log-level and --debug: what is told, and what is not" {
+	edit_bundle "$T/b" '.linux.resources.memory = {"swappiness": 5}'
+	args true
+	for level in warning warn info debug; do
+		run --separate-stderr kist --log-level $level run $ID
+		[ "$status" -eq 0 ] && grep -q '^kist: warning: .*swappiness' <<<"$stderr"
+	done
+	grep -q "kist [0-9].*: run, as uid 0" <<<"$stderr"
+	run --separate-stderr kist --debug --log-level error run $ID
+	[ "$status" -eq 0 ] && grep -q "run, as uid 0" <<<"$stderr"
+	run --separate-stderr kist --log-level error run $ID
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	run --separate-stderr kist --log-level error --log "$T/log" --log-format json run $ID
+	[ "$status" -eq 0 ] && [ -z "$stderr" ] && [ ! -s "$T/log" ]
+	refused 1 'log-level: "loud" is no level' kist --log-level loud list
+}
+
 @test "global flags: --version, --log with JSON lines, unknown ones refused" {
 	run kist --version
 	[[ ${lines[0]} == "kist version "* ]]
@@ -430,6 +447,9 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown option --nosuch' kist --nosuch list
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
+	for command in checkpoint restore; do
+		refused 1 "$command is not supported by this version of kist" kist $command --help
+	done
 }
 
 @test "--systemd-cgroup without a systemd, and systemd's form of a path without it: one line each" {

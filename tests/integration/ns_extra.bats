@@ -145,6 +145,13 @@ show() (
 	up /up
 	run -0 kist run $ID
 	[ "${lines[*]}" = "1751 0 0" ]
+	# Also of one in sysfs, where copying is refused.
+	args stat -c %a /sys/kernel
+	up /sys/kernel
+	run -0 kist run $ID
+	[ "$output" = 755 ]
+	up /sys/kernel tmpcopyup
+	refused 1 '/sys/kernel\): leads into a procfs or sysfs' kist run $ID
 	args true
 	up /up tmpcopyup size=40k
 	refused 1 '/mounts/[0-9]* \(/up\): .*tmpcopyup of ".*": No space left.*' kist run $ID

@@ -197,3 +197,21 @@ tick='while :; do echo >>/tmp/ticks; usleep 10000; done'
 	is_one_line 1 'container not running'
 	kist delete "$ID"
 }
+
+@test "a cgroup below that the container froze hangs no exec, and no delete" {
+	begin sleep 1000
+	read -r controller _ <"$cgroup/cgroup.controllers"
+	mkdir "$cgroup/sub" "$cgroup/other"
+	echo "$pid" >"$cgroup/sub/cgroup.procs"
+	echo "+$controller" >"$cgroup/cgroup.subtree_control"
+	kist exec "$ID" true
+	echo 1 >"$cgroup/sub/cgroup.freeze"
+	wait_until 10 grep -qx 'frozen 1' "$cgroup/sub/cgroup.events"
+	run --separate-stderr timeout 60 "$KIST" --root "$ROOT" exec "$ID" true
+	is_one_line 255 'cannot exec in the cgroup /sub: it is frozen'
+	run --separate-stderr timeout 60 "$KIST" --root "$ROOT" exec --cgroup sub "$ID" true
+	is_one_line 255 'cannot exec in the cgroup /sub: it is frozen'
+	kist exec --cgroup other "$ID" true
+	kist delete --force "$ID"
+	[ ! -e "$cgroup" ]
+}
