@@ -78,10 +78,13 @@ bool check_failed(const json_t *problems)
 	return false;
 }
 
-json_t *check_bundle(const char *bundle, const struct host *h, bool systemd)
+json_t *check_bundle(const char *bundle, const struct host *h, check_settle *settle)
 {
-	struct check c = { .problems = json_array(), .h = h, .arena = ARENA_INIT, .root = -EBADF,
-			   .systemd = systemd };
+	struct check c = { .problems = json_array(),
+			   .h = h,
+			   .arena = ARENA_INIT,
+			   .root = -EBADF,
+			   .settle = settle };
 
 	if (!c.problems)
 		return NULL;

@@ -163,6 +163,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		p->detach = p->count;
 		container_plan_wait_start(p, slot_start);
 	}
+	hooks.filter = filter; /* its program is the image's, as the container's is */
 	hooks_plan(p, &s->hooks, HOOK_START_CONTAINER, &hooks);
 	process_plan_leave(p, &s->process, filter, &exec, found);
 	p->launched = p->count;
