@@ -58,7 +58,7 @@ int command_check(int argc, char **argv)
 	bundle = first < argc ? argv[first] : ".";
 	if (host_probe(&host, &e) < 0)
 		return cli_fail(&e, 1);
-	problems = check_bundle(bundle, &host, cli.systemd_cgroup);
+	problems = check_bundle(bundle, &host, cli_settle);
 	answer = json_pack("{s:b, s:O}", "ok", !check_failed(problems), "problems", problems);
 	if (!answer) {
 		err_set(&e, ENOMEM, "the answer");

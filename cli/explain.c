@@ -44,6 +44,15 @@ static void print_ways_out(FILE *out, const struct step *s)
 	}
 }
 
+/* "taken back by rmdir_cgroup(/sys/fs/cgroup/x)" */
+static void print_undo(FILE *out, const struct step *s)
+{
+	fprintf(out, "           taken back by %s(", s->undo->name);
+	for (size_t i = 0; i < PLAN_UNDO_ARGS && s->undo_args[i]; i++)
+		fprintf(out, "%s%s", i ? ", " : "", s->undo_args[i]);
+	fputs(")\n", out);
+}
+
 static void print_step(FILE *out, const struct plan *p, int step, const char *result)
 {
 	const struct step *s = &p->steps[step];
@@ -68,6 +77,8 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 	/* Of a step that ran, what really happened is shown. */
 	if (!result)
 		print_ways_out(out, s);
+	if (!result && s->undo)
+		print_undo(out, s);
 }
 
 void explain_report(void *user, const struct plan *p, struct run_report report)

@@ -53,12 +53,13 @@ void check_err(struct check *c, enum check_level level, const char *where, const
 }
 
 /* "/pointer: what", from spec_warn(). */
-static void take_warning(void *user, const char *text)
+static void take_warning(void *user, bool usual, const char *text)
 {
 	struct check *c = user;
 	const char *colon = strstr(text, ": ");
 	char where[JSON_POINTER_MAX];
 
+	(void)usual;
 	if (!colon || text[0] != '/' || colon - text >= JSON_POINTER_MAX) {
 		add(c, CHECK_WARNING, "", text, NULL);
 		return;
@@ -78,10 +79,13 @@ bool check_failed(const json_t *problems)
 	return false;
 }
 
-json_t *check_bundle(const char *bundle, const struct host *h, bool systemd)
+json_t *check_bundle(const char *bundle, const struct host *h, check_settle *settle)
 {
-	struct check c = { .problems = json_array(), .h = h, .arena = ARENA_INIT, .root = -EBADF,
-			   .systemd = systemd };
+	struct check c = { .problems = json_array(),
+			   .h = h,
+			   .arena = ARENA_INIT,
+			   .root = -EBADF,
+			   .settle = settle };
 
 	if (!c.problems)
 		return NULL;

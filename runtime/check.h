@@ -7,10 +7,14 @@
 #pragma once
 #include <jansson.h>
 #include "base/err.h"
-#include "base/host.h"
+#include "runtime/spec.h"
+
+/* What the caller's options make of a configuration before it is checked (cli_settle()). */
+typedef int check_settle(struct container_spec *s, const char *id, const struct host *h,
+			 struct arena *a, struct err *e);
 
 /* An array of {"level": "error"|"warning", "where", "what", "fix"}; "fix" may be "". New reference;
  * NULL: out of memory. */
-json_t *check_bundle(const char *bundle, const struct host *h, bool systemd);
+json_t *check_bundle(const char *bundle, const struct host *h, check_settle *settle);
 /* True when one of them is an error. */
 bool check_failed(const json_t *problems);

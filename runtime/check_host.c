@@ -81,14 +81,9 @@ static void check_namespaces(struct check *c)
  * what is found twice is told once. */
 static void check_caller(struct check *c)
 {
-	struct cgroup_spec cgroup = c->spec.cgroup;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	struct err e = ERR_INIT;
 
-	if (c->systemd ? spec_use_systemd(&c->spec, "check", c->h, &c->arena, &e) < 0
-		       : cgroup_settle(&cgroup, c->h, !c->h->root, &c->arena, &e) < 0)
-		check_err(c, CHECK_ERROR, NULL, &e);
-	err_clear(&e);
 	if (net_check_devices(&c->spec.net_devices, c->h, &e) < 0)
 		check_err(c, CHECK_ERROR, NULL, &e);
 	err_clear(&e);
@@ -114,7 +109,8 @@ static void check_cgroup(struct check *c)
 	struct stat st;
 
 	snprintf(path, sizeof path, "%s%s", c->h->cgroup_mount, c->spec.cgroup.path);
-	if (!c->h->cgroup_mount[0] || c->systemd || c->spec.cgroup.named_by_id || stat(path, &st) < 0)
+	if (!c->h->cgroup_mount[0] || c->spec.cgroup.unit || c->spec.cgroup.none ||
+	    c->spec.cgroup.named_by_id || stat(path, &st) < 0)
 		return;
 	snprintf(events, sizeof events, "%s/cgroup.events", path);
 	used.path = path;

@@ -3,7 +3,6 @@
  */
 #pragma once
 #include "runtime/check.h"
-#include "runtime/spec.h"
 
 struct check {
 	json_t *problems;
@@ -12,8 +11,8 @@ struct check {
 	struct container_spec spec; /* of the configuration, without what is wrong in it */
 	bool assumed;		    /* its namespaces or maps are not the configuration's own */
 	bool no_root;		    /* nor is its root */
-	bool systemd;		    /* which makes the cgroup */
-	int root;		    /* O_PATH of the root, or -EBADF */
+	check_settle *settle;
+	int root; /* O_PATH of the root, or -EBADF */
 };
 
 enum check_level { CHECK_ERROR, CHECK_WARNING };

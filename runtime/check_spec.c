@@ -239,6 +239,8 @@ static int parse_once(struct repair *r, bool with_limits, struct err *e)
 	c->arena = (struct arena)ARENA_INIT;
 	error = spec_parse(json_incref(r->config), r->bundle, CHECK_ID, &c->arena, &c->spec, e);
 	if (error == 0 && with_limits)
+		error = c->settle(&c->spec, CHECK_ID, c->h, &c->arena, e);
+	if (error == 0 && with_limits)
 		error = cgroup_check(&c->spec.cgroup, c->h, e);
 	return error;
 }

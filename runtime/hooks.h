@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/plan.h"
+#include "runtime/seccomp.h"
 
 #define HOOKS_MAX		 256	  /* of one kind */
 #define HOOK_TIMEOUT_SECONDS_MAX 31622400 /* a year */
@@ -64,6 +65,7 @@ struct hooks_plan_options {
 	const char *id, *bundle;
 	const json_t *config;
 	int slot_root; /* createContainer: where it is run, as runc does; -1: in the bundle */
+	const struct seccomp_filter *filter; /* startContainer: the program's; NULL: none */
 };
 /* The steps that run the hooks of one kind, not HOOK_POSTSTOP. */
 void hooks_plan(struct plan *p, const struct hooks_spec *s, enum hook_kind kind,
@@ -82,6 +84,7 @@ struct hook_run {
 	pid_t pid;	    /* as the hook is to see it; 0: none */
 	int cwd_fd;	    /* -1: in cwd, or "/" when that is gone */
 	const char *cwd;
+	const struct seccomp_filter *filter; /* its own too; NULL: none */
 	bool interruptible; /* a blocked SIGINT, SIGTERM, SIGHUP or SIGQUIT ends the wait */
 };
 /* Runs one hook to its end, or kills it with its process group at its deadline. What it says on

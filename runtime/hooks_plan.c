@@ -63,7 +63,7 @@ static void show_run_hook(struct buf *out, const struct plan *p, const void *arg
 			buf_add(out, ", ");
 		buf_add_quoted(out, hook->env[i]);
 	}
-	buf_addf(out, "], status=%s", a->run.status);
+	buf_addf(out, "], status=%s%s", a->run.status, a->run.filter ? ", seccomp" : "");
 	if (hook->timeout)
 		buf_addf(out, ", timeout=%llds", (long long)hook->timeout);
 	buf_add_char(out, ')');
@@ -134,7 +134,8 @@ void hooks_plan(struct plan *p, const struct hooks_spec *s, enum hook_kind kind,
 				  .state = state,
 				  .status = how[kind].status,
 				  .cwd_fd = -1,
-				  .cwd = cwd },
+				  .cwd = cwd,
+				  .filter = kind == HOOK_START_CONTAINER ? o->filter : NULL },
 			 .slot_root = kind == HOOK_CREATE_CONTAINER ? o->slot_root : -1);
 	}
 	plan_scope(p, "", NULL);

@@ -88,6 +88,9 @@ static _Noreturn void become_hook(const struct hook_run *h, int in, int err, pid
 	if (process_reset_signals() < 0 || dup2(in, STDIN_FILENO) < 0 ||
 	    dup2(err, STDERR_FILENO) < 0 || syscall(SYS_close_range, 3u, ~0u, 0) < 0)
 		goto failed;
+	/* Last: what follows is all that the filter must allow. */
+	if (h->filter && seccomp_confine(h->filter) < 0)
+		goto failed;
 	execve(h->hook->path, h->hook->args, h->hook->env);
 failed:
 	*exec_error = errno;

@@ -70,6 +70,10 @@ bool seccomp_flag_works(size_t i);
 
 /* --- the agent (seccomp_agent.c) --------------------------------------------- */
 
+/* Loads it into this process, without its agent, whose syscalls then fail with ENOSYS. 0 or -errno.
+ * Guest-safe. */
+int seccomp_confine(const struct seccomp_filter *f);
+
 /* What the agent is told of the container: config-linux.md#containerprocessstate. */
 struct seccomp_state {
 	const char *id, *bundle, *status;

@@ -110,6 +110,15 @@ static void wait_at_gate(const struct gate *gate)
 	}
 }
 
+int seccomp_confine(const struct seccomp_filter *f)
+{
+	struct sock_fprog program = { .len = (unsigned short)f->count, .filter = f->code };
+	unsigned int flags = f->flags & ~(unsigned int)(SECCOMP_FILTER_FLAG_NEW_LISTENER |
+							SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) < 0 ? -errno : 0;
+}
+
 static int load(const struct seccomp_filter *f, struct err *e)
 {
 	struct sock_fprog program = { .len = (unsigned short)f->count, .filter = f->code };

@@ -1,14 +1,32 @@
 /*
- * fuzz_process.c - libFuzzer: /process of config.json, parsed and planned. Build with
+ * fuzz_process.c - libFuzzer: /process and /hooks of config.json, parsed and planned. Build with
  * clang -fsanitize=fuzzer,address,undefined.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "runtime/hooks.h"
 #include "runtime/process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void show_hooks(struct arena *arena, const struct hooks_spec *hooks, const json_t *config)
+{
+	struct hooks_plan_options o = { .id = "x", .bundle = "/b", .config = config, .slot_root = -1 };
+	char text[1024];
+	struct buf b = BUF_ON(text);
+	struct plan p;
+
+	plan_init(&p, arena);
+	for (int kind = 0; kind < HOOK_POSTSTOP; kind++)
+		hooks_plan(&p, hooks, kind, &o);
+	for (int i = 0; i < p.count; i++) {
+		buf_reset(&b);
+		plan_show_step(&b, &p, i);
+		p.steps[i].op->by_hand(&b, &p, p.steps[i].args);
+	}
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct process_spec spec;
+	struct hooks_spec hooks;
 	json_t *j = NULL;
 	char text[1024];
 
@@ -42,6 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		abort(); /* failed without saying why */
 	}
+	err_clear(&e);
+	if (j && hooks_parse(j, &arena, &hooks, &e) == 0)
+		show_hooks(&arena, &hooks, j);
 	json_decref(j);
 	arena_free(&arena);
 	return 0;

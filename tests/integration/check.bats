@@ -199,6 +199,21 @@ finds() {
 	done
 }
 
+@test "the global options count: --cgroup-manager, --systemd-cgroup" {
+	jq '.linux.resources = {"pids": {"limit": 5}, "cpu": {"shares": 5}}' "$T/good.json" >config.json
+	run kist --cgroup-manager disabled check
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[ "$(grep -c '^error: /linux/resources/.*--cgroup-manager disabled makes none' <<<"$output")" = 2 ]
+	jq '.linux.cgroupsPath = "a.slice:b:c"' "$T/good.json" >config.json
+	run kist check
+	[ "$status" -eq 1 ] && grep -q 'meant for the systemd cgroup driver' <<<"$output"
+	run env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" "$KIST" --systemd-cgroup check
+	echo "$output"
+	[ "$status" -eq 1 ] && grep -q '^error: .*systemd' <<<"$output"
+	[ "$(grep -c '^error: ' <<<"$output")" = 1 ]
+}
+
 @test "as a user: refusals of what needs root, no crash" {
 	chmod 755 "$T" "$T/b"
 	run setpriv --reuid 1000 --regid 1000 --clear-groups "$KIST" check --format json "$T/b"

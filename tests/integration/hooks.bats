@@ -247,6 +247,30 @@ order() {
 	assert_nothing_left
 }
 
+@test "startContainer hooks are the image's programs: the container's filter, user and capabilities are theirs" {
+	printf '#!/bin/sh\ngrep -E "^(Seccomp|CapEff|Uid):" /proc/self/status >/dev/shm/status\nmkdir /dev/shm/x 2>/dev/null || touch /dev/shm/no\n' \
+		>rootfs/bin/look
+	chmod 755 rootfs/bin/look
+	edit_bundle . '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [
+		{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO"}]}'
+	add_hook startContainer /bin/look
+	add_hook createContainer "$T/note"
+	for change in '.process.noNewPrivileges = true' '.process.noNewPrivileges = false' \
+		'.process.user.uid = 1000 | .process.user.gid = 1000 | .process.capabilities = {}'; do
+		edit_bundle . "$change"
+		detached kist run -d $ID
+		pid=$(pid_of $ID)
+		shm=/proc/$pid/root/dev/shm
+		[ -e $shm/no ]
+		for field in Seccomp CapEff Uid; do
+			[ "$(awk -v f=$field: '$1 == f { print $2 }' $shm/status)" = \
+				"$(awk -v f=$field: '$1 == f { print $2 }' /proc/$pid/status)" ]
+		done
+		grep -q 'Seccomp:.2' $shm/status
+		kist delete --force $ID
+	done
+}
+
 @test "a poststop hook may ask how the container ended" {
 	hook ask "'$KIST' --root '$ROOT' state $ID >$T/asked"
 	add_hook poststop "$T/ask"
@@ -344,6 +368,7 @@ order() {
 	done
 	grep -qF "host  run_hook(\"$T/note\", [\"$T/note\", \"prestart\"], [\"A=b c\"], status=creating, timeout=7s)" "$T/text"
 	grep -qF "env -i 'A=b c' timeout -s KILL 7 $T/note prestart" "$T/text"
+	grep -qF "taken back by run_poststop_hooks($T/b, $T/note)" "$T/text"
 	kist plan | jq -e --arg path "$T/note" '[.steps[] | select(.undo == "run_poststop_hooks") | .undo_args[1]] == [$path]'
 	detached kist run -d --explain $ID
 	[ "$(grep -c 'run_hook(.* = 0$' "$T/detached.err")" -eq 5 ]
