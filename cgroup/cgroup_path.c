@@ -138,6 +138,6 @@ int cgroup_settle(struct cgroup_spec *s, const struct host *h, bool tolerant, st
 	}
 	err_say(e, EACCES, "needs a cgroup, and uid %u may make none here", (unsigned)h->uid);
 	err_at(e, asked ? asked : "/linux/cgroupsPath");
-	return err_fix(e, "%s, or start it in a cgroup that is the caller's: systemd-run --user --scope "
-		       "-p Delegate=yes kist ...", asked ? "ask for none" : "use --rootless auto");
+	return err_fix(e, "%s, let systemd make it (--systemd-cgroup), or start kist in a cgroup that is "
+		       "the caller's: systemd-run --user --scope -p Delegate=yes kist ...", asked ? "ask for none" : "use --rootless auto");
 }

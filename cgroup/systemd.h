@@ -12,6 +12,7 @@
 
 #define SYSTEMD_UNIT_MAX       255 /* bytes of a unit's name */
 #define SYSTEMD_VALUES_MAX     256 /* of one array in an annotation */
+#define SYSTEMD_PROPERTY_PREFIX "org.systemd.property." /* of annotations */
 #define SYSTEMD_PROPERTIES_MAX 64  /* annotations org.systemd.property.* */
 
 /* The systemd that is asked: the machine's, or a user's own. */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include "cgroup/systemd.h"
 
-#define KEY_PREFIX "org.systemd.property."
+#define KEY_PREFIX SYSTEMD_PROPERTY_PREFIX
 
 struct parser {
 	const char *next;

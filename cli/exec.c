@@ -272,6 +272,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r == 0)
 		r = process_parse(process, &root, a, &spec, e);
 	if (r == 0)
+		r = process_annotate(&spec, config, e);
+	if (r == 0)
 		r = check_caps(q, &spec, e);
 	if (r == 0)
 		r = labels_check(&spec.labels, &root, &host, e);
@@ -307,6 +309,7 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		.bundle = json_string_value(json_object_get(c->state, "bundle")),
 		.annotations = json_object_get(c->state, "annotations"),
 	};
+	o.no_new_keyring = json_is_true(json_object_get(c->state, "noNewKeyring"));
 	r = compile_exec(compiled, &spec, profile ? &seccomp : NULL, &o, a, e);
 	if (r < 0)
 		return r;

@@ -11,6 +11,19 @@
 #include "base/fd.h"
 #include "base/json.h"
 
+static bool has_word(const json_t *list, const char *word)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* "SOURCE:DESTINATION[:OPTION,...]" as a mount object of config.json. */
 static int parse_mount(const char *text, json_t **ret, struct err *e)
 {
@@ -26,13 +39,11 @@ static int parse_mount(const char *text, json_t **ret, struct err *e)
 	for (option = end; *option; option = strchrnul(option + 1, ','))
 		json_array_append_new(options, json_stringn(option + 1, strcspn(option + 1, ",")));
 	/* All that is mounted below comes along, unless "bind" says otherwise. */
-	for (size_t i = 0; i < json_array_size(options); i++)
-		if (strcmp(json_string_value(json_array_get(options, i)) ?: "", "bind") == 0)
-			goto made;
-	json_array_append_new(options, json_string("rbind"));
-made:
-	*ret = json_pack("{s:s%, s:s%, s:s, s:o}", "source", text, (size_t)(colon - text), "destination",
-			 colon + 1, (size_t)(end - colon - 1), "type", "bind", "options", options);
+	if (!has_word(options, "bind"))
+		json_array_append_new(options, json_string("rbind"));
+	*ret = json_pack("{s:s%, s:s%, s:s, s:o}", "source", text, (size_t)(colon - text),
+			 "destination", colon + 1, (size_t)(end - colon - 1), "type", "bind",
+			 "options", options);
 	return *ret ? 0 : err_say(e, EINVAL, "the mount is no UTF-8");
 }
 
@@ -50,14 +61,16 @@ int command_mounts(int argc, char **argv)
 	char here[PATH_MAX];
 	const char *verb;
 	struct host h;
-	int r, status, first = cli_parse(cli_find("mounts"), table, sizeof table / sizeof *table, argc,
-					 argv, &status);
+	int r, status,
+		first = cli_parse(cli_find("mounts"), table, sizeof table / sizeof *table, argc,
+				  argv, &status);
 
 	if (first < 0)
 		return status;
 	verb = argv[first];
-	r = strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0 ? 0
-		: err_say(&e, EINVAL, "mounts: \"%.40s\" is neither add nor remove", verb);
+	r = strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0
+		    ? 0
+		    : err_say(&e, EINVAL, "mounts: \"%.40s\" is neither add nor remove", verb);
 	if (r == 0)
 		r = cli_fault(&in, &e);
 	in.report = explain ? explain_report : NULL;

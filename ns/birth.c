@@ -171,16 +171,17 @@ static void become_root(struct plan *p)
 	close_to_others(p);
 }
 
-static void new_session(struct plan *p, bool keyring)
+static void new_session(struct plan *p, const struct ns_birth_options *o, bool join)
 {
 	int step;
 
 	plan_add0(p, SIDE_GUEST, op_setsid);
-	if (!keyring)
+	if (o && o->no_new_keyring)
 		return;
 	/* Else the container could read the caller's keys. Where the kernel or a filter has no
 	 * keyctl for us, the container has none either. */
-	step = plan_add0(p, SIDE_GUEST, op_new_keyring);
+	step = plan_add(p, SIDE_GUEST, op_session_keyring, op_session_keyring_args,
+			o ? o->keyring : NULL, join);
 	plan_on_done(p, step, ENOSYS);
 	plan_on_done(p, step, EPERM);
 }
@@ -265,7 +266,7 @@ void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *
 				 ns_kind_info[i].flag);
 	if (ns_has_userns(s))
 		become_root(p);
-	new_session(p, !(o && o->no_new_keyring));
+	new_session(p, o, false);
 	cgroup_namespace(p, s);
 	set_names(p, s);
 }
@@ -286,7 +287,8 @@ static void join_through_joiner(struct plan *p, int slot_target_pidfd, unsigned 
 }
 
 void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
-		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj)
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj,
+		  const struct ns_birth_options *o)
 {
 	struct op_clone3_args clone = { .cgroup_slot = slot_cgroup };
 	unsigned int others = namespaces & ~(unsigned int)CLONE_NEWPID;
@@ -297,7 +299,7 @@ void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
 		join_through_joiner(p, slot_target_pidfd, namespaces, slot_cgroup, oom_score_adj);
 		if (namespaces & CLONE_NEWUSER)
 			become_root(p);
-		new_session(p, true);
+		new_session(p, o, true);
 		return;
 	}
 	if (namespaces & CLONE_NEWPID)
@@ -312,5 +314,5 @@ void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
 		plan_add(p, SIDE_GUEST, op_setns, op_setns_args, slot_target_pidfd, others);
 	if (namespaces & CLONE_NEWUSER)
 		become_root(p);
-	new_session(p, true);
+	new_session(p, o, true);
 }

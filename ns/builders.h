@@ -23,6 +23,7 @@ int ns_userns_obstacle(int proc, struct err *e);
 /* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
+	const char *keyring; /* the session keyring's name; NULL: none */
 };
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
@@ -31,7 +32,8 @@ void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
  * guest: host_unprivileged(). */
 void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
-		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj);
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj,
+		  const struct ns_birth_options *o /* may be NULL */);
 
 struct ns_rootfs_options {
 	/* GUEST slot that holds the root, already a mount of the guest's namespace (what

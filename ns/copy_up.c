@@ -325,7 +325,8 @@ static int act_copy_up(struct run *r, const void *args, struct err *e)
 {
 	const struct op_copy_up_args *a = args;
 	int place = run_slot(r, a->from_slot), result = 0;
-	_cleanup_fd_ int to = openat(run_slot(r, a->to_slot), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int to =
+		openat(run_slot(r, a->to_slot), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_fd_ int from = -EBADF;
 	struct statfs fs;
 	struct stat st;
@@ -336,7 +337,8 @@ static int act_copy_up(struct run *r, const void *args, struct err *e)
 		return fchmod(to, st.st_mode & 07777) < 0 ? -errno : 0;
 	/* Through a symlink of the image: files there may block, or never end. */
 	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
-		return err_say(e, EPERM, "leads into a procfs or sysfs in the root: nothing is copied");
+		return err_say(e, EPERM,
+			       "leads into a procfs or sysfs in the root: nothing is copied");
 	from = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (from < 0)
 		return -errno;

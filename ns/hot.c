@@ -52,8 +52,9 @@ static void show_mount_id(struct buf *out, const struct plan *p, const void *arg
 	plan_show_slot(out, p, a->id_slot);
 }
 
-static const struct op op_mount_id = { .name = "statx", .man = "statx(2)", .act = act_mount_id,
-				       .show = show_mount_id };
+static const struct op op_mount_id = {
+	.name = "statx", .man = "statx(2)", .act = act_mount_id, .show = show_mount_id
+};
 
 static int act_is_alive(struct run *r, const void *args, struct err *e)
 {
@@ -73,8 +74,10 @@ static void show_is_alive(struct buf *out, const struct plan *p, const void *arg
 	buf_add(out, ", 0)");
 }
 
-static const struct op op_is_alive = { .name = "pidfd_send_signal", .man = "pidfd_send_signal(2)",
-				       .act = act_is_alive, .show = show_is_alive };
+static const struct op op_is_alive = { .name = "pidfd_send_signal",
+				       .man = "pidfd_send_signal(2)",
+				       .act = act_is_alive,
+				       .show = show_is_alive };
 
 struct op_umount_fd_args {
 	int slot, fds_slot; /* fds_slot: this process's /proc/self/fd, opened at home */
@@ -104,8 +107,11 @@ static void show_umount_fd(struct buf *out, const struct plan *p, const void *ar
 	buf_add(out, "\", MNT_DETACH)");
 }
 
-static const struct op op_umount_fd = { .name = "umount2", .man = "umount2(2)", .compound = true,
-					.act = act_umount_fd, .show = show_umount_fd };
+static const struct op op_umount_fd = { .name = "umount2",
+					.man = "umount2(2)",
+					.compound = true,
+					.act = act_umount_fd,
+					.show = show_umount_fd };
 
 /* HOST: the container's root, and the container's mount namespace around us. The way back is the
  * caller's: after the last step, which is the one that counts, nothing may fail. */
@@ -143,7 +149,8 @@ int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena
 		return err_say(e, EINVAL, "only bind mounts can be added to a container");
 	for (int i = 0; i < s.mounts[0].flags.propagation_count; i++)
 		if (s.mounts[0].flags.propagation[i] & MS_SHARED)
-			return err_say(e, EINVAL, "shared: what the container mounts there would show "
+			return err_say(e, EINVAL,
+				       "shared: what the container mounts there would show "
 				       "on the host; use slave or private");
 	*ret = s.mounts[0];
 	return 0;
@@ -180,13 +187,15 @@ int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_moun
 	return id;
 }
 
-void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, int mount_id)
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination,
+			int mount_id)
 {
 	int root = ns_slot(p, NS_SLOT_ROOT), target = ns_slot(p, NS_SLOT_TARGET);
 	int fds = ns_slot(p, "own fds");
 
 	plan_scope(p, "", destination);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/fd", O_PATH | O_DIRECTORY, fds);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/fd", O_PATH | O_DIRECTORY,
+		 fds);
 	enter(p, h, root);
 	plan_add(p, SIDE_HOST, op_open_in_root, op_open_in_root_args, .root_slot = root,
 		 .path = destination, .flags = O_PATH, .slot = target);

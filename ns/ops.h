@@ -162,8 +162,15 @@ struct op_check_ns_args {
 	unsigned int flag;
 };
 extern const struct op op_clone3, op_clone3_then_cgroup, op_setns, op_unshare, op_check_ns,
-	op_open_guest_proc, op_setsid, op_new_keyring,
+	op_open_guest_proc, op_setsid,
 	op_sethostname, op_setdomainname;
+
+/* --- ops_keyring.c ------------------------------------------------------------ */
+struct op_session_keyring_args {
+	const char *name; /* NULL: a new one without a name */
+	bool join;	  /* the one of that name, if there is one: exec's */
+};
+extern const struct op op_session_keyring;
 
 /* --- ops_userns.c ------------------------------------------------------------ */
 struct op_make_userns_args { /* compound: a user namespace with these maps, and nobody in it */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <linux/sched.h>
@@ -412,24 +411,6 @@ static void show_setsid(struct buf *out, const struct plan *p, const void *args)
 
 const struct op op_setsid = { .name = "setsid", .man = "setsid(2)", .act = act_setsid,
 			      .show = show_setsid };
-
-static int act_new_keyring(struct run *r, const void *args, struct err *e)
-{
-	(void)r;
-	(void)args;
-	(void)e;
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? -errno : 0;
-}
-
-static void show_new_keyring(struct buf *out, const struct plan *p, const void *args)
-{
-	(void)p;
-	(void)args;
-	buf_add(out, "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)");
-}
-
-const struct op op_new_keyring = { .name = "keyctl", .man = "keyctl(2)", .act = act_new_keyring,
-				   .show = show_new_keyring };
 
 static int act_sethostname(struct run *r, const void *args, struct err *e)
 {

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cgroup/systemd.h"
 
 static const char *const unsafe[] = {
 	ANNOTATION_KEEP_GROUPS,
-	"org.systemd.property.", /* all that begin so: properties of the unit (systemd.h) */
+	SYSTEMD_PROPERTY_PREFIX,
 };
 
 const char *annotation_unsafe_name(size_t i)

@@ -53,12 +53,13 @@ void check_err(struct check *c, enum check_level level, const char *where, const
 }
 
 /* "/pointer: what", from spec_warn(). */
-static void take_warning(void *user, const char *text)
+static void take_warning(void *user, bool usual, const char *text)
 {
 	struct check *c = user;
 	const char *colon = strstr(text, ": ");
 	char where[JSON_POINTER_MAX];
 
+	(void)usual;
 	if (!colon || text[0] != '/' || colon - text >= JSON_POINTER_MAX) {
 		add(c, CHECK_WARNING, "", text, NULL);
 		return;

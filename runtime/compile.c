@@ -16,6 +16,8 @@
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 
+#define KEYRING_NAME "_ses.%s" /* as runc's: tools look for it */
+
 static bool has_create_hooks(const struct hooks_spec *s)
 {
 	return s->count[HOOK_PRESTART] || s->count[HOOK_CREATE_RUNTIME] ||
@@ -101,7 +103,10 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 {
 	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
-	struct ns_birth_options birth = { .no_new_keyring = o->no_new_keyring };
+	struct ns_birth_options birth = {
+		.no_new_keyring = o->no_new_keyring,
+		.keyring = arena_printf(a, KEYRING_NAME, o->id),
+	};
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->console,
 					    .in_place = has_create_hooks(&s->hooks) };
@@ -185,6 +190,10 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};
+	struct ns_birth_options birth = {
+		.no_new_keyring = o->no_new_keyring,
+		.keyring = arena_printf(a, KEYRING_NAME, o->state.id),
+	};
 	bool by_systemd = o->systemd_unit && cgroup_systemd_is_user(o->systemd_unit);
 	struct process_found *found;
 	int slot_target;
@@ -198,9 +207,10 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	process_plan_affinity_initial(p, process);
 	if (host_unprivileged(o->host)) {
 		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
-			     process_oom_score_adj(p, process));
+			     process_oom_score_adj(p, process), &birth);
 	} else {
-		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL,
+			     &birth);
 		process_plan_host(p, process);
 	}
 	if (by_systemd)

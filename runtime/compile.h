@@ -57,7 +57,8 @@ struct exec_options {
 	const char *pidfd_socket;
 	const char *pid_file;
 	struct linux_process_spec linux_process; /* the container's */
-	struct seccomp_state state; /* for the seccomp agent */
+	bool no_new_keyring;        /* as at create */
+	struct seccomp_state state; /* of the container; also for the seccomp agent */
 };
 /* exec of another process. Pure. */
 int compile_exec(struct compiled *ret, const struct process_spec *process,

@@ -67,8 +67,8 @@ static json_t *enabled(bool is)
 
 static json_t *linux_features(void)
 {
-	json_t *cgroup = json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 0, "v2", 1, "systemd",
-				   1, "systemdUser", 1, "rdma", 1);
+	json_t *cgroup = json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 0, "v2", 1, "systemd", 1,
+				   "systemdUser", 1, "rdma", 1);
 	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "namespaces", list(namespace_name),
 			      "capabilities", list(capability_name), "cgroup", cgroup, "seccomp",
 			      seccomp_features());

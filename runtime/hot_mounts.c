@@ -102,8 +102,8 @@ int runtime_mount_add(int root, const char *id, const json_t *mount, const char 
 		r = walk(&p, in, &run, e);
 	}
 	if (r == 0) {
-		added = json_pack("{s:s, s:s, s:i}", "destination", m.destination, "source", m.source,
-				  "mountId", run_slot(&run, slot_id));
+		added = json_pack("{s:s, s:s, s:i}", "destination", m.destination, "source",
+				  m.source, "mountId", run_slot(&run, slot_id));
 		json_array_append_new(added_of(&c), added);
 		run_close(&run);
 		r = container_write_state(c.dir, c.state, e);
@@ -136,8 +136,9 @@ int runtime_mount_remove(int root, const char *id, const char *destination, cons
 	if (r == 0) {
 		plan_init(&p, &a);
 		hot = (struct ns_hot){ c.pid, publish_plan_given_fd(&p, "container", c.pidfd) };
-		ns_plan_hot_remove(&p, &hot, plain, (int)json_integer_value(json_object_get(
-			json_array_get(added, (size_t)found), "mountId")));
+		ns_plan_hot_remove(&p, &hot, plain,
+				   (int)json_integer_value(json_object_get(
+					   json_array_get(added, (size_t)found), "mountId")));
 		r = walk(&p, in, &run, e);
 	}
 	if (r == 0) {

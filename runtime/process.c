@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "runtime/annotations.h"
 #include "runtime/json_more.h"
 
 /* setresuid(2) and setresgid(2) read this one as "leave it as it is". */
@@ -499,4 +500,16 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 		return r;
 	*ret = s;
 	return 0;
+}
+
+int process_annotate(struct process_spec *s, const json_t *config, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	int r = annotation_flag(config, ANNOTATION_KEEP_GROUPS, &s->keep_groups, e);
+
+	if (r < 0 || !s->keep_groups || !s->gid_count)
+		return r;
+	at = json_at_key(&at, ANNOTATION_KEEP_GROUPS);
+	json_bad(e, &at, "the caller's groups are kept as they are, so additionalGids can't be set");
+	return err_fix(e, "drop one of them");
 }

@@ -59,6 +59,7 @@ struct process_spec {
 	bool has_umask;
 	uint32_t *gids; /* supplementary, exactly these */
 	size_t gid_count;
+	bool keep_groups; /* the caller's, by annotation; gids is empty then */
 	struct caps_spec caps; /* all empty when has_caps is false */
 	bool has_caps;
 	struct caps_unknown unknown_caps; /* dropped: the caller warns */
@@ -85,6 +86,8 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 /* The limits of args and env: how many, how long. `at` is the array's place. */
 int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e);
 
+/* Takes up what the annotations of the whole config.json say of the process. */
+int process_annotate(struct process_spec *s, const json_t *config, struct err *e);
 /* Sets a variable, whatever the configuration said of it. */
 int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
 		    struct err *e);

@@ -114,12 +114,15 @@ static void plan_ids(struct plan *p, const struct process_spec *s,
 {
 	int step;
 
-	plan_scope(p, "/process/user/additionalGids", NULL);
-	step = plan_add(p, SIDE_GUEST, op_setgroups, op_setgroups_args, s->gids, s->gid_count);
-	/* Where setgroups is denied the groups are the caller's own and cannot be dropped:
-	 * user_namespaces(7). Asking for some is an error there, asking for none is not. */
-	if (s->gid_count == 0 && o->has_user_namespace)
-		plan_on_done(p, step, EPERM);
+	if (!s->keep_groups) {
+		plan_scope(p, "/process/user/additionalGids", NULL);
+		step = plan_add(p, SIDE_GUEST, op_setgroups, op_setgroups_args, s->gids,
+				s->gid_count);
+		/* Where setgroups is denied the groups are the caller's own and cannot be dropped:
+		 * user_namespaces(7). Asking for some is an error there, asking for none is not. */
+		if (s->gid_count == 0 && o->has_user_namespace)
+			plan_on_done(p, step, EPERM);
+	}
 	plan_scope(p, "/process/user/gid", NULL);
 	plan_add(p, SIDE_GUEST, op_setresgid, op_id_args, s->gid);
 	plan_scope(p, "/process/cwd", s->cwd);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "net/devices.h"
 #include "ns/builders.h"
+#include "runtime/linux_process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +50,40 @@ static void compile(const json_t *config, struct arena *a)
 	compile_for(config, &user, a);
 }
 
+/* What others read of the same object: the process's memory policy, interfaces to move; and one mount
+ * for a container that runs. */
+static void linux_rest(const json_t *config, struct arena *a)
+{
+	const json_t *o = json_object_get(config, "linux");
+	struct json_at at = { "/linux" };
+	struct linux_process_spec process = { 0 };
+	struct net_devices devices = { 0 };
+	struct ns_hot hot = { .pid = 1 };
+	struct err e = ERR_INIT;
+	struct ns_mount m;
+	char text[400];
+	struct plan p;
+
+	plan_init(&p, a);
+	if (linux_process_parse(o, &at, a, &process, &e) < 0 && (!e.error || !e.where[0]))
+		abort();
+	err_clear(&e);
+	if (net_parse_devices(o, &at, a, &devices, &e) < 0 && (!e.error || !e.where[0]))
+		abort();
+	linux_process_plan(&p, &process);
+	net_plan_devices(&p, &devices);
+	if (ns_parse_hot(json_array_get(json_object_get(config, "mounts"), 0), "/cwd", true, a, &m, &e) == 0)
+		ns_plan_hot_add(&p, &hot, &m);
+	for (int i = 0; i < p.count; i++) {
+		struct buf b = BUF_ON(text);
+
+		buf_reset(&b);
+		plan_show_step(&b, &p, i);
+		if (p.steps[i].op->by_hand)
+			p.steps[i].op->by_hand(&b, &p, p.steps[i].args);
+	}
+}
+
 static void options(const char *text, struct arena *a)
 {
 	char *copy = arena_strdup(a, text), *save = NULL;
@@ -77,8 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	first = strlen(text);
-	if (json_parse_strict(text, first, "fuzz", &config, &e) == 0)
+	if (json_parse_strict(text, first, "fuzz", &config, &e) == 0) {
 		compile(config, &a);
+		linux_rest(config, &a);
+	}
 	if (first < size)
 		options(text + first + 1, &a);
 	free(text);

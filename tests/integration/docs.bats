@@ -158,3 +158,46 @@ rows() {
 	[ "$(rows | wc -l)" -gt 150 ]
 	[ "$bad" = 0 ]
 }
+
+# refused_column: the second column of README's table.
+refused_column() {
+	awk -F ' [|] ' '/^[|] works [|]/ { on = 1 } on && !/^[|]/ { on = 0 } on { print $2 }' "$TOP/README.md"
+}
+# claims TEXT CMD...: if README says that TEXT is refused, CMD is, in one line.
+claims() {
+	local text=$1
+	shift
+	grep -qF -- "$text" <<<"$column" || return 0
+	run "$@"
+	echo "$text: $status: $output"
+	[ "$status" -ne 0 ] && [ "$(grep -c '^kist' <<<"$output")" = 1 ]
+	found=$((found + 1))
+}
+@test "README: what it says is refused is refused" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	work=$(mktemp -d "$TOP/build/docs.XXXXXX")
+	column=$(refused_column) found=0
+	mkdir "$work/rootfs"
+	bundle() { # FILTER
+		(cd "$work" && rm -f config.json && "$KIST" spec && jq ".process.terminal = false | $1" config.json \
+			>edited && mv edited config.json)
+	}
+	kist=("$KIST" --root "$work/state")
+	claims '`checkpoint`' "${kist[@]}" checkpoint x
+	claims '`restore`' "${kist[@]}" restore x
+	bundle '.linux.namespaces |= map(if .type == "mount" then .path = "/proc/self/ns/mnt" else . end)'
+	claims 'a mount namespace joined by path' "${kist[@]}" run -b "$work" x
+	bundle '.mounts += [{"destination": "/proc/sys", "type": "tmpfs", "source": "x"}]'
+	claims 'mounts below `/proc`' "${kist[@]}" run -b "$work" x
+	bundle '.linux.sysctl = {"kernel.core_pattern": "x"}'
+	claims 'sysctls that would change the host' "${kist[@]}" run -b "$work" x
+	bundle '.linux.intelRdt = {"closID": "x"}'
+	claims '`intelRdt`' "${kist[@]}" run -b "$work" x
+	for verb in pull push build; do
+		claims "\`$verb\`" "$KIST" image $verb x
+	done
+	claims '`job` without root' setpriv --reuid 1000 --regid 1000 --clear-groups "$KIST" job run x -- true
+	rm -rf "$work"
+	echo "found $found"
+	[ "$found" -ge 6 ]
+}

@@ -32,7 +32,7 @@ with() {
 		(.linux.namespaces | sort) == ["cgroup","ipc","mount","network","pid","time","user","uts"] and
 		(.linux.capabilities | length) == 41 and
 		.linux.cgroup.v1 == false and .linux.cgroup.v2 and .linux.cgroup.rdma and
-		(.linux.cgroup | has("systemd") and has("systemdUser")) and
+		.linux.cgroup.systemd and .linux.cgroup.systemdUser and
 		.linux.seccomp.enabled and (.linux.seccomp.actions | length) == 9 and
 		(.linux.seccomp.operators | length) == 7 and
 		(.linux.seccomp.archs | index("SCMP_ARCH_X86_64")) and
@@ -44,7 +44,7 @@ with() {
 		(.linux.memoryPolicy.flags | index("MPOL_F_STATIC_NODES")) and
 		.linux.mountExtensions.idmap.enabled and .linux.netDevices.enabled and
 		(.annotations["org.kist.version"] | type) == "string" and
-		(.potentiallyUnsafeConfigAnnotations | type) == "array"' "$T/features"
+		(.potentiallyUnsafeConfigAnnotations | index("org.systemd.property."))' "$T/features"
 	# What this kernel has is found out, not claimed.
 	[ "$(jq -r '.linux.seccomp.supportedFlags[0]' "$T/features")" = SECCOMP_FILTER_FLAG_TSYNC ]
 	run --separate-stderr kist features more

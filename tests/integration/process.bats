@@ -164,3 +164,81 @@ cpus_of() { proc_status "$1" Cpus_allowed_list; }
 	kist run $ID | jq -es 'map({key: .name, value: .native}) | from_entries ==
 		{"mount": "EPERM", "clone3_newuser": "ENOSYS", "bpf": "EPERM", "unknown_600": "ENOSYS"}'
 }
+
+@test "the session keyring: the container's own, named by its id, and exec's too" {
+	[ -r /proc/keys ] || skip "no keyrings here"
+	edit '.linux.maskedPaths = []'
+	begin
+	# serial, permissions, name
+	ring=$(kist exec $ID awk -v name=_ses.$ID: '$9 == name { print $1, $5, $9 }' /proc/keys)
+	echo "$ring"
+	[[ $ring == *" 3f0b0000 _ses.$ID:" ]]
+	[ "$(kist exec $ID awk -v name=_ses.$ID: '$9 == name { print $1, $5, $9 }' /proc/keys)" = "$ring" ]
+	kist delete --force $ID
+	# In a user namespace as well: nobody but its possessors and its root can find it.
+	edit '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
+		[{"containerID": 0, "hostID": 1000000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings'
+	begin
+	ring=$(kist exec $ID awk -v name=_ses.$ID: '$9 == name { print $1, $5, $9 }' /proc/keys)
+	[[ $ring == *" 3f0b0000 _ses.$ID:" ]]
+	[ "$(kist exec $ID awk -v name=_ses.$ID: '$9 == name { print $1, $5, $9 }' /proc/keys)" = "$ring" ]
+	kist delete --force $ID
+}
+
+@test "the session keyring: one of that name that was there before is not joined" {
+	[ -r /proc/keys ] || skip "no keyrings here"
+	edit '.linux.maskedPaths = []'
+	bundle_args . cat /proc/keys
+	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
+		import ctypes, subprocess, sys
+		keyctl = lambda *a: ctypes.CDLL(None).syscall(250, *a)
+		trap = keyctl(1, b"_ses." + sys.argv[3].encode())     # KEYCTL_JOIN_SESSION_KEYRING
+		# KEYCTL_SETPERM: root can find it, but only who possesses it sees it in /proc/keys.
+		assert trap > 0 and keyctl(5, trap, 0x3f080000) == 0
+		for session in [None, lambda: keyctl(1, None)]:       # the caller's own, or another's
+		    out = subprocess.run([sys.argv[1], "--root", sys.argv[2], "run", sys.argv[3]],
+		                         capture_output=True, text=True, preexec_fn=session)
+		    assert out.returncode == 0 and " keyring " in out.stdout, out
+		    print("%08x" % trap in out.stdout, "_ses." + sys.argv[3] in out.stdout)
+	END
+	echo "$output"
+	[ "$output" = $'False False\nFalse False' ]
+}
+
+@test "the session keyring: exec keeps the caller's after --no-new-keyring" {
+	[ -r /proc/keys ] || skip "no keyrings here"
+	edit '.linux.maskedPaths = []'
+	run python3 - "$KIST" "$ROOT" "$ID" <<-'END'
+		import ctypes, subprocess, sys
+		keyctl = lambda *a: ctypes.CDLL(None).syscall(250, *a)
+		mine = keyctl(1, b"kist-test-ring")
+		assert mine > 0 and keyctl(5, mine, 0x3f000000) == 0
+		kist = lambda *a: subprocess.run([sys.argv[1], "--root", sys.argv[2], *a], text=True,
+		                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+		subprocess.run([sys.argv[1], "--root", sys.argv[2], "run", "-d", "--no-new-keyring", sys.argv[3]],
+		               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+		               check=True)
+		print("kist-test-ring" in kist("exec", sys.argv[3], "cat", "/proc/keys").stdout)
+		kist("delete", "--force", sys.argv[3])
+	END
+	[ "$output" = True ]
+}
+
+@test "run.oci.keep_original_groups: the caller's groups, for exec too" {
+	edit '.annotations = {"run.oci.keep_original_groups": "1"}'
+	as() { python3 -c 'import os, sys; os.setgroups([5, 4711]); os.execv(sys.argv[1], sys.argv[1:])' "$@"; }
+	detached as "$KIST" --root "$ROOT" run -d $ID
+	pid=$(pid_of $ID)
+	[ "$(proc_status "$pid" Groups | xargs)" = "5 4711" ]
+	as "$KIST" --root "$ROOT" exec $ID /bin/probe | jq -e '(.groups | sort) == [5, 4711]'
+	run --separate-stderr kist exec -g 9 $ID true
+	is_one_line 255 keep_original_groups
+	kist delete --force $ID
+	edit '.annotations["run.oci.keep_original_groups"] = "maybe"'
+	refused 1 '/annotations/run.oci.keep_original_groups' kist run $ID
+	edit '.annotations["run.oci.keep_original_groups"] = "0"'
+	detached as "$KIST" --root "$ROOT" run -d $ID
+	[ -z "$(proc_status "$(pid_of $ID)" Groups | xargs)" ]
+	kist delete --force $ID
+}

@@ -42,7 +42,8 @@ rootless_setup() {
 # as_alice CMD...: with no capability, no supplementary group, and little environment.
 as_alice() {
 	setpriv --reuid "${AS-$ALICE}" --regid "${AS-$ALICE}" --clear-groups env -i PATH="$T/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$HOME_DIR" \
-		${RUN_DIR:+XDG_RUNTIME_DIR="$RUN_DIR"} "$@"
+		${RUN_DIR:+XDG_RUNTIME_DIR="$RUN_DIR"} \
+		${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} "$@"
 }
 kist() {
 	as_alice kist "$@"

@@ -233,7 +233,8 @@ teardown() { runtime_teardown; }
 	in_it() {
 		bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$mine/${WHERE-shell}" \
 			setpriv --reuid $ALICE --regid $ALICE --clear-groups \
-			env -i PATH="$T/bin:/usr/bin:/bin" XDG_RUNTIME_DIR="$RUN_DIR" kist "$@"
+			env -i PATH="$T/bin:/usr/bin:/bin" XDG_RUNTIME_DIR="$RUN_DIR" \
+			${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} kist "$@"
 	}
 	rootless_bundle '.linux.resources = {"devices": [{"allow": false, "access": "rwm"}]}'
 	args sh -c 'sleep 1000 & sleep 1000'

@@ -143,7 +143,7 @@ static void test_join(void **state)
 	(void)state;
 	plan_init(&p, &a);
 	ns_plan_join(&p, &h, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
-		     plan_new_slot(&p, "cgroup"), NULL);
+		     plan_new_slot(&p, "cgroup"), NULL, NULL);
 	ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), 0, 0, 1000);
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);
