@@ -55,7 +55,8 @@ find_cgroup() {
 	[ ! -e "$cgroup" ]
 	want 0 docker run --rm --privileged --network none busybox sh -c 'grep -E "Cap(Eff|Bnd)" /proc/self/status
 		ls /dev/kmsg && : >/proc/sys/kernel/domainname && echo written'
-	says "$(printf 'CapEff:\t%s' "$(awk '/CapBnd/ { print $2 }' /proc/self/status)")"
+	# All that docker 20.10 knows of.
+	says $'CapEff:\t0000003fffffffff'
 	says written
 	no_container_in /run/docker-test/runtime-runc/moby
 	dockerd_end
