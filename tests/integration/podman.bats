@@ -29,6 +29,8 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 		sh -c 'echo $A; pwd; hostname; exit 7'
 	[ "$output" = $'b\n/tmp\nboat' ]
 	[ "$(podman info -f '{{.Host.OCIRuntime.Name}}')" = kist ]
+	want 0 podman --runtime "$KIST_AT" run --rm --network none busybox id
+	says 'uid=0(root)'
 	want 127 podman run --rm --network none busybox nosuch
 	says 'executable file not found in $PATH'
 	want 127 podman run --rm --network none busybox /no/such
@@ -46,16 +48,16 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	says 'uid=1000'
 	want 127 podman exec one nosuch
 	want 0 podman exec -d one sh -c 'echo here >/detached; exec sleep 1000'
-	wait_until 10 podman exec one grep -q here /detached
+	wait_until 30 podman exec one grep -q here /detached
 	podman kill -s HUP one
-	wait_until 10 eval 'podman logs one | grep -q hup'
+	wait_until 30 eval 'podman logs one | grep -q hup'
 	podman stop -t 20 one
 	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 5 ]
 	no_container_in /run/kist
 	podman start one 3>&-
 	in_state one running
 	podman kill one
-	wait_until 10 in_state one exited
+	wait_until 30 in_state one exited
 	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 137 ]
 	podman rm one
 }
