@@ -26,7 +26,7 @@ WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla 
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 	-fcf-protection
-ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. $(WARN) $(HARDEN) \
+ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -111,6 +111,14 @@ $(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static -o $@ $<
+
+# What --version says of where it comes from; a tree without .git has nothing to say.
+$(B)/base/commit.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define KIST_COMMIT "%s"\n' \
+		"$$([ ! -e .git ] || git describe --always --dirty=-changed 2>/dev/null)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/cli/main-kist.o: $(B)/base/commit.h
 
 # So that editors find every file's flags.
 $(B)/.sources: FORCE

@@ -98,9 +98,11 @@ static int act_start_unit(struct run *r, const void *args, struct err *e)
 	if (pid <= 0)
 		return -ESRCH;
 	memcpy(list, a->properties, count * sizeof *list);
-	if (!a->unit->is_slice)
-		list[count++] = (struct systemd_property){ .name = "PIDs", .type = 'u', .array = true,
-							   .count = 1, .values = &pid_value };
+	if (!a->unit->is_slice) {
+		list[count] = (struct systemd_property){ .name = "PIDs", .type = 'u', .array = true,
+							 .count = 1, .values = &pid_value };
+		count++;
+	}
 	result = systemd_bus_open(a->unit->manager.user, &b, e);
 	if (result == 0)
 		result = systemd_bus_same_pids(&b, e);

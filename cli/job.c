@@ -256,5 +256,10 @@ int command_job(int argc, char **argv)
 			  &status);
 	if (first < 0)
 		return status ? EXIT_JOB_FAILED : 0;
+	if (cli.systemd_cgroup || (cli.cgroup_manager && strcmp(cli.cgroup_manager, "cgroupfs"))) {
+		err_say(&e, ENOTSUP, "job: a job's cgroup is made by kist itself, never by others");
+		err_fix(&e, "leave out --systemd-cgroup and --cgroup-manager");
+		return cli_fail(&e, EXIT_JOB_FAILED);
+	}
 	return run(&q, argc - 1 - first, argv + 1 + first);
 }

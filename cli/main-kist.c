@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/commit.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "runtime/protect.h"
@@ -106,7 +107,11 @@ int main(int argc, char **argv)
 	    log_open("kist", log_file, strcmp(log_format, "json") == 0, level, &e) < 0)
 		return cli_fail(&e, 1);
 	if (version) {
-		printf("kist version %s\nspec: %s\n", KIST_VERSION, SPEC_OCI_VERSION);
+		/* dockerd and podman look for these lines; dockerd shows the commit. */
+		printf("kist version %s\n", KIST_VERSION);
+		if (KIST_COMMIT[0])
+			printf("commit: %s\n", KIST_COMMIT);
+		printf("spec: %s\n", SPEC_OCI_VERSION);
 		return 0;
 	}
 	if (help || first == argc) {

@@ -46,10 +46,10 @@ struct request {
 	{ "explain", 0, OPTION_FLAG, &(r).explain, NULL, \
 	  "print every kernel primitive to stderr as it runs" }
 
-static void warn_line(void *user, const char *text)
+static void warn_line(void *user, bool usual, const char *text)
 {
 	(void)user;
-	log_msg(LOG_WARN, "%s", text);
+	log_msg(usual ? LOG_DEBUG : LOG_WARN, "%s", text);
 }
 
 /* A path the container's setup will use after chdirs of its own: absolute now. */

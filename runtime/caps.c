@@ -228,6 +228,27 @@ const struct op op_drop_bounding_set = {
 	.by_hand = by_hand_drop_bounding_set,
 };
 
+/* Engines show the message alone, without the fix: it names what is missing. */
+static int capset_failed(int error, uint64_t wanted, struct err *e)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+	char text[200];
+	struct buf b = BUF_ON(text);
+	uint64_t missing;
+
+	if (error != EPERM || syscall(SYS_capget, &header, data) < 0)
+		return err_set(e, error, "capset");
+	missing = wanted & ~(data[0].permitted | (uint64_t)data[1].permitted << 32);
+	if (!missing)
+		return err_set(e, error, "capset");
+	buf_reset(&b);
+	caps_show_set(&b, missing);
+	err_set(e, error, "capset: kist itself lacks %s", text);
+	err_fix(e, "start it with more rights, or ask for less (docker: --privileged asks for all)");
+	return -error;
+}
+
 static int act_capset(struct run *run, const void *args, struct err *e)
 {
 	const struct op_capset_args *a = args;
@@ -237,16 +258,9 @@ static int act_capset(struct run *run, const void *args, struct err *e)
 		{ (uint32_t)(a->effective >> 32), (uint32_t)(a->permitted >> 32),
 		  (uint32_t)(a->inheritable >> 32) },
 	};
-	int error;
 
 	(void)run;
-	if (syscall(SYS_capset, &header, data) == 0)
-		return 0;
-	error = errno;
-	err_set(e, error, "capset");
-	if (error == EPERM)
-		err_fix(e, "the configuration asks for a capability that kist itself lacks");
-	return -error;
+	return syscall(SYS_capset, &header, data) == 0 ? 0 : capset_failed(errno, a->permitted, e);
 }
 
 static void show_capset(struct buf *out, const struct plan *p, const void *args)

@@ -39,7 +39,7 @@ void check_say(struct check *c, enum check_level level, const char *where, const
 	/* Names of the bundle may hold control characters, and what is no UTF-8. */
 	err_say(&e, 1, "%s", text);
 	err_format(&e, text, sizeof text);
-	add(c, level, where, text, fix);
+	add(c, level, check_in_file(&c->mended, where).text, text, fix);
 }
 
 void check_err(struct check *c, enum check_level level, const char *where, const struct err *e)
@@ -49,22 +49,24 @@ void check_err(struct check *c, enum check_level level, const char *where, const
 
 	copy.where[0] = '\0';
 	err_format(&copy, text, sizeof text);
-	add(c, level, where ? where : e->where, text, e->fix);
+	add(c, level, where ? where : check_in_file(&c->mended, e->where).text, text, e->fix);
 }
 
 /* "/pointer: what", from spec_warn(). */
-static void take_warning(void *user, const char *text)
+static void take_warning(void *user, bool usual, const char *text)
 {
 	struct check *c = user;
 	const char *colon = strstr(text, ": ");
 	char where[JSON_POINTER_MAX];
 
+	(void)usual;
 	if (!colon || text[0] != '/' || colon - text >= JSON_POINTER_MAX) {
 		add(c, CHECK_WARNING, "", text, NULL);
 		return;
 	}
 	snprintf(where, sizeof where, "%.*s", (int)(colon - text), text);
-	add(c, CHECK_WARNING, where, colon + 2, NULL);
+	if (!check_follows(&c->mended, check_in_file(&c->mended, where).text, colon + 2))
+		add(c, CHECK_WARNING, check_in_file(&c->mended, where).text, colon + 2, NULL);
 }
 
 bool check_failed(const json_t *problems)
@@ -96,6 +98,7 @@ json_t *check_bundle(const char *bundle, const struct host *h, check_settle *set
 		spec_warn(&c.spec, take_warning, &c);
 		spec_free(&c.spec);
 	}
+	check_mended_free(&c.mended);
 	fd_close(&c.root);
 	arena_free(&c.arena);
 	return c.problems;

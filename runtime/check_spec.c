@@ -16,9 +16,8 @@
 #include "base/json.h"
 #include "runtime/check_internal.h"
 
-#define ROUNDS_MAX  200
-#define REMOVED_MAX 200
-#define CHECK_ID    "check" /* no container has it: the state root is not looked at */
+#define ROUNDS_MAX 200
+#define CHECK_ID   "check" /* no container has it: the state root is not looked at */
 
 /* What stands in for a value that must be there. */
 static const char donor_text[] =
@@ -30,12 +29,10 @@ static const char donor_text[] =
 
 struct repair {
 	struct check *c;
-	json_t *config, *donor;
+	json_t *donor;
 	char bundle[PATH_MAX];
 	char last[JSON_POINTER_MAX]; /* what was repaired, as the file has it */
 	bool lent;		     /* by a value of the donor's */
-	char *removed[REMOVED_MAX];  /* elements of arrays that are out, as the file has them */
-	size_t removed_count;
 };
 
 /* The next key of a pointer, unescaped; NULL at the end. */
@@ -80,44 +77,65 @@ static struct json_at parent_of(const char *pointer)
 }
 
 /* The element of the file that is now number `index` of that array. */
-static size_t index_in_file(const struct repair *r, const char *array, size_t index)
+static size_t index_in_file(const struct mended *m, const char *array, size_t index)
 {
-	size_t len = strlen(array), file = 0;
-
-	for (;; file++) {
+	for (size_t file = 0;; file++) {
 		char element[JSON_POINTER_MAX + 24];
 		bool out = false;
 
 		snprintf(element, sizeof element, "%s/%zu", array, file);
-		for (size_t i = 0; i < r->removed_count && !out; i++)
-			out = strncmp(r->removed[i], array, len) == 0 &&
-			      strcmp(r->removed[i], element) == 0;
+		for (size_t i = 0; i < m->count && !out; i++)
+			out = m->removed[i] && strcmp(m->place[i], element) == 0;
 		if (!out && index-- == 0)
 			return file;
 	}
 }
 
-/* A pointer into what is left of the configuration, as one into the file. */
-static struct json_at in_file(const struct repair *r, const char *pointer)
+struct json_at check_in_file(const struct mended *m, const char *pointer)
 {
 	struct json_at at = JSON_AT_ROOT;
-	const json_t *o = r->config;
+	const json_t *o = m->config;
 	char key[JSON_POINTER_MAX];
 
+	if (m->count == 0 || pointer[0] != '/') {
+		snprintf(at.text, sizeof at.text, "%s", pointer);
+		return at;
+	}
 	while ((pointer = next_key(pointer, key))) {
 		if (json_is_array(o)) {
 			size_t index = strtoul(key, NULL, 10);
 
-			at = json_at_index(&at, index_in_file(r, at.text, index));
+			at = json_at_index(&at, index_in_file(m, at.text, index));
 			o = json_array_get(o, index);
 		} else {
 			at = json_at_key(&at, key);
 			o = json_object_get(o, key);
 		}
-		if (!*pointer)
-			break;
 	}
 	return at;
+}
+
+/* An error may follow from a neighbour: "needs /memory/limit", when that was wrong. */
+bool check_follows(const struct mended *m, const char *where, const char *says)
+{
+	struct json_at up = parent_of(where);
+	size_t len = strlen(up.text);
+
+	for (size_t i = 0; i < m->count; i++) {
+		char key[JSON_POINTER_MAX];
+
+		if (strncmp(m->place[i], up.text, len) == 0 && next_key(m->place[i] + len, key) &&
+		    strlen(key) > 3 && strstr(says, key))
+			return true;
+	}
+	return false;
+}
+
+void check_mended_free(struct mended *m)
+{
+	json_decref(m->config);
+	for (size_t i = 0; i < m->count; i++)
+		free(m->place[i]);
 }
 
 /* Does an error at `where` only follow from the last repair? */
@@ -132,7 +150,7 @@ static bool follows(const struct repair *r, const char *where)
 /* A namespace that was meant is not known any more: all are there, so that nothing misses one. */
 static void assume_namespaces(struct repair *r)
 {
-	json_t *linux_object = json_object_get(r->config, "linux"), *o;
+	json_t *linux_object = json_object_get(r->c->mended.config, "linux"), *o;
 	json_t *array = json_object_get(linux_object, "namespaces");
 	size_t i;
 
@@ -149,35 +167,39 @@ static void assume_namespaces(struct repair *r)
 	}
 }
 
+static bool note(struct mended *m, const char *place, bool removed)
+{
+	if (m->count == CHECK_MENDED_MAX || !(m->place[m->count] = strdup(place)))
+		return false;
+	m->removed[m->count++] = removed;
+	return true;
+}
+
 static bool take_out(struct repair *r, const char *pointer)
 {
-	struct json_at up = parent_of(pointer), file = in_file(r, pointer);
-	json_t *parent = find(r->config, up.text);
+	struct mended *m = &r->c->mended;
+	struct json_at up = parent_of(pointer), file = check_in_file(m, pointer);
+	json_t *parent = find(m->config, up.text);
 	char key[JSON_POINTER_MAX];
 
 	next_key(pointer + strlen(up.text), key);
-	if (json_is_object(parent))
-		return json_object_del(parent, key) == 0;
-	if (!json_is_array(parent) || r->removed_count == REMOVED_MAX)
+	if (!parent || !note(m, file.text, json_is_array(parent)))
 		return false;
-	r->removed[r->removed_count] = strdup(file.text);
-	if (!r->removed[r->removed_count])
-		return false;
-	r->removed_count++;
-	return json_array_remove(parent, strtoul(key, NULL, 10)) == 0;
+	return json_is_array(parent) ? json_array_remove(parent, strtoul(key, NULL, 10)) == 0
+				     : json_object_del(parent, key) == 0;
 }
 
 /* Elements of arrays have no stand-in: another one of them is none. */
 static bool put_in(struct repair *r, const char *pointer)
 {
 	struct json_at up = parent_of(pointer);
-	json_t *parent = r->config, *value = find(r->donor, pointer);
+	json_t *parent = r->c->mended.config, *value = find(r->donor, pointer);
 	const char *rest = pointer;
 	char key[JSON_POINTER_MAX];
 
 	while ((rest = next_key(rest, key)) && *rest && json_is_object(parent))
 		parent = json_object_get(parent, key);
-	return value && json_is_object(parent) && find(r->config, up.text) == parent &&
+	return value && json_is_object(parent) && find(r->c->mended.config, up.text) == parent &&
 	       json_object_set_new(parent, key, json_deep_copy(value)) == 0;
 }
 
@@ -196,12 +218,12 @@ static void note_loss(struct repair *r, const char *pointer)
  * it. False: there is no way. */
 static bool mend(struct repair *r, const char *pointer)
 {
-	struct json_at at, file = in_file(r, pointer);
+	struct json_at at, file = check_in_file(&r->c->mended, pointer);
 	bool again = strcmp(file.text, r->last) == 0, done = false, lent = false;
 
 	snprintf(at.text, sizeof at.text, "%s", pointer);
 	if (!again)
-		done = find(r->config, pointer) && take_out(r, pointer);
+		done = find(r->c->mended.config, pointer) && take_out(r, pointer);
 	if (!done && !(again && r->lent))
 		done = lent = put_in(r, pointer);
 	while (!done) {
@@ -237,7 +259,8 @@ static int parse_once(struct repair *r, bool with_limits, struct err *e)
 	spec_free(&c->spec);
 	arena_free(&c->arena);
 	c->arena = (struct arena)ARENA_INIT;
-	error = spec_parse(json_incref(r->config), r->bundle, CHECK_ID, &c->arena, &c->spec, e);
+	error = spec_parse(json_incref(r->c->mended.config), r->bundle, CHECK_ID, &c->arena,
+			   &c->spec, e);
 	if (error == 0 && with_limits)
 		error = c->settle(&c->spec, CHECK_ID, c->h, &c->arena, e);
 	if (error == 0 && with_limits)
@@ -254,12 +277,13 @@ static bool find_all(struct repair *r, bool with_limits)
 
 		if (parse_once(r, with_limits, &e) == 0)
 			return true;
-		where = in_file(r, e.where);
+		where = check_in_file(&r->c->mended, e.where);
 		if (e.where[0] != '/' || !e.where[1]) {
 			check_err(r->c, CHECK_ERROR, NULL, &e);
 			return false;
 		}
-		if (!follows(r, where.text))
+		if (!follows(r, where.text) &&
+		    !check_follows(&r->c->mended, where.text, e.context[0]))
 			check_err(r->c, CHECK_ERROR, where.text, &e);
 		where = whole(e.where);
 		if (!mend(r, where.text))
@@ -278,7 +302,7 @@ static int read_config(struct repair *r, const char *bundle, struct err *e)
 	dir = open(r->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "the bundle %s", bundle);
-	error = json_read_file(dir, "config.json", &r->config, e);
+	error = json_read_file(dir, "config.json", &r->c->mended.config, e);
 	if (error == -ENOENT) {
 		err_say(e, ENOENT, "JSON specification file config.json not found");
 		err_fix(e, "make one with: kist spec --bundle %s", bundle);
@@ -294,16 +318,13 @@ bool check_spec(struct check *c, const char *bundle)
 
 	r.donor = json_loads(donor_text, 0, NULL);
 	if (read_config(&r, bundle, &e) < 0) {
-		check_err(c, CHECK_ERROR, NULL, &e);
+		check_err(c, CHECK_ERROR, e.where, &e);
 	} else if (find_all(&r, false)) {
 		parsed = find_all(&r, true);
 		/* Without the limits that cannot be, for what comes after. */
 		if (!parsed)
 			parsed = parse_once(&r, false, &e) == 0;
 	}
-	json_decref(r.config);
 	json_decref(r.donor);
-	for (size_t i = 0; i < r.removed_count; i++)
-		free(r.removed[i]);
 	return parsed;
 }

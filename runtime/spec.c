@@ -323,24 +323,24 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 	return r < 0 ? r : landlock_check(&s->process.landlock, h, e);
 }
 
-void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
-	       void *user)
+void spec_warn(const struct container_spec *s,
+	       void (*warn)(void *user, bool usual, const char *text), void *user)
 {
 	char text[512];
 
 	for (size_t i = 0; i < s->cgroup.warning_count; i++)
-		warn(user, s->cgroup.warnings[i]);
+		warn(user, false, s->cgroup.warnings[i]);
 	if (s->process.caps.ambient_dropped) {
 		struct buf b = BUF_ON(text);
 
 		buf_reset(&b);
 		buf_add(&b, "/process/capabilities/ambient: left out, not inheritable: ");
 		caps_show_set(&b, s->process.caps.ambient_dropped);
-		warn(user, text);
+		warn(user, true, text);
 	}
 	for (size_t i = 0; i < s->process.unknown_caps.count; i++) {
 		snprintf(text, sizeof text, "/process/capabilities: ignoring unknown %.40s",
 			 s->process.unknown_caps.names[i]);
-		warn(user, text);
+		warn(user, false, text);
 	}
 }

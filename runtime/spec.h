@@ -51,8 +51,9 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 /* What this host can't do of it, said before anything is made. */
 int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e);
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
-/* Logs what was tolerated: fields of cgroup v1, unknown capabilities. */
-void spec_warn(const struct container_spec *s, void (*warn)(void *user, const char *text),
-	       void *user);
+/* Tells what was tolerated: fields of cgroup v1, unknown capabilities. `usual`: runc's own
+ * configurations and buildah's have it, so that nobody wants to read it at each start. */
+void spec_warn(const struct container_spec *s,
+	       void (*warn)(void *user, bool usual, const char *text), void *user);
 /* The default configuration, as `kist spec` prints it. New reference. */
 json_t *spec_default(bool rootless);

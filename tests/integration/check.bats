@@ -76,6 +76,14 @@ finds() {
 		"error /linux/sysctl/kernel.core_pattern" "error /linux/sysctl/net.ipv4.ip_forward" \
 		"error /linux/resources/memory/limit" "error /linux/maskedPaths/0" \
 		"error /linux/seccomp/defaultAction" "error /hostname" "error /root"
+	# Later places are still those of the file, and what only follows from a problem is none.
+	finds '.mounts[0] = 5 | .mounts[2].options[0] = 5 | .linux.namespaces[0].type = "x" |
+		.linux.namespaces[1].path = "/no/such" |
+		.mounts += [{"destination": "/x", "source": "/no/such", "options": ["bind"]}] |
+		.process.capabilities.bounding = 5 | .linux.resources.memory = {"limit": "x", "swap": 5}' \
+		"error /mounts/0" "error /mounts/2/options/0" "error /linux/namespaces/0/type" \
+		"error /linux/namespaces/1/path" "error /mounts/7/source" \
+		"error /process/capabilities/bounding" "error /linux/resources/memory/limit"
 	finds 'del(.process) | del(.linux)' "error /process" "error /linux"
 	finds '{}' "error /ociVersion" "error /process" "error /linux" "error /root"
 	finds '[]' "error /"

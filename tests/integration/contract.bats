@@ -98,6 +98,7 @@ last_error() {
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} =~ ^kist\ version\ [0-9]+\.[0-9]+\.[0-9]+ ]]
 	[[ $output == *$'\nspec: '[0-9]* ]]
+	[ ! -e "$TOP/.git" ] || [[ $output =~ $'\ncommit: '[0-9a-z] ]]
 }
 
 @test "a terminal for a console socket is as the kernel made it, as from runc: what reads it decides of line ends" {
@@ -149,4 +150,11 @@ last_error() {
 	shim kill --all $ID 9
 	wait_until 10 is_in_state $ID stopped
 	shim delete $ID
+}
+
+@test "a capability that the caller itself lacks is named in the message: engines show no more" {
+	edit_bundle . '.process.capabilities |= map_values(["CAP_SYS_TIME", "CAP_KILL"]) | del(.process.capabilities.ambient)'
+	status 1 setpriv --bounding-set -sys_time --inh-caps -sys_time \
+		"$KIST" --root "$ROOT" --log "$LOG" --log-format json run $ID
+	last_error '/process/capabilities: capset: kist itself lacks CAP_SYS_TIME: Operation not permitted'
 }

@@ -1,53 +1,13 @@
 #!/usr/bin/env bats
-# /hooks: when each is run and where, what it gets, and what its failure means.
+# /hooks: when each is run and where, and what it gets.
 
 bats_require_minimum_version 1.5.0
 load helpers
 load runtime
+load hooks
 
-setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b" '.annotations = {"com.example.key": "val\"ue"}'
-	bundle_args "$T/b" sleep 1000
-	cd "$T/b"
-	LOG=$T/log
-	hook note 'echo "$1 $(cat)" >>'"$LOG"
-	# The container's own: what startContainer hooks are.
-	printf '#!/bin/sh\necho "$1 $(cat)" >>/dev/shm/log\n' >rootfs/bin/note
-	chmod 755 rootfs/bin/note
-}
+setup() { hooks_setup; }
 teardown() { runtime_teardown; }
-
-# hook NAME SCRIPT: $T/NAME, for the host.
-hook() {
-	printf '#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n%s\n' "$2" >"$T/$1"
-	chmod 755 "$T/$1"
-}
-# add_hook KIND PATH [JQ_OBJECT]: args[1] is "KIND".
-add_hook() {
-	edit_bundle . ".hooks[\$kind] += [{path: \$path, args: [\$path, \$kind]} + ${3:-{\}}]" \
-		--arg kind "$1" --arg path "$2"
-}
-all_kinds="prestart createRuntime createContainer startContainer poststart poststop"
-add_all() {
-	local kind
-	for kind in $all_kinds; do
-		if [ "$kind" = startContainer ]; then
-			add_hook $kind /bin/note
-		else
-			add_hook $kind "$T/note"
-		fi
-	done
-}
-# What the log says of one kind: its state.
-said() { # KIND [JQ_FILTER]
-	sed -n "s/^$1 //p" "$LOG" | jq -cr "${2-.}"
-}
-order() {
-	cut -d' ' -f1 "$LOG" 2>/dev/null | xargs
-}
 
 @test "order, and the state each reads: status, pid, bundle, annotations" {
 	add_all
@@ -179,74 +139,6 @@ order() {
 	assert_nothing_left
 }
 
-@test "timeout: killed with its process group, by a clear error; within it, nothing happens" {
-	hook hang "sleep 1000 & echo \$! >$T/child; echo \$\$ >$T/hook; wait"
-	for kind in prestart createRuntime createContainer poststart; do
-		rm -f "$T/child" "$T/hook"
-		edit_bundle . '.hooks = {($kind): [{path: $path, timeout: 1}]}' --arg kind $kind --arg path "$T/hang"
-		run --separate-stderr kist run $ID
-		is_one_line 1 "/hooks/$kind/0 .*error running $kind hook #0: not done within its timeout of 1 seconds"
-		[ $kind = createContainer ] || wait_until 10 is_dead "$(cat "$T/child")"
-		[ $kind = createContainer ] || wait_until 10 is_dead "$(cat "$T/hook")"
-		assert_nothing_left
-	done
-	printf '#!/bin/sh\nsleep 1000\n' >rootfs/bin/hang
-	chmod 755 rootfs/bin/hang
-	edit_bundle . '.hooks = {startContainer: [{path: "/bin/hang", timeout: 1}]}'
-	detached kist create $ID
-	run --separate-stderr kist start $ID
-	is_one_line 1 'startContainer hook #0: not done within'
-	assert_nothing_left
-	edit_bundle . '.hooks = {prestart: [{path: $path, timeout: 60}]}' --arg path "$T/note"
-	detached kist run -d $ID
-	kist delete --force $ID
-}
-
-@test "a failing hook: the error quotes it, later ones are not run, nothing is left, poststop is" {
-	hook bad 'cat >/dev/null; echo "one thing and" >&2; echo "another" >&2; exit 42'
-	printf '#!/bin/sh\nexit 42\n' >rootfs/bin/bad
-	chmod 755 rootfs/bin/bad
-	add_all
-	cp config.json good.json
-	before=
-	for kind in prestart createRuntime createContainer startContainer poststart; do
-		path=$T/bad
-		[ $kind != startContainer ] || path=/bin/bad
-		jq --arg kind $kind --arg path "$path" \
-			'.hooks[$kind] = [.hooks[$kind][0], {path: $path}, .hooks[$kind][0]]' good.json >config.json
-		[ $kind = startContainer ] || before="$before${before:+ }$kind"
-		for verb in create run; do
-			rm -f "$LOG"
-			case $verb$kind in
-			createstartContainer | createpoststart)
-				detached kist create $ID
-				run --separate-stderr kist start $ID
-				;;
-			*) run --separate-stderr kist $verb $ID ;;
-			esac
-			stderr=$(grep -vxE 'one thing and|another' <<<"$stderr")
-			is_one_line 1 "/hooks/$kind/1 .*error running $kind hook #1: exit status 42"
-			[ $kind = startContainer ] || [[ $stderr == *'stderr: one thing and'*another* ]]
-			[ "$(order)" = "$before poststop" ] || { order; false; }
-			assert_nothing_left
-		done
-	done
-}
-
-@test "poststop: failures are warnings, the rest still runs, and so does a delete" {
-	hook bad 'exit 1'
-	edit_bundle . '.hooks.poststop = [{path: $bad}, {path: "/no/such"}, {path: "/bin/sleep", args: ["sleep", "1000"],
-		timeout: 1}]' --arg bad "$T/bad"
-	add_hook poststop "$T/note"
-	detached kist create $ID
-	run --separate-stderr kist delete $ID
-	[ "$status" -eq 0 ]
-	[ "$(grep -c '/hooks/poststop/[012]' <<<"$stderr")" -eq 3 ]
-	[[ $stderr == *"No such file"* ]]
-	[ "$(order)" = poststop ]
-	assert_nothing_left
-}
-
 @test "startContainer hooks are the image's programs: the container's filter, user and capabilities are theirs" {
 	printf '#!/bin/sh\ngrep -E "^(Seccomp|CapEff|Uid):" /proc/self/status >/dev/shm/status\nmkdir /dev/shm/x 2>/dev/null || touch /dev/shm/no\n' \
 		>rootfs/bin/look
@@ -255,8 +147,8 @@ order() {
 		{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO"}]}'
 	add_hook startContainer /bin/look
 	add_hook createContainer "$T/note"
-	for change in '.process.noNewPrivileges = true' '.process.noNewPrivileges = false' \
-		'.process.user.uid = 1000 | .process.user.gid = 1000 | .process.capabilities = {}'; do
+	for change in '.process.noNewPrivileges = true' '.process.noNewPrivileges = false |
+		.process.user.uid = 1000 | .process.user.gid = 1000 | .process.capabilities = {}'; do
 		edit_bundle . "$change"
 		detached kist run -d $ID
 		pid=$(pid_of $ID)
@@ -281,23 +173,8 @@ order() {
 	assert_nothing_left
 }
 
-@test "a hook that is not there, not executable, or killed: said so" {
-	bundle_args . true
-	edit_bundle . '.hooks.prestart = [{path: "/no/such"}]'
-	refused 1 '/hooks/prestart/0 .*exec /no/such.*No such file or directory' kist run $ID
-	edit_bundle . '.hooks.prestart = [{path: "/etc/passwd"}]'
-	refused 1 'exec /etc/passwd.*Permission denied' kist run $ID
-	edit_bundle . '.hooks.prestart = [{path: "/bin/sh", args: ["sh", "-c", "kill -9 $$"]}]'
-	refused 1 'prestart hook #0: killed by signal 9' kist run $ID
-	# The path of startContainer is the container's, that of createContainer the host's.
-	edit_bundle . '.hooks = {startContainer: [{path: $path}]}' --arg path "$T/note"
-	refused 1 '/hooks/startContainer/0 .*No such file or directory' kist run $ID
-	edit_bundle . '.hooks = {createContainer: [{path: "/bin/note"}]}'
-	refused 1 '/hooks/createContainer/0 .*No such file or directory' kist run $ID
-}
-
 @test "kist killed in the middle of a hook, or later: delete --force runs poststop" {
-	hook wait "echo \$\$ >$T/hook; sleep 1000"
+	hook wait "echo \$\$ >$T/hook; exec sleep 1000"
 	add_hook poststop "$T/note"
 	cp config.json good.json
 	for kind in createRuntime poststart; do
@@ -311,26 +188,10 @@ order() {
 		wait $runner 2>/dev/null || true
 		wait_until 10 is_dead "$(cat "$T/hook")"
 		[ ! -e "$LOG" ]
-		pkill -KILL -P 1 -f -x 'sleep 1000' || true
 		kist delete --force $ID
 		[ "$(order)" = poststop ]
 		assert_nothing_left
 	done
-}
-
-@test "Ctrl-C while a hook of create hangs: killed, taken back, and said so" {
-	hook wait "echo \$\$ >$T/hook; exec sleep 1000"
-	add_hook createRuntime "$T/wait"
-	"$KIST" --root "$ROOT" run $ID >"$T/out" 2>&1 &
-	runner=$!
-	wait_until 20 test -s "$T/hook"
-	kill -TERM $runner
-	status=0
-	wait $runner || status=$?
-	[ "$status" -eq 1 ]
-	grep -q 'createRuntime hook #0: interrupted by a signal' "$T/out"
-	wait_until 10 is_dead "$(cat "$T/hook")"
-	assert_nothing_left
 }
 
 @test "in a user namespace: hooks of the host are its root, the container's are the container's" {
@@ -357,20 +218,4 @@ order() {
 	detached kist run -d $ID
 	kist delete --force $ID
 	assert_nothing_left
-}
-
-@test "plan and --explain show them" {
-	add_all
-	edit_bundle . '.hooks.prestart[0] += {env: ["A=b c"], timeout: 7}'
-	kist plan --format text >"$T/text"
-	for kind in prestart createRuntime createContainer startContainer poststart; do
-		grep -q "/hooks/$kind/0" "$T/text"
-	done
-	grep -qF "host  run_hook(\"$T/note\", [\"$T/note\", \"prestart\"], [\"A=b c\"], status=creating, timeout=7s)" "$T/text"
-	grep -qF "env -i 'A=b c' timeout -s KILL 7 $T/note prestart" "$T/text"
-	grep -qF "taken back by run_poststop_hooks($T/b, $T/note)" "$T/text"
-	kist plan | jq -e --arg path "$T/note" '[.steps[] | select(.undo == "run_poststop_hooks") | .undo_args[1]] == [$path]'
-	detached kist run -d --explain $ID
-	[ "$(grep -c 'run_hook(.* = 0$' "$T/detached.err")" -eq 5 ]
-	kist delete --force $ID
 }

@@ -56,8 +56,7 @@ same_under_both() {
 				>"$T/seen-by-$by"
 	done
 	diff "$T/seen-by-runc" "$T/seen-by-kist"
-	# Of Debian's runc's ambient set kist says that it has no effect.
-	none grep -v ambient "$T/warnings"
+	[ ! -s "$T/warnings" ] || { cat "$T/warnings"; return 1; }
 }
 
 @test "a bundle of runc spec: kist shows its program what runc does" {
@@ -66,6 +65,9 @@ same_under_both() {
 	bundle_args . sh -c "$look"
 	same_under_both
 	grep -qx runc "$T/by-kist"
+	# Debian's runc writes an ambient set that isn't inheritable; who wants to know is told.
+	run --separate-stderr kist --debug run "$ID"
+	[[ $stderr == *'/process/capabilities/ambient: left out, not inheritable: CAP_'* ]]
 }
 
 @test "a bundle of kist spec: runc shows its program what kist does" {

@@ -26,8 +26,8 @@ begin() { # CMD...: a running container, its cgroup in $cgroup
 limit_is() { # FILE VALUE
 	[ "$(cat "$cgroup/$1")" = "$2" ] || { echo "$1: $(cat "$cgroup/$1"), wanted $2"; return 1; }
 }
-kept() { # FILTER: of the resources as they are kept
-	jq -c ".linux.resources$1" "$ROOT/$ID/config.json"
+kept_is() { # FILTER JSON: the resources as they are kept
+	jq -e --argjson want "$2" ".linux.resources$1 == \$want" "$ROOT/$ID/config.json"
 }
 document() { # JSON: an update from stdin
 	echo "$1" | kist update --resources - "$ID"
@@ -45,13 +45,13 @@ document() { # JSON: an update from stdin
 	kist update "$ID"
 	document '{}'
 	limit_is "hugetlb.$page.max" 2097152
-	[ "$(kept .hugepageLimits)" = '[{"pageSize":"'$page'","limit":2097152}]' ]
+	kept_is .hugepageLimits '[{"pageSize":"'$page'","limit":2097152}]'
 	# Device rules come back from callers that send all; they stay as they are, others are a warning.
 	document '{"devices": [{"allow": false, "access": "rwm"}]}' 2>"$T/warning"
 	[ ! -s "$T/warning" ]
 	document '{"devices": [{"allow": true, "access": "rwm"}]}' 2>"$T/warning"
 	grep -q '/devices: the device rules stay' "$T/warning"
-	[ "$(kept '.devices | length')" = 1 ]
+	kept_is '.devices | length' 1
 	# One that is paused or waits for start can be updated too.
 	kist pause "$ID"
 	document '{"hugepageLimits": [{"pageSize": "'$page'", "limit": 0}]}'
@@ -72,7 +72,7 @@ document() { # JSON: an update from stdin
 	is_one_line 1 '/hugepageLimits/1/limit: .*hugetlb.7KB.max'
 	limit_is "hugetlb.$page.max" 4194304
 	limit_is "hugetlb.$page.rsvd.max" 4194304
-	[ "$(kept .hugepageLimits)" = '[{"pageSize":"'$page'","limit":4194304}]' ]
+	kept_is .hugepageLimits '[{"pageSize":"'$page'","limit":4194304}]'
 	# The same when a step is made to fail, seen also in what is explained.
 	run --separate-stderr kist --fault-step 1:EIO update -r - --explain "$ID" \
 		<<<'{"hugepageLimits": [{"pageSize": "'$page'", "limit": 2097152}]}'
