@@ -448,6 +448,7 @@ int systemd_bus_set(struct systemd_bus *b, const char *unit,
 {
 	sd_bus_error error = { 0 };
 	sd_bus_message *m = NULL;
+	char *version;
 	int r = sd.message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER, "SetUnitProperties");
 
 	if (r >= 0)
@@ -457,7 +458,13 @@ int systemd_bus_set(struct systemd_bus *b, const char *unit,
 	if (r >= 0)
 		r = sd.call(b->bus, m, CALL_USEC, &error, NULL);
 	sd.message_unref(m);
-	return r < 0 ? refused(b, r, &error, "change", unit, e) : 0;
+	if (r < 0)
+		return refused(b, r, &error, "change", unit, e);
+	/* It answers first and writes the cgroup's files before it takes the next call: this one. */
+	if (sd.get_property_string(b->bus, SERVICE, OBJECT, MANAGER, "Version", &error, &version) >= 0)
+		free(version);
+	sd.error_free(&error);
+	return 0;
 }
 
 int systemd_bus_attach(struct systemd_bus *b, const char *unit, const char *below, pid_t pid,

@@ -28,6 +28,7 @@ daemon() {
 	shift
 	"$@" </dev/null >"$BATS_FILE_TMPDIR/$name.log" 2>&1 3>&- 4>&- &
 	echo $! >"$BATS_FILE_TMPDIR/$name.pid"
+	disown # or the shell tells of its end in the middle of the results
 }
 daemon_is_gone() { # NAME
 	local pid

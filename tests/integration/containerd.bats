@@ -28,7 +28,7 @@ teardown() {
 
 # ctr asks for cpu.weight unless it is told not to; no host with cgroup v1 beside v2 has that.
 run_options() {
-	echo --runtime io.containerd.runc.v2 --runc-binary "$KIST_AT"
+	echo --runc-binary "$KIST_AT"
 	echo --cpu-shares 0
 }
 crun_() { # ARG...: ctr run with kist

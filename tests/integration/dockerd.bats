@@ -37,6 +37,8 @@ all_said() {
 @test "docker run: output, exit status, the words and statuses of failures; docker info" {
 	want 7 docker run --rm -e A=b -w /tmp -h boat busybox sh -c 'echo $A; pwd; hostname; exit 7'
 	[ "$output" = $'b\n/tmp\nboat' ]
+	want 0 docker run --rm --runtime kist busybox id
+	says 'uid=0(root)'
 	want 127 docker run --rm busybox nosuch
 	says 'executable file not found in $PATH'
 	want 127 docker run --rm busybox /no/such

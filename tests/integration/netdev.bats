@@ -62,7 +62,7 @@ is_gone() { none ip link show dev "$1" >/dev/null 2>&1; }
 	run -0 busybox ping -c 1 -w 60 192.0.2.7
 	kist delete --force $ID
 	# A virtual interface goes with its network namespace (network_namespaces(7)).
-	wait_until 10 is_gone kp0
+	wait_until 30 is_gone kp0
 }
 
 @test "netDevices: several, a template, the same name, a network namespace joined by path" {
@@ -84,7 +84,7 @@ is_gone() { none ip link show dev "$1" >/dev/null 2>&1; }
 	# That namespace lives on, and so do they: kist does not touch them.
 	run -0 at_holder ip -o link show dev kd1
 	kill -KILL $HOLDER && HOLDER=
-	for peer in kp0 kp1 kp2; do wait_until 10 is_gone $peer; done
+	for peer in kp0 kp1 kp2; do wait_until 30 is_gone $peer; done
 }
 
 @test "netDevices: into a network namespace that belongs to a user namespace" {
@@ -96,7 +96,7 @@ is_gone() { none ip link show dev "$1" >/dev/null 2>&1; }
 	detached kist run -d $ID
 	[[ "$(inside eth0)" == "eth0 up 1500 "*" 192.0.2.7/28" ]]
 	kist delete --force $ID
-	wait_until 10 is_gone kp0
+	wait_until 30 is_gone kp0
 }
 
 @test "netDevices: what cannot be moved is said, and nothing has changed" {
@@ -136,7 +136,7 @@ is_gone() { none ip link show dev "$1" >/dev/null 2>&1; }
 	# At each step of its own, and at one long after.
 	bundle_args "$T/b" true
 	kist run --explain $ID 2>"$T/steps"
-	wait_until 10 is_gone kp0
+	wait_until 30 is_gone kp0
 	ip link add kd0 type veth peer name kp0
 	ip link set kd0 up && ip link set kp0 up
 	ip address add 192.0.2.7/28 brd + dev kd0

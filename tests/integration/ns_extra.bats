@@ -22,9 +22,8 @@ edit() { edit_bundle "$T/b" "$@"; }
 	edit '.linux.personality = {"domain": "LINUX32", "flags": []}'
 	args sh -c 'uname -m; cat /proc/self/personality; exec sleep 1000'
 	detached kist run -d $ID
-	wait_until 10 grep -q 8 "$T/detached.out"
+	wait_until 10 grep -qx 00000008 "$T/detached.out"
 	[ "$(head -n 1 "$T/detached.out")" != "$(uname -m)" ]
-	grep -qx 00000008 "$T/detached.out"
 	run -0 kist exec $ID cat /proc/self/personality
 	[ "$output" = 00000008 ]
 	kist delete --force $ID

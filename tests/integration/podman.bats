@@ -29,6 +29,8 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 		sh -c 'echo $A; pwd; hostname; exit 7'
 	[ "$output" = $'b\n/tmp\nboat' ]
 	[ "$(podman info -f '{{.Host.OCIRuntime.Name}}')" = kist ]
+	want 0 podman --runtime "$KIST_AT" run --rm --network none busybox id
+	says 'uid=0(root)'
 	want 127 podman run --rm --network none busybox nosuch
 	says 'executable file not found in $PATH'
 	want 127 podman run --rm --network none busybox /no/such

@@ -108,9 +108,9 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	kist update --pids-limit 44 --cpu-quota 25300 "$ID"
 	is 44 show "$unit" TasksMax
 	is 510ms show "$unit" CPUQuotaPerSecUSec
+	is '25300 50000' cat "$folder/cpu.max"
 	systemctl daemon-reload
 	is 44 cat "$folder/pids.max"
-	is '25300 50000' cat "$folder/cpu.max"
 	kist pause "$ID"
 	is paused state_of "$ID"
 	kist resume "$ID"

@@ -237,6 +237,22 @@ static void rootless_exec(void **state)
 	text = plan_text(&c.plan);
 	compare("exec-rootless", text);
 	free(text);
+	/* What a user's systemd made, it alone may let others into; root needs nobody for that. */
+	o.cgroup = "/sys/fs/cgroup/x/kist-web.scope";
+	o.systemd_unit = "user:kist-web.scope";
+	o.systemd_below = "/y";
+	assert_int_equal(compile_exec(&c, &spec, NULL, &o, &arena, &e), 0);
+	text = plan_text(&c.plan);
+	assert_non_null(strstr(text, "AttachProcessesToUnit(\"kist-web.scope\", \"/y\", "
+				     "[<guest pid>])"));
+	assert_null(strstr(text, "CLONE_INTO_CGROUP"));
+	free(text);
+	o.systemd_unit = "system:kist-web.scope";
+	assert_int_equal(compile_exec(&c, &spec, NULL, &o, &arena, &e), 0);
+	text = plan_text(&c.plan);
+	assert_null(strstr(text, "AttachProcessesToUnit"));
+	assert_non_null(strstr(text, "CLONE_INTO_CGROUP"));
+	free(text);
 	arena_free(&arena);
 }
 
