@@ -73,13 +73,13 @@ IMAGE=busybox:latest
 	ctr task resume stays
 	task_is stays RUNNING
 	ctr task kill -s HUP stays
-	wait_until 10 ctr task exec --exec-id e5 stays test -e /hup
+	wait_until 30 ctr task exec --exec-id e5 stays test -e /hup
 	ctr task kill -s TERM stays
-	wait_until 10 task_is stays STOPPED
+	wait_until 30 task_is stays STOPPED
 	want 0 ctr task rm stays
 	says 'exit code 5'
 	ctr container rm stays
-	wait_until 10 grep -q /tasks/delete events.out
+	wait_until 30 grep -q /tasks/delete events.out
 	for topic in create start exec-started paused resumed exit delete; do
 		grep -q "/tasks/$topic" events.out || { cat events.out; return 1; }
 	done

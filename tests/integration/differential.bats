@@ -30,9 +30,6 @@ setup() {
 teardown() { runtime_teardown; }
 edit() { edit_bundle "$D/b" "$@"; }
 
-# crun raises its own RLIMIT_MEMLOCK before it loads a device filter, which takes CAP_SYS_RESOURCE.
-has_sys_resource() { (ulimit -H -l unlimited) 2>/dev/null; }
-
 # shellcheck disable=SC2016 # for the container's shell
 look='/bin/probe
 	echo "--- mounts"
@@ -88,7 +85,8 @@ by() { # RUNTIME
 }
 same() {
 	local runtime peers="runc"
-	! has_sys_resource || peers+=" crun"
+	# crun raises its own RLIMIT_MEMLOCK, for which not every machine's root has the right.
+	[ -z "${KIST_IN_VM-}" ] || peers+=" crun"
 	for runtime in kist $peers; do
 		by "$runtime" </dev/null >"$T/by-$runtime" 2>"$T/$runtime.err" || {
 			echo "$runtime: $?"; cat "$T/by-$runtime" "$T/$runtime.err"; return 1; }

@@ -66,7 +66,7 @@ all_said() {
 	want 0 docker top one
 	says 'sleep 1000'
 	docker kill -s HUP one
-	wait_until 10 eval 'docker logs one | grep -q hup'
+	wait_until 30 eval 'docker logs one | grep -q hup'
 	docker restart -t 20 one
 	[ "$(docker logs one | grep -c started)" = 2 ]
 	docker stop -t 20 one
@@ -186,7 +186,7 @@ all_said() {
 	docker run -d --name live busybox sleep 1000
 	pid=$(pid_of live)
 	kill -KILL "$(cat "$BATS_FILE_TMPDIR/dockerd.pid")"
-	wait_until 10 daemon_is_gone dockerd
+	wait_until 30 daemon_is_gone dockerd
 	rm -f /run/docker-test.pid
 	dockerd_start --live-restore
 	[ "$(pid_of live)" = "$pid" ]

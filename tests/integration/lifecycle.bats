@@ -307,6 +307,49 @@ args() { bundle_args "$T/b" "$@"; }
 	kist delete $ID
 }
 
+@test "a process that has the pid of one that is gone is not taken for it" {
+	args sleep 1000
+	detached kist run -d $ID
+	pid=$(pid_of $ID)
+	sleep 1000 3>&- &
+	other=$!
+	# As if the container's had ended, and the next one got its number.
+	jq --argjson pid $other '.pid = $pid' "$ROOT/$ID/state.json" >"$T/state.json"
+	cp "$T/state.json" "$ROOT/$ID/state.json"
+	is_in_state $ID stopped
+	run --separate-stderr kist kill $ID KILL
+	is_one_line 1 'container not running'
+	kist delete --force $ID
+	kill -0 $other
+	kill $other
+	wait_until 10 is_dead $pid
+}
+
+@test "run: orphans of the container are kist's, or not with --no-subreaper" {
+	edit_bundle . '.linux.namespaces |= map(select(.type != "pid"))'
+	args sh -c '(sleep 1234.5 & ) ; exec sleep 1000'
+	orphan() { pgrep -f '^sleep 1234[.]5$'; }
+	parent() { ps -o ppid= -p "$(orphan)" | tr -d ' '; }
+	# The shell between them is gone, and with it the parent in the container.
+	is_adopted() { [ "$(readlink "/proc/$(parent)/ns/mnt")" != "$(readlink "/proc/$(orphan)/ns/mnt")" ]; }
+	for option in --no-subreaper=false --no-subreaper; do
+		"$KIST" --root "$ROOT" run $option $ID </dev/null >"$T/out" 2>&1 3>&- &
+		run=$!
+		wait_until 10 is_in_state $ID running
+		wait_until 10 orphan
+		wait_until 10 is_adopted
+		echo "$option: kist $run, parent $(parent)"
+		if [ $option = --no-subreaper ]; then
+			[ "$(parent)" -ne $run ]
+		else
+			[ "$(parent)" -eq $run ]
+		fi
+		kist kill --all $ID KILL
+		wait_until 10 is_dead $run
+		kist delete --force $ID
+	done
+}
+
 @test "run --keep leaves the stopped container to be looked at" {
 	args true
 	kist run --keep $ID

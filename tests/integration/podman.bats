@@ -48,16 +48,16 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	says 'uid=1000'
 	want 127 podman exec one nosuch
 	want 0 podman exec -d one sh -c 'echo here >/detached; exec sleep 1000'
-	wait_until 10 podman exec one grep -q here /detached
+	wait_until 30 podman exec one grep -q here /detached
 	podman kill -s HUP one
-	wait_until 10 eval 'podman logs one | grep -q hup'
+	wait_until 30 eval 'podman logs one | grep -q hup'
 	podman stop -t 20 one
 	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 5 ]
 	no_container_in /run/kist
 	podman start one 3>&-
 	in_state one running
 	podman kill one
-	wait_until 10 in_state one exited
+	wait_until 30 in_state one exited
 	[ "$(podman inspect --format '{{.State.ExitCode}}' one)" = 137 ]
 	podman rm one
 }

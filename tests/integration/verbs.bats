@@ -63,11 +63,12 @@ tick='while :; do echo >>/tmp/ticks; usleep 10000; done'
 	run --separate-stderr kist ps -f yaml "$ID"
 	is_one_line 1 '"yaml" is neither table nor json'
 	# A command line can't steer the terminal, nor begin a line.
-	kist exec -d "$ID" sh -c 'exec sh -c "sleep 1002 # $(printf "\033[31m\n")x"'
-	wait_until 10 count_is 4
+	detached kist exec -d "$ID" sh -c 'while :; do sleep 1002; done' "$(printf '\033[31m\nx')"
+	wait_until 10 count_is 5
 	run kist ps "$ID"
-	[ "${#lines[@]}" -eq 5 ]
+	[ "${#lines[@]}" -eq 6 ]
 	none grep -q $'\033' <<<"$output"
+	grep -qF '[31m\nx' <<<"$output"
 	kist kill "$ID" KILL
 	wait_until 10 is_in_state "$ID" stopped
 	[ "$(kist ps -f json "$ID")" = "[]" ]
