@@ -298,12 +298,12 @@ args() { bundle_args "$T/b" "$@"; }
 @test "state of a kept one: out of memory, and the peak" {
 	need_v2_controllers memory
 	args sh -c 'x=x; while :; do x=$x$x; done'
-	edit_bundle . '.linux.resources.memory.limit = 16777216'
+	edit_bundle . '.linux.resources.memory = {limit: 67108864, swap: 67108864}'
 	run kist run --keep $ID
 	[ "$status" -ne 0 ]
 	kist state $ID | jq -e '.exit.oomKilled'
 	# memory.peak came with Linux 5.19.
-	kist state $ID | jq -e '.exit.memoryPeakBytes > 8388608'
+	kist state $ID | jq -e '.exit.memoryPeakBytes > 33554432'
 	kist delete $ID
 }
 
