@@ -268,7 +268,7 @@ args() { bundle_args "$T/b" "$@"; }
 }
 
 @test "state of a kept one tells how it ended; of others nobody knows, and says nothing" {
-	args sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; exit 7'
+	args sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; exit 7'
 	run kist run --keep $ID
 	[ "$status" -eq 7 ]
 	kist state $ID | jq -e '.status == "stopped" and .exit.status == 7 and .exit.code == 7 and
