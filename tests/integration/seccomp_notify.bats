@@ -57,7 +57,8 @@ end_agent() {
 
 @test "seccomp notify: the agent gets the state, answers, and hears of the end" {
 	profile SCMP_ACT_ALLOW mkdir mkdirat
-	edit '.annotations = {"org.example.key": "value"}'
+	edit '.annotations = {"org.example.key": "value"} | .hooks.startContainer = [{"path": "/bin/sh",
+		"args": ["sh", "-c", "! mkdir /tmp/x"]}]'
 	bundle_args . sh -c 'mkdir /tmp/x; echo status $?; ls /proc/self/fd | wc -l; echo $$'
 	agent 83=95 258=95
 	run --separate-stderr kist run $ID
@@ -104,11 +105,9 @@ end_agent() {
 @test "seccomp notify: create and start, exec; the state says which process" {
 	profile SCMP_ACT_NOTIFY
 	bundle_args . sleep 1000
-	# Hooks of the guest run before the filter, those of the host after the program has begun.
 	printf '#!/bin/sh\ncat >%s/hook.$1\n' "$T" >"$T/hook"
 	chmod +x "$T/hook"
-	edit '.hooks = {"poststart": [{"path": $hook, "args": ["hook", "poststart"]}],
-		"startContainer": [{"path": "/bin/true"}]}' --arg hook "$T/hook"
+	edit '.hooks = {"poststart": [{"path": $hook, "args": ["hook", "poststart"]}]}' --arg hook "$T/hook"
 	agent
 	detached kist create $ID
 	[ ! -e "$T/agent/state.1" ]
