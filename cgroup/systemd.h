@@ -10,16 +10,16 @@
 #pragma once
 #include "cgroup/cgroup.h"
 
-#define SYSTEMD_UNIT_MAX       255 /* bytes of a unit's name */
-#define SYSTEMD_VALUES_MAX     256 /* of one array in an annotation */
+#define SYSTEMD_UNIT_MAX	255			/* bytes of a unit's name */
+#define SYSTEMD_VALUES_MAX	256			/* of one array in an annotation */
 #define SYSTEMD_PROPERTY_PREFIX "org.systemd.property." /* of annotations */
-#define SYSTEMD_PROPERTIES_MAX 64  /* annotations org.systemd.property.* */
+#define SYSTEMD_PROPERTIES_MAX	64			/* annotations org.systemd.property.* */
 
 /* The systemd that is asked: the machine's, or a user's own. */
 struct systemd_manager {
 	bool user;
-	unsigned version;   /* 252; some properties came late */
-	const char *cgroup; /* below the cgroup2 mount, "" for the root: where its units live */
+	unsigned version;     /* 252; some properties came late */
+	const char *cgroup;   /* below the cgroup2 mount, "" for the root: where its units live */
 	uint32_t controllers; /* HOST_* bits that its units may have */
 };
 /* Asks it; -errno when there is none, or none that can be reached. */
@@ -31,10 +31,10 @@ bool systemd_wants_user(const struct host *h);
 
 /* A property as D-Bus sends it: a basic type (one of "sybnqiuxtd"), or an array of one. */
 union systemd_value {
-	const char *text;  /* s */
-	uint64_t number;   /* b y q u t */
-	int64_t integer;   /* n i x */
-	double real;       /* d */
+	const char *text; /* s */
+	uint64_t number;  /* b y q u t */
+	int64_t integer;  /* n i x */
+	double real;	  /* d */
 };
 struct systemd_property {
 	const char *name;
@@ -72,8 +72,8 @@ const char *cgroup_systemd_unit_text(const struct systemd_unit *unit, struct are
 bool cgroup_systemd_is_user(const char *unit_text);
 /* below: a cgroup of the unit's own, "" or "/x" */
 void cgroup_plan_systemd_join(struct plan *p, const char *unit_text, const char *below);
-/* Tells a running unit its new limits; the files are still to be written (cgroup_plan_limits). Limits
- * that systemd has no property for are left alone. */
+/* Tells a running unit its new limits; the files are still to be written (cgroup_plan_limits).
+ * Limits that systemd has no property for are left alone. */
 int cgroup_systemd_update(const char *unit_text, const struct cgroup_spec *s, struct err *e);
 
 /* ---- pieces, public for tests and fuzzing ---- */

@@ -31,6 +31,7 @@ typedef struct sd_bus_error {
 } sd_bus_error;
 typedef int (*sd_bus_handler)(sd_bus_message *m, void *user, sd_bus_error *ret);
 
+/* clang-format off */
 /* Every function that is used, with its type. */
 #define SD_BUS_FUNCTIONS(F) \
 	F(int, open_system, (sd_bus **ret)) \
@@ -68,6 +69,7 @@ static struct {
 #undef FIELD
 	bool loaded;
 } sd;
+/* clang-format on */
 
 static int load(struct err *e)
 {
@@ -83,7 +85,8 @@ static int load(struct err *e)
 		return 0;
 	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!library) {
-		err_say(e, ENOENT, "the systemd cgroup driver needs %s, which is not there", LIBRARY);
+		err_say(e, ENOENT, "the systemd cgroup driver needs %s, which is not there",
+			LIBRARY);
 		return err_fix(e, "apt-get install libsystemd0, or leave out --systemd-cgroup");
 	}
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
@@ -187,8 +190,10 @@ int systemd_bus_same_pids(struct systemd_bus *b, struct err *e)
 		return refused(b, r, &error, "tell the pid of", "this process", e);
 	if (pid == (uint32_t)getpid())
 		return 0;
-	err_say(e, EOPNOTSUPP, "%s knows this process as %u, not %d: kist runs in a pid namespace of "
-			       "its own", bus_name(b), pid, (int)getpid());
+	err_say(e, EOPNOTSUPP,
+		"%s knows this process as %u, not %d: kist runs in a pid namespace of "
+		"its own",
+		bus_name(b), pid, (int)getpid());
 	return err_fix(e, "run kist in the host's pid namespace, or leave out --systemd-cgroup");
 }
 
@@ -199,7 +204,8 @@ static int unit_path(struct systemd_bus *b, const char *unit, char **ret, struct
 	sd_bus_error error = { 0 };
 	sd_bus_message *reply = NULL;
 	const char *path;
-	int r = sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "GetUnit", &error, &reply, "s", unit);
+	int r = sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "GetUnit", &error, &reply, "s",
+			       unit);
 
 	if (r >= 0)
 		r = sd.message_read(reply, "o", &path);
@@ -239,7 +245,8 @@ void systemd_bus_reset_failed(struct systemd_bus *b, const char *unit)
 {
 	sd_bus_error error = { 0 };
 
-	sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "ResetFailedUnit", &error, NULL, "s", unit);
+	sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "ResetFailedUnit", &error, NULL, "s",
+		       unit);
 	sd.error_free(&error);
 }
 
@@ -271,8 +278,8 @@ static uint64_t now_usec(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static int wait_job(struct systemd_bus *b, const struct job *job, const char *what, const char *unit,
-		    struct err *e)
+static int wait_job(struct systemd_bus *b, const struct job *job, const char *what,
+		    const char *unit, struct err *e)
 {
 	uint64_t end = now_usec() + CALL_USEC;
 
@@ -281,8 +288,8 @@ static int wait_job(struct systemd_bus *b, const struct job *job, const char *wh
 		int r = sd.process(b->bus, NULL);
 
 		if (r == 0 && now >= end) {
-			err_say(e, ETIMEDOUT, "%s did not %s %s within %d seconds", bus_name(b), what,
-				unit, SYSTEMD_JOB_SECONDS);
+			err_say(e, ETIMEDOUT, "%s did not %s %s within %d seconds", bus_name(b),
+				what, unit, SYSTEMD_JOB_SECONDS);
 			return err_fix(e, "see what it waits for: systemctl list-jobs");
 		}
 		if (r == 0)
@@ -396,7 +403,8 @@ int systemd_bus_start(struct systemd_bus *b, const char *unit,
 {
 	sd_bus_error error = { 0 };
 	sd_bus_message *m = NULL;
-	int r = sd.message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER, "StartTransientUnit");
+	int r = sd.message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER,
+					   "StartTransientUnit");
 
 	if (r >= 0)
 		r = sd.message_append(m, "ss", unit, "fail");
@@ -411,8 +419,10 @@ int systemd_bus_start(struct systemd_bus *b, const char *unit,
 		sd.error_free(&error);
 		err_clear(e);
 		err_say(e, EEXIST, "systemd has a unit %s already", unit);
-		return err_fix(e, "see: systemctl %sstatus %s; give this container another name in "
-				  "linux.cgroupsPath", b->user ? "--user " : "", unit);
+		return err_fix(e,
+			       "see: systemctl %sstatus %s; give this container another name in "
+			       "linux.cgroupsPath",
+			       b->user ? "--user " : "", unit);
 	}
 	if (error.name) {
 		err_clear(e);
@@ -449,7 +459,8 @@ int systemd_bus_set(struct systemd_bus *b, const char *unit,
 	sd_bus_error error = { 0 };
 	sd_bus_message *m = NULL;
 	char *version;
-	int r = sd.message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER, "SetUnitProperties");
+	int r = sd.message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER,
+					   "SetUnitProperties");
 
 	if (r >= 0)
 		r = sd.message_append(m, "sb", unit, 1); /* runtime: gone with the next boot */
@@ -460,8 +471,10 @@ int systemd_bus_set(struct systemd_bus *b, const char *unit,
 	sd.message_unref(m);
 	if (r < 0)
 		return refused(b, r, &error, "change", unit, e);
-	/* It answers first and writes the cgroup's files before it takes the next call: this one. */
-	if (sd.get_property_string(b->bus, SERVICE, OBJECT, MANAGER, "Version", &error, &version) >= 0)
+	/* It answers first and writes the cgroup's files before it takes the next call: this one.
+	 */
+	if (sd.get_property_string(b->bus, SERVICE, OBJECT, MANAGER, "Version", &error, &version) >=
+	    0)
 		free(version);
 	sd.error_free(&error);
 	return 0;
@@ -471,8 +484,8 @@ int systemd_bus_attach(struct systemd_bus *b, const char *unit, const char *belo
 		       struct err *e)
 {
 	sd_bus_error error = { 0 };
-	int r = sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "AttachProcessesToUnit", &error, NULL,
-			       "ssau", unit, below, 1, (uint32_t)pid);
+	int r = sd.call_method(b->bus, SERVICE, OBJECT, MANAGER, "AttachProcessesToUnit", &error,
+			       NULL, "ssau", unit, below, 1, (uint32_t)pid);
 
 	return r < 0 ? refused(b, r, &error, "take a process into", unit, e) : 0;
 }

@@ -15,7 +15,10 @@ struct systemd_bus {
 	struct sd_bus *bus;
 	bool user;
 };
-#define SYSTEMD_BUS_INIT { 0 }
+#define SYSTEMD_BUS_INIT                                                                           \
+	{                                                                                          \
+		0                                                                                  \
+	}
 /* Connects and makes sure that the far end is systemd. */
 int systemd_bus_open(bool user, struct systemd_bus *ret, struct err *e);
 void systemd_bus_close(struct systemd_bus *b);
@@ -26,7 +29,8 @@ int systemd_bus_manager(struct systemd_bus *b, const char *property, char **ret,
 /* A string property of a loaded unit; -ENOENT when there is none of that name. free() *ret. */
 int systemd_bus_unit(struct systemd_bus *b, const char *unit, const char *property, char **ret,
 		     struct err *e);
-/* Both wait for the job's end. Start: -EEXIST when there is such a unit. Stop: 0 when there is none. */
+/* Both wait for the job's end. Start: -EEXIST when there is such a unit. Stop: 0 when there is
+ * none. */
 int systemd_bus_start(struct systemd_bus *b, const char *unit,
 		      const struct systemd_property *properties, size_t count, struct err *e);
 int systemd_bus_stop(struct systemd_bus *b, const char *unit, struct err *e);

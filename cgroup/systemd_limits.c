@@ -28,8 +28,9 @@ static union systemd_value *add(struct list *l, const char *name, char type)
 		i++;
 	if (!value || i == MAPPED_MAX)
 		return NULL;
-	l->items[i] = (struct systemd_property){ .name = name, .type = type, .count = 1,
-						 .values = value };
+	l->items[i] = (struct systemd_property){
+		.name = name, .type = type, .count = 1, .values = value
+	};
 	l->count += i == l->count;
 	return value;
 }
@@ -64,7 +65,8 @@ static void map_cpu_max(struct list *l, const char *text, unsigned version)
 	uint64_t quota, per_second;
 
 	if (sscanf(text, "%31s %llu", quota_text, &period) < 1 || !number_of(quota_text, &quota) ||
-	    period == 0 || period > UINT32_MAX || (quota != UINT64_MAX && quota > UINT32_MAX * 1000ULL))
+	    period == 0 || period > UINT32_MAX ||
+	    (quota != UINT64_MAX && quota > UINT32_MAX * 1000ULL))
 		return;
 	per_second = quota;
 	if (quota != UINT64_MAX) {
@@ -131,8 +133,8 @@ static void map_write(struct list *l, const char *file, const char *text, unsign
 	static const struct {
 		const char *file, *name;
 	} numbers[] = {
-		{ "memory.max", "MemoryMax" }, { "memory.high", "MemoryHigh" },
-		{ "memory.low", "MemoryLow" }, { "memory.min", "MemoryMin" },
+		{ "memory.max", "MemoryMax" },		{ "memory.high", "MemoryHigh" },
+		{ "memory.low", "MemoryLow" },		{ "memory.min", "MemoryMin" },
 		{ "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" },
 		{ "cpu.weight", "CPUWeight" },
 	};

@@ -47,8 +47,7 @@ static const char *escape_plus(const char *name, struct arena *a)
 
 	if (!plus)
 		return arena_strdup(a, name);
-	return arena_printf(a, "%.*s\\x2b%s", (int)(plus - name), name,
-			    escape_plus(plus + 1, a));
+	return arena_printf(a, "%.*s\\x2b%s", (int)(plus - name), name, escape_plus(plus + 1, a));
 }
 
 static int check_name(const char *name, const struct json_at *at, struct err *e)
@@ -107,8 +106,8 @@ static int name_unit(const char *const part[3], const struct json_at *at, struct
 	if (!unit->name || !slice_path)
 		return err_set(e, ENOMEM, "cgroup");
 	if (!unit->is_slice) {
-		*ret_path = arena_printf(a, "%s%s/%s", unit->manager.cgroup, slice_path,
-					 unit->name);
+		*ret_path =
+			arena_printf(a, "%s%s/%s", unit->manager.cgroup, slice_path, unit->name);
 		return check_name(unit->name, at, e);
 	}
 	/* where a slice lives is in its name, whatever the first part says */

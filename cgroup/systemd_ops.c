@@ -99,8 +99,9 @@ static int act_start_unit(struct run *r, const void *args, struct err *e)
 		return -ESRCH;
 	memcpy(list, a->properties, count * sizeof *list);
 	if (!a->unit->is_slice) {
-		list[count] = (struct systemd_property){ .name = "PIDs", .type = 'u', .array = true,
-							 .count = 1, .values = &pid_value };
+		list[count] = (struct systemd_property){
+			.name = "PIDs", .type = 'u', .array = true, .count = 1, .values = &pid_value
+		};
 		count++;
 	}
 	result = systemd_bus_open(a->unit->manager.user, &b, e);
@@ -183,8 +184,9 @@ static void by_hand_start_unit(struct buf *out, const struct plan *p, const void
 	const struct op_start_unit_args *a = args;
 
 	(void)p;
-	buf_addf(out, "busctl %scall org.freedesktop.systemd1 /org/freedesktop/systemd1 "
-		      "org.freedesktop.systemd1.Manager StartTransientUnit 'ssa(sv)a(sa(sv))' ",
+	buf_addf(out,
+		 "busctl %scall org.freedesktop.systemd1 /org/freedesktop/systemd1 "
+		 "org.freedesktop.systemd1.Manager StartTransientUnit 'ssa(sv)a(sa(sv))' ",
 		 a->unit->manager.user ? "--user " : "");
 	buf_add_shell(out, a->unit->name);
 	buf_addf(out, " fail %zu", a->count + !a->unit->is_slice);
@@ -264,8 +266,9 @@ static void by_hand_join_unit(struct buf *out, const struct plan *p, const void 
 	const char *unit = unit_of_text(a->unit_text, &user);
 
 	(void)p;
-	buf_addf(out, "busctl %scall org.freedesktop.systemd1 /org/freedesktop/systemd1 "
-		      "org.freedesktop.systemd1.Manager AttachProcessesToUnit ssau ",
+	buf_addf(out,
+		 "busctl %scall org.freedesktop.systemd1 /org/freedesktop/systemd1 "
+		 "org.freedesktop.systemd1.Manager AttachProcessesToUnit ssau ",
 		 user ? "--user " : "");
 	buf_add_shell(out, unit);
 	buf_add_char(out, ' ');
@@ -380,8 +383,9 @@ static void add(struct properties *l, const char *name, char type, union systemd
 	if (!value || l->count == l->room)
 		return;
 	*value = v;
-	l->items[l->count++] = (struct systemd_property){ .name = name, .type = type, .count = 1,
-							  .values = value };
+	l->items[l->count++] = (struct systemd_property){
+		.name = name, .type = type, .count = 1, .values = value
+	};
 }
 
 /* An annotation has the last word. */
@@ -414,8 +418,8 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 						  "IOAccounting", "TasksAccounting" };
 	const struct systemd_unit *unit = s->unit;
 	size_t limit_count;
-	const struct systemd_property *limits = systemd_limits(s, unit->manager.version, p->arena,
-							       &limit_count);
+	const struct systemd_property *limits =
+		systemd_limits(s, unit->manager.version, p->arena, &limit_count);
 	struct properties l = { .arena = p->arena, .room = 16 + limit_count + unit->asked_count };
 	char *folder = arena_printf(p->arena, "%s%s", h->cgroup_mount, s->path);
 	int step;
@@ -442,7 +446,8 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 	step = plan_add(p, SIDE_HOST, op_start_unit, op_start_unit_args, .unit = unit,
 			.cgroup = s->path, .mount = arena_strdup(p->arena, h->cgroup_mount),
 			.properties = l.items, .count = l.count);
-	plan_undo(p, step, &undo_stop_unit, cgroup_systemd_unit_text(unit, p->arena), owner, folder);
+	plan_undo(p, step, &undo_stop_unit, cgroup_systemd_unit_text(unit, p->arena), owner,
+		  folder);
 	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
 		 .slot = slot_cgroup);
 	cgroup_plan_limits(p, s, h);
@@ -497,7 +502,8 @@ int cgroup_systemd_update(const char *unit_text, const struct cgroup_spec *s, st
 		r = systemd_bus_manager(&b, "Version", &version, e);
 	if (r < 0)
 		return r;
-	list = systemd_limits(s, (unsigned)strtoul(version + strcspn(version, "0123456789"), NULL, 10),
+	list = systemd_limits(s,
+			      (unsigned)strtoul(version + strcspn(version, "0123456789"), NULL, 10),
 			      &arena, &count);
 	if (!list)
 		r = err_set(e, ENOMEM, "limits");

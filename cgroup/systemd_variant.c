@@ -25,8 +25,8 @@ static const struct {
 	const char *word;
 	char type;
 } type_words[] = {
-	{ "boolean", 'b' }, { "byte", 'y' },   { "int16", 'n' },  { "uint16", 'q' },
-	{ "int32", 'i' },   { "uint32", 'u' }, { "int64", 'x' },  { "uint64", 't' },
+	{ "boolean", 'b' }, { "byte", 'y' },   { "int16", 'n' }, { "uint16", 'q' },
+	{ "int32", 'i' },   { "uint32", 'u' }, { "int64", 'x' }, { "uint64", 't' },
 	{ "double", 'd' },  { "string", 's' },
 };
 
@@ -134,9 +134,9 @@ static bool in_range(char type, bool negative, unsigned long long magnitude)
 		char type;
 		unsigned long long min, max; /* min: how far below zero */
 	} ranges[] = {
-		{ 'y', 0, UINT8_MAX },		    { 'q', 0, UINT16_MAX },
-		{ 'u', 0, UINT32_MAX },		    { 't', 0, UINT64_MAX },
-		{ 'n', 1ULL << 15, INT16_MAX },	    { 'i', 1ULL << 31, INT32_MAX },
+		{ 'y', 0, UINT8_MAX },		{ 'q', 0, UINT16_MAX },
+		{ 'u', 0, UINT32_MAX },		{ 't', 0, UINT64_MAX },
+		{ 'n', 1ULL << 15, INT16_MAX }, { 'i', 1ULL << 31, INT32_MAX },
 		{ 'x', 1ULL << 63, INT64_MAX },
 	};
 
@@ -157,7 +157,8 @@ static int take_number(struct parser *p, char *type, union systemd_value *ret)
 	if (!isdigit((unsigned char)*start))
 		return bad(p, "a number is wanted");
 	real = strncmp(start, "0x", 2) && strncmp(start, "0X", 2) &&
-	       start[strspn(start, "0123456789")] && strchr(".eE", start[strspn(start, "0123456789")]);
+	       start[strspn(start, "0123456789")] &&
+	       strchr(".eE", start[strspn(start, "0123456789")]);
 	errno = 0;
 	if (*type == 'd' || (!*type && real)) {
 		ret->real = strtod(p->next, &end);
@@ -193,8 +194,9 @@ static int take_basic(struct parser *p, char *type, union systemd_value *ret)
 	if (said)
 		*type = said;
 	if (!*type)
-		*type = *p->next == '\'' || *p->next == '"' ? 's' : isalpha((unsigned char)*p->next)
-									     ? 'b' : '\0';
+		*type = *p->next == '\'' || *p->next == '"' ? 's'
+			: isalpha((unsigned char)*p->next)  ? 'b'
+							    : '\0';
 	if (*type == 's')
 		return take_text(p, ret);
 	if (*type == 'b')
@@ -281,15 +283,15 @@ static int seconds_to_usec(struct systemd_property *p, const struct json_at *at,
 		return 0;
 	if (p->array || p->type == 's' || p->type == 'b')
 		return json_bad(e, at, "must be a number of seconds");
-	seconds = p->type == 'd'		  ? p->values[0].real
+	seconds = p->type == 'd'	   ? p->values[0].real
 		  : strchr("nix", p->type) ? (double)p->values[0].integer
-						  : (double)p->values[0].number;
+					   : (double)p->values[0].number;
 	if (seconds < 0 || seconds > (double)(INT64_MAX / 1000000))
 		return json_bad(e, at, "must be a number of seconds that is not negative");
 	if (!value)
 		return err_set(e, ENOMEM, "annotation");
-	value->number = p->type == 'd' ? (uint64_t)(seconds * 1000000)
-				       : (uint64_t)seconds * 1000000;
+	value->number =
+		p->type == 'd' ? (uint64_t)(seconds * 1000000) : (uint64_t)seconds * 1000000;
 	p->name = arena_printf(a, "%.*sUSec", (int)stem, p->name);
 	p->type = 't';
 	p->values = value;
@@ -302,15 +304,17 @@ static int check_key(const char *name, const struct json_at *at, struct err *e)
 	size_t length = strlen(name);
 
 	if (length < 3 || length > 64 || !isupper((unsigned char)name[0]))
-		return json_bad(e, at, "does not end in a property's name, such as "
-				       "TimeoutStopUSec");
+		return json_bad(e, at,
+				"does not end in a property's name, such as "
+				"TimeoutStopUSec");
 	for (size_t i = 0; i < length; i++)
 		if (!isalpha((unsigned char)name[i]))
 			return json_bad(e, at, "does not end in a property's name: letters only");
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
 		if (!strcmp(name, own[i]))
-			return json_bad(e, at, "is the runtime's to set: by it kist finds its "
-					       "own unit");
+			return json_bad(e, at,
+					"is the runtime's to set: by it kist finds its "
+					"own unit");
 	return 0;
 }
 

@@ -272,11 +272,13 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r == 0)
 		r = process_parse(process, &root, a, &spec, e);
 	if (r == 0)
-		r = process_annotate(&spec, config, e);
+		r = process_annotate(&spec, config, a, e);
 	if (r == 0)
 		r = check_caps(q, &spec, e);
 	if (r == 0)
 		r = labels_check(&spec.labels, &root, &host, e);
+	if (r == 0)
+		r = landlock_check(&spec.landlock, &host, e);
 	if (r == 0)
 		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
 	if (r == 0)

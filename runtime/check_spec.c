@@ -212,6 +212,8 @@ static void note_loss(struct repair *r, const char *pointer)
 		r->c->assumed = true;
 	if (strncmp(pointer, "/root", 5) == 0)
 		r->c->no_root = true;
+	if (strncmp(pointer, "/mounts/", 8) == 0 && !strchr(pointer + 8, '/'))
+		r->c->assumed = true; /* what needs it there is not to blame */
 }
 
 /* Makes the error at `pointer` go away: without the value, with another one, or without what holds

@@ -113,6 +113,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct hooks_plan_options hooks = { .id = o->id, .bundle = s->bundle, .config = s->config,
 					    .slot_root = -1 };
 	struct process_exec_options exec = {
+		.landlock_abi = h->landlock_abi,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
@@ -186,6 +187,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
+		.landlock_abi = o->host->landlock_abi,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,

@@ -502,11 +502,13 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 	return 0;
 }
 
-int process_annotate(struct process_spec *s, const json_t *config, struct err *e)
+int process_annotate(struct process_spec *s, const json_t *config, struct arena *a, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
 	int r = annotation_flag(config, ANNOTATION_KEEP_GROUPS, &s->keep_groups, e);
 
+	if (r == 0)
+		r = landlock_parse(config, a, &s->landlock, e);
 	if (r < 0 || !s->keep_groups || !s->gid_count)
 		return r;
 	at = json_at_key(&at, ANNOTATION_KEEP_GROUPS);

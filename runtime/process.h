@@ -27,6 +27,7 @@
 #include "runtime/caps.h"
 #include "runtime/cpu_list.h"
 #include "runtime/labels.h"
+#include "runtime/landlock.h"
 #include "runtime/seccomp.h"
 
 #define PROCESS_STRINGS_MAX 65536	/* entries in args, and in env */
@@ -73,6 +74,7 @@ struct process_spec {
 	int io_class, io_priority; /* IOPRIO_CLASS_*, 0-7 */
 	bool has_io_priority;
 	struct labels_spec labels;
+	struct landlock_spec landlock;
 	struct cpu_list cpus_initial, cpus_final; /* of exec, before and in the container's cgroup */
 };
 
@@ -87,7 +89,7 @@ int process_parse(const json_t *process, const struct json_at *at, struct arena 
 int process_check_strings(char **strings, size_t count, const struct json_at *at, struct err *e);
 
 /* Takes up what the annotations of the whole config.json say of the process. */
-int process_annotate(struct process_spec *s, const json_t *config, struct err *e);
+int process_annotate(struct process_spec *s, const json_t *config, struct arena *a, struct err *e);
 /* Sets a variable, whatever the configuration said of it. */
 int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
 		    struct err *e);
@@ -98,6 +100,7 @@ struct process_exec_options {
 	/* Sets and locks SECBIT_NOROOT and friends: uid 0 never gets capabilities again. Only
 	 * for a process that has none. */
 	bool lock_securebits;
+	int landlock_abi;	 /* of the host */
 	/* For the seccomp agent; NULL: whoever orders the start tells it. */
 	const struct seccomp_state *agent;
 };

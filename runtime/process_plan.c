@@ -106,7 +106,7 @@ static void plan_prctl(struct plan *p, int option, unsigned long arg)
 /* CAP_SYS_ADMIN while it is needed to load the filter; see above. */
 static uint64_t caps_for_filter(const struct process_spec *s, const struct seccomp_filter *filter)
 {
-	return filter && !s->no_new_privs ? CAP_SYS_ADMIN_BIT : 0;
+	return (filter || s->landlock.count) && !s->no_new_privs ? CAP_SYS_ADMIN_BIT : 0;
 }
 
 static void plan_ids(struct plan *p, const struct process_spec *s,
@@ -244,6 +244,7 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	if (o->preserve_fds)
 		plan_add(p, SIDE_GUEST, op_keep_fds, op_fds_args, o->preserve_fds);
 	plan_add(p, SIDE_GUEST, op_close_fds, op_fds_args, o->preserve_fds);
+	landlock_plan(p, &s->landlock, o->landlock_abi);
 	if (filter)
 		plan_filter(p, filter, o->agent);
 	plan_scope(p, "/process/args", s->args[0]);

@@ -21,7 +21,8 @@
  * may make no syscall, since the agent would have to answer it: a stand-in, a
  * process without the filter that shares the guest's fds, hands the listener to
  * the host, while the guest waits at a word of memory. So a profile may hand
- * any syscall to the agent.
+ * any syscall to the agent. Hooks of startContainer have no agent: what is the
+ * agent's fails there with ENOSYS, as seccomp(2) has it without a listener.
  */
 #pragma once
 #include <jansson.h>

@@ -175,7 +175,7 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (r >= 0)
 		r = process_parse(process, &at, a, &s->process, e);
 	if (r >= 0)
-		r = process_annotate(&s->process, s->config, e);
+		r = process_annotate(&s->process, s->config, a, e);
 	if (r >= 0)
 		r = ns_parse(s->config, s->bundle, a, &s->ns, e);
 	if (r >= 0)
@@ -318,7 +318,9 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 		r = cgroup_check(&s->cgroup, h, e);
 	if (r >= 0)
 		r = spec_check_groups(s, h, e);
-	return r < 0 ? r : labels_check(&s->process.labels, &at, h, e);
+	if (r >= 0)
+		r = labels_check(&s->process.labels, &at, h, e);
+	return r < 0 ? r : landlock_check(&s->process.landlock, h, e);
 }
 
 void spec_warn(const struct container_spec *s,

@@ -1,4 +1,5 @@
-/* fuzz_systemd.c - any text as a path for systemd, as a slice, as a property's value, as a limit. */
+/* fuzz_systemd.c - any text as a path for systemd, as a slice, as a property's value, as a limit.
+ */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -268,7 +268,7 @@ args() { bundle_args "$T/b" "$@"; }
 }
 
 @test "state of a kept one tells how it ended; of others nobody knows, and says nothing" {
-	args sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; exit 7'
+	args sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; exit 7'
 	run kist run --keep $ID
 	[ "$status" -eq 7 ]
 	kist state $ID | jq -e '.status == "stopped" and .exit.status == 7 and .exit.code == 7 and
@@ -298,12 +298,12 @@ args() { bundle_args "$T/b" "$@"; }
 @test "state of a kept one: out of memory, and the peak" {
 	need_v2_controllers memory
 	args sh -c 'x=x; while :; do x=$x$x; done'
-	edit_bundle . '.linux.resources.memory.limit = 16777216'
+	edit_bundle . '.linux.resources.memory = {limit: 67108864, swap: 67108864}'
 	run kist run --keep $ID
 	[ "$status" -ne 0 ]
 	kist state $ID | jq -e '.exit.oomKilled'
 	# memory.peak came with Linux 5.19.
-	kist state $ID | jq -e '.exit.memoryPeakBytes > 8388608'
+	kist state $ID | jq -e '.exit.memoryPeakBytes > 33554432'
 	kist delete $ID
 }
 

@@ -107,9 +107,12 @@ cpus_of() { proc_status "$1" Cpus_allowed_list; }
 	if ! grep -qs Y /sys/module/apparmor/parameters/enabled; then
 		run --separate-stderr kist exec --apparmor some $ID true
 		is_one_line 255 'AppArmor is not enabled'
-		# What everything is without it.
-		kist exec --apparmor unconfined $ID true
+	else
+		run --separate-stderr kist exec --apparmor no_such_profile $ID true
+		is_one_line 255 'cannot apply the AppArmor profile "no_such_profile"'
 	fi
+	# What everything is without a profile.
+	kist exec --apparmor unconfined $ID true
 	if ! [ -d /sys/fs/selinux ] || ! mountpoint -q /sys/fs/selinux; then
 		run --separate-stderr kist exec --process-label a:b:c:d $ID true
 		is_one_line 255 'SELinux is not enabled'

@@ -57,7 +57,8 @@ end_agent() {
 
 @test "seccomp notify: the agent gets the state, answers, and hears of the end" {
 	profile SCMP_ACT_ALLOW mkdir mkdirat
-	edit '.annotations = {"org.example.key": "value"}'
+	edit '.annotations = {"org.example.key": "value"} | .hooks.startContainer = [{"path": "/bin/sh",
+		"args": ["sh", "-c", "! mkdir /tmp/x"]}]'
 	bundle_args . sh -c 'mkdir /tmp/x; echo status $?; ls /proc/self/fd | wc -l; echo $$'
 	agent 83=95 258=95
 	run --separate-stderr kist run $ID
@@ -80,9 +81,11 @@ end_agent() {
 	profile SCMP_ACT_NOTIFY
 	agent
 	bundle_args . echo hello
+	edit '.hooks = {"poststart": [{"path": "/bin/touch", "args": ["touch", $path]}]}' --arg path "$T/poststart"
 	run kist run $ID
 	[ "$output" = hello ]
 	[ "$status" -eq 0 ]
+	[ -e "$T/poststart" ]
 	# execve, write, and whatever ends it.
 	for nr in 59 1 231; do
 		grep -qx $nr "$T/agent/calls.1"
@@ -102,6 +105,9 @@ end_agent() {
 @test "seccomp notify: create and start, exec; the state says which process" {
 	profile SCMP_ACT_NOTIFY
 	bundle_args . sleep 1000
+	printf '#!/bin/sh\ncat >%s/hook.$1\n' "$T" >"$T/hook"
+	chmod +x "$T/hook"
+	edit '.hooks = {"poststart": [{"path": $hook, "args": ["hook", "poststart"]}]}' --arg hook "$T/hook"
 	agent
 	detached kist create $ID
 	[ ! -e "$T/agent/state.1" ]
@@ -109,6 +115,7 @@ end_agent() {
 	pid=$(pid_of $ID)
 	jq -e --argjson pid "$pid" '.pid == $pid and .state.status == "created"' "$T/agent/state.1"
 	[ "$(proc_status "$pid" Seccomp | xargs)" = 2 ]
+	jq -e '.status == "running"' "$T/hook.poststart"
 	[ "$(kist exec $ID echo two)" = two ]
 	jq -e --argjson pid "$pid" '.pid != $pid and .state.pid == $pid and
 		.state.status == "running" and .metadata == "for the agent"' "$T/agent/state.2"

@@ -104,13 +104,13 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	run -1 kist exec "$ID" head -c1 /dev/fuse
 	[[ $output == *"Operation not permitted"* ]]
 	is "$(printf '%s\n%s' "$(pid_of "$ID")" "$(pid_of "$ID")" | uniq)" cat "$folder/cgroup.procs"
-	# An update is systemd's to know, too; a quota in its own grain, the files exactly.
-	kist update --pids-limit 44 --cpu-quota 25300 "$ID"
+	# An update is systemd's to know, too.
+	kist update --pids-limit 44 --cpu-quota 20500 "$ID"
 	is 44 show "$unit" TasksMax
-	is 510ms show "$unit" CPUQuotaPerSecUSec
-	is '25300 50000' cat "$folder/cpu.max"
+	is 410ms show "$unit" CPUQuotaPerSecUSec
 	systemctl daemon-reload
 	is 44 cat "$folder/pids.max"
+	is '20500 50000' cat "$folder/cpu.max"
 	kist pause "$ID"
 	is paused state_of "$ID"
 	kist resume "$ID"

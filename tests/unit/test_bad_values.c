@@ -23,54 +23,11 @@
 
 #include "bad_values.h"
 
-#define MARK "@@mark@@" /* stands where the raw text of a mutation goes */
-
 enum document { CONFIG, PROCESS, RESOURCES };
 static const char *const part[] = { "", "/process", "/linux/resources" };
 
 static json_t *full; /* the configuration */
 static int failures;
-
-/* The value at a JSON pointer whose keys hold no '~'. NULL: there is none. */
-static json_t *value_at(json_t *o, const char *pointer)
-{
-	while (o && *pointer) {
-		char key[128];
-		size_t len = strcspn(++pointer, "/");
-
-		snprintf(key, sizeof key, "%.*s", (int)len, pointer);
-		o = json_is_array(o) ? json_array_get(o, strtoul(key, NULL, 10))
-				     : json_object_get(o, key);
-		pointer += len;
-	}
-	return o;
-}
-
-/* The document with `raw` in place of the value at `pointer`, as text. */
-static char *mutated(const char *pointer, const char *raw)
-{
-	json_t *copy = json_deep_copy(full), *parent;
-	char above[JSON_POINTER_MAX], *text, *at, *ret;
-	const char *key = strrchr(pointer, '/') + 1;
-	int r;
-
-	snprintf(above, sizeof above, "%.*s", (int)(key - 1 - pointer), pointer);
-	parent = value_at(copy, above);
-	assert_non_null(parent);
-	if (json_is_array(parent))
-		r = json_array_set_new(parent, strtoul(key, NULL, 10), json_string(MARK));
-	else
-		r = json_object_set_new(parent, key, json_string(MARK));
-	assert_int_equal(r, 0);
-	text = json_dumps(copy, 0);
-	json_decref(copy);
-	at = strstr(text, "\"" MARK "\"");
-	assert_non_null(at);
-	ret = malloc(strlen(text) + strlen(raw) + 1);
-	sprintf(ret, "%.*s%s%s", (int)(at - text), text, raw, at + sizeof MARK + 1);
-	free(text);
-	return ret;
-}
 
 static int parse_part(json_t *o, enum document d, struct arena *a, struct err *e)
 {
@@ -105,7 +62,7 @@ static int parse(const char *text, enum document d, struct err *e)
 /* A part's errors point into that part; those of bad JSON into the whole test document. */
 static void refused(enum document d, const char *pointer, const char *raw, const char *where)
 {
-	_cleanup_free_ char *text = mutated(pointer, raw);
+	_cleanup_free_ char *text = mutated(full, pointer, raw);
 	const char *inner = where + strlen(part[d]);
 	struct err e = ERR_INIT;
 	int r = parse(text, d, &e);
@@ -261,7 +218,7 @@ static void values_that_are_right(void **state)
 	(void)state;
 	failures = 0;
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		_cleanup_free_ char *text = mutated(good[i].pointer, good[i].raw);
+		_cleanup_free_ char *text = mutated(full, good[i].pointer, good[i].raw);
 		struct err e = ERR_INIT;
 
 		if (parse(text, CONFIG, &e) == 0)

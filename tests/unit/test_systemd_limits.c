@@ -66,7 +66,8 @@ static void quota(void **state)
 {
 	(void)state;
 	is("cpu.max", "50000 100000", "CPUQuotaPerSecUSec=500000 CPUQuotaPeriodUSec=100000");
-	is("cpu.max", "max 50000", "CPUQuotaPerSecUSec=18446744073709551615 CPUQuotaPeriodUSec=50000");
+	is("cpu.max", "max 50000",
+	   "CPUQuotaPerSecUSec=18446744073709551615 CPUQuotaPeriodUSec=50000");
 	is("cpu.max", "25500 50000", "CPUQuotaPerSecUSec=510000 CPUQuotaPeriodUSec=50000");
 	/* up to a whole percent, never down: the file gets the exact number */
 	is("cpu.max", "33333 100000", "CPUQuotaPerSecUSec=340000 CPUQuotaPeriodUSec=100000");
@@ -77,8 +78,9 @@ static void quota(void **state)
 
 static void what_has_no_words(void **state)
 {
-	static const char *const lists[] = { "", "x", "3-1", "1-", "-1", "9000", "1;2", "1,,2",
-					     "99999999999999999999" };
+	static const char *const lists[] = { "",    "x",    "3-1",
+					     "1-",  "-1",   "9000",
+					     "1;2", "1,,2", "99999999999999999999" };
 
 	(void)state;
 	is("io.max", "8:0 rbps=1", "");
@@ -96,8 +98,9 @@ static void several(void **state)
 	const struct cgroup_write last_wins[] = { { .file = "pids.max", .value = "5" },
 						  { .file = "memory.max", .value = "1" },
 						  { .file = "pids.max", .value = "6" } };
-	const struct cgroup_write weight = { .file = "io.bfq.weight", .value = "500",
-					     .or_file = "io.weight", .or_value = "4950" };
+	const struct cgroup_write weight = {
+		.file = "io.bfq.weight", .value = "500", .or_file = "io.weight", .or_value = "4950"
+	};
 	const struct cgroup_write old[] = { { .file = "cpu.max", .value = "1000 1000" },
 					    { .file = "cpuset.cpus", .value = "1" },
 					    { .file = "cpu.idle", .value = "1" } };

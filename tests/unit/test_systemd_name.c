@@ -129,8 +129,9 @@ static void controllers(void **state)
 	s.write_count = 2;
 	assert_int_equal(cgroup_check(&s, &host, &e), -EOPNOTSUPP);
 	err_format(&e, text, sizeof text);
-	assert_non_null(strstr(text, "/linux/x: needs the cgroup v2 controller io, which the user's "
-				     "systemd has not been given"));
+	assert_non_null(strstr(text,
+			       "/linux/x: needs the cgroup v2 controller io, which the user's "
+			       "systemd has not been given"));
 }
 
 int main(void)

@@ -102,11 +102,47 @@ static void values(void **state)
 static void refusals(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "many", "'open", "'a' 'b'", "'\\u0041'", "2147483648", "-2147483649",
-		"byte 256", "uint64 -1", "uint32 x", "0x", "5x", "1.5.2", "int32 1.5", "[", "[1", "[1,",
-		"[1 2]", "[]", "[1, 'a']", "[[1]]", "(1, 2)", "{'a': 1}", "<1>", "@", "@as", "@as 'a'",
-		"@a{sv} []", "@as [1]", "uint64 [1]", "double nan", "inf", "1e999", "nothing", "just 1",
-		"18446744073709551616", "uint64 18446744073709551616", "--1", "+", "true]",
+		"",
+		" ",
+		"many",
+		"'open",
+		"'a' 'b'",
+		"'\\u0041'",
+		"2147483648",
+		"-2147483649",
+		"byte 256",
+		"uint64 -1",
+		"uint32 x",
+		"0x",
+		"5x",
+		"1.5.2",
+		"int32 1.5",
+		"[",
+		"[1",
+		"[1,",
+		"[1 2]",
+		"[]",
+		"[1, 'a']",
+		"[[1]]",
+		"(1, 2)",
+		"{'a': 1}",
+		"<1>",
+		"@",
+		"@as",
+		"@as 'a'",
+		"@a{sv} []",
+		"@as [1]",
+		"uint64 [1]",
+		"double nan",
+		"inf",
+		"1e999",
+		"nothing",
+		"just 1",
+		"18446744073709551616",
+		"uint64 18446744073709551616",
+		"--1",
+		"+",
+		"true]",
 	};
 
 	(void)state;
@@ -149,13 +185,15 @@ static void seconds(void **state)
 	assert_int_equal(p.values[0].number, 5);
 	assert_int_equal(annotate("TimeoutStopSec", "-1", &p, &e), -EINVAL);
 	assert_int_equal(annotate("TimeoutStopSec", "'5'", &p, &e), -EINVAL);
-	assert_int_equal(annotate("TimeoutStopSec", "uint64 18446744073709551615", &p, &e), -EINVAL);
+	assert_int_equal(annotate("TimeoutStopSec", "uint64 18446744073709551615", &p, &e),
+			 -EINVAL);
 }
 
 static void keys(void **state)
 {
-	static const char *const wrong[] = { "", "Ab", "timeout", "Tasks Max", "Tasks.Max", "CPU1",
-					     "Description", "Slice", "PIDs" };
+	static const char *const wrong[] = { "",	  "Ab",	  "timeout",	 "Tasks Max",
+					     "Tasks.Max", "CPU1", "Description", "Slice",
+					     "PIDs" };
 	struct systemd_property p;
 
 	(void)state;
@@ -170,8 +208,10 @@ static void keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values),	  cmocka_unit_test(refusals),
-		cmocka_unit_test(too_many_values), cmocka_unit_test(seconds),
+		cmocka_unit_test(values),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(too_many_values),
+		cmocka_unit_test(seconds),
 		cmocka_unit_test(keys),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
