@@ -55,13 +55,14 @@ look='/bin/probe
 # - What is mounted from a place that is nosuid, nodev or noexec stays so, as with mount(8); runc's
 #   remount forgets it (not here: the bundle lies elsewhere).
 # - Descriptors 0, 1 and 2: kist hands over its own, runc in the foreground makes pipes.
+# - Signals that the caller ignores: runc's program goes on ignoring them, kist's starts with none.
 # - The numbers of namespaces and of peer groups; pid numbers, since runc's init has threads before it becomes the program.
 # - readonlyPaths: kist makes what is mounted below read-only too (no bundle here has that).
 # - /dev/mqueue in a user namespace: the kernel makes it with the ipc namespace, in kist's one clone3,
 #   so it is of an id that isn't mapped; its mode is 1777 all the same.
 # shellcheck disable=SC2016 # for sed and awk
 normal() {
-	sed -E 's/\[[0-9]+\]/[N]/g; s/"pid": [0-9]+, //; s/(shared|master|propagate_from):[0-9]+/\1:N/g; /^(NSpid|SigQ):/d; / \/proc\/kcore$/d; s/^(drwxrwxrwt) (nobody|root) nogroup/\1 - nogroup/; s/ - (sysfs sysfs|proc proc) r[ow]/ - \1/' "$1" |
+	sed -E 's/\[[0-9]+\]/[N]/g; s/"pid": [0-9]+, //; s/(shared|master|propagate_from):[0-9]+/\1:N/g; /^(NSpid|SigQ|SigIgn):/d; s/"ignored": \[[^]]*\]/"ignored": []/; / \/proc\/kcore$/d; s/^(drwxrwxrwt) (nobody|root) nogroup/\1 - nogroup/; s/ - (sysfs sysfs|proc proc) r[ow]/ - \1/' "$1" |
 		awk '$1 ~ "^(/proc/(acpi|asound|kcore|keys|latency_stats|timer_list|timer_stats|sched_debug|scsi)|/sys/firmware)$" {
 			print $1, "masked"; next } { print }'
 }

@@ -88,7 +88,7 @@ traced() {
 @test "plan: the steps that run takes, the same words" {
 	for create in "" --create; do
 		"$KIST" plan $create | jq -r --arg id "$ID" '.steps[] | "\(.step) \(.side) \(.call)" |
-			gsub("kist-plan"; "kist-" + $id) | gsub("\"plan\""; "\"" + $id + "\"")' >"$T/planned"
+			gsub("kist-plan"; "kist-" + $id) | gsub("_ses\\.plan"; "_ses." + $id) | gsub("\"plan\""; "\"" + $id + "\"")' >"$T/planned"
 		verb=run
 		[ -z "$create" ] || verb=create
 		detached kist $verb --explain "$ID"

@@ -32,6 +32,7 @@ def explained(path):
         text = re.sub(r'/\*.*?\*/|"/proc" \(procfs\)|"<[^>]*>"', "", m.group(3))
         text = re.sub(r"^<[^>]*> = ", "", text)
         text = re.sub(r"\) = <[^>]*>$", ")", text)
+        text = text.split(", keyctl(", 1)[0]  # its second call is on the number of the first
         name = re.match(r"([a-z_0-9]+)\(", text)
         if ", each " in text or "(each" in text:
             continue  # one line for a loop
