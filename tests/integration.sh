@@ -9,9 +9,7 @@
 # left out in the test machine (which has no compiler and no network, for instance), one with
 # "# vm only: REASON" natively. "# systemd only: REASON" is for the test machine with systemd as init
 # (tests/vm/run.sh --systemd tests/integration.sh), which runs those alone unless FILEs are named;
-# there nothing is isolated, since a namespace of its own would hide the machine's systemd. One with
-# "# check-full in the vm: REASON" is left out in the test machine unless `make check-full` runs it, or
-# it is named: what it looks at is hardly the kernel's, and emulation makes it long.
+# there nothing is isolated, since a namespace of its own would hide the machine's systemd.
 cd "$(dirname "$0")/.." || exit 125
 
 if [ "${1-}" = --one ]; then
@@ -33,7 +31,6 @@ if [ "${1-}" = --one ]; then
 	exit
 fi
 
-named=$*
 if [ $# = 0 ]; then
 	set -- tests/integration/*.bats
 	# shellcheck disable=SC2046 # a list of words
@@ -41,8 +38,6 @@ if [ $# = 0 ]; then
 fi
 other='^# \(vm\|systemd\) only: '
 [ -z "${KIST_IN_VM-}" ] || other='^# \(native\|systemd\) only: '
-[ -z "${KIST_IN_VM-}" ] || [ -n "${KIST_CHECK_FULL-}$named" ] ||
-	other='^# \(\(native\|systemd\) only\|check-full in the vm\): '
 if [ -n "${KIST_IN_SYSTEMD-}" ]; then
 	other='^# native only: '
 	KIST_TEST_JOBS=${KIST_TEST_JOBS:-1}

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# check-full in the vm: its refusals come before the kernel is asked
 # Bad input: one clear line that says what, where and why; a non-zero status; nothing left.
 
 bats_require_minimum_version 1.5.0

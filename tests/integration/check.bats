@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# check-full in the vm: its refusals come before the kernel is asked
 # kist check: all that would keep a bundle from starting, each with its place; nothing is started,
 # nothing changes, and it agrees with what create does.
 

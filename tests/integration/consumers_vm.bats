@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# check-full in the vm: each command takes seconds there
 # vm only: containers with limits need the controllers of cgroup v2
 # Debian's containerd, dockerd and podman under Debian's kernel: limits, an update of them, exec in
 # their cgroup; docker's --privileged, which asks for every capability there is.

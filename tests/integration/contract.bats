@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# check-full in the vm: its refusals come before the kernel is asked
 # What containerd's shim, conmon, podman and buildah call, word by word, and what they read back:
 # the statuses, the log's last line, the files. Without those programs; they are in containerd.bats,
 # dockerd.bats and podman.bats.

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# check-full in the vm: three runtimes a bundle are slow there; what it adds is crun
 # The same bundle through kist, runc and crun: the program inside must see the same. What differs
 # is taken out below, by name, and says why; everything else is a failure.
 

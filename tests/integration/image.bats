@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# native only: hundreds of archives and syncs take too long under emulation
 # kist image load, ls, rm: the store, unpacking, hostile images, crashes, a full disk.
 load helpers
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# native only: it needs runc
+# native only: differential.bats compares the two there
 # A bundle is a bundle: what `runc spec` makes runs under kist, what `kist spec` makes under runc, and
 # both show the program the same.
 

@@ -155,6 +155,7 @@ static void kill_gets_them_all(void **state)
 static void wait_has_a_bound(void **state)
 {
 	struct err e = ERR_INIT;
+	siginfo_t info;
 	pid_t child;
 	int fd;
 
@@ -167,6 +168,8 @@ static void wait_has_a_bound(void **state)
 	assert_int_not_equal(state_of(child), 'Z'); /* waiting hurts nobody */
 	kill(child, SIGKILL);
 	assert_ok(cgroup_wait_empty(fd, 10000, &e), e); /* a zombie does not count */
+	/* It has left its cgroup a moment before it is one. */
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(state_of(child), 'Z');
 	live_wait(child);
 	drop("wait", fd);
