@@ -121,7 +121,7 @@ bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h)
 	return host_unprivileged(h) && (s->new_namespaces & CLONE_NEWUSER);
 }
 
-static const char *map_text(struct plan *p, const struct ns_id_maps *maps)
+const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps)
 {
 	char *text = arena_strdup(p->arena, "");
 
@@ -139,7 +139,7 @@ static void write_map(struct plan *p, const struct ns_id_maps *maps, const char 
 			 .timeout_ms = NS_HELPER_TIMEOUT_MS);
 	else
 		plan_add(p, SIDE_HOST, op_write, op_write_args, SLOT_GUEST_PROC, file,
-			 map_text(p, maps));
+			 ns_map_text(p, maps));
 }
 
 static void write_maps(struct plan *p, const struct ns_spec *s, const struct host *h)

@@ -17,6 +17,8 @@ int ns_parse_sysctls(const json_t *linux_object, const struct json_at *at, struc
 /* The slot of that name, made at its first use: builders that work on the same fd share it, and
  * scratch fds ("tree") don't eat the plan's few slots. */
 int ns_slot(struct plan *p, const char *name);
+/* The maps as uid_map and gid_map take them (user_namespaces(7)); lives in the plan's arena. */
+const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps);
 #define NS_SLOT_ROOT   "root"    /* the container's root */
 #define NS_SLOT_TARGET "target"  /* where the current mount goes */
 #define NS_SLOT_TREE   "tree"    /* the current detached mount */

@@ -77,23 +77,13 @@ static void add_propagations(const struct mounting *g, int slot)
 
 /* --- binds ------------------------------------------------------------------------- */
 
-static const char *maps_text(struct plan *p, const struct ns_id_maps *maps)
-{
-	char *text = arena_strdup(p->arena, "");
-
-	for (size_t i = 0; i < maps->count && text; i++)
-		text = arena_printf(p->arena, "%s%u %u %u\n", text, maps->line[i].container,
-				    maps->line[i].host, maps->line[i].size);
-	return text;
-}
-
 static void add_idmap(const struct mounting *g)
 {
 	int userns = ns_slot(g->p, NS_SLOT_USERNS);
 
 	if (g->m->uid.count)
 		plan_add(g->p, SIDE_HOST, op_make_userns, op_make_userns_args,
-			 maps_text(g->p, &g->m->uid), maps_text(g->p, &g->m->gid), userns);
+			 ns_map_text(g->p, &g->m->uid), ns_map_text(g->p, &g->m->gid), userns);
 	else
 		plan_add(g->p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user",
 			 O_RDONLY, userns);
