@@ -19,8 +19,10 @@ FUZZ_RUNS ?= 20000
 
 PKGS_kist       := libseccomp libmnl jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
+# Only its headers: image/curl-lib.c opens it when a registry is asked.
+PKGS_opened     := libcurl
 PKGS_test       := cmocka
-PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_opened) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
