@@ -73,6 +73,7 @@ help:
 	@echo '  integration the integration suite natively (as root)'
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
 	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -172,6 +173,8 @@ check-vm: build-tests
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+sabotage: build-tests
+	@tests/sabotage.sh
 lint:
 	@tests/lint.sh
 demo:
@@ -210,7 +213,7 @@ clean:
 
 FORCE:
 .PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
-	lint sweep bench install clean build-tests need-libs FORCE
+	lint sweep sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

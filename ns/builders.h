@@ -105,5 +105,6 @@ int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena
 		 struct ns_mount *ret, struct err *e);
 /* Returns the slot that will hold the mount's id, statx(2). */
 int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_mount *m);
-/* Takes it off again, if it is the one with that id. */
-void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, int mount_id);
+/* Takes it off again, if it is the one with that id. `nofollow`: as it was added. */
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, bool nofollow,
+			int mount_id);

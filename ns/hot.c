@@ -147,12 +147,17 @@ int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena
 		return r;
 	if (!s.mounts[0].flags.bind || s.mounts[0].flags.remount)
 		return err_say(e, EINVAL, "only bind mounts can be added to a container");
+	if (s.mounts[0].flags.copy_symlink)
+		return err_say(e, EINVAL, "copy-symlink: a symlink is no mount that could be taken off "
+			       "again; use src-nofollow, or exec ln");
 	for (int i = 0; i < s.mounts[0].flags.propagation_count; i++)
 		if (s.mounts[0].flags.propagation[i] & MS_SHARED)
 			return err_say(e, EINVAL,
 				       "shared: what the container mounts there would show "
 				       "on the host; use slave or private");
 	*ret = s.mounts[0];
+	/* It must be found again by its destination, which a symlink mounted there would lead away. */
+	ret->flags.target_nofollow |= ret->flags.source_nofollow;
 	return 0;
 }
 
@@ -164,12 +169,17 @@ int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_moun
 	int id = plan_new_slot(p, "mount id");
 
 	plan_scope(p, "", m->destination);
-	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, m->source,
-		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), tree);
+	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, m->source, ns_tree_flags(m),
+		 tree);
 	add_setattr(p, tree, true, 0, 0, MS_SLAVE, -1);
 	if (f->idmap) {
-		plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
-			 arena_printf(p->arena, "/proc/%d/ns/user", (int)h->pid), O_RDONLY, userns);
+		if (m->uid.count)
+			plan_add(p, SIDE_HOST, op_make_userns, op_make_userns_args,
+				 ns_map_text(p, &m->uid), ns_map_text(p, &m->gid), userns);
+		else
+			plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
+				 arena_printf(p->arena, "/proc/%d/ns/user", (int)h->pid), O_RDONLY,
+				 userns);
 		add_setattr(p, tree, f->idmap_recursive, MOUNT_ATTR_IDMAP, 0, 0, userns);
 	}
 	if (f->attr_asked)
@@ -182,12 +192,13 @@ int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_moun
 	plan_add(p, SIDE_HOST, op_mount_id, op_mount_id_args, tree, id, 0);
 	enter(p, h, root);
 	plan_add(p, SIDE_HOST, op_make_target, op_make_target_args, .root_slot = root,
-		 .path = m->destination, .like_slot = tree, .slot = target);
+		 .path = m->destination, .like_slot = tree, .nofollow = f->target_nofollow,
+		 .slot = target);
 	plan_add(p, SIDE_HOST, op_move_mount, op_move_mount_args, tree, target, "", m, NULL);
 	return id;
 }
 
-void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination,
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, bool nofollow,
 			int mount_id)
 {
 	int root = ns_slot(p, NS_SLOT_ROOT), target = ns_slot(p, NS_SLOT_TARGET);
@@ -198,7 +209,7 @@ void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *dest
 		 fds);
 	enter(p, h, root);
 	plan_add(p, SIDE_HOST, op_open_in_root, op_open_in_root_args, .root_slot = root,
-		 .path = destination, .flags = O_PATH, .slot = target);
+		 .path = destination, .flags = O_PATH | (nofollow ? O_NOFOLLOW : 0), .slot = target);
 	/* The container may have mounted something else there, or put a symlink. */
 	plan_add(p, SIDE_HOST, op_mount_id, op_mount_id_args, target, plan_new_slot(p, "mount id"),
 		 mount_id);

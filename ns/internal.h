@@ -31,6 +31,8 @@ const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps);
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m);
+/* Of open_tree(2), for the source of a bind. */
+unsigned int ns_tree_flags(const struct ns_mount *m);
 void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		     bool terminal);
 /* The config's mount at exactly this destination, the last one; NULL: none. */

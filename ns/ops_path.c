@@ -136,6 +136,8 @@ static int act_make_target(struct run *r, const void *args, struct err *e)
 	}
 	if (a->plain)
 		fd = open_plain_directory(root, a->path, e);
+	else if (a->nofollow)
+		fd = ns_make_place_itself(root, a->path, file, e);
 	else if (file)
 		fd = path_mkfile_in_root(root, a->path, 0644);
 	else
@@ -164,7 +166,8 @@ static void show_make_target(struct buf *out, const struct plan *p, const void *
 	} else {
 		buf_add(out, a->file ? ", file" : ", directory");
 	}
-	buf_addf(out, "%s%s) = ", a->plain ? ", no symlink" : ", in root",
+	buf_addf(out, "%s%s) = ",
+		 a->plain ? ", no symlink" : a->nofollow ? ", in root, not following it" : ", in root",
 		 a->proc_ok ? "" : ", not on procfs");
 	plan_show_slot(out, p, a->slot);
 }

@@ -102,8 +102,9 @@ int runtime_mount_add(int root, const char *id, const json_t *mount, const char 
 		r = walk(&p, in, &run, e);
 	}
 	if (r == 0) {
-		added = json_pack("{s:s, s:s, s:i}", "destination", m.destination, "source",
-				  m.source, "mountId", run_slot(&run, slot_id));
+		added = json_pack("{s:s, s:s, s:i, s:b}", "destination", m.destination, "source",
+				  m.source, "mountId", run_slot(&run, slot_id), "nofollow",
+				  m.flags.target_nofollow);
 		json_array_append_new(added_of(&c), added);
 		run_close(&run);
 		r = container_write_state(c.dir, c.state, e);
@@ -120,7 +121,7 @@ int runtime_mount_remove(int root, const char *id, const char *destination, cons
 	struct ns_hot hot;
 	struct plan p;
 	struct run run;
-	json_t *added = NULL;
+	json_t *added = NULL, *mount;
 	char *plain;
 	int found = -1, r = open_living(root, id, h, &c, e);
 
@@ -136,9 +137,9 @@ int runtime_mount_remove(int root, const char *id, const char *destination, cons
 	if (r == 0) {
 		plan_init(&p, &a);
 		hot = (struct ns_hot){ c.pid, publish_plan_given_fd(&p, "container", c.pidfd) };
-		ns_plan_hot_remove(&p, &hot, plain,
-				   (int)json_integer_value(json_object_get(
-					   json_array_get(added, (size_t)found), "mountId")));
+		mount = json_array_get(added, (size_t)found);
+		ns_plan_hot_remove(&p, &hot, plain, json_is_true(json_object_get(mount, "nofollow")),
+				   (int)json_integer_value(json_object_get(mount, "mountId")));
 		r = walk(&p, in, &run, e);
 	}
 	if (r == 0) {

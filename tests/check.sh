@@ -122,9 +122,11 @@ stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
+	stage sabotage tests/sabotage.sh
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
+[ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
 # Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
 # slow; a hang is told by the tests' own limits, the timeout here is the last one.
 wait $peers || echo "check: runc, containerd, docker, podman are not all there: $logs/peers.log"

@@ -173,7 +173,7 @@ static void test_hot(void **state)
 	assert_int_equal(ns_parse_hot(o, "/cwd", false, &a, &m, &e), -EINVAL); /* idmap needs ids */
 	assert_int_equal(ns_parse_hot(o, "/cwd", true, &a, &m, &e), 0);
 	ns_plan_hot_add(&p, &hot, &m);
-	ns_plan_hot_remove(&p, &hot, m.destination, 1234);
+	ns_plan_hot_remove(&p, &hot, m.destination, false, 1234);
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);
 	compare(DATA "ns-hot.plan");
