@@ -27,10 +27,14 @@ PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
-	-fcf-protection
+	-fcf-protection -ffunction-sections -fdata-sections
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections,-z,pack-relative-relocs $(LDFLAGS)
+
+# What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
+# runs. Sanitizers want it inside.
+SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS)),,yes)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
@@ -101,6 +105,8 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
+	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
+		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
