@@ -28,6 +28,7 @@ const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps);
 #define NS_SLOT_USERNS "userns"  /* the guest's user namespace */
 #define NS_SLOT_NODES  "devices" /* a tmpfs with nodes for a container in a user namespace */
 #define NS_SLOT_EMPTY  "empty"   /* the tmpfs that masks directories */
+#define NS_SLOT_EMPTY_USED "empty is used" /* a number: a directory has it, the next get clones */
 
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
