@@ -62,8 +62,8 @@ void __sanitizer_on_print(const char *text)
 	add(text, strlen(text));
 }
 
-/* Asked when a program ends. LSan stops it with ptrace, which the kernel grants to one tracer only, and
- * not for a process that is not dumpable, as kist is when it has entered a container. */
+/* Asked when a program ends. LSan stops it with ptrace, which the kernel grants to one tracer only,
+ * and not for a process that is not dumpable, as kist is when it has entered a container. */
 int __lsan_is_turned_off(void)
 {
 	char status[2048], *tracer;
