@@ -199,9 +199,9 @@ SANITIZED = $(MAKE) --no-print-directory B=build/san CC=clang CI= HARDEN=-fPIE \
 	EXTRA=build/san/tests/tools/sanitized.o CPPFLAGS='-DKIST_SANITIZER_LOG="\"$(CURDIR)/build/san/reports\""' \
 	CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link"
 asan:
-	@$(SANITIZED) asan-run
+	+@$(SANITIZED) asan-run
 asan-short:
-	@$(SANITIZED) ASAN_SHORT=--short asan-run
+	+@$(SANITIZED) ASAN_SHORT=--short asan-run
 asan-run: build-tests
 	@tests/asan.sh $(ASAN_SHORT) $(B)
 
@@ -215,7 +215,7 @@ coverage-run: build-tests
 	@tests/coverage.sh $(B) $(FILES)
 
 fuzz:
-	@$(SANITIZED) fuzz-run
+	+@$(SANITIZED) fuzz-run
 fuzz-run: $(FUZZ)
 	@tests/fuzz.sh $^
 $(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
