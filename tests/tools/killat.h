@@ -21,6 +21,7 @@ struct wishes {
 	long number;	  /* the point: a number... */
 	char name[32];	  /* ...or the number-th call of this name */
 	bool at_exit;
+	bool each; /* that point, and each after it */
 	bool list;
 	bool free_run;
 	bool detach_after_main;
