@@ -29,7 +29,8 @@ static int undo_state_folder(const struct undo_at *at, const char *const args[PL
 	return path_remove_tree(at->state_root, at->id, e);
 }
 
-const struct undo_kind undo_kind_state_folder = { "remove_state_folder", undo_state_folder };
+const struct undo_kind undo_kind_state_folder = { .name = "remove_state_folder", .act = undo_state_folder,
+						    .last = true };
 
 static const struct undo_kind *find_kind(const char *name)
 {
@@ -41,7 +42,7 @@ static const struct undo_kind *find_kind(const char *name)
 }
 
 /* One entry: {"undo": "rmdir_cgroup", "args": ["/sys/fs/cgroup/x", null, null]}. */
-static int replay_entry(const json_t *entry, const struct undo_at *at, struct err *e)
+static int replay_entry(const json_t *entry, const struct undo_at *at, bool failed, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(entry, "undo"));
 	const char *args[PLAN_UNDO_ARGS] = { NULL };
@@ -51,6 +52,8 @@ static int replay_entry(const json_t *entry, const struct undo_at *at, struct er
 	if (!kind)
 		return err_say(e, EINVAL, "intent.json has an unknown undo \"%s\"",
 			       name ? name : "");
+	if (failed && kind->last)
+		return 0;
 	for (size_t i = 0; i < PLAN_UNDO_ARGS; i++)
 		args[i] = json_string_value(json_array_get(list, i));
 	return kind->act(at, args, e);
@@ -72,7 +75,7 @@ static int replay(int dir, const struct undo_at *at, struct err *e)
 	for (size_t i = json_array_size(undo); i-- > 0;) {
 		struct err one = ERR_INIT;
 
-		if (replay_entry(json_array_get(undo, i), at, &one) < 0 && !first.error)
+		if (replay_entry(json_array_get(undo, i), at, first.error, &one) < 0 && !first.error)
 			first = one;
 	}
 	if (!first.error)
@@ -198,10 +201,11 @@ int container_plan_seal(struct plan *p, struct intent_args *intent, const char *
 	for (int i = 0; r == 0 && i < p->count; i++) {
 		const struct step *s = &p->steps[i];
 
-		if (s->undo)
-			json_array_append_new(undo, json_pack("{s:s, s:[s?, s?, s?]}", "undo",
-					      s->undo->name, "args", s->undo_args[0],
-					      s->undo_args[1], s->undo_args[2]));
+		if (s->undo &&
+		    json_array_append_new(undo, json_pack("{s:s, s:[s?, s?, s?]}", "undo",
+							  s->undo->name, "args", s->undo_args[0],
+							  s->undo_args[1], s->undo_args[2])) < 0)
+			r = err_set(e, ENOMEM, "the intent record");
 	}
 	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	if (r == 0 && (!text || !intent))
