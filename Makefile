@@ -70,7 +70,7 @@ help:
 	@echo '  unit        the unit tests alone: seconds'
 	@echo '  integration the integration suite natively (as root)'
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
-	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -155,10 +155,17 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
-# Whom the kill hits: kist itself, and whichever process makes the call.
+# Whom the kill hits: kist itself, and whichever process makes the call. Then calls that fail, with
+# an errno each in turn (SWEEP_ERRNOS=all: with every one), and signals that are not SIGKILL.
+SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+	@for verb in create run start exec kill state pause resume delete 'delete --force'; do \
+		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@for verb in create run start exec delete; do \
+		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
+		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
 lint:
 	@tests/lint.sh
 demo:

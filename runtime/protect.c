@@ -130,5 +130,5 @@ int protect_self(char *const argv[], struct err *e)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return err_set(e, errno, "cannot pass on file descriptor %d", fd);
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
-	return err_set(e, errno, "cannot run the protected copy of kist");
+	return err_set(e, errno, "cannot run the protected copy of kist: execveat");
 }

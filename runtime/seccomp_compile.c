@@ -56,7 +56,7 @@ static int build_arch(const struct seccomp_profile *p, uint32_t arch, scmp_filte
 	}
 	if (ctx)
 		seccomp_release(ctx);
-	return e && e->error ? r : err_set(e, -r, "libseccomp");
+	return e && e->error ? r : err_set(e, -r, "libseccomp, by what seccomp(2) answers here");
 }
 
 static int build_all(const struct seccomp_profile *p, scmp_filter_ctx *ret, struct err *e)

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "runtime/record.h"
 
 #define LOCK_WAIT_MS 10000
 
@@ -156,23 +157,23 @@ static int is_alive(struct container *c, struct err *e)
 	json_int_t recorded = json_integer_value(json_object_get(c->state, "startTime"));
 	unsigned long long ticks;
 	bool zombie;
-	int r;
+	int error, r;
 
 	if (pid <= 0 || pid > INT_MAX)
 		return 0;
-	/* The pidfd first, the check after: then the pid can't be reused in between. EINVAL: it is
-	 * a thread's by now. */
+	/* The pidfd first, the check after: then the pid can't be reused in between. */
 	c->pidfd = pidfd_open((pid_t)pid, 0);
-	if (c->pidfd < 0)
-		return errno == ESRCH || errno == EINVAL
-			       ? 0 : err_set(e, errno, "pidfd_open(%d)", (int)pid);
+	error = c->pidfd < 0 ? errno : 0;
 	r = process_start_time((pid_t)pid, &ticks, &zombie);
-	if (r < 0 && r != -ENOENT && r != -ESRCH)
-		return err_set(e, -r, "cannot read /proc/%d/stat", (int)pid);
-	if (r < 0 || zombie || ticks != (unsigned long long)recorded) {
+	if (r == -ENOENT || r == -ESRCH || error == ESRCH ||
+	    (r == 0 && (zombie || ticks != (unsigned long long)recorded))) {
 		fd_close(&c->pidfd);
 		return 0;
 	}
+	if (r < 0)
+		return err_set(e, -r, "cannot read /proc/%d/stat", (int)pid);
+	if (error)
+		return err_set(e, error, "pidfd_open(%d)", (int)pid);
 	c->pid = (pid_t)pid;
 	return 1;
 }
@@ -306,7 +307,7 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 		if (errno != ENOENT)
 			return err_set(e, errno, "cannot look for the state of container %s", id);
 	} else {
-		r = json_read_file(c.dir, "state.json", &c.state, e);
+		r = record_read(c.dir, "state.json", &c.state, e);
 		if (r < 0) {
 			err_fix(e, "remove it with: kist delete --force %s", id);
 			return err_wrap(e, "the state of container %s is damaged", id);
@@ -323,9 +324,9 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 
 int container_write_state(int dir, json_t *state, struct err *e)
 {
-	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
+	_cleanup_free_ char *text = record_seal(state);
 
-	if (!text || json_out_of_memory)
+	if (!text)
 		return err_set(e, ENOMEM, "state.json");
 	return file_replace_at(dir, "state.json", text, strlen(text), 0600, false, e);
 }

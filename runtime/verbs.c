@@ -404,7 +404,7 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 
 		/* No folder, but something with a derived name may still be there. */
 		err_clear(e);
-		undo_by_name(&at, e);
+		undo_by_name(&at, NULL, e);
 		return 0;
 	}
 	if (r == -EINVAL && force && container_check_id(id, NULL) == 0)

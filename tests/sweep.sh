@@ -6,8 +6,8 @@
 #        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ are filled in
 #   --who main|acting|both  whom the kill hits (default main: the runtime; acting: who makes the call)
 #   --fail LIST             instead of a kill: the call fails with an errno of the list (ENOSPC,EINTR,
-#                           SHORT: one byte is read or written), each point with the next one;
-#   --fail all|each         of a list of our own; each point with every one of it
+#                           SHORT: one byte is read or written), each point with the next one
+#   --fail turn|all         the same of a list of our own; each point with every one of it
 #   --signal LIST           instead of SIGKILL: signals of the list, each point the next one
 #   --sample N [--seed S]   N points chosen at random (repeatable by the seed, default 1)
 #   --every K               each K-th point
@@ -231,7 +231,7 @@ inside() {
 	unset SWEEP_INSIDE
 	prepare_world
 	make_bundle
-	prepare_judge
+	normal_script=$(posture_normal 'sweep-[0-9]+-[a-zA-Z0-9]+')
 	: >"$work/seen"
 	list_world "$work/before"
 	count_points; [ -z "${SWEEP_SHOW:-}" ] || cat "$work/reference"
@@ -258,8 +258,8 @@ while [ $# -gt 0 ]; do
 	--who) who=${2:?}; [ "$who" != both ] || who='main acting' ;;
 	--fail)
 		mode=fail list=${2:?}
-		[ "$list" != each ] || each=1
-		[[ $list != all && $list != each ]] || list=$all_errors
+		[ "$list" != all ] || each=1
+		[[ $list != all && $list != turn ]] || list=$all_errors
 		IFS=, read -ra errors <<<"$list"
 		;;
 	--signal) mode=signal && IFS=, read -ra signals <<<"${2:?}" ;;

@@ -3,51 +3,14 @@
 # container's program: what it sees must be what it saw in peace.
 # shellcheck shell=bash disable=SC2154
 
-# A container with something of everything that confines one.
-# shellcheck disable=SC2016 # for jq
-posture_config='.process.args = ["/bin/posture"] | .process.terminal = false |
-	.process.user = {"uid": 0, "gid": 0, "additionalGids": [5, 7], "umask": 23} |
-	.process.capabilities |= map_values(["CAP_MKNOD", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE"]) |
-	.process.capabilities.ambient = ["CAP_NET_BIND_SERVICE"] |
-	.process.capabilities.inheritable = ["CAP_NET_BIND_SERVICE"] |
-	.process.noNewPrivileges = true | .process.oomScoreAdj = 345 | .process.cwd = "/etc" |
-	.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 100},
-		{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}] |
-	.process.ioPriority = {"class": "IOPRIO_CLASS_BE", "priority": 6} |
-	.process.scheduler = {"policy": "SCHED_BATCH", "nice": 3} |
-	.root.readonly = true | .hostname = "swept" | .domainname = "d.example" |
-	.mounts += [{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=1770", "size=1m"]},
-		{"destination": "/ro", "type": "bind", "source": $data, "options": ["rbind", "ro", "nosuid", "nodev"]},
-		{"destination": "/data", "type": "bind", "source": $data, "options": ["bind", "noatime", "rslave"]}] |
-	.linux.devices = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 416, "uid": 3, "gid": 4}] |
-	.linux.resources.devices = [{"allow": false, "access": "rwm"},
-		{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
-		{"allow": true, "type": "c", "major": 1, "minor": 11, "access": "m"}] |
-	.linux.maskedPaths += ["/etc/secret"] | .linux.readonlyPaths += ["/data/sub"] |
-	.linux.sysctl = {"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"} |
-	.linux.rootfsPropagation = "private" |
-	.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
-		"syscalls": [{"names": ["sethostname", "acct"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}]}'
+# shellcheck source=tests/lib/posture.bash
+. "$here/lib/posture.bash"
 
 make_posture_bundle() { # DIR
-	mkdir -p "$1/rootfs"/{bin,proc,sys,dev,etc,tmp,ro,data} "$work/data/sub"
-	cp "$tools/posture" "$1/rootfs/bin/posture"
-	echo 'root:x:0:0:root:/:/bin/sh' >"$1/rootfs/etc/passwd"
-	echo secret >"$1/rootfs/etc/secret"
+	posture_rootfs "$1/rootfs" "$work/data" "$tools"
 	(cd "$1" && "$runtime" spec)
 	jq --arg data "$work/data" "$posture_config | ${SWEEP_CONFIG:-.}" "$1/config.json" >"$1/config.tmp"
 	mv "$1/config.tmp" "$1/config.json"
-}
-
-prepare_judge() {
-	local name link
-	for name in cgroup ipc mnt net pid time user uts; do
-		link=$(readlink "/proc/self/ns/$name")
-		normal_script+="s/^namespace ${link%[*}\\[${link//[!0-9]/}\\]/namespace $name of the host/;"
-	done
-	# Each container's own: its name, its pid, the numbers of its namespaces.
-	normal_script+='s/\[[0-9]+\]/[own]/; s/sweep-[0-9]+-[a-zA-Z0-9]+/ID/g; s/("pid": )[0-9]+/\1PID/; s/("created": )".*"/\1NOW/
-		s/(cgroup.procs:)[0-9]+/\1PID/; s/(shared|master|propagate_from):[0-9]+/\1:N/g'
 }
 
 # The program has said all it has to say; not for ever.
