@@ -7,6 +7,7 @@
 VERSION  := 0.1.0
 B        ?= build
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+HOSTCC   ?= gcc
 CFLAGS   ?= -O2 -g
 PREFIX   ?= /usr/local
 # V=1 shows the whole command lines.
@@ -17,18 +18,23 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libseccomp libmnl jansson
+PKGS_kist       := libmnl jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
-PKGS_test       := cmocka
+# libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
+PKGS_test       := cmocka libseccomp
 PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
-	-fcf-protection
+	-fcf-protection -ffunction-sections -fdata-sections
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections,-z,pack-relative-relocs $(LDFLAGS)
+
+# What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
+# runs. Sanitizers want it inside.
+SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS)),,yes)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
@@ -71,6 +77,7 @@ help:
 	@echo '  integration the integration suite natively (as root)'
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
 	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
+	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -98,6 +105,8 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
+	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
+		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
@@ -111,6 +120,17 @@ $(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static -o $@ $<
+
+# The numbers of syscalls, for every ABI of seccomp profiles.
+$(B)/runtime/gen/syscalls: runtime/gen/syscalls.c runtime/seccomp_abi.c runtime/seccomp_abi.h $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(HOSTCC) -std=gnu17 -D_GNU_SOURCE $(WARN) -I. $(PKG_CFLAGS) -O1 -o $@ $(filter %.c,$^) \
+		$(shell pkg-config --libs libseccomp)
+$(B)/runtime/seccomp_syscalls.h: $(B)/runtime/gen/syscalls
+	$(call say,MAKE)
+	$(Q)$< >$@.new && mv $@.new $@
+$(B)/runtime/seccomp_calls.o: $(B)/runtime/seccomp_syscalls.h
 
 # What --version says of where it comes from; a tree without .git has nothing to say.
 $(B)/base/commit.h: FORCE
@@ -166,6 +186,8 @@ sweep: build-tests
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
+sabotage: build-tests
+	@tests/sabotage.sh
 lint:
 	@tests/lint.sh
 demo:
@@ -204,7 +226,7 @@ clean:
 
 FORCE:
 .PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
-	lint sweep bench install clean build-tests need-libs FORCE
+	lint sweep sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

@@ -49,7 +49,7 @@ static void add_target(const struct mounting *g, int like_slot)
 		 .plain = is_one_of(g->m->destination, plain),
 		 .proc_ok = strcmp(g->m->destination, "/proc") == 0 ||
 			    strncmp(g->m->destination, "/proc/", 6) == 0,
-		 .slot = g->target);
+		 .nofollow = g->m->flags.target_nofollow, .slot = g->target);
 }
 
 static void add_move(const struct mounting *g)
@@ -110,6 +110,14 @@ static bool shows_delegated_cgroups(const struct mounting *g)
 	       (strcmp(g->m->source, "/sys") == 0 || strcmp(g->m->destination, "/sys") == 0);
 }
 
+unsigned int ns_tree_flags(const struct ns_mount *m)
+{
+	const struct ns_mount_flags *f = &m->flags;
+
+	return OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0) |
+	       (f->source_nofollow || f->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0);
+}
+
 static void plan_bind(const struct mounting *g)
 {
 	const struct ns_mount_flags *f = &g->m->flags;
@@ -119,9 +127,10 @@ static void plan_bind(const struct mounting *g)
 	 * root could then mount in the host. */
 	bool shared = !userns && asks_shared(g->m) && (g->s->rootfs_propagation & MS_SHARED);
 	enum side side = (by_host || shared) && host_may_mount(g->h) ? SIDE_HOST : SIDE_GUEST;
+	int copied = -1;
 
 	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, g->m->source,
-		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), g->tree);
+		 ns_tree_flags(g->m), g->tree);
 	/* The host's tree is a peer of what it was cloned from: cut that before the container has
 	 * it. The guest's own view was cut as a whole. */
 	if (side == SIDE_HOST && !shared)
@@ -139,9 +148,14 @@ static void plan_bind(const struct mounting *g)
 		add_setattr(g, side, g->tree, true, MOUNT_ATTR_RDONLY, 0, 0);
 	if (side == SIDE_HOST)
 		plan_add(g->p, SIDE_HOST, op_send_fd, op_send_fd_args, g->tree);
+	if (f->copy_symlink)
+		copied = plan_add(g->p, SIDE_GUEST, op_copy_symlink, op_copy_symlink_args, g->tree,
+				  g->root, g->m->destination);
 	add_target(g, g->tree);
 	add_move(g);
 	add_propagations(g, g->tree);
+	if (f->copy_symlink)
+		plan_on_skip_here(g->p, copied, EALREADY);
 }
 
 /* --- filesystems --------------------------------------------------------------------- */

@@ -76,7 +76,7 @@ tap_of() {
 	return $status
 }
 
-# kist starts fast because it links little: three libraries and libc, no more.
+# kist starts fast because it links little: two libraries and libc, no more.
 links_only() {
 	local program=$1 got extra
 	shift
@@ -115,16 +115,18 @@ tests/peers.sh consumers >$logs/peers.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
-one ldd links_only build/kist 'libseccomp\.so\.2' 'libmnl\.so\.0' 'libjansson\.so\.4' \
+one ldd links_only build/kist 'libmnl\.so\.0' 'libjansson\.so\.4' \
 	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
 stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
+	stage sabotage tests/sabotage.sh
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
+[ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
 # Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
 # slow; a hang is told by the tests' own limits, the timeout here is the last one.
 wait $peers || echo "check: runc, containerd, docker, podman are not all there: $logs/peers.log"

@@ -57,7 +57,7 @@ with() {
 		.linux.gidMappings = .linux.uidMappings |
 		.mounts += [$f[0].mountOptions[] | {"destination": "/o/\(.)", "type": "tmpfs",
 			"source": "/tmp", "options":
-			(if test("^r?idmap$") then ["bind", .] elif . == "remount" then [., "ro"]
+			(if test("^r?idmap$|nofollow$|^copy-symlink$") then ["bind", .] elif . == "remount" then [., "ro"]
 			 elif test("bind$") and (test("unbind") | not) then [.]
 			 elif test("^r(ro|rw|no|suid|dev|exec|dir|rel|atime|strict|sym)") then ["rbind", .]
 			 else [.] end)}] |
@@ -98,4 +98,37 @@ with() {
 	for hook in $(jq -r '.hooks[]' "$T/features"); do
 		with ".hooks = {\"$hook\": [{\"path\": \"/bin/true\"}]}"
 	done
+}
+
+@test "info: this host, and the caller, as the kernel tells them" {
+	"$KIST" info --json >"$T/info"
+	cat "$T/info"
+	jq -e --arg kernel "$(uname -r)" --arg machine "$(uname -m)" '.kernel == $kernel and .machine == $machine
+		and .caller.is == "root" and .caller.uid == 0' "$T/info"
+	mount=$(jq -r .cgroup.mount "$T/info")
+	[ "$(stat -f -c %T "$mount")" = cgroup2fs ]
+	[ "$(jq -r '.cgroup.controllers | sort | join(" ")' "$T/info")" = \
+		"$(tr ' ' '\n' <"$mount/cgroup.controllers" | sort | paste -sd ' ')" ]
+	[ "$(jq .security.lastCapability "$T/info")" = "$(cat /proc/sys/kernel/cap_last_cap)" ]
+	# The same in lines.
+	"$KIST" info | grep -x "kernel: $(uname -r)"
+	"$KIST" info | grep -x "cgroup mount: $mount"
+}
+
+@test "completion: commands, each one's options, ids of containers" {
+	# shellcheck disable=SC1090
+	. <("$KIST" completion bash)
+	complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kist; echo " ${COMPREPLY[*]} "; }
+	[ "$(complete_words kist pau)" = " pause " ]
+	[ "$(complete_words kist --log-f)" = " --log-format " ]
+	[ "$(complete_words kist --log-format json run --con)" = " --config --console-socket " ]
+	[[ "$(complete_words kist job run --)" == *" --memory "* ]]
+	[ "$(complete_words kist run -b '')" = "  " ] # a file's name: the shell's own
+	make_bundle "$T/c1" '.process.args = ["sleep", "100"]'
+	detached kist create -b "$T/c1" c1
+	[ "$(complete_words kist delete --force c)" = " c1 " ]
+	kist delete --force c1
+	run --separate-stderr "$KIST" completion fish
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *'"fish" is not bash'* ]]
 }

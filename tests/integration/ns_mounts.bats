@@ -99,6 +99,15 @@ teardown() { ns_teardown; }
 	inside 'echo never'
 	[ "$status" -eq 99 ]
 	[[ "$output" == *"/dev/null"*"something else"* ]]
+	rm "$R/dev/null"
+	mknod "$R/dev/null" c 1 5
+	inside 'echo never'
+	[ "$status" -eq 99 ]
+	[[ "$output" == *"/dev/null"*"something else"* ]]
+	rm "$R/dev/null"
+	mknod "$R/dev/null" b 1 3
+	inside 'echo never'
+	[ "$status" -eq 99 ]
 }
 
 @test "masked files are /dev/null, masked folders empty and read-only, absent ones skipped" {

@@ -48,6 +48,12 @@ teardown() { runtime_teardown; }
 	wait $runner || status=$?
 	[ "$status" -eq 7 ]
 	assert_nothing_left
+	# Also when the bind says "ro" alone, as runc's spec does (CVE-2023-25809).
+	rootless_bundle '.mounts |= map(.options |= ((. // []) - ["rro"]))'
+	args awk '$5 ~ "^/sys" { print $6 }' /proc/self/mountinfo
+	as_alice kist run "$ID" >"$T/sys"
+	[ -s "$T/sys" ]
+	none grep -E '^rw(,|$)' "$T/sys"
 }
 
 @test "create, start, exec, kill, list, delete by the same user, and by nobody else" {

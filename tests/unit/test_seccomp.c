@@ -464,7 +464,7 @@ static void op_loads_the_program(void **state)
 
 static void shows(void **state)
 {
-	struct seccomp_filter f = { .count = 12, .flags = SECCOMP_FILTER_FLAG_LOG };
+	struct seccomp_filter f = { .count = 12, .depth = 5, .flags = SECCOMP_FILTER_FLAG_LOG };
 	struct op_seccomp_args args = { &f, -1 };
 	char text[200];
 	struct buf b = BUF_ON(text);
@@ -473,7 +473,7 @@ static void shows(void **state)
 	buf_reset(&b);
 	op_seccomp.show(&b, NULL, &args);
 	assert_string_equal(text, "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, "
-				  "{len=12})");
+				  "{len=12}) /* at most 5 a call */");
 }
 
 int main(void)

@@ -23,6 +23,8 @@ packages=(
 	zlib1g zstd usr-is-merged
 	systemd libsystemd0 dbus dbus-user-session
 )
+# Without what they depend on, which is for their configuration.
+alone=(apparmor)
 # Modules that go into the image, below kernel/.
 modules=(
 	arch crypto lib net
@@ -53,7 +55,7 @@ resolve() {
 	# dependencies (an initramfs builder) are of no use here.
 	{
 		apt -o Dir::Cache::archives="$cache/none" --print-uris -y install "${packages[@]}" &&
-			(cd "$cache/none" && apt --print-uris download "$kernel")
+			(cd "$cache/none" && apt --print-uris download "$kernel" "${alone[@]}")
 	} | awk "/^'/ { print \$2 }" | sort
 }
 retry() {
@@ -66,9 +68,9 @@ retry() {
 	return 1
 }
 
-# Resolving takes apt a second: done again only when its lists or this recipe are newer.
-list=$cache/packages
-if [ ! -s "$list" ] || [ "$0" -nt "$list" ] || [ /var/lib/apt/lists -nt "$list" ]; then
+# Resolving takes apt a second: done again only for another recipe, or when its lists are newer.
+list=$cache/packages.$(sha256sum <"$0" | cut -c1-8)
+if [ ! -s "$list" ] || [ /var/lib/apt/lists -nt "$list" ]; then
 	retry resolve >"$list.new" && [ -s "$list.new" ] || die "apt cannot resolve the packages"
 	mv "$list.new" "$list"
 fi
@@ -84,9 +86,11 @@ fetch() {
 	local kernel
 	kernel=$(sed -n 's/^\(linux-image[^_]*\)_.*/\1/p' "$list")
 	apt -y --download-only install "${packages[@]}" >"$cache/apt.log" 2>&1 || return 1
-	if [ ! -e "$cache/debs/$(grep ^linux-image "$list")" ]; then
-		(cd "$cache/debs" && apt download "$kernel") >>"$cache/apt.log" 2>&1 || return 1
-	fi
+	local name
+	for name in "$kernel" "${alone[@]}"; do
+		[ ! -e "$cache/debs/$(grep "^${name}_" "$list")" ] || continue
+		(cd "$cache/debs" && apt download "$name") >>"$cache/apt.log" 2>&1 || return 1
+	done
 	# A mirror that moved on since `resolve`: the next attempt sees the new list.
 	local deb
 	while read -r deb; do
@@ -98,6 +102,7 @@ say "packages: ${SECONDS}s"
 
 work=$cache/work
 rm -rf "$work" "$cache"/????????????????
+find "$cache" -maxdepth 1 -name 'packages*' ! -path "$list" -delete
 mkdir -p "$work/root" "$work/initramfs" "$out"
 root=$work/root
 # Debian 12 is merged into /usr, but it's an installed system's links that say so.
