@@ -135,12 +135,12 @@ drop_points() {
 
 count_points() { # fills $work/points with "N PID ROLE CALL"
 	local status=0
-	before_verb sweep-0-x || fail "cannot prepare $verb: $(tail -n 1 "$work/complaint")"
-	set_command sweep-0-x
+	before_verb sweep-0 || fail "cannot prepare $verb: $(tail -n 1 "$work/complaint")"
+	set_command sweep-0
 	step_through count --list -o "$work/points" || status=$?
 	[ $status -eq 0 ] || fail "${command[*]}: status $status unkilled: $(tail -n 1 "$work/complaint")"
-	[ "$mode" = kill ] || look sweep-0-x "$work/reference" || fail "undisturbed: $wrong"
-	[ "$verb" = delete ] || runtime_do delete --force sweep-0-x ||
+	[ "$mode" = kill ] || look sweep-0 "$work/reference" || fail "undisturbed: $wrong"
+	[ "$verb" = delete ] || runtime_do delete --force sweep-0 ||
 		fail "delete --force fails unkilled: $(tail -n 1 "$work/complaint")"
 	find_leaks
 	if [ -n "$leaks" ]; then
@@ -231,7 +231,7 @@ inside() {
 	unset SWEEP_INSIDE
 	prepare_world
 	make_bundle
-	normal_script=$(posture_normal 'sweep-[0-9]+-[a-zA-Z0-9]+')
+	normal_script=$(posture_normal 'sweep-[0-9]+(-[a-zA-Z0-9]+)?')
 	: >"$work/seen"
 	list_world "$work/before"
 	count_points; [ -z "${SWEEP_SHOW:-}" ] || cat "$work/reference"

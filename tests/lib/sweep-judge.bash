@@ -66,7 +66,7 @@ await_stopped() { # ID
 is_clear() {
 	local lines
 	mapfile -t lines <"$work/said"
-	[ "$1" -ne 127 ] || [[ ${lines[0]-} != *": error while loading shared libraries: "* ]] || return 0
+	[ "$1" -ne 127 ] || [[ ${lines[0]-} == "kist: "* ]] || return 0
 	[[ ${#lines[@]} -eq 1 || (${#lines[@]} -eq 2 && ${lines[1]} == "fix: "?*) ]] &&
 		[[ ${lines[0]} == "kist: "?*": "?* ]]
 }
