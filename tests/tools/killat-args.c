@@ -37,6 +37,7 @@ static _Noreturn void usage(void)
 	      "  --who WHO            who is hit: main (the command, default), acting, all\n"
 	      "  --detach-after-main  once the command has ended, let what it left run free\n"
 	      "  --let-go PROGRAM     a process that becomes PROGRAM is not followed further\n"
+	      "  --each               there, and at each later call (of that name)\n"
 	      "  --free               don't serialise the processes\n"
 	      "  --timeout SECONDS    then everything is killed, and the status is 124\n"
 	      "  -o FILE              counts, --list and the point that was hit; else on stderr\n"
@@ -117,6 +118,8 @@ static int parse_option(const char *option, const char *value)
 {
 	if (strcmp(option, "--list") == 0)
 		want.list = true;
+	else if (strcmp(option, "--each") == 0)
+		want.each = true;
 	else if (strcmp(option, "--exit") == 0)
 		want.at_exit = true;
 	else if (strcmp(option, "--free") == 0)

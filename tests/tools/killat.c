@@ -51,7 +51,7 @@ static pid_t main_pid;
 static int main_status = -1;
 static bool started; /* the command's execve has happened */
 static long entries, exits, name_hits;
-static bool struck;
+static bool struck, was_there;
 static volatile sig_atomic_t late;
 
 /* ---- ptrace requests; a task may die under our hands at any time: ESRCH is no error ---- */
@@ -121,8 +121,8 @@ static bool is_point(const struct task *t, bool exiting)
 		return false;
 	if (want.name[0])
 		return strcmp(want.name, call_name(t->call)) == 0 && has_path(t) &&
-		       ++name_hits == want.number;
-	return t->index == want.number;
+		       (++name_hits == want.number || (want.each && name_hits > want.number));
+	return t->index == want.number || (want.each && t->index > want.number);
 }
 
 /* SIGKILL is awaited before anybody goes on, so that what the others see of it is repeatable. */
@@ -201,7 +201,8 @@ static void run_hook(const struct task *t)
 
 static void strike(struct task *t)
 {
-	struck = true;
+	was_there = true;
+	struck = !want.each;
 	if (want.out)
 		fprintf(want.out, "hit %ld %d %s %s%s\n", t->index, (int)t->tid, task_role(t),
 			call_name(t->call), want.at_exit ? " exit" : "");
@@ -528,7 +529,7 @@ int main(int argc, char **argv)
 	if (want.mode == COUNT)
 		fprintf(want.out, "entries %ld exits %ld processes %d tasks %d\n", entries, exits,
 			processes, births);
-	else if (!struck)
+	else if (!was_there)
 		fprintf(stderr, "killat: never came to the point; there were %ld calls\n", entries);
 	return WIFSIGNALED(main_status) ? 128 + WTERMSIG(main_status) : WEXITSTATUS(main_status);
 }

@@ -24,6 +24,7 @@ struct wishes {
 	const char *path; /* ...with a path that contains this */
 	const char *let_go; /* a task that becomes this program is no longer followed */
 	bool at_exit;
+	bool each; /* that point, and each after it */
 	bool list;
 	bool free_run;
 	bool detach_after_main;
