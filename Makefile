@@ -78,7 +78,7 @@ help:
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan (as root)'
 	@echo '  asan-short  the unit tests and a few integration files of these'
 	@echo '  coverage    lines and branches that unit and integration tests reach (as root)'
-	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
@@ -177,10 +177,17 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
-# Whom the kill hits: kist itself, and whichever process makes the call.
+# Whom the kill hits: kist itself, and whichever process makes the call. Then calls that fail, with
+# an errno each in turn (SWEEP_ERRNOS=all: with every one), and signals that are not SIGKILL.
+SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+	@for verb in create run start exec kill state pause resume delete 'delete --force'; do \
+		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@for verb in create run start exec delete; do \
+		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
+		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
 sabotage: build-tests
 	@tests/sabotage.sh
 lint:
