@@ -252,7 +252,7 @@ teardown() { runtime_teardown; }
 	grep -qx 'sorry prestart' "$T/err"
 	# A file that cannot be opened is said before anything is made, and a fifo nobody reads too.
 	edit_bundle . 'del(.hooks.poststop) | .annotations["run.oci.hooks.stderr"] = "/nowhere/err"'
-	refused 1 '/annotations/run.oci.hooks.stderr .*No such file' kist run $ID
+	refused 1 '/annotations/run.oci.hooks.stderr: .*No such file' kist run $ID
 	edit_bundle . '.annotations["run.oci.hooks.stderr"] = "err"'
 	refused 1 '/annotations/run.oci.hooks.stderr: must be absolute' kist run $ID
 	mkfifo "$T/fifo"
