@@ -32,6 +32,8 @@ const struct command cli_commands[] = {
 	  false, command_events },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
+	{ "devices", "[options] add|remove ID ...", "give a device to a container that runs, or take it away",
+	  3, 3, false, command_devices },
 	{ "mounts", "[options] add|remove ID ...", "mount into a container that runs, or take it off",
 	  3, 3, false, command_mounts },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,

@@ -68,6 +68,7 @@ int command_ps(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_exec(int argc, char **argv);
 int command_mounts(int argc, char **argv);
+int command_devices(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);

@@ -258,6 +258,11 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	json_t *profile;
 	int r;
 
+	r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
+	if (r == 0 && protect_is_needed_in(c->pid))
+		r = protect_self(cli.argv, e);
+	if (r < 0)
+		return r;
 	r = host_probe(&host, e);
 	o.host = &host;
 	/* A process that waits for start is not dumpable, and so nobody's but root's. */
@@ -292,15 +297,11 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	at = json_at_key(&at, "seccomp");
 	if (r == 0 && profile)
 		r = seccomp_parse(profile, &at, a, &seccomp, e);
-	if (r == 0)
-		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
 	if (r == 0 && spec.terminal && q->detach && !q->console_socket)
 		r = err_say(e, EINVAL, "cannot allocate tty if kist will detach without setting "
 			    "console socket");
 	if (r == 0)
 		r = cli_fault(&in, e);
-	if (r == 0)
-		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
 	o.console = spec.terminal;

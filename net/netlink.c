@@ -4,6 +4,7 @@
 #include "net/netlink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -137,8 +138,16 @@ static int take_error(const struct nlmsghdr *m, struct err *e)
 		return err_set(e, EBADMSG, "short netlink answer");
 	if (!refusal->error)
 		return 0;
+	if (refusal->error > 0 || refusal->error == INT_MIN)
+		return err_set(e, EBADMSG, "a netlink answer with error %d", refusal->error);
 	words = kernels_words(m, refusal);
 	return err_set(e, -refusal->error, "%s", words ? words : "the kernel refused");
+}
+
+/* mnl_nlmsg_ok() takes a length of 2 GiB and more for a negative one, which fits everywhere. */
+static bool is_whole(const struct nlmsghdr *m, int left)
+{
+	return mnl_nlmsg_ok(m, left) && m->nlmsg_len <= (unsigned)left;
 }
 
 /* 1: nothing more will come; 0: go on. */
@@ -147,7 +156,7 @@ static int take_datagram(const char *data, int left, uint32_t first, uint32_t la
 {
 	const struct nlmsghdr *m = (const struct nlmsghdr *)data;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; is_whole(m, left); m = mnl_nlmsg_next(m, &left)) {
 		int r;
 
 		if (m->nlmsg_seq < first || m->nlmsg_seq > last)

@@ -128,12 +128,21 @@ struct op_text_args { /* chdir, chroot, sethostname, setdomainname */
 struct op_check_root_args {
 	int slot;
 };
-struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount */
-	int empty_slot, target_slot;
-};
 extern const struct op op_openat, op_open_in_root, op_make_target, op_copy_symlink, op_mkdirat, op_fchmodat, op_mknodat,
 	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
-	op_pivot_root, op_check_root, op_mask_directory;
+	op_pivot_root, op_check_root;
+
+/* --- ops_mask.c ---------------------------------------------------------------- */
+struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount; -ENOTDIR: it is none */
+	int empty_slot, attached_slot; /* the tmpfs; whether a directory has it */
+	int target_slot;
+	const char *path; /* for show */
+};
+struct op_mask_file_args { /* compound: the same of the host's /dev/null */
+	int null_slot, target_slot;
+	const char *path;
+};
+extern const struct op op_mask_directory, op_mask_file;
 
 /* --- copy_up.c: tmpcopyup ----------------------------------------------------- */
 #define NS_COPY_UP_DEPTH_MAX 128     /* folders in folders; two fds each */

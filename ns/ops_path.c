@@ -509,31 +509,3 @@ static void by_hand_pivot_root(struct buf *out, const struct plan *p, const void
 const struct op op_pivot_root = { .name = "pivot_root", .man = "pivot_root(2)",
 				  .act = act_pivot_root, .show = show_pivot_root,
 				  .by_hand = by_hand_pivot_root };
-
-static int act_mask_directory(struct run *r, const void *args, struct err *e)
-{
-	const struct op_mask_directory_args *a = args;
-	_cleanup_fd_ int tree = open_tree(run_slot(r, a->empty_slot), "",
-					  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	(void)e;
-	if (tree < 0 || move_mount(tree, "", run_slot(r, a->target_slot), "",
-				   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return -errno;
-	return 0;
-}
-
-static void show_mask_directory(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_mask_directory_args *a = args;
-
-	buf_add(out, "move_mount(open_tree(");
-	plan_show_slot(out, p, a->empty_slot);
-	buf_add(out, ", OPEN_TREE_CLONE), ");
-	plan_show_slot(out, p, a->target_slot);
-	buf_add_char(out, ')');
-}
-
-const struct op op_mask_directory = { .name = "mask_directory", .man = "move_mount(2)",
-				      .compound = true, .act = act_mask_directory,
-				      .show = show_mask_directory };

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cgroup/systemd.h"
+#include "runtime/annotations.h"
 
 /* One number of a version: no sign, no leading zero. */
 static bool take_number(const char **text, bool dot, unsigned long *ret)
@@ -81,7 +82,7 @@ static int check_annotations(const json_t *config, struct err *e)
 		if (!json_is_string(value))
 			return json_bad(e, &at, "must be a string");
 	}
-	return 0;
+	return annotations_refuse(config, e);
 }
 
 /* Fields of the spec that nothing here carries out: refused, never accepted and ignored. */

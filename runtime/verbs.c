@@ -363,8 +363,13 @@ static int wait_gone(const struct container *c, struct err *e)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
-	if (c->pidfd < 0 || poll(&p, 1, KILL_WAIT_MS) == 1)
-		return 0;
+	int n = c->pidfd < 0 ? 1 : poll(&p, 1, KILL_WAIT_MS);
+
+	/* Its wait starts anew, as rarely as a signal comes. */
+	while (n < 0 && errno == EINTR)
+		n = poll(&p, 1, KILL_WAIT_MS);
+	if (n != 0)
+		return n < 0 ? err_set(e, errno, "poll") : 0;
 	return err_say(e, ETIMEDOUT, "process %d does not die within %d seconds of SIGKILL",
 		       (int)c->pid, KILL_WAIT_MS / 1000);
 }
@@ -399,7 +404,7 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 
 		/* No folder, but something with a derived name may still be there. */
 		err_clear(e);
-		undo_by_name(&at, e);
+		undo_by_name(&at, NULL, e);
 		return 0;
 	}
 	if (r == -EINVAL && force && container_check_id(id, NULL) == 0)

@@ -4,7 +4,7 @@
 # the page has no other; the files and tests that the documents name are there.
 
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-KIST=${KIST:-$TOP/build/kist}
+KIST=${KIST:-${KIST_BUILD:-$TOP/build}/kist}
 MAN=$TOP/docs/man
 
 # options_of TEXT: the long options in it, sorted, one a line.

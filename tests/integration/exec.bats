@@ -250,6 +250,35 @@ begin() {
 	assert_nothing_left
 }
 
+# exe_of_exec: what file the kist is that waits for a program it started in the container.
+exe_of_exec() {
+	"$KIST" --root "$ROOT" exec --pid-file "$T/started" $ID sleep 996 </dev/null >"$T/out" 2>&1 3>&- &
+	wait_until 20 test -s "$T/started"
+	readlink "/proc/$!/exe"
+	kill -KILL "$(cat "$T/started")"
+	rm "$T/started"
+}
+
+@test "kist enters as a sealed copy of itself, unless the container's ids can't write the original" {
+	begin
+	[[ $(exe_of_exec) == "/memfd:kist"* ]]
+	kist delete --force $ID
+	edit '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
+		[{"containerID": 0, "hostID": 1000000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings'
+	begin
+	[ "$(exe_of_exec)" = "$(realpath "$KIST")" ]
+	kist delete --force $ID
+	# A range that the file's owner is in.
+	edit '.linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65535},
+		{"containerID": 65535, "hostID": 0, "size": 1}] |
+		.linux.gidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}]'
+	begin
+	[[ $(exe_of_exec) == "/memfd:kist"* ]]
+	kist delete --force $ID
+	assert_nothing_left
+}
+
 # Looks into every process that turns up in the container, for what is the host's.
 spy='sleep 1000 & while :; do for p in /proc/[0-9]*; do
 	[ $p = /proc/1 ] || ls -l $p/fd $p/cwd $p/root $p/exe 2>/dev/null; done >>/tmp/seen; done'
