@@ -20,9 +20,11 @@ FUZZ_RUNS ?= 20000
 
 PKGS_kist       := libmnl jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
+# Only its headers: image/curl-lib.c opens it when a registry is asked.
+PKGS_opened     := libcurl
 # libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
 PKGS_test       := cmocka libseccomp
-PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_opened) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)

@@ -76,4 +76,5 @@ int command_features(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_completion(int argc, char **argv);
 int command_image(int argc, char **argv);
+int command_image_verb(int argc, char **argv);
 int command_job(int argc, char **argv);
