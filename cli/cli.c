@@ -77,6 +77,17 @@ int cli_fail(const struct err *e, int otherwise)
 	return e->exit_code ? e->exit_code : otherwise;
 }
 
+int cli_flush(void)
+{
+	struct err e = ERR_INIT;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
+	return cli_fail(&e, 1);
+}
+
 static void print_usage(const struct command *command, const struct option *table, size_t count)
 {
 	printf("usage: kist %s %s\n%s\n", command->name, command->usage, command->help);

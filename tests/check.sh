@@ -121,6 +121,7 @@ stage unit make --no-print-directory -s unit-tap
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
+	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
