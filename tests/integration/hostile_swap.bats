@@ -16,7 +16,7 @@ setup() {
 	kist_setup
 	ID=${T##*.}
 	make_bundle "$T/b"
-	cd "$T/b"
+	cd "$T/b" || return
 	mkdir -p "$D/canary/sub"
 	echo untouched >"$D/canary/file"
 	canary >"$T/canary.before"
