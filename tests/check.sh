@@ -123,6 +123,7 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one sweep make --no-print-directory sweep
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
+	stage races make --no-print-directory races
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi

@@ -435,4 +435,9 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[ "$(jq -r '.manifests[-1].mediaType' "$KIST_STORE/index.json")" = application/vnd.docker.distribution.manifest.v2+json ]
 	# and skopeo reads what kist has pulled
 	"$PEERS/skopeo" --insecure-policy copy -q "oci:$KIST_STORE:localhost:$REAL/team/everything:1" "oci:$T/out:x"
+	# and what it saves, in both its readings
+	img save -o "$T/saved.tar" "localhost:$REAL/team/docker:2"
+	"$PEERS/skopeo" --insecure-policy copy -q "docker-archive:$T/saved.tar" "oci:$T/out:y"
+	img save -o "$T/saved.tar" "localhost:$REAL/team/everything:1"
+	"$PEERS/skopeo" --insecure-policy copy -q "oci-archive:$T/saved.tar:1" "oci:$T/out:z"
 }
