@@ -18,7 +18,7 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libmnl jansson
+PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
 # libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
 PKGS_test       := cmocka libseccomp
