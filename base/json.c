@@ -337,7 +337,7 @@ int json_get_strings(const json_t *o, const struct json_at *at, const char *key,
 		     char ***ret, size_t *ret_count, struct err *e)
 {
 	struct json_at here = json_at_key(at, key);
-	json_t *array, *v;
+	json_t *array = NULL, *v;
 	char **strings;
 	size_t i, count;
 	int r = json_get_array(o, at, key, &array, e);

@@ -1,0 +1,13 @@
+/*
+ * compat.h - included first in a build with musl 1.2.3: what its headers lack (compat.c).
+ */
+#pragma once
+
+const char *strerrorname_np(int error);
+const char *strerrordesc_np(int error);
+const char *sigabbrev_np(int number);
+const char *sigdescr_np(int number);
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
