@@ -33,7 +33,7 @@ LINK_FLAGS := -pie -Wl,-z,pack-relative-relocs
 ifdef STATIC
 # See the rule `static`: musl, jansson from $(B), and of kist-image's parts none.
 CC         := musl-gcc
-LIB_CFLAGS = -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $(B)/kernel
+LIB_CFLAGS = -DKIST_STATIC -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $(B)/kernel
 # musl-gcc knows no -static-pie.
 LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
