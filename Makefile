@@ -20,9 +20,11 @@ FUZZ_RUNS ?= 20000
 
 PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
+# Only its headers: image/curl-lib.c opens it when a registry is asked.
+PKGS_opened     := libcurl
 # libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
 PKGS_test       := cmocka libseccomp
-PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_opened) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
@@ -46,7 +48,7 @@ ALL_LDFLAGS := $(LINK_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections $
 
 # What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
 # runs. Sanitizers want it inside.
-SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS)),,yes)
+SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(CFLAGS)),,yes)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
@@ -88,8 +90,10 @@ help:
 	@echo '  check-vm    the integration suite in the VM: Debian 12 kernel, cgroup v2'
 	@echo '  unit        the unit tests alone: seconds'
 	@echo '  integration the integration suite natively (as root)'
-	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
-	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  asan        unit and integration tests with ASan, UBSan and LSan (as root)'
+	@echo '  asan-short  the unit tests and a few integration files of these'
+	@echo '  coverage    lines and branches that unit and integration tests reach (as root)'
+	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
@@ -115,17 +119,17 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 	$(call say,AR  )
 	$(Q)ar rcs $@ $^
 
-$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
+$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
 	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
-$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
+$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
-$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
+$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
@@ -197,10 +201,17 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
-# Whom the kill hits: kist itself, and whichever process makes the call.
+# Whom the kill hits: kist itself, and whichever process makes the call. Then calls that fail, with
+# an errno each in turn (SWEEP_ERRNOS=all: with every one), and signals that are not SIGKILL.
+SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+	@for verb in create run start exec kill state pause resume delete 'delete --force'; do \
+		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@for verb in create run start exec delete; do \
+		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
+		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
 sabotage: build-tests
 	@tests/sabotage.sh
 lint:
@@ -212,17 +223,30 @@ bench: all
 deps:
 	@tests/deps.sh
 
-# ASan and libFuzzer want a tree of their own, and no _FORTIFY_SOURCE; clang has warnings of its own,
-# so -Werror is not for it.
+# Sanitizers and libFuzzer share a tree of their own, without _FORTIFY_SOURCE; clang has warnings of
+# its own, so -Werror is not for it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZED = $(MAKE) --no-print-directory B=build/san CC=clang CI= HARDEN=-fPIE \
+	EXTRA=build/san/tests/tools/sanitized.o CPPFLAGS='-DKIST_SANITIZER_LOG="\"$(CURDIR)/build/san/reports\""' \
+	CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link"
 asan:
-	@$(MAKE) --no-print-directory B=build/asan HARDEN=-fPIE CFLAGS="-O1 -g $(SANITIZE)" asan-run
+	+@$(SANITIZED) asan-run
+asan-short:
+	+@$(SANITIZED) ASAN_SHORT=--short asan-run
 asan-run: build-tests
-	@tests/asan.sh $(B)
+	@tests/asan.sh $(ASAN_SHORT) $(B)
+
+# clang's, whose counters lie in a mapped file: what a container's process does counts too, though it
+# ends in execve or _exit, away from the host's files.
+coverage:
+	@$(MAKE) --no-print-directory B=build/coverage CC=clang CI= HARDEN=-fPIE CFLAGS="-O1 -g \
+		-fprofile-instr-generate=$(CURDIR)/build/coverage/profiles/%m%c.profraw \
+		-fcoverage-mapping -mllvm -runtime-counter-relocation" coverage-run
+coverage-run: build-tests
+	@tests/coverage.sh $(B) $(FILES)
 
 fuzz:
-	@$(MAKE) --no-print-directory B=build/fuzz CC=clang CI= HARDEN=-fPIE \
-		CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link" fuzz-run
+	+@$(SANITIZED) fuzz-run
 fuzz-run: $(FUZZ)
 	@tests/fuzz.sh $^
 $(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
@@ -240,8 +264,8 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
-	lint sweep sabotage bench install clean build-tests need-libs FORCE
+.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+	coverage coverage-run fuzz fuzz-run lint sweep sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

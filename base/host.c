@@ -55,13 +55,19 @@ static bool is_filesystem(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
 /* Undoes mountinfo's \040 and friends in place (proc_pid_mountinfo(5)). */
 static void unescape(char *text)
 {
 	char *to = text;
 
 	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && is_octal(text[2]) &&
+		    is_octal(text[3])) {
 			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
 				       (text[3] - '0'));
 			text += 3;

@@ -15,6 +15,22 @@
 #include "base/buf.h"
 #include "base/fd.h"
 
+bool json_out_of_memory;
+
+static void *json_malloc(size_t size)
+{
+	void *p = malloc(size);
+
+	if (!p)
+		json_out_of_memory = true;
+	return p;
+}
+
+__attribute__((constructor)) static void watch_memory(void)
+{
+	json_set_alloc_funcs(json_malloc, free);
+}
+
 /* --- where in the text: a light scan that tracks nesting and keys ----------- */
 
 struct place {

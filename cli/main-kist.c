@@ -86,7 +86,8 @@ int main(int argc, char **argv)
 
 	if (argc < 1)
 		return 125; /* CVE-2021-4034: argv[0] is not there */
-	protect_start();
+	if (protect_start(&e) < 0)
+		return cli_fail(&e, 1);
 	cli.argv = argv;
 	first = options_parse(table, count, argc, argv, &help, &e);
 	if (first < 0)

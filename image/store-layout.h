@@ -5,7 +5,8 @@
  * `lock` exclusively, and only for a moment; readers hold it shared. Work in
  * progress lives in tmp/NAME, whose own flock says that its maker lives, and
  * whose file `pins` names the digests that the maker counts on. Whoever makes
- * the layer of one chainID holds locks/CHAINID. All locks are flock(2): the
+ * the layer of one chainID holds locks/CHAINID. Whoever fetches a blob holds a
+ * flock on partial/HEX, which stays when the fetching is cut off. All locks are flock(2): the
  * kernel drops them when their holder dies.
  */
 #pragma once

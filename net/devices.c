@@ -522,4 +522,4 @@ static int undo_device(const struct undo_at *at, const char *const args[PLAN_UND
 	return r;
 }
 
-const struct undo_kind net_undo_device = { "return_interface", undo_device };
+const struct undo_kind net_undo_device = { .name = "return_interface", .act = undo_device };

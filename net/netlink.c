@@ -4,6 +4,7 @@
 #include "net/netlink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -138,6 +139,8 @@ static int take_error(const struct nlmsghdr *m, struct err *e)
 		return err_set(e, EBADMSG, "short netlink answer");
 	if (!refusal->error)
 		return 0;
+	if (refusal->error > 0 || refusal->error == INT_MIN)
+		return err_set(e, EBADMSG, "a netlink answer with error %d", refusal->error);
 	words = kernels_words(m, refusal);
 	return err_set(e, -refusal->error, "%s", words ? words : "the kernel refused");
 }

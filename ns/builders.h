@@ -100,11 +100,24 @@ int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct hos
 struct ns_hot {
 	pid_t pid;      /* of the container's first process, in this pid namespace */
 	int slot_pidfd; /* HOST: its pidfd */
+	uid_t root_uid; /* host ids of the container's root: ns_host_root() */
+	gid_t root_gid;
 };
 /* After either plan the caller is in the container's mount namespace, and goes home (plan.homes). */
 /* A mount object as in config.json; relative sources are below `cwd`. Bind mounts only. */
 int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena *a,
 		 struct ns_mount *ret, struct err *e);
+/* A device object as in config.json, for a container that is made as `s` says. */
+int ns_parse_hot_device(const json_t *device, const struct ns_spec *s, struct arena *a,
+			struct ns_device *ret, struct err *e);
+/* The node, in the container's root. Returns the slot that will hold 1 if it was made, 0 if it was
+ * there. Nothing else of that name is taken for it. */
+int ns_plan_hot_node(struct plan *p, const struct ns_hot *h, const struct ns_device *d);
+/* Where no node can be made: the host's own, `source`, is bound. Returns the slot of the mount's id. */
+int ns_plan_hot_bound(struct plan *p, const struct ns_hot *h, const struct ns_device *d,
+		      const char *source);
+/* Takes the node off again, if it still is that device. Absent is done. */
+void ns_plan_hot_unnode(struct plan *p, const struct ns_hot *h, const struct ns_device *d);
 /* Returns the slot that will hold the mount's id, statx(2). */
 int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_mount *m);
 /* Takes it off again, if it is the one with that id. `nofollow`: as it was added. */

@@ -203,7 +203,9 @@ static const char *mount_label(const struct mounting *g, const char *type)
 	static const char *const own[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2", "devtmpfs",
 					   "securityfs", "debugfs", "tracefs", "bpf", NULL };
 
-	return is_one_of(type, own) || has_option(g->m, "context") ? NULL : g->s->mount_label;
+	if (!g->s->mount_label)
+		return NULL;
+	return is_one_of(type, own) || has_option(g->m, g->s->mount_label_option) ? NULL : g->s->mount_label;
 }
 
 /* A tmpfs takes the mode of the folder it covers, unless it is given one; with tmpcopyup all
@@ -238,7 +240,7 @@ static void plan_new_fs(const struct mounting *g, const char *type, uint64_t att
 		add_fsconfig(g, FSCONFIG_SET_FLAG, "ro", NULL);
 	add_options(g);
 	if (mount_label(g, type))
-		add_fsconfig(g, FSCONFIG_SET_STRING, "context", mount_label(g, type));
+		add_fsconfig(g, FSCONFIG_SET_STRING, g->s->mount_label_option, mount_label(g, type));
 	add_fsconfig(g, FSCONFIG_CMD_CREATE, NULL, NULL);
 	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree,
 		 (unsigned int)(attr & ~late));
@@ -297,8 +299,8 @@ static void plan_classic_fs(const struct mounting *g, uint64_t attr)
 	}
 	/* In quotes: a label may hold commas. */
 	if (mount_label(g, g->m->type) && data)
-		data = arena_printf(g->p->arena, "%s%scontext=\"%s\"", data, *data ? "," : "",
-				    mount_label(g, g->m->type));
+		data = arena_printf(g->p->arena, "%s%s%s=\"%s\"", data, *data ? "," : "",
+				    g->s->mount_label_option, mount_label(g, g->m->type));
 	add_target(g, -1);
 	plan_add(g->p, SIDE_GUEST, op_fchdir, op_fchdir_args, g->target);
 	plan_add(g->p, SIDE_GUEST, op_mount, op_mount_args, g->m->source, ".", g->m->type,

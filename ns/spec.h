@@ -3,8 +3,8 @@
  *
  * ns_parse() owns these places of the spec: /root, /mounts, /hostname,
  * /domainname, /linux/{namespaces,uidMappings,gidMappings,timeOffsets,devices,
- * maskedPaths,readonlyPaths,rootfsPropagation,sysctl,mountLabel}. It reads nothing else
- * and touches no file: everything the kernel is asked for comes from the
+ * maskedPaths,readonlyPaths,rootfsPropagation,sysctl,mountLabel}, and
+ * /annotations/run.oci.mount_context_type. It reads nothing else and touches no file: everything the kernel is asked for comes from the
  * builders in builders.h.
  */
 #pragma once
@@ -113,6 +113,7 @@ struct ns_spec {
 	const char *rootfs;                    /* absolute host path; NULL when root is absent */
 	bool root_readonly;
 	const char *mount_label;               /* SELinux context of new filesystems; NULL: none */
+	const char *mount_label_option;        /* as which option it is given: "context" */
 	unsigned int rootfs_propagation;       /* MS_SHARED..., with MS_REC; 0: not said */
 	const struct ns_mount *mounts;
 	size_t mount_count;

@@ -128,6 +128,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
 	if (o->idrange)
 		idrange_plan_undo(p, p->count - 1);
+	hooks_plan_outputs(p, &s->hooks, &hooks);
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	if (o->notify) {

@@ -118,7 +118,6 @@ one layering tests/layering.sh
 one ldd links_only build/kist 'libjansson\.so\.4' \
 	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
-stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
@@ -144,6 +143,9 @@ vm_begin=$SECONDS
 ) &
 vm=$!
 stage native native
+# While the test machine is still at it.
+stage fuzz make -j"$(nproc)" fuzz
+stage asan-short make -j"$(nproc)" asan-short
 wait $vm
 read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
 count vm "$vm_status"

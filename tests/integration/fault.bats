@@ -112,6 +112,22 @@ sweep() {
 	done
 }
 
+@test "a sample of system calls fails: all is done, or nothing and a line says why" {
+	for verb in create run start exec kill state pause delete; do
+		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --fail turn --sample 10 $verb
+		echo "$verb: $output"
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "signals at a sample of system calls: nothing is left, no weaker container" {
+	for verb in create run start exec; do
+		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --signal INT,TERM,HUP,PIPE,QUIT,WINCH --sample 6 $verb
+		echo "$verb: $output"
+		[ "$status" -eq 0 ]
+	done
+}
+
 @test "with hooks: every step from the first of them on fails once, and poststop is run each time" {
 	printf '#!/bin/sh\necho >>%s\n' "$T/count" >"$T/poststop"
 	chmod 755 "$T/poststop"

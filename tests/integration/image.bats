@@ -4,7 +4,7 @@ load helpers
 
 setup() {
 	kist_setup
-	KIST_IMAGE=${KIST_IMAGE:-$TOP/build/kist-image}
+	KIST_IMAGE=${KIST_IMAGE:-${KIST_BUILD:-$TOP/build}/kist-image}
 	LIB=$TOP/tests/lib
 	need_program python3 zstd
 }

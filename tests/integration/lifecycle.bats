@@ -245,6 +245,18 @@ args() { bundle_args "$T/b" "$@"; }
 	wait_until 10 is_in_state $ID stopped
 	[ -z "$(cat "$cgroup/cgroup.procs")" ]
 	kist delete $ID
+	# Also one in a cgroup nested deeper than anybody would.
+	detached kist run -d $ID
+	wait_until 10 eval '[ $(wc -l <"'"$cgroup"'/cgroup.procs") -eq 3 ]'
+	deep=$cgroup$(printf '/d%.0s' {1..200})
+	mkdir -p "$deep"
+	sed -n 2p "$cgroup/cgroup.procs" >"$deep/cgroup.procs"
+	[ "$(kist ps --format json $ID | jq length)" = 3 ]
+	child=$(cat "$deep/cgroup.procs")
+	kist kill --all $ID SIGUSR1
+	wait_until 10 is_in_state $ID stopped
+	wait_until 10 is_dead "$child"
+	kist delete $ID
 	for signal in KILL sigkill 9; do
 		detached kist run -d $ID
 		kist kill $ID $signal

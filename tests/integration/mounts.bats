@@ -69,6 +69,9 @@ mounts_of() { cut -d' ' -f5,6 "/proc/$(pid_of $ID)/mountinfo"; }
 	bundle_args . sh -c 'stat -c %u /here/file /there/file; exec sleep 1000'
 	detached kist create $ID
 	kist mounts add $ID "$D/v:/here:ro"
+	# Made by the container's root: on this tmpfs of its own the host's has no id.
+	kist mounts add $ID "$D/v:/dev/made/here:ro"
+	kist mounts remove $ID /dev/made/here
 	run kist mounts add $ID "$D/v:/there:idmap"
 	if [[ "$output" == *"cannot be id-mapped"* ]]; then skip "this filesystem cannot be id-mapped"; fi
 	kist start $ID

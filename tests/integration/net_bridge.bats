@@ -5,7 +5,7 @@
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export DRIVER=$PWD/build/tests/tools/net-driver
+	export DRIVER=${KIST_BUILD:-$PWD/build}/tests/tools/net-driver
 	[ -x "$DRIVER" ] || build_driver || { echo "no $DRIVER"; return 1; }
 }
 

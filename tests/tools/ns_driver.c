@@ -136,7 +136,7 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 {
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->terminal };
-	struct host h;
+	static struct host h; /* the plan's steps point into it */
 	_cleanup_json_ json_t *config = NULL;
 	char path[4096];
 	struct ns_spec s;
@@ -176,7 +176,7 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 
 int main(int argc, char **argv)
 {
-	struct arena arena = ARENA_INIT;
+	static struct arena arena;
 	struct err e = ERR_INIT;
 	struct options o = { 0 };
 	struct plan p;

@@ -1,0 +1,55 @@
+/*
+ * stuckfs.c - a filesystem that never answers: who touches it sleeps where no signal wakes it.
+ *
+ *   stuckfs FOLDER   mounts it there, answers the first request, reads the others and is silent,
+ *                    until it is killed: then all of them fail
+ *
+ * Needs /dev/fuse. Prints "mounted" once it is.
+ *
+ * Build:  cc -O2 -static -o stuckfs stuckfs.c
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	static char request[1 << 18];
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char options[100];
+
+	if (argc != 2 || fd < 0) {
+		perror("stuckfs: /dev/fuse");
+		return 1;
+	}
+	snprintf(options, sizeof options, "fd=%d,rootmode=40755,user_id=0,group_id=0,allow_other",
+		 fd);
+	if (mount("stuckfs", argv[1], "fuse.stuckfs", MS_NOSUID | MS_NODEV, options) < 0) {
+		perror("stuckfs: mount");
+		return 1;
+	}
+	puts("mounted");
+	fflush(stdout);
+	for (;;) {
+		const struct fuse_in_header *in = (void *)request;
+		struct {
+			struct fuse_out_header head;
+			struct fuse_init_out init;
+		} out = { .init = {
+				  .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 } };
+		ssize_t n = read(fd, request, sizeof request);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN && errno != ENOENT)
+			return 0;
+		if (n < (ssize_t)sizeof *in || in->opcode != FUSE_INIT)
+			continue;
+		out.head.len = sizeof out;
+		out.head.unique = in->unique;
+		if (write(fd, &out, sizeof out) < 0)
+			return 1;
+	}
+}
