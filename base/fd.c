@@ -152,12 +152,13 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 
 	if (snprintf(tmp, sizeof tmp, ".%s.%d.tmp", name, (int)getpid()) >= (int)sizeof tmp)
 		return err_set(e, ENAMETOOLONG, "%s", name);
-	unlinkat(dirfd, tmp, 0);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0 && errno == EEXIST && unlinkat(dirfd, tmp, 0) == 0)
+		fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_set(e, errno, "cannot create %s", tmp);
-	/* The mode is exact, whatever the umask. */
-	r = fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
+	/* The mode is exact, whatever a umask takes from group and others. */
+	r = (mode & 077) && fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
 	if (r == 0 && durable && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)

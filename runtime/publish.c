@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/ops.h"
+#include "base/utc.h"
 #include "cgroup/systemd.h"
 
 /* --- state.json ------------------------------------------------------------- */
@@ -35,12 +36,10 @@ static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long 
 {
 	const json_t *annotations = json_object_get(a->config, "annotations");
 	struct timespec now;
-	char stamp[32], created[48];
-	struct tm tm;
+	char stamp[UTC_TEXT_MAX], created[UTC_TEXT_MAX + 16];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	utc_format(now.tv_sec, stamp);
 	snprintf(created, sizeof created, "%s.%09ldZ", stamp, now.tv_nsec);
 	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s?, s:s*, s:I, s:I, s:o}", "ociVersion",
 			 SPEC_OCI_VERSION, "id", a->id, "pid", (int)pid, "startTime",

@@ -232,6 +232,7 @@ inside() {
 	tools=$SWEEP_INSIDE killat=$SWEEP_INSIDE/killat
 	unset SWEEP_INSIDE
 	prepare_world
+	trap '' USR2 # no container may go on ignoring what kist was told to ignore
 	make_bundle
 	normal_script=$(posture_normal 'sweep-[0-9]+(-[a-zA-Z0-9]+)?')
 	: >"$work/seen"

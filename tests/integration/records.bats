@@ -102,3 +102,14 @@ mend() { cp "$T/whole" "$ROOT/$ID/$1"; }
 	[ ! -d "$CGROUP" ]
 	assert_nothing_left
 }
+
+@test "an answer that can't be written is an error" {
+	for words in "state $ID" "list" "ps $ID" "features" "--version" "--help" "list -q" "spec --help"; do
+		status=0 output=
+		# shellcheck disable=SC2086 # words
+		"$KIST" --root "$ROOT" $words >/dev/full 2>"$T/err" || status=$?
+		stderr=$(<"$T/err")
+		is_one_line 1 'No space left on device' || { echo "$words"; return 1; }
+	done
+	kist delete --force "$ID"
+}
