@@ -97,11 +97,14 @@ static int domain_of(const struct image_cli *o, struct reference *ret, struct er
 		return err_say(e, EINVAL, "that is no registry: it is too long");
 	len = strcspn(text, "/");
 	if (strncmp(domain, "index.docker.io/v1", 18) != 0 && text[len] && text[len + 1])
-		return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]", domain);
+		return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]",
+			       domain);
 	snprintf(text + len, sizeof(text) - len, "/x/x");
 	if (reference_parse(text, ret, NULL) || strncmp(ret->name, "docker.io/", 10) == 0) {
-		if (strncmp(text, "docker.io/", 10) != 0 && strncmp(text, "index.docker.io/", 16) != 0)
-			return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]",
+		if (strncmp(text, "docker.io/", 10) != 0 &&
+		    strncmp(text, "index.docker.io/", 16) != 0)
+			return err_say(e, EINVAL,
+				       "\"%.100s\" is no registry: it is written HOST[:PORT]",
 				       domain);
 	}
 	ret->name[strcspn(ret->name, "/")] = '\0';

@@ -45,9 +45,9 @@ static double now(void)
 static void draw_bar(const struct load_layer_state *s, double seconds)
 {
 	char have[24], size[24], rate[24], bar[BAR_WIDTH + 1];
-	size_t full = s->done	   ? BAR_WIDTH
+	size_t full = s->done	    ? BAR_WIDTH
 		      : s->size > 0 ? (size_t)((double)s->have / s->size * BAR_WIDTH)
-				   : 0;
+				    : 0;
 
 	if (full > BAR_WIDTH)
 		full = BAR_WIDTH;
@@ -154,10 +154,10 @@ static void pulled(void *user, const char *reference, const struct digest *manif
 	_cleanup_free_ char *text = NULL;
 
 	if (p->o->json) {
-		o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "reference", reference, "digest",
-			      digest_text(manifest).text, "layers", (json_int_t)layers, "unpacked",
-			      (json_int_t)unpacked, "fetched", (json_int_t)p->fetched, "resumed",
-			      (json_int_t)p->resumed, "seconds", now() - p->began);
+		o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "reference", reference,
+			      "digest", digest_text(manifest).text, "layers", (json_int_t)layers,
+			      "unpacked", (json_int_t)unpacked, "fetched", (json_int_t)p->fetched,
+			      "resumed", (json_int_t)p->resumed, "seconds", now() - p->began);
 		text = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(3)) : NULL;
 		puts(text ? text : "{}");
 	} else if (p->o->quiet) {

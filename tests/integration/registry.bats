@@ -408,6 +408,13 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	refused "its certificate is not trusted" "localhost:$HTTPS/good/bulk"
 	[[ $output == *"fix: put its authority's certificate into "* ]]
 	img pull -q --certs-dir "$CERTS" "localhost:$HTTPS/good/small"
+	[ "$(asked "$HTTPS .* unknown$")" = 3 ]
+	cp -r "$CERTS" "$T/known"
+	cp "$SERVED/cert.pem" "$T/known/localhost:$HTTPS/me.cert"
+	cp "$SERVED/key.pem" "$T/known/localhost:$HTTPS/me.key"
+	img pull -q --certs-dir "$T/known" "localhost:$HTTPS/good/two"
+	[ "$(asked "$HTTPS .* known$")" = 3 ] # a layer was here
+	img rm -q "localhost:$HTTPS/good/two"
 	# the certificate is localhost's, not this name's
 	mkdir "$T/certs"
 	cp -r "$CERTS/localhost:$HTTPS" "$T/certs/127.0.0.1:$HTTPS"
