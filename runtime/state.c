@@ -303,19 +303,17 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 			return r;
 	}
 	c.status = STATUS_CREATING;
-	if (faccessat(c.dir, "state.json", F_OK, 0) < 0) {
-		if (errno != ENOENT)
-			return err_set(e, errno, "cannot look for the state of container %s", id);
-	} else {
-		r = record_read(c.dir, "state.json", &c.state, e);
-		if (r < 0) {
-			err_fix(e, "remove it with: kist delete --force %s", id);
-			return err_wrap(e, "the state of container %s is damaged", id);
-		}
+	r = record_read(c.dir, "state.json", &c.state, e);
+	if (r == 0) {
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
 		r = find_status(&c, e);
 		if (r < 0)
 			return err_wrap(e, "cannot tell the status of container %s", id);
+	} else if (r == -ENOENT) {
+		err_clear(e); /* being created, or deleted this moment */
+	} else {
+		err_fix(e, "remove it with: kist delete --force %s", id);
+		return err_wrap(e, "the state of container %s is damaged", id);
 	}
 	*ret = c;
 	c = (struct container)CONTAINER_INIT;
