@@ -21,9 +21,19 @@ struct http_tls { /* of one host; all NULL: the system's authorities alone */
 	bool skip_verify;
 };
 
+struct http_upload { /* what is sent: memory, or a part of a file */
+	const char *type; /* Content-Type */
+	const char *range; /* Content-Range, or NULL */
+	const void *data;  /* or NULL: fd */
+	int fd;
+	uint64_t offset, size;
+};
+
 struct http_request {
 	const char *url;
-	const char *form;	   /* POST it, urlencoded; NULL: GET */
+	const char *method;	   /* NULL: GET, or POST with a form */
+	const char *form;	   /* urlencoded, or NULL */
+	const struct http_upload *upload; /* with PUT and PATCH, or NULL */
 	const char *accept;	   /* or NULL */
 	const char *authorization; /* the header's value, or NULL */
 	const char *const *headers; /* more whole lines, NULL-terminated, or NULL */

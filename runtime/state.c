@@ -65,6 +65,8 @@ static int make_folders(const char *path)
 
 	if (len >= sizeof part)
 		return -ENAMETOOLONG;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST) /* nearly always */
+		return 0;
 	for (size_t i = 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
@@ -304,16 +306,17 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 	}
 	c.status = STATUS_CREATING;
 	r = record_read(c.dir, "state.json", &c.state, e);
-	if (r == 0) {
+	if (r < 0 && r != -ENOENT) {
+		err_fix(e, "remove it with: kist delete --force %s", id);
+		return err_wrap(e, "the state of container %s is damaged", id);
+	}
+	if (r == -ENOENT) {
+		err_clear(e); /* being created, or deleted this moment */
+	} else {
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
 		r = find_status(&c, e);
 		if (r < 0)
 			return err_wrap(e, "cannot tell the status of container %s", id);
-	} else if (r == -ENOENT) {
-		err_clear(e); /* being created, or deleted this moment */
-	} else {
-		err_fix(e, "remove it with: kist delete --force %s", id);
-		return err_wrap(e, "the state of container %s is damaged", id);
 	}
 	*ret = c;
 	c = (struct container)CONTAINER_INIT;

@@ -339,6 +339,71 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[[ $output == *"\"a/b\" is no registry"* ]]
 }
 
+@test "push: to a registry that lies" {
+	img load -q "$LAYOUTS/small"
+	auth_file user "pass word" >"$T/auth.json"
+	push() { "$KIST_IMAGE" push --tries 3 --authfile "$T/auth.json" small "127.0.0.1:$HTTP/$1/x:1"; }
+	fails() { # TRICK TEXT
+		run push "$1"
+		echo "$1 -> $status: $output"
+		[ "$status" -eq 1 ]
+		[[ $output == *"kist: cannot push 127.0.0.1:$HTTP/$1/x:1: "*"$2"* ]]
+	}
+	push push-busy
+	[ "$(asked 'PUT /v2/push-busy/')" = 5 ] # two of them refused, three blobs taken
+	# An upload elsewhere: without the password.
+	push push-away
+	[ "$(asked "$AWAY PUT /upload?state=x&digest=sha256%3A[0-9a-f]* auth=- ")" = 2 ]
+	[ "$(asked "$HTTP PUT /v2/push-away/x/manifests/1 auth=Basic_")" = 1 ]
+	fails push-file "no http URL"
+	fails push-none "a redirect without a usable Location"
+	fails push-open "plain http at registry.test"
+	fails push-redirect "it redirects an upload"
+	fails push-refused "it answers 400 (DIGEST_INVALID: not what it says)"
+	fails push-lies "the registry took the manifest for sha256:"
+	run img push "small@$(img ls -q)"
+	[ "$status" -eq 1 ]
+	run img push nothing
+	[[ $output == *"no such image: nothing"* ]]
+	[ -z "$(ls "$KIST_STORE/tmp")" ]
+}
+
+@test "Debian's registry: what kist pushes skopeo reads, in one piece or many, and only what is missing" {
+	need_root
+	[ -n "$REAL" ] || skip "no docker-registry or skopeo: tests/peers.sh docker-registry skopeo"
+	local there="localhost:$REAL"
+	login() { "$KIST" login -q --certs-dir "$CERTS" -u kist --password-stdin "$there" <<<"s3cret"; }
+	push() { "$KIST" push --json --certs-dir "$CERTS" "$@"; }
+	back() { # REPOSITORY DIR
+		"$PEERS/skopeo" --insecure-policy copy -q --preserve-digests --src-creds kist:s3cret \
+			--src-cert-dir "$CERTS/$there" "docker://$there/$1" "oci:$2:x"
+	}
+	img load -q "$LAYOUTS/bulk"
+	run push bulk:1 "$there/pushed/one:1"
+	[ "$status" -eq 1 ]
+	[[ $output == *"it wants a user and a password"* ]]
+	login
+	run push bulk:1 "$there/pushed/one:1"
+	echo "$output"
+	[ "$(jq -c '[.blobs, .sent, .mounted, .there]' <<<"$output")" = '[4,4,0,0]' ]
+	back pushed/one:1 "$T/one"
+	diff -r "$T/one/blobs" "$LAYOUTS/bulk/blobs"
+	# again: nothing is sent
+	[ "$(push bulk:1 "$there/pushed/one:2" | jq -c '[.blobs, .sent, .there, .bytes]')" = '[4,0,4,0]' ]
+	# another repository there: mounted, as the store knows where it is
+	img tag bulk:1 "$there/pushed/one:1"
+	[ "$(push "$there/pushed/one:1" "$there/pushed/two:1" | jq -c '[.blobs, .sent, .mounted]')" = '[4,0,4]' ]
+	back pushed/two:1 "$T/two"
+	diff -r "$T/one/blobs" "$T/two/blobs"
+	# in pieces
+	img load -q "$LAYOUTS/big"
+	[ "$(push --chunk-size 700k big:1 "$there/pushed/three:1" | jq .sent)" = 2 ]
+	back pushed/three:1 "$T/three"
+	diff -r "$T/three/blobs" "$LAYOUTS/big/blobs"
+	# and kist gets back what it sent
+	img --store "$D/other" pull -q --certs-dir "$CERTS" "$there/pushed/three:1"
+}
+
 @test "TLS: an authority per host, a client's certificate, and what is not trusted" {
 	refused "its certificate is not trusted" "localhost:$HTTPS/good/bulk"
 	[[ $output == *"fix: put its authority's certificate into "* ]]
@@ -435,4 +500,9 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[ "$(jq -r '.manifests[-1].mediaType' "$KIST_STORE/index.json")" = application/vnd.docker.distribution.manifest.v2+json ]
 	# and skopeo reads what kist has pulled
 	"$PEERS/skopeo" --insecure-policy copy -q "oci:$KIST_STORE:localhost:$REAL/team/everything:1" "oci:$T/out:x"
+	# and what it saves, in both its readings
+	img save -o "$T/saved.tar" "localhost:$REAL/team/docker:2"
+	"$PEERS/skopeo" --insecure-policy copy -q "docker-archive:$T/saved.tar" "oci:$T/out:y"
+	img save -o "$T/saved.tar" "localhost:$REAL/team/everything:1"
+	"$PEERS/skopeo" --insecure-policy copy -q "oci-archive:$T/saved.tar:1" "oci:$T/out:z"
 }
