@@ -67,7 +67,7 @@ int command_kill(int argc, char **argv)
 	};
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
-	int status, r, signal = 0;
+	int status, r, signal = -1;
 	int first = cli_parse(cli_find("kill"), table, 1, argc, argv, &status);
 
 	if (first < 0)

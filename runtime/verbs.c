@@ -228,7 +228,7 @@ int signal_parse(const char *text, int *ret_signal, struct err *e)
 
 	if (text[0] >= '0' && text[0] <= '9') {
 		number = strtol(text, &end, 10);
-		if (*end == '\0' && number > 0 && number < _NSIG) {
+		if (*end == '\0' && number >= 0 && number < _NSIG) {
 			*ret_signal = (int)number;
 			return 0;
 		}
@@ -347,6 +347,8 @@ static int stop_signal(const struct container *c, int *ret, struct err *e)
 	if (!text || !*text)
 		return 0;
 	r = signal_parse(text, ret, e);
+	if (r == 0 && *ret == 0)
+		r = err_say(e, EINVAL, "unknown signal \"0\"");
 	if (r < 0) {
 		err_at(e, "/annotations/" STOP_SIGNAL_KEY);
 		err_fix(e, "name one: kist kill %.64s SIGNAL", c->id);
@@ -374,7 +376,7 @@ int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (signal == 0) {
+	if (signal < 0) {
 		r = stop_signal(&c, &signal, e);
 		if (r < 0)
 			return r;
