@@ -86,7 +86,7 @@ build() {
 	local what=(build/kist)
 	case $test in
 	test_*) what+=("build/tests/unit/${test%%:*}") ;;
-	image.bats*) what+=(build/kist-image) ;;
+	image.bats* | registry.bats*) what+=(build/kist-image) ;;
 	net_bridge.bats*) what+=(build/tests/tools/net-driver) ;;
 	esac
 	make -s CI= "${what[@]}"
