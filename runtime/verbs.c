@@ -74,7 +74,8 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	if (r == 0) {
 		net_devices_let_go();
 		/* It stands: whoever deletes it must not wait until this process is done with it. */
-		flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN);
+		while (flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN) < 0 && errno == EINTR)
+			;
 		*ret_run = run;
 		return 0;
 	}
@@ -420,7 +421,10 @@ int runtime_destroy(struct container *c, struct err *e)
 		r = kill_all(c, SIGKILL, e);
 	if (r == 0)
 		r = wait_gone(c, e);
-	return r < 0 ? r : container_take_back(c->root, c->id, e);
+	if (r == 0)
+		r = container_take_back(c->root, c->id, e);
+	return r < 0 ? err_fix(e, "the record of what is left is there: kist delete --force %.64s", c->id)
+		     : 0;
 }
 
 /* A damaged record must not keep a container alive for ever: only the intent is followed. */
@@ -465,6 +469,8 @@ int runtime_delete_made(int root, const char *id, const struct run *run, struct 
 		err_clear(e);
 		return 0;
 	}
+	if (r == -EBUSY)
+		return r;
 	if (r < 0)
 		return runtime_delete(root, id, true, e);
 	/* The run still holds the folder open, so that its inode's number is nobody else's. */
