@@ -45,7 +45,7 @@ LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c
 	store-layout.c store-read.c user.c),$(wildcard image/*.c))
 endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
-	$(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(LINK_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections $(LDFLAGS)
 
 # Each library that is loaded costs a start 50 us: jansson is linked in where there is an archive of
@@ -56,6 +56,7 @@ LIBS_kist := $(ARCHIVE)
 # What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
 # runs. Sanitizers want it inside.
 SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(CFLAGS)),,yes)
+SMALL       = $(if $(SPLIT_DEBUG),-fno-asynchronous-unwind-tables)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
@@ -192,7 +193,7 @@ build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
 # systemd driver, which loads libsystemd, is not in it, nor is kist-image.
 static: need-libs
 	@tests/static-libs.sh build/static
-	@$(MAKE) --no-print-directory B=build/static STATIC=1 build/static/kist
+	@$(MAKE) --no-print-directory B=build/static STATIC=1 CFLAGS='-Os -g' build/static/kist
 
 check-static: static build-tests
 	@tests/static.sh
