@@ -184,8 +184,9 @@ static int act_drop_bounding_set(struct run *run, const void *args, struct err *
 	for (int cap = 0; cap < 64; cap++) {
 		int held = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 
+		/* EINVAL: past the last capability this kernel knows, which is never the first. */
 		if (held < 0)
-			return 0; /* EINVAL: past the last capability this kernel knows */
+			return errno == EINVAL && cap > 0 ? 0 : -errno;
 		if (held == 0 || (a->keep & CAPS_BIT(cap)))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
