@@ -18,19 +18,35 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libmnl jansson
+PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
+# Only its headers: image/curl-lib.c opens it when a registry is asked.
+PKGS_opened     := libcurl
 # libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
 PKGS_test       := cmocka libseccomp
-PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_opened) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 	-fcf-protection -ffunction-sections -fdata-sections
+LIB_CFLAGS = $(PKG_CFLAGS)
+LINK_FLAGS := -pie -Wl,-z,pack-relative-relocs
+ifdef STATIC
+# See the rule `static`: musl, jansson from $(B), and of kist-image's parts none.
+CC         := musl-gcc
+LIB_CFLAGS = -DKIST_STATIC -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $(B)/kernel
+# musl-gcc knows no -static-pie.
+LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
+	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
+MUSL_SRC   := base/musl/compat.c
+# Of image/ only what kist itself reads a store with.
+LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
+	store-layout.c store-read.c user.c),$(wildcard image/*.c))
+endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
-	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections,-z,pack-relative-relocs $(LDFLAGS)
+	$(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS := $(LINK_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections $(LDFLAGS)
 
 # What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
 # runs. Sanitizers want it inside.
@@ -38,7 +54,7 @@ SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(CF
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
-SRC      := $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
+SRC      := $(filter-out $(MAINS) $(LEFT_OUT),$(wildcard $(FOLDERS:%=%/*.c))) $(MUSL_SRC)
 PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -69,6 +85,7 @@ help:
 	@echo 'kist $(VERSION): make ...'
 	@echo '  all         build the programs in $(B)/ (the default)'
 	@echo '  deps        install what is missing from Debian 12 (as root)'
+	@echo '  static      build/static/kist: with musl, needs no library'
 	@echo '  demo        the main job on a real image, shown (as root)'
 	@echo '  check       everything, natively and in the VM; under 25 minutes (as root)'
 	@echo '  check-full  the same and what takes longer (as root)'
@@ -78,8 +95,10 @@ help:
 	@echo '  asan        unit and integration tests with ASan, UBSan and LSan (as root)'
 	@echo '  asan-short  the unit tests and a few integration files of these'
 	@echo '  coverage    lines and branches that unit and integration tests reach (as root)'
-	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
+	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -165,6 +184,15 @@ build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
 	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
 	@mv $@.new $@ && touch $@
 
+# kist as one file that needs no library: for hosts that have none, and the quickest start. The
+# systemd driver, which loads libsystemd, is not in it, nor is kist-image.
+static: need-libs
+	@tests/static-libs.sh build/static
+	@$(MAKE) --no-print-directory B=build/static STATIC=1 build/static/kist
+
+check-static: static build-tests
+	@tests/static.sh
+
 build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
 	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
@@ -179,12 +207,26 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
-# Whom the kill hits: kist itself, and whichever process makes the call.
+# Whom the kill hits: kist itself, and whichever process makes the call. Then calls that fail, with
+# an errno each in turn (SWEEP_ERRNOS=all: with every one), and signals that are not SIGKILL.
+SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+	@for verb in create run start exec kill list state pause resume delete 'delete --force'; do \
+		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@for verb in create run start exec delete; do \
+		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
+		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
+# Real races, each for a minute, and every pattern of those that are made certain.
+races: build-tests
+	@KIST_CHECK_FULL=1 KIST_RACE_SECONDS="$${KIST_RACE_SECONDS:-60}" \
+		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# Is the thousandth container made as fast as the first?
+thousand: build-tests
+	@tests/thousand.sh
 lint:
 	@tests/lint.sh
 demo:
@@ -235,8 +277,8 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
-	coverage coverage-run fuzz fuzz-run lint sweep sabotage bench install clean build-tests need-libs FORCE
+.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

@@ -195,6 +195,9 @@ static int finish_run(const struct request *q, const char *id, struct compiled *
 		log_err(&lost);
 	if (r == 0 && !q->keep)
 		r = runtime_delete_made(root, id, run, e);
+	/* Nobody watches over it any more. */
+	else if (r < 0 && !q->keep && runtime_delete_made(root, id, run, &lost) < 0)
+		log_err(&lost);
 	run_close(run);
 	attach_restore_signals();
 	return r < 0 ? r : result.status;
@@ -280,10 +283,11 @@ int command_start(int argc, char **argv)
 
 int command_plan(int argc, char **argv)
 {
-	const char *bundle = ".", *format = "json";
+	const char *bundle = ".", *config = NULL, *format = "json";
 	bool wait_for_start = false;
 	const struct option table[] = {
 		{ "bundle", 'b', OPTION_TEXT, &bundle, "DIR", "the bundle (default: here)" },
+		{ "config", 0, OPTION_TEXT, &config, "FILE", "instead of config.json in the bundle" },
 		{ "create", 0, OPTION_FLAG, &wait_for_start, NULL,
 		  "the plan of create, not of run" },
 		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "json or text" },
@@ -300,7 +304,7 @@ int command_plan(int argc, char **argv)
 	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
 		      &status) < 0)
 		return status;
-	r = spec_load(bundle, NULL, NULL, o.id, &arena, &s, &e);
+	r = spec_load(bundle, config, NULL, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)

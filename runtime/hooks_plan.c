@@ -274,7 +274,8 @@ static int undo_poststop(const struct undo_at *at, const char *const args[PLAN_U
 	return 0;
 }
 
-static const struct undo_kind undo_kind_poststop = { "run_poststop_hooks", undo_poststop };
+static const struct undo_kind undo_kind_poststop = { .name = "run_poststop_hooks", .act = undo_poststop,
+						    .last = true };
 const struct undo_kind *const hooks_undo_kinds[] = { &undo_kind_poststop, NULL };
 
 void hooks_plan_poststop(struct plan *p, const struct hooks_spec *s, int step, const char *bundle)

@@ -29,25 +29,31 @@ extern char **environ;
 static int inherited; /* how many fds from 3 on were open when this program started */
 static int kept;      /* how many of them are for the container: --preserve-fds */
 
-void protect_start(void)
+int protect_start(struct err *e)
 {
-	int fd;
+	int fd, error;
 
 	/* A caller that closed 0, 1 or 2 would see its container write into our files. */
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= 2);
+	error = errno;
 	if (fd > 2)
 		close(fd);
+	else if (fcntl(0, F_GETFD) < 0 || fcntl(1, F_GETFD) < 0 || fcntl(2, F_GETFD) < 0)
+		return err_set(e, error, "standard input, output or error is closed, and /dev/null "
+			       "cannot take its place");
 	/* Counted before anything of our own is opened: later an fd of ours could pass for one. */
 	while (inherited < KEEP_MAX && fcntl(3 + inherited, F_GETFD) >= 0)
 		inherited++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
-	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_set(e, errno, "close_range(3, ~0, CLOSE_RANGE_CLOEXEC)");
 	/* Ignored by the caller, the kernel would reap our children before we do (sigaction(2)). */
 	signal(SIGCHLD, SIG_DFL);
 	/* Not the caller's: what kist makes says its own mode, never wider than this. */
 	umask(022);
+	return 0;
 }
 
 int protect_keep_fds(int count, struct err *e)
@@ -172,5 +178,5 @@ int protect_self(char *const argv[], struct err *e)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return err_set(e, errno, "cannot pass on file descriptor %d", fd);
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
-	return err_set(e, errno, "cannot run the protected copy of kist");
+	return err_set(e, errno, "cannot run the protected copy of kist: execveat");
 }

@@ -23,4 +23,4 @@ int protect_self(char *const argv[], struct err *e);
  * -EBADF when one was not open as this program started: what has its number now is our own. */
 int protect_keep_fds(int count, struct err *e);
 /* First thing in main: closed stdio opened on /dev/null, inherited fds CLOEXEC, umask 022. */
-void protect_start(void);
+int protect_start(struct err *e);

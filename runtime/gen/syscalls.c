@@ -97,12 +97,13 @@ static void ask_for_absent(void)
 
 static void add_newer(void)
 {
+	const int known = count;
+
 	for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++) {
 		struct call *c = call_of(newer[i].name);
 
-		for (int abi = 0; abi < SECCOMP_ABIS; abi++)
-			if (c->number[abi] < 0)
-				c->number[abi] = first_number[abi] + newer[i].number;
+		for (int abi = 0; c >= calls + known && abi < SECCOMP_ABIS; abi++)
+			c->number[abi] = first_number[abi] + newer[i].number;
 	}
 	call_of("uretprobe")->number[SECCOMP_ABI_X86_64] = 335;
 }
@@ -180,7 +181,7 @@ int main(void)
 		uint32_t arch = token(abi);
 
 		if (arch)
-			ask(abi, arch, 0, NUMBERS);
+			ask(abi, arch, first_number[abi], NUMBERS);
 		if (arch && abi == SECCOMP_ABI_ARM)
 			ask(abi, arch, ARM_FIRST, ARM_LAST);
 	}
