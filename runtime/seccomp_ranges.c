@@ -118,9 +118,9 @@ static bool same_terms(const struct seccomp_node *a, const struct seccomp_term *
 {
 	if (a->term_count != count)
 		return false;
+	/* They are an entry's of the profile, or one of them: who shares them shares its action. */
 	for (size_t i = 0; i < count; i++)
-		if (a->terms[i].conditions != terms[i].conditions ||
-		    a->terms[i].count != terms[i].count || a->terms[i].action != terms[i].action)
+		if (a->terms[i].conditions != terms[i].conditions)
 			return false;
 	return true;
 }
