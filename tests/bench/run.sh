@@ -97,11 +97,23 @@ one_table 'run of /bin/true, default bundle' "$tmp/plain" '' "$tmp/plain.json"
 one_table 'run of /bin/true, with a user namespace' "$tmp/userns" '--userns=100000:65536' \
 	"$tmp/userns.json"
 
+echo "== seccomp profiles"
+seccomp=$repo/build/tests/bench/seccomp
+if [ -x "$seccomp" ]; then
+	"$seccomp" -j "$tmp/seccomp.json" "$repo/tests/lib/docker-like-seccomp.json" \
+		"$repo/tests/lib/podman-like-seccomp.json" job
+else
+	echo "bench: note: no $seccomp (make bench builds it), its table is left out" >&2
+	echo null >"$tmp/seccomp.json"
+fi
+
 mkdir -p "$repo/build"
 jq -n --slurpfile plain "$tmp/plain.json" --slurpfile userns "$tmp/userns.json" \
+	--slurpfile seccomp "$tmp/seccomp.json" \
 	--arg kernel "$(uname -r)" --argjson cpus "$(nproc)" \
 	--arg time "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
-	'{time: $time, kernel: $kernel, cpus: $cpus, run: $plain[0], run_userns: $userns[0]}' \
+	'{time: $time, kernel: $kernel, cpus: $cpus, run: $plain[0], run_userns: $userns[0],
+	  seccomp: $seccomp[0]}' \
 	>"$repo/build/bench.json"
 echo "figures: build/bench.json"
 
