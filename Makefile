@@ -82,7 +82,9 @@ help:
 	@echo '  asan-short  the unit tests and a few integration files of these'
 	@echo '  coverage    lines and branches that unit and integration tests reach (as root)'
 	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
+	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -195,8 +197,15 @@ sweep: build-tests
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
+# Real races, each for a minute, and every pattern of those that are made certain.
+races: build-tests
+	@KIST_CHECK_FULL=1 KIST_RACE_SECONDS="$${KIST_RACE_SECONDS:-60}" \
+		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# Is the thousandth container made as fast as the first?
+thousand: build-tests
+	@tests/thousand.sh
 lint:
 	@tests/lint.sh
 demo:
@@ -248,7 +257,7 @@ clean:
 
 FORCE:
 .PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
-	coverage coverage-run fuzz fuzz-run lint sweep sabotage bench install clean build-tests need-libs FORCE
+	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

@@ -228,6 +228,12 @@ static const struct verb verbs[] = {
 	  "try a password, read from the standard input, and keep it", 0, 1, image_cli_login },
 	{ "logout", "[REGISTRY]", "forget a password", 0, 1, image_cli_logout },
 	{ "ls", "[--json] [--quiet]", "list the images in the store", 0, 0, run_ls },
+	{ "tag", "REFERENCE NAME", "give an image another name", 2, 2, image_cli_tag },
+	{ "inspect", "REFERENCE", "print all that is known of an image, as JSON", 1, 1,
+	  image_cli_inspect },
+	{ "history", "[--json] REFERENCE", "print how an image was made", 1, 1, image_cli_history },
+	{ "save", "[--output FILE] REFERENCE...",
+	  "write images as an archive that load, docker and others read", 1, -1, image_cli_save },
 	{ "rm", "[--quiet] REFERENCE...", "remove images, and what no other image needs", 1, -1, run_rm },
 };
 
@@ -300,6 +306,7 @@ static const struct option long_options[] = {
 	{ "password-stdin", no_argument, NULL, OPT_PASSWORD_STDIN },
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "output", required_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -314,9 +321,11 @@ static const char *verbs_of_option(int option)
 	case OPT_MAX_ENTRIES:
 		return "load pull";
 	case OPT_JSON:
-		return "ls pull";
+		return "ls pull history";
 	case OPT_PLATFORM:
 		return "pull";
+	case 'o':
+		return "save";
 	case 'u':
 	case OPT_PASSWORD_STDIN:
 		return "login";
@@ -368,6 +377,9 @@ static int take_word(struct image_cli *o, int option)
 		return 0;
 	case 'u':
 		o->user = optarg;
+		return 0;
+	case 'o':
+		o->output = optarg;
 		return 0;
 	case OPT_PASSWORD_STDIN:
 		o->password_stdin = true;
@@ -430,7 +442,7 @@ static int parse(int argc, char **argv, struct image_cli *o, const struct verb *
 	size_t i;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "qhu:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qhu:o:", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return usage(stdout) + 1;
 		if (option == '?')

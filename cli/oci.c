@@ -280,10 +280,11 @@ int command_start(int argc, char **argv)
 
 int command_plan(int argc, char **argv)
 {
-	const char *bundle = ".", *format = "json";
+	const char *bundle = ".", *config = NULL, *format = "json";
 	bool wait_for_start = false;
 	const struct option table[] = {
 		{ "bundle", 'b', OPTION_TEXT, &bundle, "DIR", "the bundle (default: here)" },
+		{ "config", 0, OPTION_TEXT, &config, "FILE", "instead of config.json in the bundle" },
 		{ "create", 0, OPTION_FLAG, &wait_for_start, NULL,
 		  "the plan of create, not of run" },
 		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "json or text" },
@@ -300,7 +301,7 @@ int command_plan(int argc, char **argv)
 	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
 		      &status) < 0)
 		return status;
-	r = spec_load(bundle, NULL, NULL, o.id, &arena, &s, &e);
+	r = spec_load(bundle, config, NULL, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)

@@ -113,11 +113,13 @@ static int follow(const struct registry *r, const char *from, const char *locati
 		error = http_origin_of(to, &b, e);
 	if (error)
 		return err_wrap(e, "it redirects");
-	if (strcmp(b.scheme, "https") == 0)
+	if (strcmp(b.scheme, "https") == 0 || http_origin_equal(&a, &b))
 		return 0;
 	if (strcmp(a.scheme, "https") == 0)
 		return err_say(e, EACCES, "it redirects from https to http (%.60s)", b.host);
-	if (r->options->hosts.plain_http || http_host_is_loopback(b.host))
+	/* Nor from a stranger to what listens on this machine alone. */
+	if (r->options->hosts.plain_http ||
+	    (http_host_is_loopback(a.host) && http_host_is_loopback(b.host)))
 		return 0;
 	err_say(e, EACCES, "it redirects to plain http at %.60s", b.host);
 	return err_fix(e, "if that is meant: --plain-http");

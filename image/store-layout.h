@@ -87,4 +87,7 @@ struct store_query {
 	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
 };
 int store_query_parse(const char *text, struct store_query *ret, struct err *e);
+/* The entry of an image that can be run. With the store's lock held. */
+int store_find(const struct store *s, const char *reference, struct arena *a,
+	       const struct index_entry **ret, struct err *e);
 bool store_query_matches(const struct store_query *q, const struct index_entry *entry);

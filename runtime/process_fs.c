@@ -258,7 +258,8 @@ int process_reset_signals(void)
 
 	/* EINVAL for SIGKILL and SIGSTOP, which cannot be ignored. */
 	for (int sig = 1; sig < _NSIG; sig++)
-		syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8);
+		if (syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8) < 0 && errno != EINVAL)
+			return -errno;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

@@ -24,6 +24,7 @@
 #include "runtime/undo.h"
 
 #define KILL_WAIT_MS 10000
+#define KILL_FREEZE_MS 2000
 
 /* Which steps may have left something: all before the failing one, and that one too when it
  * consists of several syscalls. */
@@ -285,12 +286,44 @@ static int kill_all_without_cgroup(const struct container *c, int signal, struct
 	return 0;
 }
 
+/* Somebody who lives there would freeze with it, and nobody thaw it. */
+static bool holds_us(int cgroup)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+
+	if (cgroup_pids(cgroup, true, &pids, &count, NULL) < 0)
+		return true;
+	while (count)
+		if (pids[--count] == getpid())
+			return true;
+	return false;
+}
+
+/* All that are there at one moment: frozen meanwhile, none is born that would be missed, and no
+ * number becomes another's. */
+static int signal_all(int cgroup, int signal, struct err *e)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	bool freeze = cgroup_is_frozen(cgroup, NULL) == 0 && !holds_us(cgroup);
+	size_t count = 0;
+	int r;
+
+	/* One in an uninterruptible sleep never freezes, and not everybody may: then as good as it goes. */
+	if (freeze)
+		cgroup_freeze(cgroup, true, KILL_FREEZE_MS, NULL);
+	r = cgroup_pids(cgroup, true, &pids, &count, e);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (kill(pids[i], signal) < 0 && errno != ESRCH)
+			r = err_set(e, errno, "cannot signal process %d", (int)pids[i]);
+	if (freeze)
+		file_write_at(cgroup, "cgroup.freeze", "0");
+	return r;
+}
+
 static int kill_all(const struct container *c, int signal, struct err *e)
 {
 	_cleanup_fd_ int cgroup = open_cgroup(c);
-	_cleanup_free_ pid_t *pids = NULL;
-	size_t count = 0;
-	int r;
 
 	if (!c->cgroup && c->state)
 		return kill_all_without_cgroup(c, signal, e);
@@ -298,11 +331,7 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 		return cgroup == -ENOENT ? 0 : err_set(e, -cgroup, "the container's cgroup");
 	if (signal == SIGKILL)
 		return cgroup_kill(cgroup, e);
-	r = cgroup_pids(cgroup, true, &pids, &count, e);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (kill(pids[i], signal) < 0 && errno != ESRCH)
-			r = err_set(e, errno, "cannot signal process %d", (int)pids[i]);
-	return r;
+	return signal_all(cgroup, signal, e);
 }
 
 /* The image's own, which an image's configuration brings into the annotations (image-spec,

@@ -111,7 +111,7 @@ tests/deps.sh >$logs/deps.log 2>&1 || { tail -n 20 $logs/deps.log; failed=1; fin
 tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 # What containers are started through, and what kist is compared with: the suite has no network of
 # its own to fetch it with.
-tests/peers.sh consumers >$logs/peers.log 2>&1 &
+{ tests/peers.sh consumers && tests/peers.sh docker-registry skopeo; } >$logs/peers.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
@@ -121,14 +121,16 @@ stage unit make --no-print-directory -s unit-tap
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
+	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
+	stage races make --no-print-directory races
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
 [ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
 # Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
 # slow; a hang is told by the tests' own limits, the timeout here is the last one.
-wait $peers || echo "check: runc, containerd, docker, podman are not all there: $logs/peers.log"
+wait $peers || echo "check: runc, containerd, docker, podman, docker-registry are not all there: $logs/peers.log"
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
 : >$logs/vm.ran

@@ -3,7 +3,8 @@
 #
 # usage: sweep.sh [OPTION]... VERB [ARG]...        VERB: create start run exec kill delete
 #                                                  state pause resume
-#        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ are filled in
+#        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ @KIST@ are filled in;
+#                                                  with --fail it runs @BUNDLE@'s posture once
 #   --who main|acting|both  whom the kill hits (default main: the runtime; acting: who makes the call)
 #   --fail LIST             instead of a kill: the call fails with an errno of the list (ENOSPC,EINTR,
 #                           SHORT: one byte is read or written), each point with the next one
@@ -50,7 +51,7 @@ fail() { say "$*"; exit 2; }
 . "$here/lib/sweep-world.bash"
 # shellcheck source=tests/lib/sweep-judge.bash
 . "$here/lib/sweep-judge.bash"
-usage() { sed -n '4,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '4,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 # ---- inside ----------------------------------------------------------------------------------
 
@@ -109,6 +110,7 @@ set_command() { # ID - fills the array `command`
 		for word in "${verb_args[@]}"; do
 			word=${word//@ID@/$id}
 			word=${word//@ROOT@/$root}
+			word=${word//@KIST@/$runtime}
 			command+=("${word//@BUNDLE@/$work/bundle}")
 		done
 		;;
@@ -230,6 +232,7 @@ inside() {
 	tools=$SWEEP_INSIDE killat=$SWEEP_INSIDE/killat
 	unset SWEEP_INSIDE
 	prepare_world
+	trap '' USR2 # no container may go on ignoring what kist was told to ignore
 	make_bundle
 	normal_script=$(posture_normal 'sweep-[0-9]+(-[a-zA-Z0-9]+)?')
 	: >"$work/seen"
@@ -283,7 +286,6 @@ verb_args=("$@")
 case $verb in create | start | run | exec | kill | delete | state | pause | resume) ;; --) [ $# -gt 0 ] || usage ;; *) usage ;; esac
 nft=$(command -v nft || true)
 if [ "$mode" != kill ]; then
-	[ "$verb" != -- ] || usage
 	let_go=(--let-go posture)
 	exec_words=(/bin/posture once)
 fi

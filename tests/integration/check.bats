@@ -228,3 +228,16 @@ finds() {
 	[ "$status" -eq 1 ]
 	[ "$(jq -r '.problems[0].level' <<<"$output")" = error ]
 }
+
+@test "check --config: another file than the bundle's; its paths are the bundle's" {
+	jq '.hostname = 3' config.json >"$T/other.json"
+	run -0 "$KIST" check
+	cd "$T"
+	run -1 "$KIST" check --config other.json "$T/b"
+	[[ "${lines[0]}" = "error: /hostname: "* ]]
+	jq '.root.path = "nowhere"' b/config.json >other.json
+	run -1 "$KIST" check --config other.json b
+	[[ "$output" = *"$T/b/nowhere"* ]]
+	run -1 "$KIST" check --config nothing.json b
+	[[ "$output" = *"nothing.json"*"No such file"* ]]
+}

@@ -16,7 +16,7 @@ setup() {
 	kist_setup
 	ID=${T##*.}
 	make_bundle "$T/b"
-	cd "$T/b"
+	cd "$T/b" || return
 	mkdir -p "$D/canary/sub"
 	echo untouched >"$D/canary/file"
 	canary >"$T/canary.before"
@@ -212,4 +212,28 @@ spied_exec() {
 	done
 	echo "# $(cat "$T/swaps") swaps, $runs runs, $good of them came through" >&3
 	canary_same
+}
+
+@test "volumes of two containers: one swaps its folders while the other's mounts are put there" {
+	seconds=${KIST_RACE_SECONDS:-2}
+	mkdir -p "$D/volume/dir"
+	cp "$TOOLS/swap" rootfs/bin/swap
+	ln -s / "$D/volume/link"
+	edit '.mounts += [{"destination": "/volume", "source": $v, "options": ["rbind"]}]' --arg v "$D/volume"
+	args swap "$seconds" /volume/dir /volume/link
+	"$KIST" --root "$ROOT" run attacker >"$T/swaps" &
+	edit '.mounts += [{"destination": "/volume/dir/made", "type": "tmpfs", "source": "tmpfs"},
+		{"destination": "/volume/dir/proc", "type": "proc", "source": "proc"},
+		{"destination": "/volume/dir/here", "source": $c, "options": ["bind"]}]' --arg c "$D/canary"
+	args grep -c ' /proc' /proc/self/mountinfo
+	runs=0 good=0
+	while [ ! -s "$T/swaps" ]; do
+		runs=$((runs + 1))
+		! "$KIST" --root "$ROOT" run "$ID" >/dev/null 2>"$T/err" || good=$((good + 1))
+		kist delete --force "$ID"
+	done
+	echo "# $(cat "$T/swaps") swaps, $runs runs, $good of them came through" >&3
+	canary_same
+	# What was made is in the volume, or in the root that the link leads to: none of it on the host.
+	[ ! -e /made ] && [ ! -e /here ]
 }

@@ -19,7 +19,7 @@ setup() {
 teardown() { kist_teardown; }
 
 # pull [OPTION...] TRICK/IMAGE[:TAG]: from the server of tests/lib/registry.py.
-pull() { "$KIST_IMAGE" pull --tries 3 --timeout 2 "${@:1:$#-1}" "127.0.0.1:$HTTP/${*: -1}"; }
+pull() { "$KIST_IMAGE" pull --tries 3 --timeout 20 "${@:1:$#-1}" "127.0.0.1:$HTTP/${*: -1}"; }
 img() { "$KIST_IMAGE" "$@"; }
 asked() { grep -c -e "$1" "$SERVED/log" || true; }
 
@@ -31,7 +31,7 @@ nothing_visible() {
 refused() { # TEXT ARG...: a pull that fails, in one line with TEXT
 	local text=$1
 	shift
-	run timeout 60 "$KIST_IMAGE" pull --tries 2 --timeout 1 "$@"
+	run timeout 60 "$KIST_IMAGE" pull --tries 2 --timeout "${STALL:-20}" "$@"
 	echo "$* -> $status: $output"
 	[ "$status" -eq 1 ]
 	[[ ${lines[0]} == "kist: cannot pull "*"$text"* ]]
@@ -120,7 +120,7 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	lies headers/bulk "the answer has more than 262144 bytes of headers"
 	lies old-http/bulk "HTTP/0.9"
 	lies drop/bulk "after 2 tries: registry 127.0.0.1:$HTTP: "
-	lies hang/bulk "stalled: 0 bytes in"
+	STALL=1 lies hang/bulk "stalled: 0 bytes in"
 	lies down/bulk "it answers 500 (UNKNOWN: never)"
 	lies later/bulk "too many requests"
 	[[ $output == *"fix: it asks to wait 9999 seconds"* ]]
@@ -133,7 +133,7 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	lies longer/bulk "bytes, the blob's descriptor "
 	lies shorter/bulk "bytes, the blob's descriptor "
 	lies endless/bulk "layer sha256:"
-	lies slow/bulk "stalled: "
+	STALL=1 lies slow/bulk "stalled: "
 	[ -z "$(find "$KIST_STORE/partial" -type f -size +100c)" ]
 	# What a longer one has too much of is not read.
 	pull --quiet chunked-longer/bulk
@@ -435,4 +435,9 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[ "$(jq -r '.manifests[-1].mediaType' "$KIST_STORE/index.json")" = application/vnd.docker.distribution.manifest.v2+json ]
 	# and skopeo reads what kist has pulled
 	"$PEERS/skopeo" --insecure-policy copy -q "oci:$KIST_STORE:localhost:$REAL/team/everything:1" "oci:$T/out:x"
+	# and what it saves, in both its readings
+	img save -o "$T/saved.tar" "localhost:$REAL/team/docker:2"
+	"$PEERS/skopeo" --insecure-policy copy -q "docker-archive:$T/saved.tar" "oci:$T/out:y"
+	img save -o "$T/saved.tar" "localhost:$REAL/team/everything:1"
+	"$PEERS/skopeo" --insecure-policy copy -q "oci-archive:$T/saved.tar:1" "oci:$T/out:z"
 }

@@ -47,7 +47,7 @@ look() { # ID FILE
 	await_end || { wrong="its program did not run"; return 1; }
 	{
 		cat "$work/seen"
-		[ "$verb" = exec ] || "$runtime" --root "$root" state "$1" 2>&1
+		[[ $verb == exec || $verb == -- ]] || "$runtime" --root "$root" state "$1" 2>&1
 		grep -H . "/sys/fs/cgroup/kist-$1"/{cgroup.procs,cgroup.max.depth,cgroup.freeze,hugetlb.2MB.max,memory.max,memory.swap.max,pids.max,cpu.max,cpu.weight,cpuset.cpus} 2>/dev/null || true
 	} | sed -E "$normal_script" >"$2"
 }
@@ -96,7 +96,7 @@ judge() { # ID STATUS WHERE - reports and counts what should not be
 		refused_count=$((refused_count + 1))
 	elif ! is_clear "$status"; then
 		count mute "$where: status $status: '$said'"
-	elif [[ $verb == create || $verb == run ]] && [ -e "$root/$id" ]; then
+	elif [[ $verb == create || $verb == run || $verb == -- ]] && [ -e "$root/$id" ]; then
 		count residue "$where: $said: $(echo "$root/$id"/*)"
 	elif [ -s "$work/seen" ] && [ "$verb" != exec ] && await_end &&
 		! difference=$(diff <(grep -hv '^[{} ]\|^/sys/fs/cgroup' "$work/reference") \

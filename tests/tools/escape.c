@@ -103,15 +103,22 @@ static int try_release_agent(void)
 	snprintf(path, sizeof path, "%s/cgroup", folder);
 	mkdir(path, 0700);
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		char file[320];
+		char file[320], text[4096];
+		ssize_t n = -1;
 		int fd;
 
 		if (mount("cgroup", path, "cgroup", 0, all[i]) < 0)
 			continue;
 		snprintf(file, sizeof file, "%s/release_agent", path);
-		fd = open(file, O_WRONLY);
-		umount(path);
+		fd = open(file, O_RDWR);
 		if (fd >= 0)
+			n = read(fd, text, sizeof text);
+		/* What is there already: right or not is known when it is written. */
+		if (n >= 0)
+			n = write(fd, n ? text : "\n", n ? (size_t)n : 1);
+		close(fd);
+		umount(path);
+		if (n >= 0)
 			return 1;
 	}
 	return 0;
@@ -300,11 +307,12 @@ static bool is_number(const char *s)
 	return *s && strspn(s, "0123456789") == strlen(s);
 }
 
+/* Nothing is written: files without a write operation say so even then. */
 static bool can_open(const char *path, bool writing)
 {
 	char byte;
 	int fd = open(path, (writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	bool can = fd >= 0 && (writing || read(fd, &byte, 1) > 0);
+	bool can = fd >= 0 && (writing ? write(fd, "", 0) == 0 : read(fd, &byte, 1) > 0);
 
 	if (fd >= 0)
 		close(fd);
