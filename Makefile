@@ -18,7 +18,7 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libmnl jansson
+PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
 # Only its headers: image/curl-lib.c opens it when a registry is asked.
 PKGS_opened     := libcurl
@@ -30,9 +30,23 @@ WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla 
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 	-fcf-protection -ffunction-sections -fdata-sections
+LIB_CFLAGS = $(PKG_CFLAGS)
+LINK_FLAGS := -pie -Wl,-z,pack-relative-relocs
+ifdef STATIC
+# See the rule `static`: musl, jansson from $(B), and of kist-image's parts none.
+CC         := musl-gcc
+LIB_CFLAGS = -DKIST_STATIC -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $(B)/kernel
+# musl-gcc knows no -static-pie.
+LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
+	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
+MUSL_SRC   := base/musl/compat.c
+# Of image/ only what kist itself reads a store with.
+LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
+	store-layout.c store-read.c user.c),$(wildcard image/*.c))
+endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
-	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections,-z,pack-relative-relocs $(LDFLAGS)
+	$(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS := $(LINK_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections $(LDFLAGS)
 
 # What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
 # runs. Sanitizers want it inside.
@@ -40,7 +54,7 @@ SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(CF
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
-SRC      := $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
+SRC      := $(filter-out $(MAINS) $(LEFT_OUT),$(wildcard $(FOLDERS:%=%/*.c))) $(MUSL_SRC)
 PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -72,6 +86,7 @@ help:
 	@echo 'kist $(VERSION): make ...'
 	@echo '  all         build the programs in $(B)/ (the default)'
 	@echo '  deps        install what is missing from Debian 12 (as root)'
+	@echo '  static      build/static/kist: with musl, needs no library'
 	@echo '  demo        the main job on a real image, shown (as root)'
 	@echo '  check       everything, natively and in the VM; under 25 minutes (as root)'
 	@echo '  check-full  the same and what takes longer (as root)'
@@ -172,6 +187,15 @@ build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
 	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
 	@mv $@.new $@ && touch $@
 
+# kist as one file that needs no library: for hosts that have none, and the quickest start. The
+# systemd driver, which loads libsystemd, is not in it, nor is kist-image.
+static: need-libs
+	@tests/static-libs.sh build/static
+	@$(MAKE) --no-print-directory B=build/static STATIC=1 build/static/kist
+
+check-static: static build-tests
+	@tests/static.sh
+
 build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
 	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
@@ -256,7 +280,7 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
 	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

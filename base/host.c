@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -182,7 +183,10 @@ static void probe_security(struct host *h)
 
 	h->landlock_abi = abi > 0 ? (int)abi : 0;
 	h->last_cap = CAP_LAST_CAP;
-	if (file_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof text) > 0)
+	/* Nearly always this kernel knows the same ones as its headers did. */
+	if ((prctl(PR_CAPBSET_READ, CAP_LAST_CAP, 0, 0, 0) < 0 ||
+	     prctl(PR_CAPBSET_READ, CAP_LAST_CAP + 1, 0, 0, 0) >= 0) &&
+	    file_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof text) > 0)
 		h->last_cap = (int)strtol(text, NULL, 10);
 	h->apparmor = file_read_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text,
 				   sizeof text) > 0 && text[0] == 'Y';

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -131,12 +132,27 @@ static char *admit_u64_max(const char *s, size_t size)
 	return copy;
 }
 
+/* Against made-up keys that all fall into one bucket. jansson would open /dev/urandom for it. */
+static void seed_hashes(void)
+{
+	static bool done;
+	size_t seed;
+
+	if (done)
+		return;
+	done = true;
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed)
+		json_object_seed(seed);
+}
+
 static json_t *load(const char *data, size_t size, json_error_t *ret_error)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	_cleanup_free_ char *admitted = NULL;
-	json_t *root = json_loadb(data, size, flags, ret_error);
+	json_t *root;
 
+	seed_hashes();
+	root = json_loadb(data, size, flags, ret_error);
 	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
 		return root;
 	admitted = admit_u64_max(data, size);
@@ -337,7 +353,7 @@ int json_get_strings(const json_t *o, const struct json_at *at, const char *key,
 		     char ***ret, size_t *ret_count, struct err *e)
 {
 	struct json_at here = json_at_key(at, key);
-	json_t *array, *v;
+	json_t *array = NULL, *v;
 	char **strings;
 	size_t i, count;
 	int r = json_get_array(o, at, key, &array, e);

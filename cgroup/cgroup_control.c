@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cgroup/cgroup.h"
 
@@ -35,14 +35,6 @@ int cgroup_open(const struct host *h, const char *path, struct err *e)
 }
 
 /* ---- cgroup.events ---- */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
 
 /* "populated" or "frozen": 0 or 1. The file offset is not used, so that poll(2) can go on. */
 static int read_event(int events, const char *key, struct err *e)
@@ -74,14 +66,14 @@ static int open_events(int fd, struct err *e)
 static int wait_event(int fd, const char *key, int value, int timeout_ms, struct err *e)
 {
 	_cleanup_fd_ int events = open_events(fd, e);
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
 
 	if (events < 0)
 		return events;
 	for (;;) {
 		struct pollfd p = { .fd = events, .events = POLLPRI };
 		int got = read_event(events, key, e);
-		int64_t left = timeout_ms < 0 ? -1 : end - now_ms();
+		int left = clock_left_ms(end);
 
 		if (got == value)
 			return 0;
@@ -89,10 +81,10 @@ static int wait_event(int fd, const char *key, int value, int timeout_ms, struct
 			return value == 0 ? 0 : err_set(e, ENODEV, "the cgroup is gone");
 		if (got < 0)
 			return got;
-		if (timeout_ms >= 0 && left <= 0)
+		if (left == 0)
 			return err_set(e, ETIMEDOUT, "waited %d ms for \"%s %d\" in cgroup.events",
 				       timeout_ms, key, value);
-		if (poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+		if (poll(&p, 1, left) < 0 && errno != EINTR)
 			return err_set(e, errno, "poll cgroup.events");
 	}
 }

@@ -9,9 +9,8 @@
 #include "ns/spec.h"
 
 /*
- * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1),
- * id maps; GUEST: parent death signal. What the host writes below /proc/PID follows, and then
- * ns_plan_settle().
+ * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1), id maps. What the
+ * host does to the guest follows, and then ns_plan_settle().
  */
 void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup);
 /* The process that runs the plan must not be made undumpable: its child's maps could not be
@@ -20,7 +19,7 @@ bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h);
 /* After a birth, or a step of its guest, failed with EPERM, EACCES or ENOSPC: adds the fix when a
  * setting of the host's (read below `proc`, a folder's fd) is what forbids user namespaces. */
 int ns_userns_obstacle(int proc, struct err *e);
-/* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
+/* GUEST: parent death signal, joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
 	const char *keyring; /* the session keyring's name; NULL: none */
@@ -28,12 +27,15 @@ struct ns_birth_options {
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
 
-/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd.
+/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. HOST: its
+ * birth; then what the host does to it, and then GUEST: ns_plan_join_settle().
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
  * guest: host_unprivileged(). */
 void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
-		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj,
-		  const struct ns_birth_options *o /* may be NULL */);
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj);
+void ns_plan_join_settle(struct plan *p, const struct host *h, int slot_target_pidfd,
+			 unsigned int namespaces,
+			 const struct ns_birth_options *o /* may be NULL */);
 
 struct ns_rootfs_options {
 	/* GUEST slot that holds the root, already a mount of the guest's namespace (what

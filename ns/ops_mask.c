@@ -5,6 +5,7 @@
  * place makes the kernel wait for a grace period as it is closed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 

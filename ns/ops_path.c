@@ -366,7 +366,7 @@ static int act_check_fs(struct run *r, const void *args, struct err *e)
 
 	if (fstatfs(run_slot(r, a->slot), &fs) < 0)
 		return -errno;
-	if (fs.f_type == a->magic)
+	if ((long)fs.f_type == a->magic)
 		return 0;
 	return err_say(e, EPERM, "is not on a %s", a->name);
 }

@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "runtime/process_ops.h"
 
@@ -196,29 +196,21 @@ static void words_drain(struct words *w)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 enum ending { ENDED, OVERRUN, INTERRUPTED };
 
 /* -errno, or how the wait ended. */
 static int watch(const struct hook_run *h, const struct child *c, struct words *said, int signals)
 {
-	int64_t end = h->hook->timeout ? now_ms() + h->hook->timeout * 1000 : -1;
+	int64_t end = h->hook->timeout ? clock_now_ms() + h->hook->timeout * 1000 : -1;
 
 	for (;;) {
 		struct pollfd p[2 + 2 * SAYS] = {
 			{ .fd = c->pidfd, .events = POLLIN },
 			{ .fd = signals, .events = POLLIN },
 		};
-		int64_t left = end < 0 ? -1 : end - now_ms();
+		int left = clock_left_ms(end);
 
-		if (end >= 0 && left <= 0)
+		if (left == 0)
 			return OVERRUN;
 		for (int i = 0; i < SAYS; i++) {
 			bool full = said[i].start < said[i].end;
@@ -226,7 +218,7 @@ static int watch(const struct hook_run *h, const struct child *c, struct words *
 			p[2 + 2 * i] = (struct pollfd){ full ? -1 : said[i].from, POLLIN, 0 };
 			p[3 + 2 * i] = (struct pollfd){ full ? said[i].to : -1, POLLOUT, 0 };
 		}
-		if (poll(p, 2 + 2 * SAYS, left > INT32_MAX ? INT32_MAX : (int)left) < 0) {
+		if (poll(p, 2 + 2 * SAYS, left) < 0) {
 			if (errno != EINTR)
 				return -errno;
 			continue;

@@ -27,7 +27,15 @@
 static int undo_state_folder(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
 			     struct err *e)
 {
+	static const char *const usual[] = { "state.json", "config.json", "intent.json" };
+	_cleanup_fd_ int dir = openat(at->state_root, at->id,
+				      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
 	(void)args;
+	for (size_t i = 0; dir >= 0 && i < sizeof usual / sizeof *usual; i++)
+		unlinkat(dir, usual[i], 0);
+	if (unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
+		return 0;
 	return path_remove_tree(at->state_root, at->id, e);
 }
 

@@ -95,16 +95,17 @@ const struct op op_make_cwd = {
 static int act_enter_cwd(struct run *run, const void *args, struct err *e)
 {
 	const struct op_cwd_args *a = args;
+	bool is_root = strcmp(a->path, "/") == 0;
 	char name[PATH_MAX];
-	_cleanup_fd_ int root = open_root();
+	_cleanup_fd_ int root = is_root ? -EBADF : open_root();
 	_cleanup_fd_ int dir =
 		root < 0 ? root : path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
 	long n;
 
 	(void)run;
-	if (dir < 0)
+	if (dir < 0 && !is_root)
 		return cwd_failed(a->path, -dir, e);
-	if (fchdir(dir) < 0)
+	if ((is_root ? chdir("/") : fchdir(dir)) < 0)
 		return cwd_failed(a->path, errno, e);
 	n = syscall(SYS_getcwd, name, sizeof name);
 	if (n < 0)

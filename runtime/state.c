@@ -65,6 +65,8 @@ static int make_folders(const char *path)
 
 	if (len >= sizeof part)
 		return -ENAMETOOLONG;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST) /* nearly always */
+		return 0;
 	for (size_t i = 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
@@ -303,15 +305,14 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 			return r;
 	}
 	c.status = STATUS_CREATING;
-	if (faccessat(c.dir, "state.json", F_OK, 0) < 0) {
-		if (errno != ENOENT)
-			return err_set(e, errno, "cannot look for the state of container %s", id);
+	r = record_read(c.dir, "state.json", &c.state, e);
+	if (r < 0 && r != -ENOENT) {
+		err_fix(e, "remove it with: kist delete --force %s", id);
+		return err_wrap(e, "the state of container %s is damaged", id);
+	}
+	if (r == -ENOENT) {
+		err_clear(e);
 	} else {
-		r = record_read(c.dir, "state.json", &c.state, e);
-		if (r < 0) {
-			err_fix(e, "remove it with: kist delete --force %s", id);
-			return err_wrap(e, "the state of container %s is damaged", id);
-		}
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
 		r = find_status(&c, e);
 		if (r < 0)

@@ -405,12 +405,17 @@ static int wait_gone(const struct container *c, struct err *e)
 
 int runtime_destroy(struct container *c, struct err *e)
 {
+	json_int_t namespaces = json_integer_value(json_object_get(c->state, "newNamespaces"));
 	int r;
 
 	if (c->pidfd >= 0)
 		pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-	/* Without a cgroup there is nobody else to be found. */
-	r = c->state && !c->cgroup ? 0 : kill_all(c, SIGKILL, e);
+	/* Without a cgroup there is nobody else to be found; and with the first process of its pid
+	 * namespace all others are gone. */
+	if (c->state && (!c->cgroup || (c->pidfd < 0 && (namespaces & CLONE_NEWPID))))
+		r = 0;
+	else
+		r = kill_all(c, SIGKILL, e);
 	if (r == 0)
 		r = wait_gone(c, e);
 	return r < 0 ? r : container_take_back(c->root, c->id, e);

@@ -115,7 +115,7 @@ tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
-one ldd links_only build/kist 'libmnl\.so\.0' 'libjansson\.so\.4' \
+one ldd links_only build/kist 'libjansson\.so\.4' \
 	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
 if [ -n "${KIST_CHECK_FULL-}" ]; then
@@ -124,6 +124,7 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
 	stage races make --no-print-directory races
+	stage static make -j"$(nproc)" check-static
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi

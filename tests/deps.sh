@@ -8,7 +8,7 @@ set -eu
 
 packages='
   gcc make pkg-config libc6-dev ca-certificates
-  libseccomp-dev libmnl-dev libjansson-dev
+  libseccomp-dev libjansson-dev
   libarchive-dev libzstd-dev libssl-dev libisal-dev zlib1g-dev libcurl4-openssl-dev
   libcmocka-dev bats jq python3 strace shellcheck cppcheck
   clang libclang-rt-14-dev

@@ -20,11 +20,17 @@ bench_build_true() {
 	${CC:-cc} -static -nostdlib -o "$1" "$here/true.S"
 }
 
+# bench_build_pause OUT - the libc-free program that stays.
+bench_build_pause() {
+	${CC:-cc} -static -nostdlib -o "$1" "$here/pause.S"
+}
+
 # bench_make_bundle DIR RUNTIME - what `RUNTIME spec` prints, running /bin/true without a terminal.
 bench_make_bundle() {
 	mkdir -p "$1/rootfs/bin" "$1/rootfs/proc" "$1/rootfs/sys" "$1/rootfs/dev"
 	chmod 755 "$1" "$1/rootfs"
 	bench_build_true "$1/rootfs/bin/true"
+	bench_build_pause "$1/rootfs/bin/pause"
 	(cd "$1" && "$2" spec)
 	jq '.process.terminal = false | .process.args = ["/bin/true"]' "$1/config.json" \
 		>"$1/config.tmp"
@@ -45,6 +51,13 @@ bench_print_table() {
 	jq -r '.entries[] | [.median_ms, .p99_ms, .ratio, .name] | @tsv' | awk -F '\t' '
 		BEGIN { printf "%10s %10s %8s  %s\n", "median ms", "p99 ms", "x floor", "what" }
 		{ printf "%10.2f %10.2f %8.2f  %s\n", $1, $2, $3, $4 }'
+}
+
+# bench_add_seccomp BUNDLE TO PROFILE - a copy of the bundle with that seccomp profile.
+bench_add_seccomp() {
+	cp -r "$1" "$2"
+	jq --slurpfile profile "$3" '.linux.seccomp = $profile[0]' "$1/config.json" \
+		>"$2/config.json"
 }
 
 # bench_need_cgroup2 SCRIPT ARG... - where /sys/fs/cgroup is not cgroup2, runs the script again in

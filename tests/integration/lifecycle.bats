@@ -6,12 +6,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
+	runtime_setup
 	bundle_args "$T/b" sleep 1000
-	cd "$T/b"
 }
 teardown() { runtime_teardown; }
 

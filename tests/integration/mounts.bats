@@ -6,12 +6,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b" '.root.readonly = false'
+	runtime_setup '.root.readonly = false'
 	bundle_args "$T/b" sleep 1000
-	cd "$T/b"
 	mkdir -p "$T/v/sub"
 	echo data >"$T/v/file"
 }

@@ -13,7 +13,7 @@ setup_file() {
 build_driver() {
 	make -s build/libkist.a && mkdir -p "${DRIVER%/*}" &&
 		"${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -I. -o "$DRIVER" tests/tools/net-driver.c \
-			build/libkist.a -lmnl -ljansson
+			build/libkist.a -ljansson
 }
 
 setup() {

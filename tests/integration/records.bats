@@ -7,12 +7,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
+	runtime_setup
 	bundle_args "$T/b" sleep 1000
-	cd "$T/b"
 	detached kist run -d "$ID"
 	PID=$(pid_of "$ID")
 	CGROUP=$(cgroup_of "$PID")

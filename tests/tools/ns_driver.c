@@ -147,7 +147,8 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 		return r;
 	*ret_master = plan_new_slot(p, "pty master");
 	if (o->join_pid) {
-		ns_plan_join(p, &h, pidfd_slot, o->join_flags, -1, NULL, NULL);
+		ns_plan_join(p, &h, pidfd_slot, o->join_flags, -1, NULL);
+		ns_plan_join_settle(p, &h, pidfd_slot, o->join_flags, NULL);
 		if (o->terminal)
 			ns_plan_console(p, NULL, *ret_master, 24, 80, 0);
 	} else {

@@ -139,11 +139,14 @@ static void test_join(void **state)
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct plan p;
+	int target;
 
 	(void)state;
 	plan_init(&p, &a);
-	ns_plan_join(&p, &h, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
-		     plan_new_slot(&p, "cgroup"), NULL, NULL);
+	target = plan_new_slot(&p, "target");
+	ns_plan_join(&p, &h, target, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
+		     plan_new_slot(&p, "cgroup"), NULL);
+	ns_plan_join_settle(&p, &h, target, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER, NULL);
 	ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), 0, 0, 1000);
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);
