@@ -164,8 +164,18 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 	struct place place;
 	struct json_at at;
 	json_error_t error;
+	const char *nul;
 	json_t *root;
 
+	/* jansson ends a word such as "false" at a NUL, and goes on behind it. */
+	nul = memchr(data, '\0', size);
+	if (nul) {
+		find_place(data, size, (size_t)(nul - data), &place);
+		at = place_pointer(data, &place);
+		err_say(e, EINVAL, "holds a NUL, at byte %zu", (size_t)(nul - data));
+		err_at(e, at.text);
+		return err_wrap(e, "%s", name);
+	}
 	find_place(data, size, size, &place);
 	if (place.too_deep) {
 		at = place_pointer(data, &place);

@@ -224,6 +224,8 @@ static const struct verb verbs[] = {
 	  run_load },
 	{ "pull", "[--quiet|--json] [--platform OS/ARCH] [--max-size BYTES] ... REFERENCE",
 	  "get an image from a registry: [HOST[:PORT]/]NAME[:TAG][@DIGEST]", 1, 1, image_cli_pull },
+	{ "push", "[--quiet|--json] [--chunk-size BYTES] ... REFERENCE [NAME[:TAG]]",
+	  "send an image to a registry, under its own name or another", 1, 2, image_cli_push },
 	{ "login", "[--username NAME] [--password-stdin] [REGISTRY]",
 	  "try a password, read from the standard input, and keep it", 0, 1, image_cli_login },
 	{ "logout", "[REGISTRY]", "forget a password", 0, 1, image_cli_logout },
@@ -247,12 +249,12 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"-q, --quiet   digests only (load, pull, ls), nothing (rm, login, logout)\n"
+		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
 		"              --max-entries %llu\n"
-		"of pull, login, logout:\n"
+		"of pull, push, login, logout:\n"
 		"--authfile FILE   credentials, as docker and containers keep them\n"
 		"--certs-dir DIR   HOST[:PORT]/ with hosts.toml, *.crt, *.cert and *.key\n"
 		"--plain-http      without TLS, where the registry has none\n"
@@ -287,7 +289,7 @@ static bool read_size(const char *text, bool units, uint64_t *ret)
 
 enum { OPT_STORE = 256, OPT_TAG, OPT_JSON, OPT_MAX_SIZE, OPT_MAX_ENTRIES, OPT_LOG, OPT_LOG_FORMAT, OPT_PLATFORM,
        OPT_AUTHFILE, OPT_CERTS_DIR, OPT_PLAIN_HTTP, OPT_PASSWORD_STDIN, OPT_TRIES, OPT_TIMEOUT,
-       OPT_END };
+       OPT_CHUNK_SIZE, OPT_END };
 
 static const struct option long_options[] = {
 	{ "store", required_argument, NULL, OPT_STORE },
@@ -306,6 +308,7 @@ static const struct option long_options[] = {
 	{ "password-stdin", no_argument, NULL, OPT_PASSWORD_STDIN },
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
 	{ "output", required_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -321,21 +324,23 @@ static const char *verbs_of_option(int option)
 	case OPT_MAX_ENTRIES:
 		return "load pull";
 	case OPT_JSON:
-		return "ls pull history";
+		return "ls pull push history";
 	case OPT_PLATFORM:
 		return "pull";
 	case 'o':
 		return "save";
+	case OPT_CHUNK_SIZE:
+		return "push";
 	case 'u':
 	case OPT_PASSWORD_STDIN:
 		return "login";
 	case OPT_AUTHFILE:
-		return "pull login logout";
+		return "pull push login logout";
 	case OPT_CERTS_DIR:
 	case OPT_PLAIN_HTTP:
 	case OPT_TRIES:
 	case OPT_TIMEOUT:
-		return "pull login";
+		return "pull push login";
 	default:
 		return NULL;
 	}
@@ -420,6 +425,10 @@ static int take_option(struct image_cli *o, int option)
 		return read_size(optarg, false, &o->entries_max)
 			       ? 0
 			       : bad_usage("--max-entries must be a number, not ", optarg);
+	case OPT_CHUNK_SIZE:
+		return read_size(optarg, true, &o->chunk)
+			       ? 0
+			       : bad_usage("--chunk-size must be like 512k or 16M, not ", optarg);
 	case OPT_TRIES:
 		return read_size(optarg, false, &o->tries) && o->tries <= 100
 			       ? 0

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/fd.h"
 #include "image/curl-lib.h"
 #include "image/http.h"
@@ -33,6 +34,8 @@ struct http {
 	/* where on_body() puts what comes */
 	char *to;
 	size_t room;
+	const struct http_upload *upload; /* what on_upload() gives, from `sent` on */
+	uint64_t sent;
 	bool paused;
 	size_t stash_at, stash_size;
 	char stash[STASH_MAX];
@@ -104,6 +107,34 @@ static size_t on_body(char *data, size_t one, size_t count, void *user)
 	h->stash_size = size - take;
 	h->received += size;
 	return size;
+}
+
+static size_t on_upload(char *to, size_t one, size_t count, void *user)
+{
+	struct http *h = user;
+	uint64_t left = h->upload->size - h->sent;
+	size_t size = one * count < left ? one * count : left;
+	ssize_t n = size;
+
+	if (h->upload->data)
+		memcpy(to, (const char *)h->upload->data + h->sent, size);
+	else
+		n = pread(h->upload->fd, to, size, h->upload->offset + h->sent);
+	if (n < 0 || (size_t)n != size)
+		return CURL_READFUNC_ABORT; /* the file got shorter */
+	h->sent += n;
+	h->received += n; /* for the watch: something moves */
+	return n;
+}
+
+static int on_rewind(void *user, curl_off_t offset, int origin)
+{
+	struct http *h = user;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > h->upload->size)
+		return CURL_SEEKFUNC_FAIL;
+	h->sent = offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static bool header_is(const char *line, size_t len, const char *name, const char **value,
@@ -258,6 +289,38 @@ static void set_tls(CURL *c, const struct http_tls *tls)
 	}
 }
 
+static void set_method(struct http *h, const struct http_request *r)
+{
+	CURL *c = h->easy;
+
+	if (r->form)
+		curl.curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, r->form);
+	h->upload = r->upload;
+	h->sent = 0;
+	if (r->upload) {
+		curl.curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl.curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->upload->size);
+		curl.curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+		curl.curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
+		curl.curl_easy_setopt(c, CURLOPT_READDATA, h);
+		curl.curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_rewind);
+		curl.curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
+	}
+	if (r->method && strcmp(r->method, "HEAD") == 0)
+		curl.curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	else if (r->method)
+		curl.curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
+}
+
+/* A proxy's loopback is not ours. */
+static void set_proxy(CURL *c, const char *url)
+{
+	struct http_origin to;
+
+	if (http_origin_of(url, &to, NULL) == 0 && http_host_is_loopback(to.host))
+		curl.curl_easy_setopt(c, CURLOPT_PROXY, "");
+}
+
 static void set_options(struct http *h, const struct http_request *r)
 {
 	CURL *c = h->easy;
@@ -278,8 +341,8 @@ static void set_options(struct http *h, const struct http_request *r)
 	curl.curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
 	curl.curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl.curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
-	if (r->form)
-		curl.curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, r->form);
+	set_proxy(c, r->url);
+	set_method(h, r);
 	if (r->from > 0) {
 		snprintf(range, sizeof(range), "%llu-", (unsigned long long)r->from);
 		curl.curl_easy_setopt(c, CURLOPT_RANGE, range);
@@ -296,6 +359,12 @@ static bool set_headers(struct http *h, const struct http_request *r)
 		fine = add_line(h, "Accept: ", r->accept);
 	if (r->authorization)
 		fine = fine && add_line(h, "Authorization: ", r->authorization);
+	if (r->upload) { /* a refusal comes anyway; most servers never answer an Expect */
+		fine = fine && add_line(h, "Expect:", "") &&
+		       add_line(h, "Content-Type: ", r->upload->type);
+		if (r->upload->range)
+			fine = fine && add_line(h, "Content-Range: ", r->upload->range);
+	}
 	for (line = r->headers; fine && line && *line; line++)
 		fine = add_line(h, "", *line);
 	curl.curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->lines);

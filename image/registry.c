@@ -28,7 +28,8 @@ int registry_open(struct registry *r, const struct reference *reference,
 	snprintf(r->domain, sizeof(r->domain), "%.*s", (int)len, reference->name);
 	r->path = r->reference.name + len + (reference->name[len] == '/');
 	if (r->path[0])
-		snprintf(r->scope, sizeof(r->scope), "repository:%s:pull", r->path);
+		snprintf(r->scope, sizeof(r->scope), "repository:%s:pull%s%s", r->path,
+			 o->push_scope ? ",push" : "", o->push_scope ? o->push_scope : "");
 	error = registry_hosts_find(r->domain, &o->hosts, &r->arena, &r->hosts, e);
 	if (error)
 		return error;
@@ -54,8 +55,9 @@ void registry_close(struct registry *r)
 static void sleep_unless_cancelled(struct registry *r, double seconds)
 {
 	for (; seconds > 0 && !atomic_load(&r->cancelled); seconds -= 0.1)
-		nanosleep(&(struct timespec){ 0, seconds < 0.1 ? (long)(seconds * 1e9) : 100000000 },
-			  NULL);
+		nanosleep(
+			&(struct timespec){ 0, seconds < 0.1 ? (long)(seconds * 1e9) : 100000000 },
+			NULL);
 }
 
 int retry_wait(struct registry *r, struct retry *t, unsigned retry_after, struct err *e)
@@ -179,6 +181,7 @@ struct round { /* one request, with what it takes to get an answer */
 	struct registry *r;
 	struct http *h;
 	size_t host;
+	const char *what;
 	struct http_request request;
 	char url[HTTP_URL_MAX], next[HTTP_URL_MAX], header[AUTH_HEADER_MAX];
 	struct http_origin home;
@@ -241,7 +244,7 @@ static bool is_redirect(long status)
 /* Sends until there is an answer that is neither a redirect nor a challenge we can meet. */
 static int answer(struct round *w, struct http_reply *reply, struct err *e)
 {
-	int hops, error = http_origin_of(w->url, &w->home, e);
+	int hops, error = 0;
 
 	for (hops = 0; !error && hops <= REGISTRY_REDIRECTS_MAX;) {
 		set_identity(w);
@@ -250,8 +253,11 @@ static int answer(struct round *w, struct http_reply *reply, struct err *e)
 			return error;
 		if (reply->status == 401 && !w->away && w->renewals++ < 2) {
 			if (!reply->challenge[0])
-				return err_say(e, EPROTO, "a 401 that says nothing of what it wants");
+				return err_say(e, EPROTO,
+					       "a 401 that says nothing of what it wants");
 			error = renew(w, reply, e);
+		} else if (is_redirect(reply->status) && w->request.upload) {
+			return err_say(e, EPROTO, "it redirects an upload");
 		} else if (is_redirect(reply->status)) {
 			error = redirect(w, reply, e);
 			hops++;
@@ -259,12 +265,35 @@ static int answer(struct round *w, struct http_reply *reply, struct err *e)
 			return 0;
 		}
 	}
-	return error ? error : err_say(e, ELOOP, "it redirects more than %d times",
-				       REGISTRY_REDIRECTS_MAX);
+	return error ? error
+		     : err_say(e, ELOOP, "it redirects more than %d times", REGISTRY_REDIRECTS_MAX);
+}
+
+static int prepare(struct round *w, const char *url, struct err *e)
+{
+	const struct registry_host *host = &w->r->hosts.list[w->host];
+	const char *what = w->what;
+	int error = make_url(w->r, w->host, what, w->url, e);
+
+	w->request.idle_seconds = w->r->options->idle_seconds;
+	w->request.connect_seconds = host->connect_seconds;
+	if (!error)
+		error = http_origin_of(w->url, &w->home, e);
+	if (!error && url) {
+		struct http_origin to;
+
+		if (strlen(url) >= sizeof(w->url))
+			return err_say(e, ENAMETOOLONG, "the URL is too long");
+		memcpy(w->url, url, strlen(url) + 1);
+		error = http_origin_of(url, &to, e);
+		w->away = !error && !http_origin_equal(&w->home, &to);
+	}
+	return error;
 }
 
 static int one_round(struct registry *r, struct http *h, size_t host, const char *what,
-		     const char *accept, uint64_t from, struct http_reply *reply, struct err *e)
+		     const char *url, const struct http_request *request, struct http_reply *reply,
+		     struct err *e)
 {
 	_cleanup_free_ struct round *w = calloc(1, sizeof(*w));
 	bool may_be_plain = r->hosts.list[host].may_be_plain && !atomic_load(&r->plain[host]);
@@ -275,17 +304,15 @@ static int one_round(struct registry *r, struct http *h, size_t host, const char
 	w->r = r;
 	w->h = h;
 	w->host = host;
-	w->request.accept = accept;
-	w->request.from = from;
-	w->request.idle_seconds = r->options->idle_seconds;
-	w->request.connect_seconds = r->hosts.list[host].connect_seconds;
-	error = make_url(r, host, what, w->url, e);
+	w->what = what;
+	w->request = *request;
+	error = prepare(w, url, e);
 	if (!error)
 		error = answer(w, reply, e);
-	if (error && may_be_plain && http_failure(h) == HTTP_FAILED_NOT_TLS) {
+	if (error && may_be_plain && !url && http_failure(h) == HTTP_FAILED_NOT_TLS) {
 		err_clear(e);
 		atomic_store(&r->plain[host], true);
-		return one_round(r, h, host, what, accept, from, reply, e);
+		return one_round(r, h, host, what, url, request, reply, e);
 	}
 	if (error && http_failure(h) == HTTP_FAILED_NOT_TLS)
 		err_fix(e, "if it speaks plain http, and you trust the way there: --plain-http");
@@ -296,7 +323,8 @@ int registry_get(struct registry *r, struct http *h, size_t host, const char *wh
 		 const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
 		 struct err *e)
 {
-	int error = one_round(r, h, host, what, accept, from, reply, e);
+	struct http_request request = { .accept = accept, .from = from };
+	int error = one_round(r, h, host, what, NULL, &request, reply, e);
 
 	*ret_again = error && http_failure(h) == HTTP_FAILED_FOR_NOW;
 	if (!error && reply->status != 200 && reply->status != 206)
@@ -304,4 +332,36 @@ int registry_get(struct registry *r, struct http *h, size_t host, const char *wh
 	if (error)
 		http_end(h);
 	return error ? err_wrap(e, "registry %.100s", r->hosts.list[host].name) : 0;
+}
+
+int registry_send(struct registry *r, struct http *h, const struct registry_call *call,
+		  struct http_reply *reply, bool *ret_again, struct err *e)
+{
+	size_t host = r->hosts.count - 1;
+	bool head = strcmp(call->method, "HEAD") == 0;
+	struct http_request request = { .method = call->method, .upload = call->upload };
+	int error;
+
+	if (strcmp(call->method, "POST") == 0)
+		request.form = "";
+	error = one_round(r, h, host, call->what, call->url, &request, reply, e);
+	*ret_again = error && http_failure(h) == HTTP_FAILED_FOR_NOW;
+	if (!error && !(head && reply->status == 404) &&
+	    (reply->status < 200 || reply->status > 299))
+		error = say_status(r, h, host, reply->status, ret_again, e);
+	http_end(h);
+	return error ? err_wrap(e, "registry %.100s", r->hosts.list[host].name) : 0;
+}
+
+int registry_location(struct registry *r, const struct registry_call *call,
+		      const struct http_reply *reply, char ret[HTTP_URL_MAX], struct err *e)
+{
+	char from[HTTP_URL_MAX];
+	int error = 0;
+
+	if (call->url)
+		snprintf(from, sizeof(from), "%s", call->url);
+	else
+		error = make_url(r, r->hosts.count - 1, call->what, from, e);
+	return error ? error : follow(r, from, reply->location, ret, e);
 }

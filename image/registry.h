@@ -14,10 +14,10 @@
 #include "image/reference.h"
 #include "image/registry-hosts.h"
 
-#define REGISTRY_REDIRECTS_MAX	 10
-#define REGISTRY_WAIT_MAX	 120 /* seconds; a longer Retry-After ends it */
-#define REGISTRY_TRIES_USUAL	 5
-#define REGISTRY_TIMEOUT_USUAL	 30
+#define REGISTRY_REDIRECTS_MAX 10
+#define REGISTRY_WAIT_MAX      120 /* seconds; a longer Retry-After ends it */
+#define REGISTRY_TRIES_USUAL   5
+#define REGISTRY_TIMEOUT_USUAL 30
 
 struct registry_options {
 	struct registry_hosts_options hosts;
@@ -25,6 +25,7 @@ struct registry_options {
 	const struct credential *credential; /* of login; else NULL */
 	unsigned tries;			     /* of one request, at least 1 */
 	unsigned idle_seconds;
+	const char *push_scope; /* of a push: what else its tokens should allow, or ""; else NULL */
 	void (*note)(void *user, const char *text); /* may be called by any thread */
 	void *user;
 };
@@ -33,7 +34,7 @@ struct registry {
 	const struct registry_options *options;
 	struct arena arena;
 	struct reference reference;
-	char domain[REFERENCE_NAME_MAX + 1], scope[REFERENCE_NAME_MAX + 32];
+	char domain[REFERENCE_NAME_MAX + 1], scope[2 * REFERENCE_NAME_MAX + 64];
 	const char *path; /* the repository, within reference.name */
 	struct registry_hosts hosts;
 	struct auth_slot *slots; /* one per host */
@@ -58,6 +59,18 @@ int retry_wait(struct registry *r, struct retry *t, unsigned retry_after, struct
 int registry_get(struct registry *r, struct http *h, size_t host, const char *what,
 		 const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
 		 struct err *e);
+
+/* Any other request, to the registry itself. what: as above; or url, which the registry gave. An
+ * answer below 300 is success; 404 to a HEAD too. */
+struct registry_call {
+	const char *method, *what, *url;
+	const struct http_upload *upload;
+};
+int registry_send(struct registry *r, struct http *h, const struct registry_call *call,
+		  struct http_reply *reply, bool *ret_again, struct err *e);
+/* reply's Location after `call`, absolute, if one may go there. */
+int registry_location(struct registry *r, const struct registry_call *call,
+		      const struct http_reply *reply, char ret[HTTP_URL_MAX], struct err *e);
 
 struct document { /* malloc'd, NUL-terminated */
 	char *data;

@@ -64,7 +64,7 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 @test "kist image --help: the verbs and options are those of kist-image(1)" {
 	run "$KIST" image --help
 	[ "$status" -eq 0 ]
-	same_options "$output" "$MAN/kist-image.1" image load pull login logout ls tag inspect history save rm
+	same_options "$output" "$MAN/kist-image.1" image load pull push login logout ls tag inspect history save rm
 	verbs=$(sed -n "s/^  \([a-z][a-z]*\) .*/\1/p" <<<"$output" | sort)
 	diff <(echo "$verbs") <(sed -n 's/^\.Ss //p' "$MAN/kist-image.1" | grep -vx image | sort)
 }
@@ -134,6 +134,11 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 		tr -d '`')
 }
 
+@test "security.md: each sabotage it names is there, and none is left out" {
+	diff <(grep -oE '`sabotage: [a-z-]+`' "$TOP/docs/security.md" | tr -d '`' | sed 's/sabotage: //' | sort -u) \
+		<(sed -n 's/^\[\(.*\)\].*/\1/p' "$TOP"/tests/sabotage/*.txt | sort)
+}
+
 # rows: "STATUS<tab>PROOF<tab>ITEM" of every row of conformance.md's tables.
 rows() {
 	awk -F ' [|] ' '/^[|] item / || !/^[|] / { next }
@@ -193,7 +198,7 @@ claims() {
 	claims 'sysctls that would change the host' "${kist[@]}" run -b "$work" x
 	bundle '.linux.intelRdt = {"closID": "x"}'
 	claims '`intelRdt`' "${kist[@]}" run -b "$work" x
-	for verb in push build; do
+	for verb in build; do
 		claims "\`$verb\`" "$KIST" image $verb x
 	done
 	claims '`job` without root' setpriv --reuid 1000 --regid 1000 --clear-groups "$KIST" job run x -- true

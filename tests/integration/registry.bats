@@ -13,7 +13,7 @@ setup() {
 	KIST_IMAGE=${KIST_IMAGE:-$TOP/build/kist-image}
 	read -r HTTP AWAY HTTPS <"$SERVED/ports"
 	: >"$SERVED/log"
-	unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR
+	unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR {http,https,all,no}_proxy {HTTP,HTTPS,ALL,NO}_PROXY
 	export HOME=$T
 }
 teardown() { kist_teardown; }
@@ -339,10 +339,82 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[[ $output == *"\"a/b\" is no registry"* ]]
 }
 
+@test "push: to a registry that lies" {
+	img load -q "$LAYOUTS/small"
+	auth_file user "pass word" >"$T/auth.json"
+	push() { "$KIST_IMAGE" push --tries 3 --authfile "$T/auth.json" small "127.0.0.1:$HTTP/$1/x:1"; }
+	fails() { # TRICK TEXT
+		run push "$1"
+		echo "$1 -> $status: $output"
+		[ "$status" -eq 1 ]
+		[[ $output == *"kist: cannot push 127.0.0.1:$HTTP/$1/x:1: "*"$2"* ]]
+	}
+	push push-busy
+	[ "$(asked 'PUT /v2/push-busy/')" = 5 ] # two of them refused, three blobs taken
+	# An upload elsewhere: without the password.
+	push push-away
+	[ "$(asked "$AWAY PUT /upload?state=x&digest=sha256%3A[0-9a-f]* auth=- ")" = 2 ]
+	[ "$(asked "$HTTP PUT /v2/push-away/x/manifests/1 auth=Basic_")" = 1 ]
+	fails push-file "no http URL"
+	fails push-none "a redirect without a usable Location"
+	fails push-open "plain http at registry.test"
+	fails push-redirect "it redirects an upload"
+	fails push-refused "it answers 400 (DIGEST_INVALID: not what it says)"
+	fails push-lies "the registry took the manifest for sha256:"
+	run img push "small@$(img ls -q)"
+	[ "$status" -eq 1 ]
+	run img push nothing
+	[[ $output == *"no such image: nothing"* ]]
+	[ -z "$(ls "$KIST_STORE/tmp")" ]
+}
+
+@test "Debian's registry: what kist pushes skopeo reads, in one piece or many, and only what is missing" {
+	need_root
+	[ -n "$REAL" ] || skip "no docker-registry or skopeo: tests/peers.sh docker-registry skopeo"
+	local there="localhost:$REAL"
+	login() { "$KIST" login -q --certs-dir "$CERTS" -u kist --password-stdin "$there" <<<"s3cret"; }
+	push() { "$KIST" push --json --certs-dir "$CERTS" "$@"; }
+	back() { # REPOSITORY DIR
+		"$PEERS/skopeo" --insecure-policy copy -q --preserve-digests --src-creds kist:s3cret \
+			--src-cert-dir "$CERTS/$there" "docker://$there/$1" "oci:$2:x"
+	}
+	img load -q "$LAYOUTS/bulk"
+	run push bulk:1 "$there/pushed/one:1"
+	[ "$status" -eq 1 ]
+	[[ $output == *"it wants a user and a password"* ]]
+	login
+	run push bulk:1 "$there/pushed/one:1"
+	echo "$output"
+	[ "$(jq -c '[.blobs, .sent, .mounted, .there]' <<<"$output")" = '[4,4,0,0]' ]
+	back pushed/one:1 "$T/one"
+	diff -r "$T/one/blobs" "$LAYOUTS/bulk/blobs"
+	# again: nothing is sent
+	[ "$(push bulk:1 "$there/pushed/one:2" | jq -c '[.blobs, .sent, .there, .bytes]')" = '[4,0,4,0]' ]
+	# another repository there: mounted, as the store knows where it is
+	img tag bulk:1 "$there/pushed/one:1"
+	[ "$(push "$there/pushed/one:1" "$there/pushed/two:1" | jq -c '[.blobs, .sent, .mounted]')" = '[4,0,4]' ]
+	back pushed/two:1 "$T/two"
+	diff -r "$T/one/blobs" "$T/two/blobs"
+	# in pieces
+	img load -q "$LAYOUTS/big"
+	[ "$(push --chunk-size 700k big:1 "$there/pushed/three:1" | jq .sent)" = 2 ]
+	back pushed/three:1 "$T/three"
+	diff -r "$T/three/blobs" "$LAYOUTS/big/blobs"
+	# and kist gets back what it sent
+	img --store "$D/other" pull -q --certs-dir "$CERTS" "$there/pushed/three:1"
+}
+
 @test "TLS: an authority per host, a client's certificate, and what is not trusted" {
 	refused "its certificate is not trusted" "localhost:$HTTPS/good/bulk"
 	[[ $output == *"fix: put its authority's certificate into "* ]]
 	img pull -q --certs-dir "$CERTS" "localhost:$HTTPS/good/small"
+	[ "$(asked "$HTTPS .* unknown$")" = 3 ]
+	cp -r "$CERTS" "$T/known"
+	cp "$SERVED/cert.pem" "$T/known/localhost:$HTTPS/me.cert"
+	cp "$SERVED/key.pem" "$T/known/localhost:$HTTPS/me.key"
+	img pull -q --certs-dir "$T/known" "localhost:$HTTPS/good/two"
+	[ "$(asked "$HTTPS .* known$")" = 3 ] # a layer was here
+	img rm -q "localhost:$HTTPS/good/two"
 	# the certificate is localhost's, not this name's
 	mkdir "$T/certs"
 	cp -r "$CERTS/localhost:$HTTPS" "$T/certs/127.0.0.1:$HTTPS"
@@ -398,20 +470,23 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	img pull -q --certs-dir "$T/certs" registry.test/good/big
 	[ "$(asked "$AWAY GET /mirror/v2/good/big/blobs/.* auth=- ")" -ge 2 ]
 	[ "$(asked "$HTTP GET /v2/good/big/blobs")" = 1 ]
+	# one that wants a password does not get the registry's, which is asked instead
+	img pull -q --certs-dir "$T/certs" registry.test/basic/two
+	[ "$(asked "$AWAY GET /mirror/v2/basic/two/blobs")" -ge 3 ]
+	[ "$(asked "$HTTP GET /v2/basic/two/blobs/.* auth=Basic_")" = 3 ]
 	[ "$(asked "$AWAY .* auth=Basic")" = 0 ]
 }
 
-@test "a proxy of the environment is asked, unless NO_PROXY says no" {
-	proxy=http://127.0.0.1:$AWAY
-	run env http_proxy="$proxy" NO_PROXY= "$KIST_IMAGE" pull --plain-http -q registry.test/good/small
-	echo "$output"
-	[ "$status" -eq 0 ]
+@test "a proxy of the environment is asked, unless NO_PROXY says no, or it is our own loopback" {
+	export http_proxy=http://127.0.0.1:$AWAY NO_PROXY=
+	img pull --plain-http -q registry.test/good/small
 	[ "$(asked "$AWAY GET http://registry.test/v2/good/small/manifests/latest ")" = 1 ]
 	: >"$SERVED/log"
-	http_proxy=$proxy NO_PROXY=127.0.0.1 pull -q good/two
+	pull -q good/two
 	[ "$(asked "$AWAY ")" = 0 ]
 	img rm -q registry.test/good/small "127.0.0.1:$HTTP/good/two"
-	refused "resolve host" --plain-http nowhere.test/good/small
+	NO_PROXY=nowhere.test refused "resolve host" --plain-http nowhere.test/good/small
+	[ "$(asked nowhere)" = 0 ]
 }
 
 @test "a terminal gets a line for each layer, redrawn" {
@@ -420,6 +495,19 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[[ $output == *$'\x1b[3A'* ]]
 	[[ $output == *"[========================] "*" MB  done"* ]]
 	[[ $output == *"pulled 127.0.0.1:$HTTP/good/bulk"* ]]
+	img rm -q "127.0.0.1:$HTTP/good/bulk"
+	run timeout 60 python3 "$TOP/tests/lib/on-a-pty.py" 4x40 "$KIST_IMAGE" pull "127.0.0.1:$HTTP/good/bulk"
+	[[ $output == *"3 of 3 layers  12 MB / 12 MB"* ]]
+	[[ $output != *"[=="* ]]
+}
+
+@test "login on a terminal: the password is asked for, and not shown" {
+	run timeout 60 python3 "$TOP/tests/lib/on-a-pty.py" 24x80 -s "Password: " $'pass word\n' \
+		"$KIST_IMAGE" login -u user "127.0.0.1:$HTTP"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"Password: "*"logged in to 127.0.0.1:$HTTP as user"* ]]
+	[[ $output != *"pass word"* ]]
 }
 
 @test "Debian's registry, TLS and a password: what skopeo puts in, kist pulls, the same as load" {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""registry.py LAYOUTS FOLDER [CERT KEY]: a registry that lies as its repositories' names say.
+"""registry.py LAYOUTS FOLDER [CERT KEY [CLIENTS]]: a registry that lies as its repositories' names say.
 
 Serves /v2/TRICK/IMAGE/... from the OCI layouts LAYOUTS/IMAGE on loopback. FOLDER gets `ports` (http,
-a second origin, https when CERT and KEY are given) when it listens, and `log`: a line per request.
+a second origin, https when CERT and KEY are given; CLIENTS is the authority of its clients) when it
+listens, and `log`: a line per request.
 """
 import base64
 import hashlib
@@ -42,9 +43,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def note(self):
         auth = self.headers.get("Authorization", "-").replace(" ", "_")
+        known = isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert()
         with LOCK, open(FOLDER + "/log", "a") as f:
             print(self.server.server_address[1], self.command, self.path, "auth=" + auth,
                   "range=" + self.headers.get("Range", "-"), "x=" + self.headers.get("X-Test", "-"),
+                  "known" if known else "unknown",
                   file=f)
 
     def answer(self, status, body=b"", headers=(), length=None):
@@ -121,9 +124,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             TOKENS["from-refresh"] = 99
         self.answer(200, b'{"access_token":"from-refresh"}')
 
+    def do_HEAD(self):
+        self.note()
+        self.send_response(404)
+        self.end_headers()
+
     def do_POST(self):
         self.note()
-        self.oauth()
+        if not self.path.startswith("/v2/"):
+            return self.oauth()
+        trick = self.path.split("/")[2]
+        where = {"push-away": "http://localhost:%d/upload?state=x" % PORTS[1],
+                 "push-file": "file:///etc/passwd", "push-none": "",
+                 "push-open": "http://registry.test/upload"}.get(trick, "/v2/%s/u/upload" % trick)
+        if self.authorized("basic"):
+            self.answer(202, headers=[("Location", where)])
+
+    def do_PUT(self):
+        self.note()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        trick = self.path.split("/")[2] if self.path.startswith("/v2/") else ""
+        if trick == "push-busy" and count(trick) < 3:
+            return self.error(503, "UNAVAILABLE", "not now")
+        if trick == "push-redirect":
+            return self.answer(307, headers=[("Location", "http://localhost:%d/x" % PORTS[1])])
+        if trick == "push-refused":
+            return self.error(400, "DIGEST_INVALID", "not what it says")
+        digest = sha(b"else" if trick == "push-lies" else body)
+        self.answer(201, headers=[("Docker-Content-Digest", digest)])
 
     def do_GET(self):
         self.note()
