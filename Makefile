@@ -7,6 +7,7 @@
 VERSION  := 0.1.0
 B        ?= build
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+HOSTCC   ?= gcc
 CFLAGS   ?= -O2 -g
 PREFIX   ?= /usr/local
 # V=1 shows the whole command lines.
@@ -17,22 +18,43 @@ MANDIR   ?= $(PREFIX)/share/man
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
-PKGS_kist       := libseccomp libmnl jansson
+PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
-PKGS_test       := cmocka
-PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_test))
+# Only its headers: image/curl-lib.c opens it when a registry is asked.
+PKGS_opened     := libcurl
+# libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
+PKGS_test       := cmocka libseccomp
+PKGS_all        := $(sort $(PKGS_kist) $(PKGS_kist-image) $(PKGS_opened) $(PKGS_test))
 
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 \
 	$(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
-	-fcf-protection
+	-fcf-protection -ffunction-sections -fdata-sections
+LIB_CFLAGS = $(PKG_CFLAGS)
+LINK_FLAGS := -pie -Wl,-z,pack-relative-relocs
+ifdef STATIC
+# See the rule `static`: musl, jansson from $(B), and of kist-image's parts none.
+CC         := musl-gcc
+LIB_CFLAGS = -DKIST_STATIC -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $(B)/kernel
+# musl-gcc knows no -static-pie.
+LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
+	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
+MUSL_SRC   := base/musl/compat.c
+# Of image/ only what kist itself reads a store with.
+LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
+	store-layout.c store-read.c user.c),$(wildcard image/*.c))
+endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
-	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+	$(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS := $(LINK_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections $(LDFLAGS)
+
+# What gdb wants to know lies beside a program: kist copies itself at a start, and no more than it
+# runs. Sanitizers want it inside.
+SPLIT_DEBUG = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(CFLAGS)),,yes)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
-SRC      := $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
+SRC      := $(filter-out $(MAINS) $(LEFT_OUT),$(wildcard $(FOLDERS:%=%/*.c))) $(MUSL_SRC)
 PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -63,15 +85,20 @@ help:
 	@echo 'kist $(VERSION): make ...'
 	@echo '  all         build the programs in $(B)/ (the default)'
 	@echo '  deps        install what is missing from Debian 12 (as root)'
+	@echo '  static      build/static/kist: with musl, needs no library'
 	@echo '  demo        the main job on a real image, shown (as root)'
 	@echo '  check       everything, natively and in the VM; under 25 minutes (as root)'
 	@echo '  check-full  the same and what takes longer (as root)'
 	@echo '  check-vm    the integration suite in the VM: Debian 12 kernel, cgroup v2'
 	@echo '  unit        the unit tests alone: seconds'
 	@echo '  integration the integration suite natively (as root)'
-	@echo '  asan        unit and integration tests with ASan, UBSan and LSan'
-	@echo '  sweep       kill -9 at every system call of every verb, then nothing may be left (as root)'
+	@echo '  asan        unit and integration tests with ASan, UBSan and LSan (as root)'
+	@echo '  asan-short  the unit tests and a few integration files of these'
+	@echo '  coverage    lines and branches that unit and integration tests reach (as root)'
+	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
+	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
@@ -96,15 +123,17 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 	$(call say,AR  )
 	$(Q)ar rcs $@ $^
 
-$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a
+$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_$*))
+	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
+		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
-$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB)
+$(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
-$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a
+$(DRIVERS): $(B)/%: $(B)/%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
@@ -112,6 +141,17 @@ $(TOOLS): build/tools/%: tests/tools/%.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static -o $@ $<
+
+# The numbers of syscalls, for every ABI of seccomp profiles.
+$(B)/runtime/gen/syscalls: runtime/gen/syscalls.c runtime/seccomp_abi.c runtime/seccomp_abi.h $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(HOSTCC) -std=gnu17 -D_GNU_SOURCE $(WARN) -I. $(PKG_CFLAGS) -O1 -o $@ $(filter %.c,$^) \
+		$(shell pkg-config --libs libseccomp)
+$(B)/runtime/seccomp_syscalls.h: $(B)/runtime/gen/syscalls
+	$(call say,MAKE)
+	$(Q)$< >$@.new && mv $@.new $@
+$(B)/runtime/seccomp_calls.o: $(B)/runtime/seccomp_syscalls.h
 
 # What --version says of where it comes from; a tree without .git has nothing to say.
 $(B)/base/commit.h: FORCE
@@ -142,6 +182,15 @@ build/fixtures/busybox-rootfs: rootfs-fixtures/busybox-rootfs.sh
 	$(Q)rootfs-fixtures/busybox-rootfs.sh $@.new
 	@mv $@.new $@ && touch $@
 
+# kist as one file that needs no library: for hosts that have none, and the quickest start. The
+# systemd driver, which loads libsystemd, is not in it, nor is kist-image.
+static: need-libs
+	@tests/static-libs.sh build/static
+	@$(MAKE) --no-print-directory B=build/static STATIC=1 build/static/kist
+
+check-static: static build-tests
+	@tests/static.sh
+
 build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
 	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
@@ -156,12 +205,26 @@ check-full:
 	@KIST_CHECK_FULL=1 tests/check.sh
 check-vm: build-tests
 	tests/vm/run.sh tests/integration.sh
-# Whom the kill hits: kist itself, and whichever process makes the call.
+# Whom the kill hits: kist itself, and whichever process makes the call. Then calls that fail, with
+# an errno each in turn (SWEEP_ERRNOS=all: with every one), and signals that are not SIGKILL.
+SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
+	@for verb in create run start exec kill state pause resume delete 'delete --force'; do \
+		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@for verb in create run start exec delete; do \
+		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
+		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
+# Real races, each for a minute, and every pattern of those that are made certain.
+races: build-tests
+	@KIST_CHECK_FULL=1 KIST_RACE_SECONDS="$${KIST_RACE_SECONDS:-60}" \
+		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# Is the thousandth container made as fast as the first?
+thousand: build-tests
+	@tests/thousand.sh
 lint:
 	@tests/lint.sh
 demo:
@@ -171,17 +234,30 @@ bench: all
 deps:
 	@tests/deps.sh
 
-# ASan and libFuzzer want a tree of their own, and no _FORTIFY_SOURCE; clang has warnings of its own,
-# so -Werror is not for it.
+# Sanitizers and libFuzzer share a tree of their own, without _FORTIFY_SOURCE; clang has warnings of
+# its own, so -Werror is not for it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZED = $(MAKE) --no-print-directory B=build/san CC=clang CI= HARDEN=-fPIE \
+	EXTRA=build/san/tests/tools/sanitized.o CPPFLAGS='-DKIST_SANITIZER_LOG="\"$(CURDIR)/build/san/reports\""' \
+	CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link"
 asan:
-	@$(MAKE) --no-print-directory B=build/asan HARDEN=-fPIE CFLAGS="-O1 -g $(SANITIZE)" asan-run
+	+@$(SANITIZED) asan-run
+asan-short:
+	+@$(SANITIZED) ASAN_SHORT=--short asan-run
 asan-run: build-tests
-	@tests/asan.sh $(B)
+	@tests/asan.sh $(ASAN_SHORT) $(B)
+
+# clang's, whose counters lie in a mapped file: what a container's process does counts too, though it
+# ends in execve or _exit, away from the host's files.
+coverage:
+	@$(MAKE) --no-print-directory B=build/coverage CC=clang CI= HARDEN=-fPIE CFLAGS="-O1 -g \
+		-fprofile-instr-generate=$(CURDIR)/build/coverage/profiles/%m%c.profraw \
+		-fcoverage-mapping -mllvm -runtime-counter-relocation" coverage-run
+coverage-run: build-tests
+	@tests/coverage.sh $(B) $(FILES)
 
 fuzz:
-	@$(MAKE) --no-print-directory B=build/fuzz CC=clang CI= HARDEN=-fPIE \
-		CFLAGS="-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link" fuzz-run
+	+@$(SANITIZED) fuzz-run
 fuzz-run: $(FUZZ)
 	@tests/fuzz.sh $^
 $(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
@@ -199,8 +275,8 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all help deps demo check check-full check-vm unit unit-tap integration asan asan-run fuzz fuzz-run \
-	lint sweep sabotage bench install clean build-tests need-libs FORCE
+.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

@@ -488,6 +488,8 @@ int plan_take_back(const struct plan *p, int upto, const struct undo_at *at, str
 		const struct step *s = &p->steps[i];
 		struct err one = ERR_INIT;
 
+		if (s->undo && s->undo->last && first.error)
+			continue;
 		if (s->undo && s->undo->act(at, s->undo_args, &one) < 0 && !first.error)
 			first = one;
 	}

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,12 +152,13 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 
 	if (snprintf(tmp, sizeof tmp, ".%s.%d.tmp", name, (int)getpid()) >= (int)sizeof tmp)
 		return err_set(e, ENAMETOOLONG, "%s", name);
-	unlinkat(dirfd, tmp, 0);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0 && errno == EEXIST && unlinkat(dirfd, tmp, 0) == 0)
+		fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_set(e, errno, "cannot create %s", tmp);
-	/* The mode is exact, whatever the umask. */
-	r = fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
+	/* The mode is exact, whatever a umask takes from group and others. */
+	r = (mode & 077) && fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
 	if (r == 0 && durable && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
@@ -168,6 +170,23 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 		return err_set(e, -r, "cannot write %s", name);
 	}
 	return 0;
+}
+
+int socket_connect(const char *path, int send_timeout, const char *what, struct err *e)
+{
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = send_timeout };
+
+	if (sock < 0)
+		return err_set(e, errno, "socket");
+	if (strlen(path) >= sizeof address.sun_path)
+		return err_set(e, ENAMETOOLONG, "%s %s", what, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0)
+		return err_set(e, errno, "cannot connect to %s %s", what, path);
+	return fd_take(&sock);
 }
 
 int socket_send_fd(int sock, const void *data, size_t size, int fd)

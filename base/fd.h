@@ -46,6 +46,9 @@ int file_read_whole(int dirfd, const char *path, size_t limit, char **ret_data, 
 /* Atomically replaces dirfd/name (temporary file, fsync when durable, rename, fsync of dirfd). */
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
 		    bool durable, struct err *e);
+/* Connects to a unix socket. What is sent there may block for send_timeout seconds: a peer that never
+ * reads must hold up nobody for ever. fd or -errno; the record names the path, and `what` it is. */
+int socket_connect(const char *path, int send_timeout, const char *what, struct err *e);
 /* Sends data plus at most one fd (fd < 0: none) as one SEQPACKET/STREAM message. 0 or -errno. */
 int socket_send_fd(int sock, const void *data, size_t size, int fd);
 /* Receives one message; *ret_fd is -EBADF when none came; extra fds are closed and make it

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -54,13 +55,19 @@ static bool is_filesystem(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
 /* Undoes mountinfo's \040 and friends in place (proc_pid_mountinfo(5)). */
 static void unescape(char *text)
 {
 	char *to = text;
 
 	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && is_octal(text[2]) &&
+		    is_octal(text[3])) {
 			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
 				       (text[3] - '0'));
 			text += 3;
@@ -176,7 +183,10 @@ static void probe_security(struct host *h)
 
 	h->landlock_abi = abi > 0 ? (int)abi : 0;
 	h->last_cap = CAP_LAST_CAP;
-	if (file_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof text) > 0)
+	/* Nearly always this kernel knows the same ones as its headers did. */
+	if ((prctl(PR_CAPBSET_READ, CAP_LAST_CAP, 0, 0, 0) < 0 ||
+	     prctl(PR_CAPBSET_READ, CAP_LAST_CAP + 1, 0, 0, 0) >= 0) &&
+	    file_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof text) > 0)
 		h->last_cap = (int)strtol(text, NULL, 10);
 	h->apparmor = file_read_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text,
 				   sizeof text) > 0 && text[0] == 'Y';

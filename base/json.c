@@ -10,9 +10,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
+
+bool json_out_of_memory;
+
+static void *json_malloc(size_t size)
+{
+	void *p = malloc(size);
+
+	if (!p)
+		json_out_of_memory = true;
+	return p;
+}
+
+__attribute__((constructor)) static void watch_memory(void)
+{
+	json_set_alloc_funcs(json_malloc, free);
+}
 
 /* --- where in the text: a light scan that tracks nesting and keys ----------- */
 
@@ -115,12 +132,27 @@ static char *admit_u64_max(const char *s, size_t size)
 	return copy;
 }
 
+/* Against made-up keys that all fall into one bucket. jansson would open /dev/urandom for it. */
+static void seed_hashes(void)
+{
+	static bool done;
+	size_t seed;
+
+	if (done)
+		return;
+	done = true;
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed)
+		json_object_seed(seed);
+}
+
 static json_t *load(const char *data, size_t size, json_error_t *ret_error)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	_cleanup_free_ char *admitted = NULL;
-	json_t *root = json_loadb(data, size, flags, ret_error);
+	json_t *root;
 
+	seed_hashes();
+	root = json_loadb(data, size, flags, ret_error);
 	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
 		return root;
 	admitted = admit_u64_max(data, size);
@@ -132,8 +164,18 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 	struct place place;
 	struct json_at at;
 	json_error_t error;
+	const char *nul;
 	json_t *root;
 
+	/* jansson ends a word such as "false" at a NUL, and goes on behind it. */
+	nul = memchr(data, '\0', size);
+	if (nul) {
+		find_place(data, size, (size_t)(nul - data), &place);
+		at = place_pointer(data, &place);
+		err_say(e, EINVAL, "holds a NUL, at byte %zu", (size_t)(nul - data));
+		err_at(e, at.text);
+		return err_wrap(e, "%s", name);
+	}
 	find_place(data, size, size, &place);
 	if (place.too_deep) {
 		at = place_pointer(data, &place);
@@ -321,7 +363,7 @@ int json_get_strings(const json_t *o, const struct json_at *at, const char *key,
 		     char ***ret, size_t *ret_count, struct err *e)
 {
 	struct json_at here = json_at_key(at, key);
-	json_t *array, *v;
+	json_t *array = NULL, *v;
 	char **strings;
 	size_t i, count;
 	int r = json_get_array(o, at, key, &array, e);

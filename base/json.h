@@ -25,6 +25,10 @@ static inline void json_decref_pointer(json_t **value)
 }
 #define _cleanup_json_ __attribute__((cleanup(json_decref_pointer)))
 
+/* Set for good once jansson got no memory. What is built of JSON member by member need not look at
+ * each: plan_check() and whoever writes JSON look here, so that nothing is left out unseen. */
+extern bool json_out_of_memory;
+
 /* Parses size bytes. `name` is what errors call the document (a path). New reference. */
 int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e);
 /* Reads dirfd/path (bounded, regular files only) and parses it. New reference. */

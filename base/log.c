@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/utc.h"
 
 #define LOG_LINE_MAX 2048
 
@@ -42,16 +43,14 @@ int log_open(const char *program, const char *file, bool json, enum log_level le
 
 static void write_json(int fd, enum log_level level, const char *msg)
 {
-	char stamp[32];
+	char stamp[UTC_TEXT_MAX];
 	struct timespec now;
-	struct tm tm;
 	json_t *line;
 	char *text;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	line = json_pack("{s:s, s:s, s:s}", "level", level_names[level], "msg", msg, "time", stamp);
+	utc_format(now.tv_sec, stamp);
+	line = json_pack("{s:s, s:s, s:s+}", "level", level_names[level], "msg", msg, "time", stamp, "Z");
 	text = line ? json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 	if (text)
 		dprintf(fd, "%s\n", text);

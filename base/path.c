@@ -249,9 +249,7 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool 
 	return walk_open(dirfd, path, flags | O_CLOEXEC, mode, true, no_symlinks);
 }
 
-/* Splits off the parent of path and opens it (making it when asked). The last component is
- * copied to name; "" when path is the root. */
-static int open_parent(int rootfd, const char *path, mode_t mode, char name[NAME_MAX + 1])
+int path_parent_in_root(int rootfd, const char *path, mode_t mode, char name[NAME_MAX + 1])
 {
 	char parent[PATH_MAX];
 	size_t len = strlen(path), last;
@@ -286,7 +284,7 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 	fd = path_open_in_root(rootfd, path, O_PATH | O_DIRECTORY, 0);
 	if (fd != -ENOENT)
 		return fd;
-	parent = open_parent(rootfd, path, mode, name);
+	parent = path_parent_in_root(rootfd, path, mode, name);
 	if (parent < 0)
 		return parent;
 	/* "x/..", and x is there only now. Looked up anew: ".." of a made parent could leave the root. */
@@ -309,7 +307,7 @@ int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
 
 	fd = path_open_in_root(rootfd, path, O_PATH, 0);
 	if (fd == -ENOENT) {
-		parent = open_parent(rootfd, path, 0755, name);
+		parent = path_parent_in_root(rootfd, path, 0755, name);
 		if (parent < 0)
 			return parent;
 		if (is_dots(name))

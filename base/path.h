@@ -7,6 +7,7 @@
  * with openat(O_PATH|O_NOFOLLOW) and readlinkat.
  */
 #pragma once
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,9 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool 
 int path_mkdir_in_root(int rootfd, const char *path, mode_t mode);
 /* The same for a regular, empty file; an existing non-directory is fine. Parents 0755. O_PATH fd. */
 int path_mkfile_in_root(int rootfd, const char *path, mode_t mode);
+/* Opens the parent of path, making it with `mode`, and copies the last component to name ("" when
+ * path is the root): for what must not follow a symlink there. O_PATH fd. */
+int path_parent_in_root(int rootfd, const char *path, mode_t mode, char name[NAME_MAX + 1]);
 /* Removes a tree below dirfd/name without following symlinks or crossing mounts. Absent: 0. */
 int path_remove_tree(int dirfd, const char *name, struct err *e);
 /* An id for a container, job, network: [A-Za-z0-9_][A-Za-z0-9_.+-]{0,max-1}, never "." or "..". */

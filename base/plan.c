@@ -10,6 +10,7 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "base/json.h"
 
 void plan_init(struct plan *p, struct arena *a)
 {
@@ -148,7 +149,7 @@ int plan_new_slot(struct plan *p, const char *name)
 
 int plan_check(const struct plan *p, struct err *e)
 {
-	if (arena_failed(p->arena))
+	if (arena_failed(p->arena) || json_out_of_memory)
 		return err_set(e, ENOMEM, "cannot compile the plan");
 	if (p->error == -E2BIG)
 		return err_say(e, E2BIG, "the configuration needs more than %d steps",

@@ -63,6 +63,8 @@ struct undo_at {
 struct undo_kind {
 	const char *name; /* in the record: "rmdir_cgroup" */
 	int (*act)(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS], struct err *e);
+	bool last;        /* only once all others went well: else the record stays, and another
+			   * delete can try again */
 };
 
 enum on_action {

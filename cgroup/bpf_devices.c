@@ -13,11 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/engine.h"
+#include "base/fd.h"
 #include "cgroup/cgroup_ops.h"
 #include "cgroup/cgroup_parse.h"
 
-#define INSNS_PER_RULE 8
-#define INSNS_AROUND   8
+#define INSNS_PER_RULE 10 /* 5 in the half for characters, 5 in the half for blocks */
+#define INSNS_AROUND   16
+#define MINOR_BITS     20 /* of the kernel's dev_t; the rest is the major number */
+#define PROGRAM_NAME   "kist_devices"
+#define PROGRAMS_MAX   64 /* the kernel's own limit for one cgroup */
 
 /* What the default devices need (config-linux.md, "Default Devices"). Any node may be made: what
  * counts is opening it. /dev/console needs no rule: in a container it is a pty (136:*), and 5:1
@@ -128,11 +132,14 @@ enum {
 	R_TYPE = BPF_REG_3,
 	R_MAJOR = BPF_REG_4,
 	R_MINOR = BPF_REG_5,
+	R_DEVICE = BPF_REG_6, /* both in one */
 };
 
 struct assembler {
 	struct bpf_insn *at;
 	size_t count;
+	size_t *allowed; /* jumps to the one place that allows */
+	size_t allowed_count;
 };
 
 static void emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
@@ -155,30 +162,40 @@ static void emit_return(struct assembler *s, bool allow)
 	emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-static bool matches_all(const struct cgroup_device_rule *rule)
+static void jump_here(struct assembler *s, size_t from)
 {
-	return rule->type == 'a' && rule->major < 0 && rule->minor < 0 &&
-	       rule->access == CGROUP_DEVICE_RWM;
+	s->at[from].off = (__s16)(s->count - from - 1);
+}
+
+static bool matches_any_device(const struct cgroup_device_rule *rule)
+{
+	return rule->major < 0 && rule->minor < 0;
+}
+
+/* A jump taken when the device is (BPF_JEQ) or is not (BPF_JNE) the rule's. */
+static void emit_compare(struct assembler *s, unsigned how, const struct cgroup_device_rule *rule)
+{
+	if (rule->minor < 0)
+		emit(s, BPF_JMP32 | how | BPF_K, R_MAJOR, 0, 0, (int)rule->major);
+	else if (rule->major < 0)
+		emit(s, BPF_JMP32 | how | BPF_K, R_MINOR, 0, 0, (int)rule->minor);
+	else
+		emit(s, BPF_JMP32 | how | BPF_K, R_DEVICE, 0, 0,
+		     (int)((uint32_t)rule->major << MINOR_BITS | (uint32_t)rule->minor));
 }
 
 static void emit_rule(struct assembler *s, const struct cgroup_device_rule *rule)
 {
-	size_t jumps[3], jump_count = 0;
+	size_t next = s->count;
+	bool any = matches_any_device(rule);
 
-	/* each of these jumps to the next rule; the distance is filled in below */
-	if (rule->type != 'a') {
-		jumps[jump_count++] = s->count;
-		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_TYPE, 0, 0,
-		     rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	if (rule->allow && rule->access == CGROUP_DEVICE_RWM) { /* nothing is left to ask */
+		s->allowed[s->allowed_count++] = s->count;
+		emit_compare(s, BPF_JEQ, rule);
+		return;
 	}
-	if (rule->major >= 0) {
-		jumps[jump_count++] = s->count;
-		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_MAJOR, 0, 0, (int)rule->major);
-	}
-	if (rule->minor >= 0) {
-		jumps[jump_count++] = s->count;
-		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_MINOR, 0, 0, (int)rule->minor);
-	}
+	if (!any)
+		emit_compare(s, BPF_JNE, rule);
 	if (rule->allow) { /* these bits are granted; when none is left, that is the answer */
 		emit(s, BPF_ALU | BPF_AND | BPF_K, R_ACCESS, 0, 0,
 		     CGROUP_DEVICE_RWM & ~(int)rule->access);
@@ -189,23 +206,52 @@ static void emit_rule(struct assembler *s, const struct cgroup_device_rule *rule
 		emit(s, BPF_JMP | BPF_JA, 0, 0, 2, 0);
 		emit_return(s, false);
 	}
-	for (size_t i = 0; i < jump_count; i++)
-		s->at[jumps[i]].off = (__s16)(s->count - jumps[i] - 1);
+	if (!any)
+		jump_here(s, next);
+}
+
+/* No device has such numbers. */
+static bool matches_none(const struct cgroup_device_rule *rule)
+{
+	return rule->major >= 1 << (32 - MINOR_BITS) || rule->minor >= 1 << MINOR_BITS;
+}
+
+/* The rules that concern one type, from the last to the first. */
+static void emit_half(struct assembler *s, const struct cgroup_device_rule *rules, size_t count,
+		      char type)
+{
+	while (count--) {
+		const struct cgroup_device_rule *rule = &rules[count];
+
+		if ((rule->type != 'a' && rule->type != type) || matches_none(rule))
+			continue;
+		/* nothing before such a rule can matter, and the kernel's verifier refuses
+		 * instructions that can't be reached */
+		if (matches_any_device(rule) && rule->access == CGROUP_DEVICE_RWM) {
+			emit_return(s, rule->allow);
+			return;
+		}
+		emit_rule(s, rule);
+	}
+	emit_return(s, false);
 }
 
 /*
  * "Entries are applied in the listed order": for each access bit the last rule that covers the
  * device decides. So the program asks from the last rule to the first, crosses off the bits a
- * rule grants and refuses at the first that denies one; what no rule decided is refused.
+ * rule grants and refuses at the first that denies one; what no rule decided is refused. The
+ * verifier walks every branch at every start: there are as few as can be.
  */
 struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, size_t count,
 				      struct arena *a, size_t *ret_count)
 {
 	struct assembler s = { .at = arena_array(a, INSNS_AROUND + count * INSNS_PER_RULE,
-						 sizeof(struct bpf_insn)) };
+						 sizeof(struct bpf_insn)),
+			       .allowed = arena_array(a, 2 * count, sizeof(size_t)) };
+	size_t to_blocks;
 
 	*ret_count = 0;
-	if (!s.at)
+	if (!s.at || !s.allowed)
 		return NULL;
 	emit_load(&s, R_ACCESS, offsetof(struct bpf_cgroup_dev_ctx, access_type));
 	emit(&s, BPF_ALU | BPF_MOV | BPF_X, R_TYPE, R_ACCESS, 0, 0);
@@ -213,17 +259,18 @@ struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, si
 	emit(&s, BPF_ALU | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
 	emit_load(&s, R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
 	emit_load(&s, R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-	while (count--) {
-		/* nothing before such a rule can matter, and the kernel's verifier refuses
-		 * instructions that can't be reached */
-		if (matches_all(&rules[count])) {
-			emit_return(&s, rules[count].allow);
-			*ret_count = s.count;
-			return s.at;
-		}
-		emit_rule(&s, &rules[count]);
-	}
-	emit_return(&s, false);
+	emit(&s, BPF_ALU | BPF_MOV | BPF_X, R_DEVICE, R_MAJOR, 0, 0);
+	emit(&s, BPF_ALU | BPF_LSH | BPF_K, R_DEVICE, 0, 0, MINOR_BITS);
+	emit(&s, BPF_ALU | BPF_OR | BPF_X, R_DEVICE, R_MINOR, 0, 0);
+	to_blocks = s.count;
+	emit(&s, BPF_JMP32 | BPF_JNE | BPF_K, R_TYPE, 0, 0, BPF_DEVCG_DEV_CHAR);
+	emit_half(&s, rules, count, 'c');
+	jump_here(&s, to_blocks);
+	emit_half(&s, rules, count, 'b');
+	for (size_t i = 0; i < s.allowed_count; i++)
+		jump_here(&s, s.allowed[i]);
+	if (s.allowed_count)
+		emit_return(&s, true);
 	*ret_count = s.count;
 	return s.at;
 }
@@ -246,7 +293,7 @@ static int act_load(struct run *r, const void *args, struct err *e)
 	attr.insns = (uint64_t)(uintptr_t)a->program;
 	attr.insn_cnt = a->count;
 	attr.license = (uint64_t)(uintptr_t) "Apache-2.0"; /* calls no helper: any will do */
-	memcpy(attr.prog_name, "kist_devices", sizeof("kist_devices"));
+	memcpy(attr.prog_name, PROGRAM_NAME, sizeof(PROGRAM_NAME));
 	fd = bpf(BPF_PROG_LOAD, &attr);
 	if (fd < 0) {
 		err_set(e, errno, "bpf(BPF_PROG_LOAD) of the device filter");
@@ -285,6 +332,10 @@ static int act_attach(struct run *r, const void *args, struct err *e)
 	attr.attach_type = BPF_CGROUP_DEVICE;
 	/* beside what systemd or an outer runtime may have attached: all must allow */
 	attr.attach_flags = BPF_F_ALLOW_MULTI;
+	if (a->old_slot >= 0) { /* in its place: no moment with both, or with none */
+		attr.attach_flags |= BPF_F_REPLACE;
+		attr.replace_bpf_fd = (uint32_t)run_slot(r, a->old_slot);
+	}
 	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
 		return err_set(e, errno, "bpf(BPF_PROG_ATTACH) of the device filter");
 	return 0;
@@ -298,9 +349,71 @@ static void show_attach(struct buf *out, const struct plan *p, const void *args)
 	plan_show_slot(out, p, a->cgroup_slot);
 	buf_add(out, ", attach_bpf_fd=");
 	plan_show_slot(out, p, a->program_slot);
-	buf_add(out, ", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI})");
+	buf_add(out, ", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI");
+	if (a->old_slot >= 0) {
+		buf_add(out, "|BPF_F_REPLACE, replace_bpf_fd=");
+		plan_show_slot(out, p, a->old_slot);
+	}
+	buf_add(out, "})");
 }
 
 const struct op op_bpf_attach = {
 	.name = "bpf", .man = "bpf(2)", .act = act_attach, .show = show_attach
+};
+
+/* The program with that id, if it is one of ours. fd; -ENOENT: it is not, or is gone. */
+static int open_own_program(uint32_t id)
+{
+	struct bpf_prog_info info = { 0 };
+	_cleanup_fd_ int fd = -EBADF;
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	fd = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+	if (fd < 0)
+		return -errno;
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uint64_t)(uintptr_t)&info;
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+		return -errno;
+	return strcmp(info.name, PROGRAM_NAME) == 0 ? fd_take(&fd) : -ENOENT;
+}
+
+static int act_find(struct run *r, const void *args, struct err *e)
+{
+	const struct op_bpf_find_args *a = args;
+	uint32_t ids[PROGRAMS_MAX];
+	union bpf_attr attr;
+	int fd = -ENOENT;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)run_slot(r, a->cgroup_slot);
+	attr.query.attach_type = BPF_CGROUP_DEVICE;
+	attr.query.prog_ids = (uint64_t)(uintptr_t)ids;
+	attr.query.prog_cnt = PROGRAMS_MAX;
+	if (bpf(BPF_PROG_QUERY, &attr) < 0)
+		return err_set(e, errno, "bpf(BPF_PROG_QUERY) of the device filters");
+	for (uint32_t i = 0; i < attr.query.prog_cnt && fd == -ENOENT; i++)
+		fd = open_own_program(ids[i]);
+	if (fd < 0)
+		return err_set(e, -fd, "the cgroup has no device filter of kist's");
+	run_set_fd(r, a->slot, fd);
+	return 0;
+}
+
+static void show_find(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_bpf_find_args *a = args;
+
+	plan_show_slot(out, p, a->slot);
+	buf_add(out, " = bpf(BPF_PROG_QUERY, {target_fd=");
+	plan_show_slot(out, p, a->cgroup_slot);
+	buf_add(out, ", BPF_CGROUP_DEVICE}) /* the one named " PROGRAM_NAME " */");
+}
+
+const struct op op_bpf_find = {
+	.name = "bpf", .man = "bpf(2)", .compound = true, .act = act_find, .show = show_find
 };

@@ -120,6 +120,17 @@ void cgroup_plan_delegate(struct plan *p, const struct cgroup_spec *s, const str
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
 
+/* Other device rules for a cgroup (`folder`, absolute; NULL: none) in use: everything that may fail
+ * first, then, at one moment, the new program in the old one's place. */
+struct cgroup_filter {
+	bool none; /* no rules, so no filter: nothing is done */
+	int cgroup_slot, old_slot, new_slot;
+	int find_step; /* -ENOENT: there is no filter of kist's */
+};
+void cgroup_plan_filter_load(struct plan *p, const struct cgroup_spec *s, const char *folder,
+			     struct cgroup_filter *ret);
+void cgroup_plan_filter_replace(struct plan *p, const struct cgroup_filter *f);
+
 /* Undo. args: absolute folder, owner. Kills and removes the cgroup if it carries that mark. */
 extern const struct undo_kind cgroup_undo_remove;
 /* args: absolute folder. Removes a parent that kist made, once it is empty. */

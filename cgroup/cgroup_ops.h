@@ -86,8 +86,14 @@ struct op_bpf_load_args {
 extern const struct op op_bpf_load;
 struct op_bpf_attach_args {
 	int cgroup_slot, program_slot;
+	int old_slot; /* the program it replaces in the same moment; -1: none */
 };
 extern const struct op op_bpf_attach;
+/* Compound: kist's own device program among those attached to the cgroup; -ENOENT: there is none. */
+struct op_bpf_find_args {
+	int cgroup_slot, slot;
+};
+extern const struct op op_bpf_find;
 
 /* The device program for rules in order, last match wins per access bit, default deny. */
 struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, size_t count,

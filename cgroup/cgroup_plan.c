@@ -209,22 +209,50 @@ void cgroup_plan_delegate(struct plan *p, const struct cgroup_spec *s, const str
 		 .uid = s->delegate_uid);
 }
 
+static int plan_load(struct plan *p, const struct cgroup_spec *s)
+{
+	int slot = plan_new_slot(p, "device filter");
+	size_t count = 0;
+	struct bpf_insn *program = bpf_devices_assemble(s->devices, s->device_count, p->arena, &count);
+
+	plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .program = program,
+		 .count = (unsigned)count, .rules = (unsigned)s->device_count, .slot = slot);
+	return slot;
+}
+
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup)
 {
-	struct bpf_insn *program;
-	size_t count = 0;
 	int slot;
 
 	if (!s->device_count)
 		return;
 	plan_scope(p, s->devices_why, NULL);
-	program = bpf_devices_assemble(s->devices, s->device_count, p->arena, &count);
-	slot = plan_new_slot(p, "device filter");
-	plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .program = program,
-		 .count = (unsigned)count, .rules = (unsigned)s->device_count, .slot = slot);
+	slot = plan_load(p, s);
 	plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .cgroup_slot = slot_cgroup,
-		 .program_slot = slot);
+		 .program_slot = slot, .old_slot = -1);
 	plan_add(p, SIDE_HOST, op_close, op_close_args, .slot = slot);
+}
+
+void cgroup_plan_filter_load(struct plan *p, const struct cgroup_spec *s, const char *folder,
+			     struct cgroup_filter *ret)
+{
+	*ret = (struct cgroup_filter){ .none = !folder || !s->device_count };
+	if (ret->none)
+		return;
+	ret->cgroup_slot = plan_new_slot(p, "cgroup");
+	ret->old_slot = plan_new_slot(p, "old filter");
+	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
+		 .slot = ret->cgroup_slot);
+	ret->find_step = plan_add(p, SIDE_HOST, op_bpf_find, op_bpf_find_args, ret->cgroup_slot,
+				  ret->old_slot);
+	ret->new_slot = plan_load(p, s);
+}
+
+void cgroup_plan_filter_replace(struct plan *p, const struct cgroup_filter *f)
+{
+	if (!f->none)
+		plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .cgroup_slot = f->cgroup_slot,
+			 .program_slot = f->new_slot, .old_slot = f->old_slot);
 }
 
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,

@@ -78,7 +78,8 @@ static const char *find_line(const char *text, const char *key)
 		if (!strncmp(text, key, length) && text[length] == ' ')
 			return text + length + 1;
 		text = strchr(text, '\n');
-		text += text != NULL;
+		if (text)
+			text++;
 	}
 	return NULL;
 }

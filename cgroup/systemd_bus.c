@@ -83,6 +83,10 @@ static int load(struct err *e)
 
 	if (sd.loaded)
 		return 0;
+#ifdef KIST_STATIC
+	err_say(e, ENOTSUP, "the systemd cgroup driver is not in this static build of kist");
+	return err_fix(e, "use the one with shared libraries, or leave out --systemd-cgroup");
+#endif
 	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!library) {
 		err_say(e, ENOENT, "the systemd cgroup driver needs %s, which is not there",

@@ -118,6 +118,20 @@ static int name_unit(const char *const part[3], const struct json_at *at, struct
 	return 0;
 }
 
+/* crun makes a cgroup below the scope unless this annotation is empty, as podman writes it for
+ * --cgroups=split; kist makes none. */
+static int check_subgroup(const json_t *annotations, const struct json_at *at, struct err *e)
+{
+	static const char key[] = "run.oci.systemd.subgroup";
+	const char *text = json_string_value(json_object_get(annotations, key));
+	struct json_at here = json_at_key(at, key);
+
+	if (!text || !*text)
+		return 0;
+	json_bad(e, &here, "the container's cgroup is the scope itself");
+	return err_fix(e, "leave it out, or empty");
+}
+
 int cgroup_use_systemd(struct cgroup_spec *s, const json_t *annotations, const struct json_at *at,
 		       const char *id, const struct systemd_manager *manager, struct arena *a,
 		       struct err *e)
@@ -128,6 +142,9 @@ int cgroup_use_systemd(struct cgroup_spec *s, const json_t *annotations, const s
 	const char *part[3] = { NULL }, *path = NULL;
 	int r;
 
+	r = check_subgroup(annotations, at, e);
+	if (r < 0)
+		return r;
 	r = split(s->given ? s->given : "", &here, id, manager->user, a, part, e);
 	if (r == 0)
 		r = name_unit(part, &here, a, &unit, &path, e);

@@ -39,8 +39,9 @@ static void print_text(const char *bundle, const json_t *problems)
 
 int command_check(int argc, char **argv)
 {
-	const char *format = "text", *bundle;
+	const char *format = "text", *config = NULL, *bundle;
 	const struct option table[] = {
+		{ "config", 0, OPTION_TEXT, &config, "FILE", "instead of config.json in the bundle" },
 		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "text or json" },
 	};
 	_cleanup_json_ json_t *problems = NULL, *answer = NULL;
@@ -58,7 +59,7 @@ int command_check(int argc, char **argv)
 	bundle = first < argc ? argv[first] : ".";
 	if (host_probe(&host, &e) < 0)
 		return cli_fail(&e, 1);
-	problems = check_bundle(bundle, &host, cli_settle);
+	problems = check_bundle(bundle, config, &host, cli_settle);
 	answer = json_pack("{s:b, s:O}", "ok", !check_failed(problems), "problems", problems);
 	if (!answer) {
 		err_set(&e, ENOMEM, "the answer");

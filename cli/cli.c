@@ -33,6 +33,8 @@ const struct command cli_commands[] = {
 	  false, command_events },
 	{ "ps", "[options] ID [PS-OPTION...]", "list the processes of a container", 1, -1, false,
 	  command_ps },
+	{ "devices", "[options] add|remove ID ...", "give a device to a container that runs, or take it away",
+	  3, 3, false, command_devices },
 	{ "mounts", "[options] add|remove ID ...", "mount into a container that runs, or take it off",
 	  3, 3, false, command_mounts },
 	{ "checkpoint", "[options] ID", "save a container's processes to files, by criu", 1, 1, false,
@@ -50,8 +52,19 @@ const struct command cli_commands[] = {
 	  false, command_check },
 	{ "plan", "[options]", "print the kernel primitives a bundle needs, running none", 0, 0,
 	  false, command_plan },
-	{ "image", "VERB ...", "load, ls, rm: the image store (see kist image --help)", 0, -1,
+	{ "image", "VERB ...", "pull, push, load, save, ls, rm: the image store (see kist image --help)", 0, -1,
 	  false, command_image },
+	{ "pull", "[options] REFERENCE", "get an image from a registry: kist image pull", 0, -1, false,
+	  command_image_verb },
+	{ "load", "[options] FILE|DIR|-", "kist image load", 0, -1, false, command_image_verb },
+	{ "images", "[options]", "kist image ls", 0, -1, false, command_image_verb },
+	{ "rmi", "[options] REFERENCE...", "kist image rm", 0, -1, false, command_image_verb },
+	{ "push", "[options] REFERENCE [NAME]", "send an image to a registry: kist image push", 0, -1,
+	  false, command_image_verb },
+	{ "tag", "REFERENCE NAME", "kist image tag", 0, -1, false, command_image_verb },
+	{ "save", "[options] REFERENCE...", "kist image save", 0, -1, false, command_image_verb },
+	{ "login", "[options] [REGISTRY]", "kist image login", 0, -1, false, command_image_verb },
+	{ "logout", "[REGISTRY]", "kist image logout", 0, -1, false, command_image_verb },
 	{ "job", "run [options] IMAGE|DIR -- COMMAND...", "run an untrusted job, closed by default",
 	  0, -1, false, command_job },
 };
@@ -69,6 +82,17 @@ int cli_fail(const struct err *e, int otherwise)
 {
 	log_err(e);
 	return e->exit_code ? e->exit_code : otherwise;
+}
+
+int cli_flush(void)
+{
+	struct err e = ERR_INIT;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
+	return cli_fail(&e, 1);
 }
 
 static void print_usage(const struct command *command, const struct option *table, size_t count)

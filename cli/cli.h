@@ -28,6 +28,8 @@ extern const size_t cli_command_count;
 
 /* Prints the record as "kist: ..." and returns the exit status: e->exit_code, or `otherwise`. */
 int cli_fail(const struct err *e, int otherwise);
+/* Half of an answer, or none, is no success: 0, or 1 when standard output took not all of it. */
+int cli_flush(void);
 /* Parses a command's options and checks how many arguments follow. Returns the index of the first
  * argument, or -1 with *ret_exit to end with (help was printed, or the usage was wrong). */
 int cli_parse(const struct command *command, const struct option *table, size_t count, int argc,
@@ -73,6 +75,7 @@ int command_ps(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_exec(int argc, char **argv);
 int command_mounts(int argc, char **argv);
+int command_devices(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);
@@ -80,4 +83,5 @@ int command_features(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_completion(int argc, char **argv);
 int command_image(int argc, char **argv);
+int command_image_verb(int argc, char **argv);
 int command_job(int argc, char **argv);

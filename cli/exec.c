@@ -21,6 +21,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "runtime/exec_leaf.h"
 #include "runtime/protect.h"
 #include "runtime/publish.h"
 
@@ -240,7 +241,8 @@ static int check_thawed(const struct container *c, const struct request *q, cons
 }
 
 static int exec_in(struct container *c, const struct request *q, int argc, char **argv,
-		   struct arena *a, struct compiled *compiled, struct run *run, struct err *e)
+		   struct exec_leaf *leaf, struct arena *a, struct compiled *compiled, struct run *run,
+		   struct err *e)
 {
 	_cleanup_json_ json_t *config = NULL, *process = NULL;
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux");
@@ -258,6 +260,11 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	json_t *profile;
 	int r;
 
+	r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
+	if (r == 0 && protect_is_needed_in(c->pid))
+		r = protect_self(cli.argv, e);
+	if (r < 0)
+		return r;
 	r = host_probe(&host, e);
 	o.host = &host;
 	/* A process that waits for start is not dumpable, and so nobody's but root's. */
@@ -283,6 +290,10 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = choose_cgroup(c, q, &host, a, &o.cgroup, e);
 	if (r == 0)
 		r = check_thawed(c, q, o.cgroup, e);
+	if (r == 0 && o.cgroup && q->timeout >= 0) {
+		r = exec_leaf_begin(leaf, o.cgroup, a, e);
+		o.cgroup = leaf->path ? leaf->path : o.cgroup;
+	}
 	if (r == 0 && o.cgroup)
 		o.systemd_below = o.cgroup + strlen(c->cgroup);
 	if (r < 0)
@@ -292,15 +303,11 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	at = json_at_key(&at, "seccomp");
 	if (r == 0 && profile)
 		r = seccomp_parse(profile, &at, a, &seccomp, e);
-	if (r == 0)
-		r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
 	if (r == 0 && spec.terminal && q->detach && !q->console_socket)
 		r = err_say(e, EINVAL, "cannot allocate tty if kist will detach without setting "
 			    "console socket");
 	if (r == 0)
 		r = cli_fault(&in, e);
-	if (r == 0)
-		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
 	o.console = spec.terminal;
@@ -329,18 +336,20 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	return r;
 }
 
-/* The program and its group, which is its session's: setsid() was the guest's. */
-static int kill_late(const struct run *run, const struct attach_options *attach,
-		     struct attach_result *result, struct err *e)
+/* All in its cgroup; and its group, which is its session's, since setsid() was the guest's: where it
+ * has no cgroup of its own, or the program could move out of it. */
+static int kill_late(const struct run *run, const struct exec_leaf *leaf,
+		     const struct attach_options *attach, struct attach_result *result, struct err *e)
 {
+	exec_leaf_kill(leaf);
 	kill(-(pid_t)run_slot(run, SLOT_GUEST_PID), SIGKILL);
 	pidfd_send_signal(attach->pidfd, SIGKILL, NULL, 0);
 	return attach_wait(attach, false, result, e);
 }
 
 /* Waits for the program. Its status, EXIT_TIMEOUT, or EXIT_EXEC_FAILED and -errno in *ret. */
-static int follow(const struct request *q, const struct compiled *c, const struct run *run, int *ret,
-		  struct err *e)
+static int follow(const struct request *q, const struct compiled *c, const struct run *run,
+		  const struct exec_leaf *leaf, int *ret, struct err *e)
 {
 	struct attach_options attach = { .pidfd = run_slot(run, SLOT_GUEST_PIDFD),
 					 .timeout_ms = q->timeout < 0 ? -1 : (int)q->timeout * 1000,
@@ -354,7 +363,7 @@ static int follow(const struct request *q, const struct compiled *c, const struc
 	if (result.end != ATTACH_TIMEOUT)
 		return result.status;
 	attach.timeout_ms = -1;
-	*ret = kill_late(run, &attach, &result, e);
+	*ret = kill_late(run, leaf, &attach, &result, e);
 	if (*ret < 0)
 		return EXIT_EXEC_FAILED;
 	*ret = err_say(e, ETIMEDOUT, "killed after its timeout of %lld seconds",
@@ -409,6 +418,7 @@ int command_exec(int argc, char **argv)
 	_cleanup_fd_ int root = -EBADF;
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
+	struct exec_leaf leaf = EXEC_LEAF_INIT;
 	struct compiled compiled;
 	struct run run;
 	bool started;
@@ -427,13 +437,15 @@ int command_exec(int argc, char **argv)
 	if (r == 0)
 		r = check_status(&c, &q, &e);
 	if (r == 0)
-		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &arena, &compiled, &run, &e);
+		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &leaf, &arena, &compiled, &run,
+			    &e);
 	started = r == 0;
 	status = EXIT_EXEC_FAILED;
 	if (started)
-		status = q.detach ? 0 : follow(&q, &compiled, &run, &r, &e);
+		status = q.detach ? 0 : follow(&q, &compiled, &run, &leaf, &r, &e);
 	if (started)
 		run_close(&run);
+	exec_leaf_end(&leaf);
 	arena_free(&arena);
 	if (r == 0)
 		return status;

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "cli/image-cli.h"
 #include "image/load.h"
 #include "image/reference.h"
 #include "image/store-gc.h"
@@ -20,24 +21,16 @@
 
 #define EXIT_USAGE 2
 
-struct options {
-	const char *store, *tag, *log;
-	bool json, quiet, log_json;
-	uint64_t bytes_max, entries_max;
-	char **args;
-	int arg_count;
-};
-
 struct verb {
 	const char *name, *usage, *help;
 	int args_min, args_max; /* -1: any */
-	int (*run)(const struct options *o, struct err *e);
+	int (*run)(const struct image_cli *o, struct err *e);
 };
 
 static void loaded(void *user, const char *reference, const struct digest *manifest, size_t layers,
 		   size_t unpacked)
 {
-	const struct options *o = user;
+	const struct image_cli *o = user;
 
 	if (o->quiet)
 		printf("sha256:%s\n", manifest->hex);
@@ -49,13 +42,13 @@ static void loaded(void *user, const char *reference, const struct digest *manif
 
 static void note(void *user, const char *text)
 {
-	const struct options *o = user;
+	const struct image_cli *o = user;
 
 	if (!o->quiet)
 		log_msg(LOG_WARN, "%s", text);
 }
 
-static int run_load(const struct options *o, struct err *e)
+static int run_load(const struct image_cli *o, struct err *e)
 {
 	struct load_options load = {
 		.store = o->store,
@@ -100,7 +93,7 @@ static int fill_row(const struct store *s, const struct index_entry *entry, stru
 	return 0;
 }
 
-static const char *human(uint64_t n, char text[24])
+const char *image_cli_size(uint64_t n, char text[24])
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 	double x = n;
@@ -128,7 +121,7 @@ static void print_table(const struct row *rows, size_t count)
 	for (i = 0; i < count; i++)
 		printf("%-*s  %.12s  %8s  %6zu  %.19s\n", width,
 		       reference_familiar(rows[i].reference).text, rows[i].digest.hex,
-		       human(rows[i].size, size), rows[i].layers,
+		       image_cli_size(rows[i].size, size), rows[i].layers,
 		       rows[i].created[0] ? rows[i].created : "-");
 }
 
@@ -151,7 +144,7 @@ static int print_json(const struct row *rows, size_t count, struct err *e)
 	return 0;
 }
 
-static int print_rows(const struct options *o, const struct row *rows, size_t count, struct err *e)
+static int print_rows(const struct image_cli *o, const struct row *rows, size_t count, struct err *e)
 {
 	size_t i;
 
@@ -164,7 +157,7 @@ static int print_rows(const struct options *o, const struct row *rows, size_t co
 	return 0;
 }
 
-static int list(const struct options *o, const struct store *s, struct arena *a, struct err *e)
+static int list(const struct image_cli *o, const struct store *s, struct arena *a, struct err *e)
 {
 	_cleanup_fd_ int lock = -EBADF;
 	struct image_index index;
@@ -184,7 +177,7 @@ static int list(const struct options *o, const struct store *s, struct arena *a,
 	return error ? error : print_rows(o, rows, index.count, e);
 }
 
-static int run_ls(const struct options *o, struct err *e)
+static int run_ls(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	struct arena a = ARENA_INIT;
@@ -200,7 +193,7 @@ static int run_ls(const struct options *o, struct err *e)
 	return error;
 }
 
-static int run_rm(const struct options *o, struct err *e)
+static int run_rm(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	struct store_removed removed = { 0 };
@@ -229,7 +222,20 @@ static const struct verb verbs[] = {
 	{ "load", "[--quiet] [--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
 	  "put the images of an OCI layout (a folder, or a tar of one) into the store", 1, 1,
 	  run_load },
+	{ "pull", "[--quiet|--json] [--platform OS/ARCH] [--max-size BYTES] ... REFERENCE",
+	  "get an image from a registry: [HOST[:PORT]/]NAME[:TAG][@DIGEST]", 1, 1, image_cli_pull },
+	{ "push", "[--quiet|--json] [--chunk-size BYTES] ... REFERENCE [NAME[:TAG]]",
+	  "send an image to a registry, under its own name or another", 1, 2, image_cli_push },
+	{ "login", "[--username NAME] [--password-stdin] [REGISTRY]",
+	  "try a password, read from the standard input, and keep it", 0, 1, image_cli_login },
+	{ "logout", "[REGISTRY]", "forget a password", 0, 1, image_cli_logout },
 	{ "ls", "[--json] [--quiet]", "list the images in the store", 0, 0, run_ls },
+	{ "tag", "REFERENCE NAME", "give an image another name", 2, 2, image_cli_tag },
+	{ "inspect", "REFERENCE", "print all that is known of an image, as JSON", 1, 1,
+	  image_cli_inspect },
+	{ "history", "[--json] REFERENCE", "print how an image was made", 1, 1, image_cli_history },
+	{ "save", "[--output FILE] REFERENCE...",
+	  "write images as an archive that load, docker and others read", 1, -1, image_cli_save },
 	{ "rm", "[--quiet] REFERENCE...", "remove images, and what no other image needs", 1, -1, run_rm },
 };
 
@@ -243,12 +249,18 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"-q, --quiet   digests only (load, ls), nothing (rm)\n"
+		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
-		"limits of load, for all layers of one load: --max-size %lluG (k, M, G, T),\n"
-		"              --max-entries %llu\n",
-		UNPACK_BYTES_MAX >> 30, UNPACK_ENTRIES_MAX);
+		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
+		"              --max-entries %llu\n"
+		"of pull, push, login, logout:\n"
+		"--authfile FILE   credentials, as docker and containers keep them\n"
+		"--certs-dir DIR   HOST[:PORT]/ with hosts.toml, *.crt, *.cert and *.key\n"
+		"--plain-http      without TLS, where the registry has none\n"
+		"--tries N         of one request (%u)   --timeout SECONDS   of a stalled one (%u)\n",
+		UNPACK_BYTES_MAX >> 30, UNPACK_ENTRIES_MAX, REGISTRY_TRIES_USUAL,
+		REGISTRY_TIMEOUT_USUAL);
 	return to == stdout ? 0 : EXIT_USAGE;
 }
 
@@ -275,7 +287,9 @@ static bool read_size(const char *text, bool units, uint64_t *ret)
 	return text[i] == '\0' && n > 0 && n <= INT64_MAX;
 }
 
-enum { OPT_STORE = 256, OPT_TAG, OPT_JSON, OPT_MAX_SIZE, OPT_MAX_ENTRIES, OPT_LOG, OPT_LOG_FORMAT };
+enum { OPT_STORE = 256, OPT_TAG, OPT_JSON, OPT_MAX_SIZE, OPT_MAX_ENTRIES, OPT_LOG, OPT_LOG_FORMAT, OPT_PLATFORM,
+       OPT_AUTHFILE, OPT_CERTS_DIR, OPT_PLAIN_HTTP, OPT_PASSWORD_STDIN, OPT_TRIES, OPT_TIMEOUT,
+       OPT_CHUNK_SIZE, OPT_END };
 
 static const struct option long_options[] = {
 	{ "store", required_argument, NULL, OPT_STORE },
@@ -286,23 +300,63 @@ static const struct option long_options[] = {
 	{ "max-entries", required_argument, NULL, OPT_MAX_ENTRIES },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
+	{ "platform", required_argument, NULL, OPT_PLATFORM },
+	{ "authfile", required_argument, NULL, OPT_AUTHFILE },
+	{ "certs-dir", required_argument, NULL, OPT_CERTS_DIR },
+	{ "plain-http", no_argument, NULL, OPT_PLAIN_HTTP },
+	{ "username", required_argument, NULL, 'u' },
+	{ "password-stdin", no_argument, NULL, OPT_PASSWORD_STDIN },
+	{ "tries", required_argument, NULL, OPT_TRIES },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
+	{ "output", required_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
-/* Which verb an option belongs to; NULL: all. */
-static const char *verb_of_option(int option)
+/* The verbs an option belongs to; NULL: all. */
+static const char *verbs_of_option(int option)
 {
 	switch (option) {
 	case OPT_TAG:
+		return "load";
 	case OPT_MAX_SIZE:
 	case OPT_MAX_ENTRIES:
-		return "load";
+		return "load pull";
 	case OPT_JSON:
-		return "ls";
+		return "ls pull push history";
+	case OPT_PLATFORM:
+		return "pull";
+	case 'o':
+		return "save";
+	case OPT_CHUNK_SIZE:
+		return "push";
+	case 'u':
+	case OPT_PASSWORD_STDIN:
+		return "login";
+	case OPT_AUTHFILE:
+		return "pull push login logout";
+	case OPT_CERTS_DIR:
+	case OPT_PLAIN_HTTP:
+	case OPT_TRIES:
+	case OPT_TIMEOUT:
+		return "pull push login";
 	default:
 		return NULL;
 	}
+}
+
+static bool is_among(const char *word, const char *words)
+{
+	size_t len = strlen(word);
+	const char *at = words;
+
+	while ((at = strstr(at, word)) != NULL) {
+		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+		at += len;
+	}
+	return false;
 }
 
 static int bad_usage(const char *what, const char *value)
@@ -311,7 +365,36 @@ static int bad_usage(const char *what, const char *value)
 	return EXIT_USAGE;
 }
 
-static int take_option(struct options *o, int option)
+static int take_word(struct image_cli *o, int option)
+{
+	switch (option) {
+	case OPT_PLATFORM:
+		o->platform = optarg;
+		return 0;
+	case OPT_AUTHFILE:
+		o->authfile = optarg;
+		return 0;
+	case OPT_CERTS_DIR:
+		o->certs_dir = optarg;
+		return 0;
+	case OPT_PLAIN_HTTP:
+		o->plain_http = true;
+		return 0;
+	case 'u':
+		o->user = optarg;
+		return 0;
+	case 'o':
+		o->output = optarg;
+		return 0;
+	case OPT_PASSWORD_STDIN:
+		o->password_stdin = true;
+		return 0;
+	default:
+		return bad_usage("unknown option", "");
+	}
+}
+
+static int take_option(struct image_cli *o, int option)
 {
 	switch (option) {
 	case OPT_STORE:
@@ -342,21 +425,33 @@ static int take_option(struct options *o, int option)
 		return read_size(optarg, false, &o->entries_max)
 			       ? 0
 			       : bad_usage("--max-entries must be a number, not ", optarg);
+	case OPT_CHUNK_SIZE:
+		return read_size(optarg, true, &o->chunk)
+			       ? 0
+			       : bad_usage("--chunk-size must be like 512k or 16M, not ", optarg);
+	case OPT_TRIES:
+		return read_size(optarg, false, &o->tries) && o->tries <= 100
+			       ? 0
+			       : bad_usage("--tries must be a number from 1 to 100, not ", optarg);
+	case OPT_TIMEOUT:
+		return read_size(optarg, false, &o->timeout) && o->timeout <= 3600
+			       ? 0
+			       : bad_usage("--timeout must be seconds, 1 to 3600, not ", optarg);
 	default:
-		return bad_usage("unknown option", "");
+		return take_word(o, option);
 	}
 }
 
 /* 0 go on, else the exit status + 1. */
-static int parse(int argc, char **argv, struct options *o, const struct verb **ret)
+static int parse(int argc, char **argv, struct image_cli *o, const struct verb **ret)
 {
-	bool used[OPT_LOG_FORMAT + 1] = { false };
-	const char *owner;
+	bool used[OPT_END] = { false };
+	const char *owners;
 	int option, code;
 	size_t i;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "qh", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qhu:o:", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return usage(stdout) + 1;
 		if (option == '?')
@@ -373,9 +468,9 @@ static int parse(int argc, char **argv, struct options *o, const struct verb **r
 			*ret = &verbs[i];
 	if (*ret == NULL)
 		return bad_usage("no such verb: ", argv[optind]) + 1;
-	for (option = 0; option <= OPT_LOG_FORMAT; option++) {
-		owner = used[option] ? verb_of_option(option) : NULL;
-		if (owner && strcmp(owner, (*ret)->name) != 0)
+	for (option = 0; option < OPT_END; option++) {
+		owners = used[option] ? verbs_of_option(option) : NULL;
+		if (owners && !is_among((*ret)->name, owners))
 			return bad_usage("that option is not for ", (*ret)->name) + 1;
 	}
 	o->args = argv + optind + 1;
@@ -388,7 +483,7 @@ static int parse(int argc, char **argv, struct options *o, const struct verb **r
 
 int main(int argc, char **argv)
 {
-	struct options o = { .bytes_max = UNPACK_BYTES_MAX, .entries_max = UNPACK_ENTRIES_MAX };
+	struct image_cli o = { .bytes_max = UNPACK_BYTES_MAX, .entries_max = UNPACK_ENTRIES_MAX };
 	const struct verb *verb = NULL;
 	struct err e = ERR_INIT;
 	int code;

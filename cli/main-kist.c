@@ -41,7 +41,7 @@ static int choose_level(const char *name, bool debug, enum log_level *ret, struc
 	return err_fix(e, "one of: error, warning, info, debug");
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
 	bool debug = false, help = false, version = false;
 	const char *log_file = NULL, *log_format = "text", *log_level = "warning";
@@ -71,7 +71,8 @@ int main(int argc, char **argv)
 
 	if (argc < 1)
 		return 125; /* CVE-2021-4034: argv[0] is not there */
-	protect_start();
+	if (protect_start(&e) < 0)
+		return cli_fail(&e, 1);
 	cli.argv = argv;
 	first = options_parse(table, count, argc, argv, &help, &e);
 	if (first < 0)
@@ -114,4 +115,11 @@ int main(int argc, char **argv)
 		return no_command(argv[first]);
 	log_msg(LOG_DEBUG, "kist %s: %s, as uid %u", KIST_VERSION, command->name, geteuid());
 	return command->run(argc - first, argv + first);
+}
+
+int main(int argc, char **argv)
+{
+	int status = run_command(argc, argv);
+
+	return status == 0 ? cli_flush() : status;
 }

@@ -67,6 +67,21 @@ static int check_terminal(const struct request *q, const struct container_spec *
 	return 0;
 }
 
+/* The protected copy begins from the start: what this one would do first, it would do in vain. Who
+ * can't read the file says so later. */
+static int protect_early(const struct request *q, struct err *e)
+{
+	_cleanup_fd_ int dir = open(q->bundle ? q->bundle : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
+	struct err unread = ERR_INIT;
+	size_t size;
+
+	if (file_read_whole(q->config ? AT_FDCWD : dir, q->config ? q->config : "config.json",
+			    JSON_BYTES_LIMIT, &text, &size, &unread) < 0)
+		return 0;
+	return protect_is_surely_needed(text, size) ? protect_self(cli.argv, e) : 0;
+}
+
 /* Loads, checks, protects, creates. On success the run is the caller's. */
 static int create(struct request *q, const char *id, bool wait_for_start, bool foreground,
 		  int root, struct arena *a, struct container_spec *s, struct compiled *c,
@@ -86,6 +101,12 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r == 0)
 		r = activation_read(&q->activation, e);
 	if (r == 0)
+		r = cli_preserve_fds(q->activation.listen_fds + q->preserve_fds, &o.preserve_fds, e);
+	if (r < 0 && q->activation.listen_fds && e->error == EBADF)
+		err_wrap(e, "LISTEN_FDS=%d", q->activation.listen_fds);
+	if (r == 0)
+		r = protect_early(q, e);
+	if (r == 0)
 		r = spec_load(q->bundle ? q->bundle : ".", q->config,
 			      activation_mount(&q->activation, o.root_path, id), id, a, s, e);
 	if (r == 0)
@@ -98,10 +119,6 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
 		r = activation_apply(&q->activation, s, a, e);
-	if (r == 0)
-		r = cli_preserve_fds(q->activation.listen_fds + q->preserve_fds, &o.preserve_fds, e);
-	if (r < 0 && q->activation.listen_fds && e->error == EBADF)
-		err_wrap(e, "LISTEN_FDS=%d", q->activation.listen_fds);
 	if (r == 0)
 		r = cli_fault(&in, e);
 	if (r == 0 && protect_is_needed(&s->ns))
@@ -252,10 +269,11 @@ int command_start(int argc, char **argv)
 
 int command_plan(int argc, char **argv)
 {
-	const char *bundle = ".", *format = "json";
+	const char *bundle = ".", *config = NULL, *format = "json";
 	bool wait_for_start = false;
 	const struct option table[] = {
 		{ "bundle", 'b', OPTION_TEXT, &bundle, "DIR", "the bundle (default: here)" },
+		{ "config", 0, OPTION_TEXT, &config, "FILE", "instead of config.json in the bundle" },
 		{ "create", 0, OPTION_FLAG, &wait_for_start, NULL,
 		  "the plan of create, not of run" },
 		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "json or text" },
@@ -272,7 +290,7 @@ int command_plan(int argc, char **argv)
 	if (cli_parse(cli_find("plan"), table, sizeof table / sizeof *table, argc, argv,
 		      &status) < 0)
 		return status;
-	r = spec_load(bundle, NULL, NULL, o.id, &arena, &s, &e);
+	r = spec_load(bundle, config, NULL, o.id, &arena, &s, &e);
 	if (r == 0)
 		r = host_probe(&host, &e);
 	if (r == 0)

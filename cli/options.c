@@ -5,8 +5,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/size.h"
 
 static const struct option *find_long(const struct option *table, size_t count, const char *name,
 				      size_t len)
@@ -25,19 +26,10 @@ static const struct option *find_letter(const struct option *table, size_t count
 	return NULL;
 }
 
+/* Without a sign. */
 static int parse_number(const char *text, int64_t *ret)
 {
-	char *end;
-	long long value;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	if (errno || *end)
-		return -EINVAL;
-	*ret = value;
-	return 0;
+	return text[0] < '0' || text[0] > '9' ? -EINVAL : integer_parse(text, ret);
 }
 
 static int store(const struct option *o, const char *value, struct err *e)

@@ -17,6 +17,7 @@
 
 struct decompressor {
 	int fd, copy_fd;
+	const struct blob_reader *from; /* or NULL: the fd */
 	bool checked; /* expect is meant */
 	struct blob_expect expect;
 	struct hash hash;
@@ -53,6 +54,11 @@ int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct
 	*ret = d;
 	d = NULL;
 	return 0;
+}
+
+void decompress_read_from(struct decompressor *d, const struct blob_reader *from)
+{
+	d->from = from;
 }
 
 void decompress_free(struct decompressor **d)
@@ -102,9 +108,15 @@ static int refill(struct decompressor *d, struct err *e)
 
 	if (d->in_size > 0 || d->input_ended)
 		return 0;
-	n = fd_read_full(d->fd, d->in_block, sizeof(d->in_block));
-	if (n < 0)
-		return err_set(e, -n, "cannot read the blob");
+	if (d->from) {
+		n = d->from->read(d->from->user, d->in_block, sizeof(d->in_block), e);
+		if (n < 0)
+			return n;
+	} else {
+		n = fd_read_full(d->fd, d->in_block, sizeof(d->in_block));
+		if (n < 0)
+			return err_set(e, -n, "cannot read the blob");
+	}
 	d->bytes_in += n;
 	/* Stop at once: an endless blob must not be read to its end to be refused. */
 	if (d->checked && d->bytes_in > d->expect.size)
@@ -283,11 +295,14 @@ ssize_t decompress_read(struct decompressor *d, const void **ret, struct err *e)
 	return n;
 }
 
-int decompress_verify_only(int fd, const struct blob_expect *expect, int copy_fd, struct err *e)
+int decompress_verify_only(int fd, const struct blob_reader *from, const struct blob_expect *expect,
+			   int copy_fd, struct err *e)
 {
 	_cleanup_decompressor_ struct decompressor *d = NULL;
 	int error = decompress_new(fd, expect, copy_fd, &d, e);
 
+	if (!error)
+		decompress_read_from(d, from);
 	while (!error && !d->input_ended) {
 		d->in_size = 0;
 		error = refill(d, e);

@@ -25,10 +25,19 @@ struct blob_expect {
 };
 struct decompressor;
 
+/* Where a blob comes from when not from an fd. read: as fd_read_full(), fewer bytes than asked for
+ * only at the end; -errno with the record filled. */
+struct blob_reader {
+	ssize_t (*read)(void *user, void *data, size_t size, struct err *e);
+	void *user;
+};
+
 /* Reads from fd (borrowed). expect NULL: size and digest are unknown and not checked. copy_fd >= 0
  * (borrowed): the compressed bytes are written there too. */
 int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct decompressor **ret,
 		   struct err *e);
+/* Reads from there instead of the fd. Before the first read. */
+void decompress_read_from(struct decompressor *d, const struct blob_reader *from);
 /* The next plain bytes, valid until the next call. Bytes (> 0), 0 at the verified end, -errno. */
 ssize_t decompress_read(struct decompressor *d, const void **ret, struct err *e);
 enum compression decompress_kind(const struct decompressor *d);
@@ -37,5 +46,7 @@ uint64_t decompress_bytes_in(const struct decompressor *d);
 void decompress_free(struct decompressor **d);
 #define _cleanup_decompressor_ __attribute__((cleanup(decompress_free)))
 
-/* Reads the rest of fd against expect without decompressing; copies to copy_fd when >= 0. */
-int decompress_verify_only(int fd, const struct blob_expect *expect, int copy_fd, struct err *e);
+/* Reads the rest of fd (or of `from`) against expect without decompressing; copies to copy_fd when
+ * >= 0. */
+int decompress_verify_only(int fd, const struct blob_reader *from, const struct blob_expect *expect,
+			   int copy_fd, struct err *e);

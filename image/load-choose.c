@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "image/hash.h"
@@ -17,11 +18,14 @@
 int load_open_blob(struct load *l, const struct descriptor *d, int *ret_fd, struct err *e)
 {
 	struct store_path path = store_blob_path(&d->digest);
-	/* O_NONBLOCK: a fifo in the layout must not hang us */
-	_cleanup_fd_ int fd =
-		path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0, false);
+	_cleanup_fd_ int fd = -EBADF;
 	struct stat st;
+	int error = l->pull ? pull_document(l, d, e) : 0;
 
+	if (error)
+		return error;
+	/* O_NONBLOCK: a fifo in the layout must not hang us */
+	fd = path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0, false);
 	if (fd < 0)
 		return err_set(e, -fd, "cannot open blob sha256:%.12s...", d->digest.hex);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -70,27 +74,38 @@ int load_read_document(struct load *l, const struct descriptor *d, size_t limit,
 	return json_parse_strict(data, n, name, ret, e);
 }
 
-static int none_for_here(const struct index_entry *const *entries, size_t count, struct err *e)
+static int none_for_here(const struct load *l, const struct index_entry *const *entries,
+			 size_t count, struct err *e)
 {
-	struct platform here = platform_here();
-	const struct platform *p = &entries[0]->platform;
+	const struct platform *here = &l->platform, *p;
+	char text[200];
+	struct buf has = BUF_ON(text);
+	size_t i, said = 0;
 
-	err_say(e, ENOENT, "no image for %s/%s (it has %s/%s%s)", here.os, here.architecture, p->os,
-		p->architecture, count > 1 ? " and others" : "");
-	return err_fix(e, "get the image for this machine's platform");
+	buf_reset(&has);
+	for (i = 0; i < count && said < 6; i++) {
+		p = &entries[i]->platform;
+		if (strcmp(p->os, "unknown") == 0) /* an attestation */
+			continue;
+		buf_addf(&has, "%s%.20s/%.20s%s%.8s", said++ ? ", " : "", p->os, p->architecture,
+			 p->variant[0] ? "/" : "", p->variant);
+	}
+	err_say(e, ENOENT, "no image for %s/%s%s%s (it has %s%s)", here->os, here->architecture,
+		l->options->platform && here->variant[0] ? "/" : "",
+		l->options->platform ? here->variant : "", text, i < count ? ", others" : "");
+	return err_fix(e, "choose one that it has: --platform OS/ARCHITECTURE");
 }
 
 /* The best of some entries for this machine; the first among equals. */
-static int best_entry(const struct index_entry *const *entries, size_t count,
+static int best_entry(const struct load *l, const struct index_entry *const *entries, size_t count,
 		      const struct index_entry **ret, struct err *e)
 {
-	struct platform here = platform_here();
 	const struct index_entry *best = NULL;
 	int rank, best_rank = 0;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		rank = platform_rank(&entries[i]->platform, &here);
+		rank = platform_rank(&entries[i]->platform, &l->platform);
 		/* two without a word about platform or name: which one is meant? */
 		if (rank == 1 && best_rank == 1 && entries[i]->ref_name == NULL &&
 		    !digest_equal(&entries[i]->descriptor.digest, &best->descriptor.digest))
@@ -101,7 +116,7 @@ static int best_entry(const struct index_entry *const *entries, size_t count,
 		}
 	}
 	if (best == NULL)
-		return count ? none_for_here(entries, count, e)
+		return count ? none_for_here(l, entries, count, e)
 			     : err_say(e, ENOENT, "the index holds no image");
 	*ret = best;
 	return 0;
@@ -132,7 +147,7 @@ static int descend(struct load *l, const struct index_entry *entry, struct descr
 			return err_set(e, ENOMEM, "no memory for an index");
 		for (i = 0; i < index.count; i++)
 			entries[i] = &index.entries[i];
-		error = best_entry(entries, index.count, &entry, e);
+		error = best_entry(l, entries, index.count, &entry, e);
 		if (error)
 			return error;
 	}
@@ -180,6 +195,10 @@ static int name_image(const struct load *l, const char *ref, struct load_image *
 	struct reference r;
 	int error;
 
+	if (l->pull) {
+		snprintf(image->reference, sizeof(image->reference), "%s", pull_name(l));
+		return 0;
+	}
 	if (text == NULL) {
 		err_say(e, EINVAL, "the image has no name");
 		return err_fix(e, "give it one: --tag NAME");
@@ -201,15 +220,16 @@ static int name_image(const struct load *l, const char *ref, struct load_image *
 	return 0;
 }
 
-static int check_platform(const struct load_image *image, struct err *e)
+static int check_platform(const struct load *l, const struct load_image *image, struct err *e)
 {
-	struct platform here = platform_here();
+	const struct platform *here = &l->platform;
 
-	if (platform_rank(&image->config.platform, &here) > 0)
+	if (platform_rank(&image->config.platform, here) > 0)
 		return 0;
-	return err_say(e, EINVAL, "its config says %.20s/%.20s, this machine is %s/%s",
-		       image->config.platform.os, image->config.platform.architecture, here.os,
-		       here.architecture);
+	return err_say(e, EINVAL, "its config says %.20s/%.20s, %s %s/%s",
+		       image->config.platform.os, image->config.platform.architecture,
+		       l->options->platform ? "asked was for" : "this machine is", here->os,
+		       here->architecture);
 }
 
 static int read_image(struct load *l, struct load_image *image, struct err *e)
@@ -228,7 +248,7 @@ static int read_image(struct load *l, struct load_image *image, struct err *e)
 		error = err_say(e, EINVAL, "it lists %zu diff_ids, the manifest %zu layers",
 				image->config.diff_id_count, image->manifest.layer_count);
 	if (!error)
-		error = check_platform(image, e);
+		error = check_platform(l, image, e);
 	return error ? err_wrap(e, "config sha256:%.12s...", image->manifest.config.digest.hex) : 0;
 }
 
@@ -262,7 +282,7 @@ static int choose_group(struct load *l, const struct image_index *index, size_t 
 	}
 	error = name_image(l, name, image, e);
 	if (!error)
-		error = best_entry(group, count, &entry, e);
+		error = best_entry(l, group, count, &entry, e);
 	if (!error)
 		error = descend(l, entry, &image->descriptor, &image->platform, e);
 	if (!error)

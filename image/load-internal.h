@@ -24,11 +24,16 @@ struct load_layer { /* one chainID, however many of the images have it */
 	int lock;
 	bool unpack; /* it is not in the store yet */
 	bool copy;   /* its blob is not either */
+	int partial; /* of a pull: its blob as far as it came, in partial/, locked */
 	struct unpack_result result;
 };
 
+struct pull;
+
 struct load {
 	const struct load_options *options;
+	struct pull *pull;	  /* NULL: the source is a layout */
+	struct platform platform; /* what is wanted */
 	struct arena arena;
 	struct store store;
 	struct store_tmp tmp;
@@ -49,5 +54,19 @@ int load_choose(struct load *l, struct err *e);
 /* Opens a blob of the source. */
 int load_open_blob(struct load *l, const struct descriptor *d, int *ret_fd, struct err *e);
 struct load_layer *load_find_layer(struct load *l, const struct digest *chain);
+int load_make_root(struct load *l, const struct load_layer *layer, int *ret, struct err *e);
+int load_open_copy(struct load *l, const struct load_layer *layer, int *ret, struct err *e);
+/* Of a pull (load-pull.c). The source becomes a layout of documents in the spool folder. */
+int pull_open(struct load *l, int spool, struct err *e);
+void pull_close(struct load *l);
+/* Fetches a document into that layout, if it is not there. */
+int pull_document(struct load *l, const struct descriptor *d, struct err *e);
+/* After planning, before threads: for progress. */
+int pull_ready(struct load *l, struct err *e);
+int pull_layer(struct load *l, struct load_layer *layer, struct err *e);
+/* The name of what was pulled. */
+const char *pull_name(const struct load *l);
+void pull_cancel(struct load *l);
+
 /* Unpacks into tmp what l->layers wants, on a few threads. */
 int load_unpack(struct load *l, struct err *e);

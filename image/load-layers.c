@@ -15,6 +15,7 @@
 #include "image/load-internal.h"
 
 #define LOAD_THREADS_MAX 4
+#define PULL_THREADS	 3 /* layers at once from one registry, whatever the CPUs */
 
 struct crew {
 	struct load *load;
@@ -36,7 +37,7 @@ static struct tmp_path layer_path(const struct digest *chain, const char *tail)
 	return p;
 }
 
-static int open_copy(struct load *l, const struct load_layer *layer, int *ret, struct err *e)
+int load_open_copy(struct load *l, const struct load_layer *layer, int *ret, struct err *e)
 {
 	char path[96];
 
@@ -45,7 +46,7 @@ static int open_copy(struct load *l, const struct load_layer *layer, int *ret, s
 	return *ret < 0 ? err_set(e, errno, "cannot make a blob in the store") : 0;
 }
 
-static int make_root(struct load *l, const struct load_layer *layer, int *ret, struct err *e)
+int load_make_root(struct load *l, const struct load_layer *layer, int *ret, struct err *e)
 {
 	struct tmp_path diff = layer_path(&layer->chain, "/diff");
 
@@ -65,9 +66,9 @@ static int do_layer(struct load *l, struct load_layer *layer, struct err *e)
 	int error = load_open_blob(l, layer->blob, &blob, e);
 
 	if (!error && layer->copy && !l->source.spooled)
-		error = open_copy(l, layer, &copy, e);
+		error = load_open_copy(l, layer, &copy, e);
 	if (!error && layer->unpack)
-		error = make_root(l, layer, &root, e);
+		error = load_make_root(l, layer, &root, e);
 	if (error)
 		return error;
 	job.blob_fd = blob;
@@ -76,7 +77,7 @@ static int do_layer(struct load *l, struct load_layer *layer, struct err *e)
 	job.expect = (struct blob_expect){ layer->blob->digest, layer->blob->size };
 	job.diffid = layer->diffid;
 	error = layer->unpack ? unpack_layer(&job, &layer->result, e)
-			      : decompress_verify_only(blob, &job.expect, copy, e);
+			      : decompress_verify_only(blob, NULL, &job.expect, copy, e);
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the file system of %s, or use another --store",
 			l->store.path);
@@ -100,7 +101,8 @@ static void *work(void *user)
 			return NULL;
 		if (!layer->unpack && !layer->copy)
 			continue;
-		error = do_layer(c->load, layer, &e);
+		error = c->load->pull ? pull_layer(c->load, layer, &e)
+				      : do_layer(c->load, layer, &e);
 		if (error == 0)
 			continue;
 		pthread_mutex_lock(&c->lock);
@@ -108,6 +110,7 @@ static void *work(void *user)
 			c->error = error;
 			*c->e = e;
 		}
+		pull_cancel(c->load);
 		pthread_mutex_unlock(&c->lock);
 	}
 }
@@ -121,6 +124,8 @@ static int unpack_all(struct load *l, struct err *e)
 
 	if (want > LOAD_THREADS_MAX)
 		want = LOAD_THREADS_MAX;
+	if (l->pull)
+		want = PULL_THREADS;
 	if (want > l->layer_count)
 		want = l->layer_count;
 	while (started + 1 < want && pthread_create(&threads[started], NULL, work, &crew) == 0)

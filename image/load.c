@@ -60,7 +60,7 @@ static int plan_layers(struct load *l, struct err *e)
 			if (parent)
 				layer->parent = *parent;
 			layer->blob = &image->manifest.layers[j];
-			layer->lock = -EBADF;
+			layer->lock = layer->partial = -EBADF;
 			layer->result.apply.parent_fd = layer->result.apply.file_fd = -EBADF;
 		}
 	}
@@ -176,7 +176,7 @@ static int copy_document(struct load *l, const struct descriptor *d, struct err 
 	to = openat(l->tmp.dir, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return err_set(e, errno, "cannot make a blob in the store");
-	return decompress_verify_only(from, &expect, to, e);
+	return decompress_verify_only(from, NULL, &expect, to, e);
 }
 
 static int copy_documents(struct load *l, struct err *e)
@@ -216,10 +216,14 @@ static int move_layer(struct load *l, const struct load_layer *layer, struct err
 	int error = 0;
 
 	snprintf(path, sizeof(path), "blobs/%s", layer->blob->digest.hex);
-	if (layer->copy && l->source.spooled)
+	if (layer->copy && layer->partial >= 0) {
+		snprintf(path, sizeof(path), "partial/%s", layer->blob->digest.hex);
+		error = move(l->store.dir, path, l->store.dir, target.text, e);
+	} else if (layer->copy && l->source.spooled) {
 		error = move(l->source.dir, target.text, l->store.dir, target.text, e);
-	else if (layer->copy)
+	} else if (layer->copy) {
 		error = move(l->tmp.dir, path, l->store.dir, target.text, e);
+	}
 	if (error || !layer->unpack)
 		return error;
 	snprintf(path, sizeof(path), "layers/%s", layer->chain.hex);
@@ -352,6 +356,8 @@ static int open_all(struct load *l, struct err *e)
 	spool = openat(l->tmp.dir, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (spool < 0)
 		return err_set(e, errno, "cannot open a folder in the store %s", l->store.path);
+	if (l->options->registry)
+		return pull_open(l, spool, e);
 	return source_open(&l->source, l->options->source, spool, l->budget.bytes_max, e);
 }
 
@@ -369,6 +375,8 @@ static int run(struct load *l, struct err *e)
 		error = lock_layers(l, e);
 	if (!error)
 		error = copy_documents(l, e);
+	if (!error && l->pull)
+		error = pull_ready(l, e);
 	if (!error)
 		error = load_unpack(l, e);
 	if (error)
@@ -390,6 +398,7 @@ int image_load(const struct load_options *o, struct err *e)
 		.source = SOURCE_INIT,
 		.budget = { .entries_max = o->entries_max, .bytes_max = o->bytes_max },
 		.privileged = geteuid() == 0,
+		.platform = o->platform ? *o->platform : platform_here(),
 	};
 	int error = run(&l, e), later;
 	size_t i;
@@ -398,12 +407,16 @@ int image_load(const struct load_options *o, struct err *e)
 		if (l.layers[i].unpack)
 			apply_free(&l.layers[i].result.apply);
 		store_unlock_chain(&l.store, &l.layers[i].chain, &l.layers[i].lock);
+		fd_close(&l.layers[i].partial);
 	}
+	pull_close(&l);
 	source_close(&l.source);
 	later = l.store.dir < 0 ? 0 : store_tmp_remove(&l.store, &l.tmp, error ? NULL : e);
 	store_close(&l.store);
 	arena_free(&l.arena);
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the store's file system, or use another --store");
-	return error ? err_wrap(e, "cannot load %.200s", o->source) : later;
+	if (error)
+		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : "load", o->source);
+	return later;
 }

@@ -69,5 +69,7 @@ int manifest_parse_config(json_t *document, struct arena *a, struct image_config
 
 /* This machine, in Go's words: linux, amd64, ... */
 struct platform platform_here(void);
+/* "linux/arm/v6"; what uname says (aarch64) is understood. Strings go into the arena. */
+int platform_parse(const char *text, struct arena *a, struct platform *ret, struct err *e);
 /* How well `have` runs on `here`: 0 not at all; more is better. Says nothing: 1. */
 int platform_rank(const struct platform *have, const struct platform *here);

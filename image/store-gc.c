@@ -47,7 +47,7 @@ static int live_add(struct live *l, const struct digest *d, struct err *e)
 
 static bool live_has(const struct live *l, const char *hex)
 {
-	return bsearch(hex, l->set, l->count, sizeof(*l->set), live_compare) != NULL;
+	return l->count && bsearch(hex, l->set, l->count, sizeof(*l->set), live_compare) != NULL;
 }
 
 static void live_sort(struct live *l)

@@ -16,6 +16,8 @@ struct store_tmp {
 		.dir = -EBADF                                                                      \
 	}
 
+#define STORE_PARTIAL_SECONDS (7 * 86400) /* how long partial/HEX is kept, unused */
+
 /* With the lock held exclusively. First clears away what dead makers left. */
 int store_tmp_new(const struct store *s, struct store_tmp *ret, struct err *e);
 /* Removes the folder and all in it. No lock needed. */

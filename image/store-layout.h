@@ -5,7 +5,8 @@
  * `lock` exclusively, and only for a moment; readers hold it shared. Work in
  * progress lives in tmp/NAME, whose own flock says that its maker lives, and
  * whose file `pins` names the digests that the maker counts on. Whoever makes
- * the layer of one chainID holds locks/CHAINID. All locks are flock(2): the
+ * the layer of one chainID holds locks/CHAINID. Whoever fetches a blob holds a
+ * flock on partial/HEX, which stays when the fetching is cut off. All locks are flock(2): the
  * kernel drops them when their holder dies.
  */
 #pragma once
@@ -86,4 +87,7 @@ struct store_query {
 	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
 };
 int store_query_parse(const char *text, struct store_query *ret, struct err *e);
+/* The entry of an image that can be run. With the store's lock held. */
+int store_find(const struct store *s, const char *reference, struct arena *a,
+	       const struct index_entry **ret, struct err *e);
 bool store_query_matches(const struct store_query *q, const struct index_entry *entry);

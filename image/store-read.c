@@ -175,5 +175,6 @@ bool store_query_matches(const struct store_query *q, const struct index_entry *
 	    strncmp(entry->descriptor.digest.hex, q->digest, strlen(q->digest)) != 0)
 		return false;
 	return name_len == 0 || (strncmp(entry->ref_name, q->name, name_len) == 0 &&
-				 entry->ref_name[name_len] == ':');
+				 strchr(":@", entry->ref_name[name_len]) &&
+				 entry->ref_name[name_len]);
 }

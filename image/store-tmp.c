@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/path.h"
@@ -35,9 +36,20 @@ static void clear_dead_lock(int locks, const char *name)
 		unlinkat(locks, name, 0);
 }
 
+/* What a pull left when it was cut off is of use to the next one, but not for ever. */
+static void clear_old_partial(int partial, const char *name)
+{
+	_cleanup_fd_ int fd = openat(partial, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime + STORE_PARTIAL_SECONDS < time(NULL) &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(partial, name, 0);
+}
+
 static int clear_dead(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "tmp", "locks", "." };
+	static const char *const folders[] = { "tmp", "locks", ".", "partial" };
 	struct dirent *d;
 	int error = 0;
 	size_t i;
@@ -45,6 +57,8 @@ static int clear_dead(const struct store *s, struct err *e)
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]) && !error; i++) {
 		DIR *dir = store_open_folder(s->dir, folders[i]);
 
+		if (dir == NULL && errno == ENOENT && i == 3)
+			break; /* a store from before there were any */
 		if (dir == NULL)
 			return err_set(e, errno, "cannot read %s/%s", s->path, folders[i]);
 		while (!error && (d = readdir(dir)) != NULL) {
@@ -54,6 +68,8 @@ static int clear_dead(const struct store *s, struct err *e)
 				error = clear_dead_folder(dirfd(dir), d->d_name, e);
 			else if (i == 1)
 				clear_dead_lock(dirfd(dir), d->d_name);
+			else if (i == 3)
+				clear_old_partial(dirfd(dir), d->d_name);
 			else if (store_is_temporary(d->d_name))
 				unlinkat(s->dir, d->d_name, 0);
 		}

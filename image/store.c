@@ -18,11 +18,11 @@ static int not_found(const char *reference, const char *store, struct err *e)
 {
 	err_say(e, ENOENT, "no such image: %.200s", reference);
 	err_at(e, store);
-	return err_fix(e, "kist image load FILE puts one there; kist image ls lists them");
+	return err_fix(e, "kist pull NAME or kist load FILE puts one there; kist images lists them");
 }
 
-static int find(const struct store *s, const char *reference, struct arena *a,
-		const struct index_entry **ret, struct err *e)
+int store_find(const struct store *s, const char *reference, struct arena *a,
+	       const struct index_entry **ret, struct err *e)
 {
 	const struct index_entry *found = NULL;
 	struct image_index index;
@@ -155,7 +155,7 @@ int image_resolve(const char *store, const char *reference, struct arena *a, str
 	if (!error) /* from reading the index until the layers are pinned, nothing may be removed */
 		error = store_lock(&s, false, &lock, e);
 	if (!error)
-		error = find(&s, reference, a, &entry, e);
+		error = store_find(&s, reference, a, &entry, e);
 	if (!error)
 		error = fill_info(&s, entry, a, ret, ret_pin_fd, e);
 	return error ? err_wrap(e, "image %.200s", reference) : 0;

@@ -281,6 +281,8 @@ int unpack_layer(const struct unpack_job *job, struct unpack_result *ret, struct
 
 	apply_begin(&u.apply, job->root, job->privileged);
 	if (!error)
+		decompress_read_from(u.in, job->from);
+	if (!error)
 		error = run(&u);
 	decompress_free(&u.in);
 	tar_guard_free(&u.guard);

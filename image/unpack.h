@@ -22,6 +22,7 @@ struct unpack_budget {
 
 struct unpack_job {
 	int blob_fd; /* the compressed layer, at its beginning */
+	const struct blob_reader *from; /* or, when not NULL, where it comes from */
 	struct blob_expect expect;
 	int copy_fd;	      /* -EBADF, or where the compressed bytes go as well */
 	struct digest diffid; /* of the plain bytes */

@@ -407,7 +407,7 @@ static int undo_veth(const struct undo_at *at, const char *const args[PLAN_UNDO_
 	return r < 0 ? err_wrap(e, "cannot remove interface %s", args[0]) : 0;
 }
 
-const struct undo_kind net_undo_veth = { "remove_veth", undo_veth };
+const struct undo_kind net_undo_veth = { .name = "remove_veth", .act = undo_veth };
 
 static int undo_lease(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
 		      struct err *e)
@@ -418,7 +418,7 @@ static int undo_lease(const struct undo_at *at, const char *const args[PLAN_UNDO
 	return network_leave(args[0], e);
 }
 
-const struct undo_kind net_undo_lease = { "leave_network", undo_lease };
+const struct undo_kind net_undo_lease = { .name = "leave_network", .act = undo_lease };
 
 const struct undo_kind *const net_undo_kinds[] = { &net_undo_veth, &net_undo_lease, &net_undo_device,
 						   NULL };

@@ -135,22 +135,22 @@ struct addresses {
 
 static void take_attribute(struct address *to, const struct nlattr *attr)
 {
-	const void *value = mnl_attr_get_payload(attr);
-	bool number = mnl_attr_get_payload_len(attr) == sizeof(uint32_t);
+	const void *value = nl_attr_payload(attr);
+	bool number = nl_attr_len(attr) == sizeof(uint32_t);
 
-	switch (mnl_attr_get_type(attr)) {
+	switch (nl_attr_type(attr)) {
 	case IFA_FLAGS:
 		if (number)
-			to->flags = mnl_attr_get_u32(attr);
+			to->flags = nl_attr_u32(attr);
 		return;
 	case IFA_RT_PRIORITY:
 		if (number)
-			to->priority = mnl_attr_get_u32(attr);
+			to->priority = nl_attr_u32(attr);
 		return;
 	}
-	if (mnl_attr_get_payload_len(attr) != to->size)
+	if (nl_attr_len(attr) != to->size)
 		return;
-	switch (mnl_attr_get_type(attr)) {
+	switch (nl_attr_type(attr)) {
 	case IFA_ADDRESS:
 		memcpy(to->address, value, to->size);
 		break;
@@ -167,12 +167,12 @@ static void take_attribute(struct address *to, const struct nlattr *attr)
 
 static int take_address(const struct nlmsghdr *m, void *user)
 {
-	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(m);
+	const struct ifaddrmsg *info = nl_payload(m);
 	struct addresses *all = user;
 	struct address one = { 0 };
 	const struct nlattr *attr;
 
-	if (m->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(m) < sizeof *info ||
+	if (m->nlmsg_type != RTM_NEWADDR || nl_payload_len(m) < sizeof *info ||
 	    (int)info->ifa_index != all->index || info->ifa_scope != RT_SCOPE_UNIVERSE ||
 	    (info->ifa_family != AF_INET && info->ifa_family != AF_INET6))
 		return 0;
@@ -180,7 +180,7 @@ static int take_address(const struct nlmsghdr *m, void *user)
 	one.prefix = info->ifa_prefixlen;
 	one.size = info->ifa_family == AF_INET ? 4 : 16;
 	one.flags = info->ifa_flags;
-	mnl_attr_for_each(attr, m, sizeof *info) take_attribute(&one, attr);
+	nl_for_each(attr, m, sizeof *info) take_attribute(&one, attr);
 	if (!(one.flags & IFA_F_PERMANENT))
 		return 0;
 	if (all->count == ADDRESSES_MAX)
@@ -203,7 +203,7 @@ static int get_addresses(int rtnl, int index, struct addresses *ret, struct err 
 		err_clear(e);
 		nl_batch_init(&b);
 		m = nl_begin(&b, RTM_GETADDR, NLM_F_DUMP);
-		mnl_nlmsg_put_extra_header(m, sizeof(struct ifaddrmsg));
+		nl_extra_header(m, sizeof(struct ifaddrmsg));
 		nl_end(&b, m);
 		r = nl_talk(rtnl, &b, take_address, ret, e);
 	}
@@ -224,20 +224,20 @@ static int put_address(int rtnl, int index, const struct address *a, struct err 
 
 	nl_batch_init(&b);
 	m = nl_begin(&b, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-	info = mnl_nlmsg_put_extra_header(m, sizeof *info);
+	info = nl_extra_header(m, sizeof *info);
 	info->ifa_family = a->family;
 	info->ifa_prefixlen = a->prefix;
 	info->ifa_index = (uint32_t)index;
 	info->ifa_scope = RT_SCOPE_UNIVERSE;
-	mnl_attr_put(m, IFA_ADDRESS, a->size, a->address);
+	nl_put(m, IFA_ADDRESS, a->size, a->address);
 	if (a->has_local)
-		mnl_attr_put(m, IFA_LOCAL, a->size, a->local);
+		nl_put(m, IFA_LOCAL, a->size, a->local);
 	if (a->has_broadcast)
-		mnl_attr_put(m, IFA_BROADCAST, a->size, a->broadcast);
+		nl_put(m, IFA_BROADCAST, a->size, a->broadcast);
 	if (a->flags & kept)
-		mnl_attr_put_u32(m, IFA_FLAGS, a->flags & kept);
+		nl_put_u32(m, IFA_FLAGS, a->flags & kept);
 	if (a->priority)
-		mnl_attr_put_u32(m, IFA_RT_PRIORITY, a->priority);
+		nl_put_u32(m, IFA_RT_PRIORITY, a->priority);
 	nl_end(&b, m);
 	return nl_talk(rtnl, &b, NULL, NULL, e);
 }
@@ -522,4 +522,4 @@ static int undo_device(const struct undo_at *at, const char *const args[PLAN_UND
 	return r;
 }
 
-const struct undo_kind net_undo_device = { "return_interface", undo_device };
+const struct undo_kind net_undo_device = { .name = "return_interface", .act = undo_device };

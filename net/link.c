@@ -33,7 +33,7 @@ static struct ifinfomsg *begin_link(struct nl_batch *b, uint16_t type, uint16_t 
 	struct ifinfomsg *info;
 
 	*ret = nl_begin(b, type, flags | NLM_F_ACK);
-	info = mnl_nlmsg_put_extra_header(*ret, sizeof *info);
+	info = nl_extra_header(*ret, sizeof *info);
 	info->ifi_family = AF_UNSPEC;
 	return info;
 }
@@ -44,12 +44,12 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
 	struct nlattr *kind;
 
 	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	nl_put_string(m, IFLA_IFNAME, name);
 	/* Pinned: else a bridge takes the lowest address of its ports and changes as they come. */
-	mnl_attr_put(m, IFLA_ADDRESS, 6, mac);
-	kind = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_strz(m, IFLA_INFO_KIND, "bridge");
-	mnl_attr_nest_end(m, kind);
+	nl_put(m, IFLA_ADDRESS, 6, mac);
+	kind = nl_nest_begin(m, IFLA_LINKINFO);
+	nl_put_string(m, IFLA_INFO_KIND, "bridge");
+	nl_nest_end(m, kind);
 	nl_end(b, m);
 }
 
@@ -61,19 +61,19 @@ void link_put_veth(struct nl_batch *b, const char *name, int master, const char 
 	struct ifinfomsg *info = begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 
 	info->ifi_flags = info->ifi_change = IFF_UP;
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	mnl_attr_put_u32(m, IFLA_MASTER, (uint32_t)master);
-	kind = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
-	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
-	other = mnl_attr_nest_start(m, VETH_INFO_PEER);
-	mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(m, IFLA_IFNAME, peer);
-	mnl_attr_put(m, IFLA_ADDRESS, 6, peer_mac);
-	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
-	mnl_attr_nest_end(m, other);
-	mnl_attr_nest_end(m, data);
-	mnl_attr_nest_end(m, kind);
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_put_u32(m, IFLA_MASTER, (uint32_t)master);
+	kind = nl_nest_begin(m, IFLA_LINKINFO);
+	nl_put_string(m, IFLA_INFO_KIND, "veth");
+	data = nl_nest_begin(m, IFLA_INFO_DATA);
+	other = nl_nest_begin(m, VETH_INFO_PEER);
+	nl_extra_header(m, sizeof(struct ifinfomsg));
+	nl_put_string(m, IFLA_IFNAME, peer);
+	nl_put(m, IFLA_ADDRESS, 6, peer_mac);
+	nl_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	nl_nest_end(m, other);
+	nl_nest_end(m, data);
+	nl_nest_end(m, kind);
 	nl_end(b, m);
 }
 
@@ -82,8 +82,8 @@ void link_put_alias(struct nl_batch *b, const char *name, const char *alias)
 	struct nlmsghdr *m;
 
 	begin_link(b, RTM_SETLINK, 0, &m);
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	mnl_attr_put_str(m, IFLA_IFALIAS, alias);
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_put_text(m, IFLA_IFALIAS, alias);
 	nl_end(b, m);
 }
 
@@ -93,7 +93,7 @@ void link_put_up(struct nl_batch *b, const char *name)
 	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
 
 	info->ifi_flags = info->ifi_change = IFF_UP;
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	nl_put_string(m, IFLA_IFNAME, name);
 	nl_end(b, m);
 }
 
@@ -113,9 +113,9 @@ void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name
 
 	/* By index: then a name asks for a change of it, also if it could stay. */
 	begin_link(b, RTM_SETLINK, 0, &m)->ifi_index = index;
-	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	mnl_attr_put_u32(m, IFLA_NEW_IFINDEX, (uint32_t)new_index);
+	nl_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_put_u32(m, IFLA_NEW_IFINDEX, (uint32_t)new_index);
 	nl_end(b, m);
 }
 
@@ -130,57 +130,57 @@ void link_put_delete(struct nl_batch *b, int index)
 void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefix)
 {
 	struct nlmsghdr *m = nl_begin(b, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof *info);
+	struct ifaddrmsg *info = nl_extra_header(m, sizeof *info);
 
 	info->ifa_family = AF_INET;
 	info->ifa_prefixlen = (uint8_t)prefix;
 	info->ifa_index = (uint32_t)index;
-	mnl_attr_put_u32(m, IFA_LOCAL, htonl(address));
-	mnl_attr_put_u32(m, IFA_ADDRESS, htonl(address));
-	mnl_attr_put_u32(m, IFA_BROADCAST, htonl(address | ~ipv4_mask(prefix)));
+	nl_put_u32(m, IFA_LOCAL, htonl(address));
+	nl_put_u32(m, IFA_ADDRESS, htonl(address));
+	nl_put_u32(m, IFA_BROADCAST, htonl(address | ~ipv4_mask(prefix)));
 	nl_end(b, m);
 }
 
 void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway)
 {
 	struct nlmsghdr *m = nl_begin(b, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-	struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof *route);
+	struct rtmsg *route = nl_extra_header(m, sizeof *route);
 
 	route->rtm_family = AF_INET;
 	route->rtm_table = RT_TABLE_MAIN;
 	route->rtm_protocol = RTPROT_STATIC;
 	route->rtm_scope = RT_SCOPE_UNIVERSE;
 	route->rtm_type = RTN_UNICAST;
-	mnl_attr_put_u32(m, RTA_GATEWAY, htonl(gateway));
-	mnl_attr_put_u32(m, RTA_OIF, (uint32_t)index);
+	nl_put_u32(m, RTA_GATEWAY, htonl(gateway));
+	nl_put_u32(m, RTA_OIF, (uint32_t)index);
 	nl_end(b, m);
 }
 
 static void copy_string(const struct nlattr *attr, char *text, size_t size)
 {
-	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-		snprintf(text, size, "%s", mnl_attr_get_str(attr));
+	if (nl_attr_is_string(attr))
+		snprintf(text, size, "%s", nl_attr_string(attr));
 }
 
 static int take_link(const struct nlmsghdr *m, void *user)
 {
 	struct link_info *link = user;
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	const struct ifinfomsg *info = nl_payload(m);
 	const struct nlattr *attr, *inner;
 
-	if (m->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(m) < sizeof *info)
+	if (m->nlmsg_type != RTM_NEWLINK || nl_payload_len(m) < sizeof *info)
 		return 0;
 	link->index = info->ifi_index;
 	link->flags = info->ifi_flags;
-	mnl_attr_for_each(attr, m, sizeof *info) {
-		if (mnl_attr_get_type(attr) == IFLA_IFALIAS)
+	nl_for_each(attr, m, sizeof *info) {
+		if (nl_attr_type(attr) == IFLA_IFALIAS)
 			copy_string(attr, link->alias, sizeof link->alias);
-		if (mnl_attr_get_type(attr) == IFLA_ADDRESS &&
-		    mnl_attr_get_payload_len(attr) == sizeof link->mac)
-			memcpy(link->mac, mnl_attr_get_payload(attr), sizeof link->mac);
-		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
-			mnl_attr_for_each_nested(inner, attr)
-				if (mnl_attr_get_type(inner) == IFLA_INFO_KIND)
+		if (nl_attr_type(attr) == IFLA_ADDRESS &&
+		    nl_attr_len(attr) == sizeof link->mac)
+			memcpy(link->mac, nl_attr_payload(attr), sizeof link->mac);
+		if (nl_attr_type(attr) == IFLA_LINKINFO)
+			nl_for_each_in(inner, attr)
+				if (nl_attr_type(inner) == IFLA_INFO_KIND)
 					copy_string(inner, link->kind, sizeof link->kind);
 	}
 	return 0;
@@ -197,8 +197,8 @@ static int get_link(int fd, const char *name, int index, struct link_info *ret, 
 	nl_batch_init(&b);
 	begin_link(&b, RTM_GETLINK, 0, &m)->ifi_index = index;
 	if (name)
-		mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+		nl_put_string(m, IFLA_IFNAME, name);
+	nl_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	nl_end(&b, m);
 	r = nl_talk(fd, &b, take_link, &link, &scratch);
 	if (r == -ENODEV)
@@ -248,21 +248,21 @@ static void compare(struct overlap *o, const char *kind, uint32_t address, int p
 
 static int take_route(const struct nlmsghdr *m, void *user)
 {
-	const struct rtmsg *route = mnl_nlmsg_get_payload(m);
+	const struct rtmsg *route = nl_payload(m);
 	const struct nlattr *attr;
 	uint32_t to = 0;
 	int oif = 0;
 
-	if (m->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(m) < sizeof *route ||
+	if (m->nlmsg_type != RTM_NEWROUTE || nl_payload_len(m) < sizeof *route ||
 	    route->rtm_family != AF_INET)
 		return 0;
-	mnl_attr_for_each(attr, m, sizeof *route) {
-		if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+	nl_for_each(attr, m, sizeof *route) {
+		if (!nl_attr_is_u32(attr))
 			continue;
-		if (mnl_attr_get_type(attr) == RTA_DST)
-			to = ntohl(mnl_attr_get_u32(attr));
-		if (mnl_attr_get_type(attr) == RTA_OIF)
-			oif = (int)mnl_attr_get_u32(attr);
+		if (nl_attr_type(attr) == RTA_DST)
+			to = ntohl(nl_attr_u32(attr));
+		if (nl_attr_type(attr) == RTA_OIF)
+			oif = (int)nl_attr_u32(attr);
 	}
 	compare(user, "route", to, route->rtm_dst_len, oif);
 	return 0;
@@ -270,16 +270,16 @@ static int take_route(const struct nlmsghdr *m, void *user)
 
 static int take_address(const struct nlmsghdr *m, void *user)
 {
-	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(m);
+	const struct ifaddrmsg *info = nl_payload(m);
 	const struct nlattr *attr;
 
-	if (m->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(m) < sizeof *info ||
+	if (m->nlmsg_type != RTM_NEWADDR || nl_payload_len(m) < sizeof *info ||
 	    info->ifa_family != AF_INET)
 		return 0;
-	mnl_attr_for_each(attr, m, sizeof *info)
-		if (mnl_attr_get_type(attr) == IFA_ADDRESS &&
-		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			compare(user, "address", ntohl(mnl_attr_get_u32(attr)),
+	nl_for_each(attr, m, sizeof *info)
+		if (nl_attr_type(attr) == IFA_ADDRESS &&
+		    nl_attr_is_u32(attr))
+			compare(user, "address", ntohl(nl_attr_u32(attr)),
 				info->ifa_prefixlen, (int)info->ifa_index);
 	return 0;
 }
@@ -297,7 +297,7 @@ static int dump(int fd, uint16_t type, size_t header, nl_row row, struct overlap
 		err_clear(e);
 		nl_batch_init(&b);
 		m = nl_begin(&b, type, NLM_F_DUMP);
-		*(unsigned char *)mnl_nlmsg_put_extra_header(m, header) = AF_INET;
+		*(unsigned char *)nl_extra_header(m, header) = AF_INET;
 		nl_end(&b, m);
 		r = nl_talk(fd, &b, row, o, e);
 	}

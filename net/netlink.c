@@ -4,6 +4,7 @@
 #include "net/netlink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,9 +31,9 @@ struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags)
 		b->overflow = true;
 		b->used = 0;
 	}
-	message = mnl_nlmsg_put_header(b->bytes + b->used);
-	message->nlmsg_type = type;
-	message->nlmsg_flags = NLM_F_REQUEST | flags;
+	message = (struct nlmsghdr *)(b->bytes + b->used);
+	*message = (struct nlmsghdr){ .nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = type,
+				      .nlmsg_flags = NLM_F_REQUEST | flags };
 	return message;
 }
 
@@ -40,7 +41,8 @@ void nl_end(struct nl_batch *b, struct nlmsghdr *message)
 {
 	if (message->nlmsg_len > NL_MESSAGE_BYTES)
 		b->overflow = true;
-	b->used += MNL_ALIGN(message->nlmsg_len);
+	else
+		b->used += NL_ALIGN(message->nlmsg_len);
 	b->count++;
 }
 
@@ -66,7 +68,7 @@ static int number_messages(struct nl_batch *b, uint32_t *ret_first)
 	struct nlmsghdr *m = (struct nlmsghdr *)b->bytes;
 
 	*ret_first = sequence + 1;
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; nl_ok(m, left); m = nl_next(m, &left)) {
 		m->nlmsg_seq = ++sequence;
 		if (m->nlmsg_flags & NLM_F_ACK)
 			acks++;
@@ -118,25 +120,27 @@ static const char *kernels_words(const struct nlmsghdr *m, const struct nlmsgerr
 
 	if (!(m->nlmsg_flags & NLM_F_CAPPED))
 		skip += refusal->msg.nlmsg_len - sizeof refusal->msg;
-	if (!(m->nlmsg_flags & NLM_F_ACK_TLVS) || mnl_nlmsg_get_payload_len(m) <= skip)
+	if (!(m->nlmsg_flags & NLM_F_ACK_TLVS) || nl_payload_len(m) <= skip)
 		return NULL;
-	mnl_attr_for_each(attr, m, (unsigned int)skip) {
-		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
-		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-			return mnl_attr_get_str(attr);
+	nl_for_each(attr, m, (unsigned int)skip) {
+		if (nl_attr_type(attr) == NLMSGERR_ATTR_MSG &&
+		    nl_attr_is_string(attr))
+			return nl_attr_string(attr);
 	}
 	return NULL;
 }
 
 static int take_error(const struct nlmsghdr *m, struct err *e)
 {
-	const struct nlmsgerr *refusal = mnl_nlmsg_get_payload(m);
+	const struct nlmsgerr *refusal = nl_payload(m);
 	const char *words;
 
-	if (mnl_nlmsg_get_payload_len(m) < sizeof *refusal)
+	if (nl_payload_len(m) < sizeof *refusal)
 		return err_set(e, EBADMSG, "short netlink answer");
 	if (!refusal->error)
 		return 0;
+	if (refusal->error > 0 || refusal->error == INT_MIN)
+		return err_set(e, EBADMSG, "a netlink answer with error %d", refusal->error);
 	words = kernels_words(m, refusal);
 	return err_set(e, -refusal->error, "%s", words ? words : "the kernel refused");
 }
@@ -147,7 +151,7 @@ static int take_datagram(const char *data, int left, uint32_t first, uint32_t la
 {
 	const struct nlmsghdr *m = (const struct nlmsghdr *)data;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; nl_ok(m, left); m = nl_next(m, &left)) {
 		int r;
 
 		if (m->nlmsg_seq < first || m->nlmsg_seq > last)

@@ -1,18 +1,17 @@
 /*
  * netlink.h - talking netlink(7) on a plain fd: batches, acks, dumps.
  *
- * Messages are built with libmnl into a batch of fixed size; nothing allocates,
+ * Messages are built (attr.h) into a batch of fixed size; nothing allocates,
  * so the guest may use all of it. What the messages say belongs to link.c and
  * nft.c.
  */
 #pragma once
-#include <libmnl/libmnl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "net/attr.h"
 
-#define NL_BATCH_BYTES   12288
-#define NL_MESSAGE_BYTES 1024 /* no message of ours is longer */
+#define NL_BATCH_BYTES 12288
 
 /* Messages that go to the kernel in one sendmsg(2): no kill -9 comes between them. */
 struct nl_batch {
@@ -23,7 +22,7 @@ struct nl_batch {
 };
 
 void nl_batch_init(struct nl_batch *b);
-/* Opens a message; NLM_F_REQUEST is added. Attributes follow with mnl_attr_put(), then nl_end(). */
+/* Opens a message; NLM_F_REQUEST is added. Attributes follow with nl_put(), then nl_end(). */
 struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags);
 void nl_end(struct nl_batch *b, struct nlmsghdr *message);
 

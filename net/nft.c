@@ -45,7 +45,7 @@ static void format_comment(const struct nft_network *n, char text[COMMENT_MAX])
 static struct nlmsghdr *begin(struct nl_batch *b, int type, int family, uint16_t flags)
 {
 	struct nlmsghdr *m = nl_begin(b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags);
-	struct nfgenmsg *head = mnl_nlmsg_put_extra_header(m, sizeof *head);
+	struct nfgenmsg *head = nl_extra_header(m, sizeof *head);
 
 	head->nfgen_family = (uint8_t)family;
 	head->version = NFNETLINK_V0;
@@ -55,7 +55,7 @@ static struct nlmsghdr *begin(struct nl_batch *b, int type, int family, uint16_t
 static void put_batch_edge(struct nl_batch *b, uint16_t type)
 {
 	struct nlmsghdr *m = nl_begin(b, type, 0);
-	struct nfgenmsg *head = mnl_nlmsg_put_extra_header(m, sizeof *head);
+	struct nfgenmsg *head = nl_extra_header(m, sizeof *head);
 
 	head->nfgen_family = AF_UNSPEC;
 	head->version = NFNETLINK_V0;
@@ -68,14 +68,14 @@ static void put_table(struct nl_batch *b, int type, uint16_t flags, const char *
 	struct nlmsghdr *m = begin(b, type, NFPROTO_INET, flags | NLM_F_ACK);
 	unsigned char data[2 + COMMENT_MAX];
 
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, NFT_TABLE);
+	nl_put_string(m, NFTA_TABLE_NAME, NFT_TABLE);
 	if (comment) {
 		size_t size = strlen(comment) + 1;
 
 		data[0] = USERDATA_COMMENT;
 		data[1] = (unsigned char)size;
 		memcpy(data + 2, comment, size);
-		mnl_attr_put(m, NFTA_TABLE_USERDATA, 2 + size, data);
+		nl_put(m, NFTA_TABLE_USERDATA, 2 + size, data);
 	}
 	nl_end(b, m);
 }
@@ -86,14 +86,14 @@ static void put_chain(struct nl_batch *b, const char *name, const char *type, ui
 	struct nlmsghdr *m = begin(b, NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE | NLM_F_ACK);
 	struct nlattr *nest;
 
-	mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(m, NFTA_CHAIN_NAME, name);
-	mnl_attr_put_u32(m, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
-	mnl_attr_put_strz(m, NFTA_CHAIN_TYPE, type);
-	nest = mnl_attr_nest_start(m, NFTA_CHAIN_HOOK);
-	mnl_attr_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(hook));
-	mnl_attr_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)priority));
-	mnl_attr_nest_end(m, nest);
+	nl_put_string(m, NFTA_CHAIN_TABLE, NFT_TABLE);
+	nl_put_string(m, NFTA_CHAIN_NAME, name);
+	nl_put_u32(m, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
+	nl_put_string(m, NFTA_CHAIN_TYPE, type);
+	nest = nl_nest_begin(m, NFTA_CHAIN_HOOK);
+	nl_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(hook));
+	nl_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)priority));
+	nl_nest_end(m, nest);
 	nl_end(b, m);
 }
 
@@ -111,42 +111,42 @@ static struct rule rule_begin(struct nl_batch *b, const char *chain)
 
 	r.message = begin(b, NFT_MSG_NEWRULE, NFPROTO_INET,
 			  NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK);
-	mnl_attr_put_strz(r.message, NFTA_RULE_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(r.message, NFTA_RULE_CHAIN, chain);
-	r.list = mnl_attr_nest_start(r.message, NFTA_RULE_EXPRESSIONS);
+	nl_put_string(r.message, NFTA_RULE_TABLE, NFT_TABLE);
+	nl_put_string(r.message, NFTA_RULE_CHAIN, chain);
+	r.list = nl_nest_begin(r.message, NFTA_RULE_EXPRESSIONS);
 	return r;
 }
 
 static void rule_end(struct rule *r)
 {
-	mnl_attr_nest_end(r->message, r->list);
+	nl_nest_end(r->message, r->list);
 	nl_end(r->batch, r->message);
 }
 
 static void expr_begin(struct rule *r, const char *name)
 {
-	r->element = mnl_attr_nest_start(r->message, NFTA_LIST_ELEM);
-	mnl_attr_put_strz(r->message, NFTA_EXPR_NAME, name);
-	r->data = mnl_attr_nest_start(r->message, NFTA_EXPR_DATA);
+	r->element = nl_nest_begin(r->message, NFTA_LIST_ELEM);
+	nl_put_string(r->message, NFTA_EXPR_NAME, name);
+	r->data = nl_nest_begin(r->message, NFTA_EXPR_DATA);
 }
 
 static void expr_end(struct rule *r)
 {
-	mnl_attr_nest_end(r->message, r->data);
-	mnl_attr_nest_end(r->message, r->element);
+	nl_nest_end(r->message, r->data);
+	nl_nest_end(r->message, r->element);
 }
 
 static void put_number(struct rule *r, uint16_t type, uint32_t value)
 {
-	mnl_attr_put_u32(r->message, type, htonl(value));
+	nl_put_u32(r->message, type, htonl(value));
 }
 
 static void put_value(struct rule *r, uint16_t type, const void *value, size_t size)
 {
-	struct nlattr *nest = mnl_attr_nest_start(r->message, type);
+	struct nlattr *nest = nl_nest_begin(r->message, type);
 
-	mnl_attr_put(r->message, NFTA_DATA_VALUE, size, value);
-	mnl_attr_nest_end(r->message, nest);
+	nl_put(r->message, NFTA_DATA_VALUE, size, value);
+	nl_nest_end(r->message, nest);
 }
 
 static void add_meta(struct rule *r, uint32_t key)
@@ -185,11 +185,11 @@ static void add_verdict(struct rule *r, uint32_t verdict)
 
 	expr_begin(r, "immediate");
 	put_number(r, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	data = mnl_attr_nest_start(r->message, NFTA_IMMEDIATE_DATA);
-	nest = mnl_attr_nest_start(r->message, NFTA_DATA_VERDICT);
+	data = nl_nest_begin(r->message, NFTA_IMMEDIATE_DATA);
+	nest = nl_nest_begin(r->message, NFTA_DATA_VERDICT);
 	put_number(r, NFTA_VERDICT_CODE, verdict);
-	mnl_attr_nest_end(r->message, nest);
-	mnl_attr_nest_end(r->message, data);
+	nl_nest_end(r->message, nest);
+	nl_nest_end(r->message, data);
 	expr_end(r);
 }
 
@@ -335,11 +335,11 @@ static int take_table(const struct nlmsghdr *m, void *user)
 	if (m->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE))
 		return 0;
 	seen->found = true;
-	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
-		const unsigned char *data = mnl_attr_get_payload(attr);
-		size_t size = mnl_attr_get_payload_len(attr);
+	nl_for_each(attr, m, sizeof(struct nfgenmsg)) {
+		const unsigned char *data = nl_attr_payload(attr);
+		size_t size = nl_attr_len(attr);
 
-		if (mnl_attr_get_type(attr) != NFTA_TABLE_USERDATA || size < 3 ||
+		if (nl_attr_type(attr) != NFTA_TABLE_USERDATA || size < 3 ||
 		    data[0] != USERDATA_COMMENT || data[1] > size - 2 ||
 		    data[1] >= COMMENT_MAX)
 			continue;
@@ -371,7 +371,7 @@ static int look(int fd, struct table_seen *ret, struct err *e)
 	memset(ret, 0, sizeof *ret);
 	nl_batch_init(&b);
 	m = begin(&b, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, NFT_TABLE);
+	nl_put_string(m, NFTA_TABLE_NAME, NFT_TABLE);
 	nl_end(&b, m);
 	r = nl_talk(fd, &b, take_table, ret, e);
 	if (r == -ENOENT) {

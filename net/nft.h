@@ -3,7 +3,7 @@
  *
  * One network, one table, replaced by one transaction: at no moment is a part
  * of it in force. No other table is read or touched. Messages are built with
- * libmnl alone (libnftnl's licence forbids linking it here).
+ * attr.h alone (libnftnl's licence forbids linking it here).
  */
 #pragma once
 #include <stdint.h>

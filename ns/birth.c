@@ -102,18 +102,19 @@ static void add_clone3(struct plan *p, const struct op_clone3_args *a)
 	}
 }
 
-static void after_birth(struct plan *p)
-{
-	plan_add0(p, SIDE_HOST, op_open_guest_proc);
-	/* The host's death is also an EOF at the guest's next turn: that covers the time before. */
-	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_PDEATHSIG, SIGKILL);
-}
-
 /* Nobody in a namespace that is shared may attach to the guest while it still holds the host's fds
- * (CVE-2016-9962). */
+ * (CVE-2016-9962). It is born so; to enter a user namespace may change it. */
 static void close_to_others(struct plan *p)
 {
 	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_DUMPABLE, 0);
+}
+
+/* The guest's first steps, after all that the host does at once: each change of sides costs a
+ * switch. The host's death is also an EOF at the guest's next turn: that covers the time before. */
+static void first_steps(struct plan *p)
+{
+	plan_add(p, SIDE_GUEST, op_prctl, op_prctl_args, PR_SET_PDEATHSIG, SIGKILL);
+	close_to_others(p);
 }
 
 bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h)
@@ -243,12 +244,10 @@ void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h
 		leave_for_child(p, CLONE_NEWPID, "own pid");
 	if (s->time_offsets)
 		leave_for_child(p, CLONE_NEWTIME, "own time");
-	after_birth(p);
-	/* The files of a process that is not dumpable are root's: an unprivileged caller could not
-	 * write the maps. Nobody else is in the new user namespace, and nobody in another one may
-	 * attach to it. */
-	if (!ns_host_stays_dumpable(s, h))
-		close_to_others(p);
+	plan_add0(p, SIDE_HOST, op_open_guest_proc);
+	/* The files of a process that is not dumpable are root's: for an unprivileged caller, who
+	 * could not write the maps, it is dumpable until then. Nobody else is in the new user
+	 * namespace, and nobody in another one may attach to it. */
 	write_maps(p, s, h);
 }
 
@@ -258,8 +257,7 @@ void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *
 	bool joiner = needs_joiner(s, h);
 
 	plan_scope(p, "/linux/namespaces", NULL);
-	if (ns_host_stays_dumpable(s, h))
-		close_to_others(p);
+	first_steps(p);
 	for (int i = 0; i < NS_KINDS && !joiner; i++)
 		if (i != NS_PID && (s->join_namespaces & ns_kind_info[i].flag))
 			plan_add(p, SIDE_GUEST, op_setns, op_setns_args, join_slot(p, i),
@@ -282,24 +280,18 @@ static void join_through_joiner(struct plan *p, int slot_target_pidfd, unsigned 
 					.oom_score_adj = oom_score_adj };
 
 	add_clone3(p, &clone);
-	after_birth(p);
-	close_to_others(p);
+	plan_add0(p, SIDE_HOST, op_open_guest_proc);
 }
 
 void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
-		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj,
-		  const struct ns_birth_options *o)
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj)
 {
 	struct op_clone3_args clone = { .cgroup_slot = slot_cgroup };
-	unsigned int others = namespaces & ~(unsigned int)CLONE_NEWPID;
 
 	plan_scope(p, "", "namespaces");
 	plan_add0(p, SIDE_HOST, op_socketpair);
 	if (!h->root && namespaces) {
 		join_through_joiner(p, slot_target_pidfd, namespaces, slot_cgroup, oom_score_adj);
-		if (namespaces & CLONE_NEWUSER)
-			become_root(p);
-		new_session(p, o, true);
 		return;
 	}
 	if (namespaces & CLONE_NEWPID)
@@ -307,10 +299,19 @@ void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
 	add_clone3(p, &clone);
 	if (namespaces & CLONE_NEWPID)
 		leave_for_child(p, CLONE_NEWPID, "own pid");
-	after_birth(p);
-	close_to_others(p);
+	plan_add0(p, SIDE_HOST, op_open_guest_proc);
+}
+
+void ns_plan_join_settle(struct plan *p, const struct host *h, int slot_target_pidfd,
+			 unsigned int namespaces, const struct ns_birth_options *o)
+{
+	unsigned int others = namespaces & ~(unsigned int)CLONE_NEWPID;
+	bool joined = !h->root && namespaces; /* by the joiner */
+
+	plan_scope(p, "", "namespaces");
+	first_steps(p);
 	/* All at once, by the pidfd: never by names that the container could have changed. */
-	if (others)
+	if (others && !joined)
 		plan_add(p, SIDE_GUEST, op_setns, op_setns_args, slot_target_pidfd, others);
 	if (namespaces & CLONE_NEWUSER)
 		become_root(p);

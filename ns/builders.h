@@ -9,9 +9,8 @@
 #include "ns/spec.h"
 
 /*
- * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1),
- * id maps; GUEST: parent death signal. What the host writes below /proc/PID follows, and then
- * ns_plan_settle().
+ * HOST: socketpair, clone3 (into the cgroup directory `slot_cgroup`, or -1), id maps. What the
+ * host does to the guest follows, and then ns_plan_settle().
  */
 void ns_plan_birth(struct plan *p, const struct ns_spec *s, const struct host *h, int slot_cgroup);
 /* The process that runs the plan must not be made undumpable: its child's maps could not be
@@ -20,7 +19,7 @@ bool ns_host_stays_dumpable(const struct ns_spec *s, const struct host *h);
 /* After a birth, or a step of its guest, failed with EPERM, EACCES or ENOSPC: adds the fix when a
  * setting of the host's (read below `proc`, a folder's fd) is what forbids user namespaces. */
 int ns_userns_obstacle(int proc, struct err *e);
-/* GUEST: joined namespaces, ids, session, keyring, cgroup namespace, host name. */
+/* GUEST: parent death signal, joined namespaces, ids, session, keyring, cgroup namespace, host name. */
 struct ns_birth_options {
 	bool no_new_keyring;
 	const char *keyring; /* the session keyring's name; NULL: none */
@@ -28,12 +27,15 @@ struct ns_birth_options {
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
 
-/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd.
+/* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. HOST: its
+ * birth; then what the host does to it, and then GUEST: ns_plan_join_settle().
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
  * guest: host_unprivileged(). */
 void ns_plan_join(struct plan *p, const struct host *h, int slot_target_pidfd,
-		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj,
-		  const struct ns_birth_options *o /* may be NULL */);
+		  unsigned int namespaces, int slot_cgroup, const char *oom_score_adj);
+void ns_plan_join_settle(struct plan *p, const struct host *h, int slot_target_pidfd,
+			 unsigned int namespaces,
+			 const struct ns_birth_options *o /* may be NULL */);
 
 struct ns_rootfs_options {
 	/* GUEST slot that holds the root, already a mount of the guest's namespace (what
@@ -98,12 +100,26 @@ int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct hos
 struct ns_hot {
 	pid_t pid;      /* of the container's first process, in this pid namespace */
 	int slot_pidfd; /* HOST: its pidfd */
+	uid_t root_uid; /* host ids of the container's root: ns_host_root() */
+	gid_t root_gid;
 };
 /* After either plan the caller is in the container's mount namespace, and goes home (plan.homes). */
 /* A mount object as in config.json; relative sources are below `cwd`. Bind mounts only. */
 int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena *a,
 		 struct ns_mount *ret, struct err *e);
+/* A device object as in config.json, for a container that is made as `s` says. */
+int ns_parse_hot_device(const json_t *device, const struct ns_spec *s, struct arena *a,
+			struct ns_device *ret, struct err *e);
+/* The node, in the container's root. Returns the slot that will hold 1 if it was made, 0 if it was
+ * there. Nothing else of that name is taken for it. */
+int ns_plan_hot_node(struct plan *p, const struct ns_hot *h, const struct ns_device *d);
+/* Where no node can be made: the host's own, `source`, is bound. Returns the slot of the mount's id. */
+int ns_plan_hot_bound(struct plan *p, const struct ns_hot *h, const struct ns_device *d,
+		      const char *source);
+/* Takes the node off again, if it still is that device. Absent is done. */
+void ns_plan_hot_unnode(struct plan *p, const struct ns_hot *h, const struct ns_device *d);
 /* Returns the slot that will hold the mount's id, statx(2). */
 int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_mount *m);
-/* Takes it off again, if it is the one with that id. */
-void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, int mount_id);
+/* Takes it off again, if it is the one with that id. `nofollow`: as it was added. */
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, bool nofollow,
+			int mount_id);

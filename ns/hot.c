@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,19 +114,65 @@ static const struct op op_umount_fd = { .name = "umount2",
 					.act = act_umount_fd,
 					.show = show_umount_fd };
 
+void ns_plan_hot_root(struct plan *p, const struct ns_hot *h, int root)
+{
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
+		 arena_printf(p->arena, "/proc/%d/root", (int)h->pid), O_PATH | O_DIRECTORY, root);
+	/* The number is nobody else's yet: what was opened is the container's. */
+	plan_add(p, SIDE_HOST, op_is_alive, op_fchdir_args, h->slot_pidfd);
+}
+
 /* HOST: the container's root, and the container's mount namespace around us. The way back is the
  * caller's: after the last step, which is the one that counts, nothing may fail. */
 static void enter(struct plan *p, const struct ns_hot *h, int root)
 {
 	int own = ns_slot(p, "own mount namespace");
 
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
-		 arena_printf(p->arena, "/proc/%d/root", (int)h->pid), O_PATH | O_DIRECTORY, root);
-	/* The number is nobody else's yet: what was opened is the container's. */
-	plan_add(p, SIDE_HOST, op_is_alive, op_fchdir_args, h->slot_pidfd);
+	ns_plan_hot_root(p, h, root);
 	plan_home(p, own);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, own);
 	plan_add(p, SIDE_HOST, op_setns, op_setns_args, h->slot_pidfd, CLONE_NEWNS);
+}
+
+struct op_make_target_as_args {
+	struct op_make_target_args target;
+	uid_t uid;
+	gid_t gid;
+};
+
+static int act_make_target_as(struct run *r, const void *args, struct err *e)
+{
+	const struct op_make_target_as_args *a = args;
+	int group = setfsgid(a->gid), user = setfsuid(a->uid), result;
+
+	result = op_make_target.act(r, &a->target, e);
+	setfsuid((uid_t)user);
+	setfsgid((gid_t)group);
+	return result;
+}
+
+static void show_make_target_as(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_make_target_as_args *a = args;
+
+	buf_addf(out, "setfsgid(%u), setfsuid(%u), ", a->gid, a->uid);
+	op_make_target.show(out, p, &a->target);
+}
+
+static const struct op op_make_target_as = { .name = "make_target", .man = "setfsuid(2)",
+					     .compound = true, .act = act_make_target_as,
+					     .show = show_make_target_as };
+
+/* HOST: the place of a mount. On a file system of the container's user namespace the host's root has
+ * no id, and what it would make no owner: then the container's root makes it. */
+static void add_target(struct plan *p, const struct ns_hot *h, struct op_make_target_args target)
+{
+	struct op_make_target_as_args as = { target, h->root_uid, h->root_gid };
+	int step = plan_add_step(p, SIDE_HOST, &op_make_target, &target, sizeof target);
+
+	if (h->root_uid)
+		plan_on_alt(p, step, EOVERFLOW,
+			    plan_add_step(p, SIDE_HOST, &op_make_target_as, &as, sizeof as));
 }
 
 static void add_setattr(struct plan *p, int slot, bool recursive, uint64_t set, uint64_t clr,
@@ -147,13 +194,38 @@ int ns_parse_hot(const json_t *mount, const char *cwd, bool userns, struct arena
 		return r;
 	if (!s.mounts[0].flags.bind || s.mounts[0].flags.remount)
 		return err_say(e, EINVAL, "only bind mounts can be added to a container");
+	if (s.mounts[0].flags.copy_symlink)
+		return err_say(e, EINVAL, "copy-symlink: a symlink is no mount that could be taken off "
+			       "again; use src-nofollow, or exec ln");
 	for (int i = 0; i < s.mounts[0].flags.propagation_count; i++)
 		if (s.mounts[0].flags.propagation[i] & MS_SHARED)
 			return err_say(e, EINVAL,
 				       "shared: what the container mounts there would show "
 				       "on the host; use slave or private");
 	*ret = s.mounts[0];
+	/* It must be found again by its destination, which a symlink mounted there would lead away. */
+	ret->flags.target_nofollow |= ret->flags.source_nofollow;
 	return 0;
+}
+
+int ns_plan_hot_bound(struct plan *p, const struct ns_hot *h, const struct ns_device *d,
+		      const char *source)
+{
+	int tree = ns_slot(p, NS_SLOT_TREE), root = ns_slot(p, NS_SLOT_ROOT);
+	int target = ns_slot(p, NS_SLOT_TARGET), id = plan_new_slot(p, "mount id");
+
+	plan_scope(p, "", d->path);
+	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, source, OPEN_TREE_CLONE, tree);
+	add_setattr(p, tree, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE, -1);
+	plan_add(p, SIDE_HOST, op_check_device, op_check_device_args, .dir_slot = tree, .path = "",
+		 .type = d->type, .major = d->major, .minor = d->minor);
+	plan_add(p, SIDE_HOST, op_mount_id, op_mount_id_args, tree, id, 0);
+	enter(p, h, root);
+	add_target(p, h, (struct op_make_target_args){ .root_slot = root, .path = d->path,
+			  .like_slot = -1, .file = true, .nofollow = true, .slot = target });
+	plan_add(p, SIDE_HOST, op_move_mount, op_move_mount_args, tree, target, "", NULL,
+		 arena_printf(p->arena, "mount --bind %s $ROOT%s", source, d->path));
+	return id;
 }
 
 int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_mount *m)
@@ -164,12 +236,17 @@ int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_moun
 	int id = plan_new_slot(p, "mount id");
 
 	plan_scope(p, "", m->destination);
-	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, m->source,
-		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), tree);
+	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, m->source, ns_tree_flags(m),
+		 tree);
 	add_setattr(p, tree, true, 0, 0, MS_SLAVE, -1);
 	if (f->idmap) {
-		plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
-			 arena_printf(p->arena, "/proc/%d/ns/user", (int)h->pid), O_RDONLY, userns);
+		if (m->uid.count)
+			plan_add(p, SIDE_HOST, op_make_userns, op_make_userns_args,
+				 ns_map_text(p, &m->uid), ns_map_text(p, &m->gid), userns);
+		else
+			plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1,
+				 arena_printf(p->arena, "/proc/%d/ns/user", (int)h->pid), O_RDONLY,
+				 userns);
 		add_setattr(p, tree, f->idmap_recursive, MOUNT_ATTR_IDMAP, 0, 0, userns);
 	}
 	if (f->attr_asked)
@@ -181,13 +258,13 @@ int ns_plan_hot_add(struct plan *p, const struct ns_hot *h, const struct ns_moun
 			    f->propagation[i] & ~(unsigned int)MS_REC, -1);
 	plan_add(p, SIDE_HOST, op_mount_id, op_mount_id_args, tree, id, 0);
 	enter(p, h, root);
-	plan_add(p, SIDE_HOST, op_make_target, op_make_target_args, .root_slot = root,
-		 .path = m->destination, .like_slot = tree, .slot = target);
+	add_target(p, h, (struct op_make_target_args){ .root_slot = root, .path = m->destination,
+			  .like_slot = tree, .nofollow = f->target_nofollow, .slot = target });
 	plan_add(p, SIDE_HOST, op_move_mount, op_move_mount_args, tree, target, "", m, NULL);
 	return id;
 }
 
-void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination,
+void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *destination, bool nofollow,
 			int mount_id)
 {
 	int root = ns_slot(p, NS_SLOT_ROOT), target = ns_slot(p, NS_SLOT_TARGET);
@@ -198,7 +275,7 @@ void ns_plan_hot_remove(struct plan *p, const struct ns_hot *h, const char *dest
 		 fds);
 	enter(p, h, root);
 	plan_add(p, SIDE_HOST, op_open_in_root, op_open_in_root_args, .root_slot = root,
-		 .path = destination, .flags = O_PATH, .slot = target);
+		 .path = destination, .flags = O_PATH | (nofollow ? O_NOFOLLOW : 0), .slot = target);
 	/* The container may have mounted something else there, or put a symlink. */
 	plan_add(p, SIDE_HOST, op_mount_id, op_mount_id_args, target, plan_new_slot(p, "mount id"),
 		 mount_id);

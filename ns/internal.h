@@ -4,6 +4,7 @@
 #pragma once
 #include "base/json.h"
 #include "base/plan.h"
+#include "ns/builders.h"
 #include "ns/spec.h"
 
 /* Parsers of parts; `at` is JSON_AT_ROOT based. 0 or -EINVAL. */
@@ -27,10 +28,15 @@ const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps);
 #define NS_SLOT_USERNS "userns"  /* the guest's user namespace */
 #define NS_SLOT_NODES  "devices" /* a tmpfs with nodes for a container in a user namespace */
 #define NS_SLOT_EMPTY  "empty"   /* the tmpfs that masks directories */
+#define NS_SLOT_EMPTY_USED "empty is used" /* a number: a directory has it, the next get clones */
 
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m);
+/* hot.c: HOST: the root of a container that runs, once it is known that it lives. */
+void ns_plan_hot_root(struct plan *p, const struct ns_hot *h, int root);
+/* Of open_tree(2), for the source of a bind. */
+unsigned int ns_tree_flags(const struct ns_mount *m);
 void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		     bool terminal);
 /* The config's mount at exactly this destination, the last one; NULL: none. */

@@ -5,6 +5,7 @@
  * born and with a bare EINVAL; user_namespaces(7) has its rules.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -93,6 +94,105 @@ int ns_maps_parse(const json_t *array, const char *at, struct arena *a, struct n
 		}
 	}
 	*ret = (struct ns_id_maps){ line, count };
+	return 0;
+}
+
+/* --- as text ------------------------------------------------------------------------- */
+
+/* A number, then `end`, which is passed over. */
+static bool take_number(const char **text, char end, uint32_t *ret)
+{
+	size_t digits = strspn(*text, "0123456789");
+	unsigned long long value;
+
+	if (digits == 0 || digits > 10 || (end && (*text)[digits] != end))
+		return false;
+	value = strtoull(*text, NULL, 10);
+	*text += digits + (end != '\0');
+	*ret = (uint32_t)value;
+	return value <= UINT32_MAX;
+}
+
+/* The whole range in one line of the container's maps: what lies in several has no one place. */
+static bool to_host(const struct ns_id_maps *container, struct ns_id_map *m)
+{
+	for (size_t i = 0; i < container->count; i++) {
+		const struct ns_id_map *l = &container->line[i];
+		uint32_t offset = m->host - l->container;
+
+		if (m->host >= l->container && offset < l->size && m->size <= l->size - offset) {
+			m->host = l->host + offset;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const char *range_problem(const struct ns_id_map *line, size_t i)
+{
+	if (wraps(line[i].container, line[i].size) || wraps(line[i].host, line[i].size))
+		return "goes beyond the last id";
+	for (size_t j = 0; j < i; j++)
+		if (overlap(line[i].container, line[i].size, line[j].container, line[j].size) ||
+		    overlap(line[i].host, line[i].size, line[j].host, line[j].size))
+			return "overlaps one before it";
+	return NULL;
+}
+
+/* One range, the next of `maps`. Returns what is wrong, or NULL. */
+static const char *parse_range(const char *text, const struct ns_id_maps *container,
+			       struct ns_id_map *line, size_t i, const char **ret_end)
+{
+	bool relative = *text == '@';
+	struct ns_id_map *m = &line[i];
+
+	text += relative;
+	if (i == NS_MAP_LINES_MAX)
+		return "is one more than the kernel takes";
+	if (!take_number(&text, '-', &m->container) || !take_number(&text, '-', &m->host) ||
+	    !take_number(&text, '\0', &m->size) || m->size == 0 || !strchr("#;", *text))
+		return "is no range of ids, such as 0-1000-10";
+	if (relative && !to_host(container, m))
+		return "is not within one line of the container's own maps";
+	*ret_end = text;
+	return range_problem(line, i);
+}
+
+int ns_maps_parse_text(const char *text, const struct ns_id_maps *uids,
+		       const struct ns_id_maps *gids, const char *at, struct arena *a,
+		       struct ns_id_maps *ret_uid, struct ns_id_maps *ret_gid, struct err *e)
+{
+	struct ns_id_maps uid = { 0 }, gid = { 0 };
+	struct json_at here = JSON_AT_ROOT;
+
+	snprintf(here.text, sizeof here.text, "%s", at);
+	while (*text) {
+		bool is_uid = strncmp(text, "uids=", 5) == 0;
+		struct ns_id_maps *maps = is_uid ? &uid : &gid;
+		struct ns_id_map *line = arena_array(a, NS_MAP_LINES_MAX + 1, sizeof *line);
+
+		if (!line)
+			break;
+		if ((!is_uid && strncmp(text, "gids=", 5) != 0) || maps->count)
+			return json_bad(e, &here, "idmap: must be uids=...;gids=..., each once");
+		for (text += 4; *text == '=' || *text == '#'; maps->count++) {
+			const char *range = text + 1;
+			const char *problem = parse_range(range, is_uid ? uids : gids, line,
+							  maps->count, &text);
+
+			if (problem)
+				return json_bad(e, &here, "idmap: \"%.*s\" %s",
+						(int)strcspn(range, "#;"), range, problem);
+		}
+		maps->line = line;
+		text += *text == ';';
+	}
+	if (arena_failed(a))
+		return err_set(e, ENOMEM, "cannot read id maps");
+	if (!uid.count || !gid.count)
+		return json_bad(e, &here, "idmap: needs uids= and gids=");
+	*ret_uid = uid;
+	*ret_gid = gid;
 	return 0;
 }
 

@@ -28,6 +28,9 @@ enum word_kind {
 	WORD_COPY_UP,
 	WORD_IDMAP,
 	WORD_RIDMAP,
+	WORD_COPY_SYMLINK,
+	WORD_SOURCE_NOFOLLOW,
+	WORD_TARGET_NOFOLLOW,
 };
 
 struct word {
@@ -102,6 +105,10 @@ static const struct word words[] = {
 	{ "tmpcopyup", WORD_COPY_UP, 0 },
 	{ "idmap", WORD_IDMAP, 0 },
 	{ "ridmap", WORD_RIDMAP, 0 },
+	/* Not in the specification; as crun has them, and podman writes them. */
+	{ "copy-symlink", WORD_COPY_SYMLINK, 0 },
+	{ "dest-nofollow", WORD_TARGET_NOFOLLOW, 0 },
+	{ "src-nofollow", WORD_SOURCE_NOFOLLOW, 0 },
 };
 
 const char *ns_mount_option_name(size_t i)
@@ -213,6 +220,15 @@ static int apply_word(const struct word *w, struct ns_mount_flags *f)
 	case WORD_IDMAP:
 		f->idmap = true;
 		break;
+	case WORD_COPY_SYMLINK:
+		f->copy_symlink = true;
+		break;
+	case WORD_SOURCE_NOFOLLOW:
+		f->source_nofollow = true;
+		break;
+	case WORD_TARGET_NOFOLLOW:
+		f->target_nofollow = true;
+		break;
 	}
 	return 0;
 }
@@ -254,6 +270,19 @@ static int add_data(const char *option, struct arena *a, struct ns_option *ret)
 	return arena_failed(a) ? -ENOMEM : 0;
 }
 
+/* "idmap=..." and "ridmap=...": maps of the mount's own, which ns_idmap_text_parse() reads. */
+static bool take_idmap(const char *option, struct arena *a, struct ns_mount_flags *f)
+{
+	bool recursive = option[0] == 'r';
+
+	if (strncmp(option + recursive, "idmap=", 6) != 0)
+		return false;
+	f->idmap = true;
+	f->idmap_recursive = f->idmap_recursive || recursive;
+	f->idmap_text = arena_strdup(a, option + recursive + 6);
+	return true;
+}
+
 int ns_mount_options_parse(const char *const *options, size_t count, const char *at,
 			   struct arena *a, struct ns_mount_flags *ret, struct err *e)
 {
@@ -271,7 +300,7 @@ int ns_mount_options_parse(const char *const *options, size_t count, const char 
 
 		if (w && apply_word(w, &f) < 0)
 			return bad_option(e, at, i, "too many propagation options for one mount");
-		if (w)
+		if (w || take_idmap(options[i], a, &f))
 			continue;
 		/* A comma would become two options where the kernel takes one string. */
 		if (options[i][0] == '\0' || options[i][0] == '=')

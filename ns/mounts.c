@@ -49,7 +49,7 @@ static void add_target(const struct mounting *g, int like_slot)
 		 .plain = is_one_of(g->m->destination, plain),
 		 .proc_ok = strcmp(g->m->destination, "/proc") == 0 ||
 			    strncmp(g->m->destination, "/proc/", 6) == 0,
-		 .slot = g->target);
+		 .nofollow = g->m->flags.target_nofollow, .slot = g->target);
 }
 
 static void add_move(const struct mounting *g)
@@ -110,6 +110,14 @@ static bool shows_delegated_cgroups(const struct mounting *g)
 	       (strcmp(g->m->source, "/sys") == 0 || strcmp(g->m->destination, "/sys") == 0);
 }
 
+unsigned int ns_tree_flags(const struct ns_mount *m)
+{
+	const struct ns_mount_flags *f = &m->flags;
+
+	return OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0) |
+	       (f->source_nofollow || f->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0);
+}
+
 static void plan_bind(const struct mounting *g)
 {
 	const struct ns_mount_flags *f = &g->m->flags;
@@ -119,9 +127,10 @@ static void plan_bind(const struct mounting *g)
 	 * root could then mount in the host. */
 	bool shared = !userns && asks_shared(g->m) && (g->s->rootfs_propagation & MS_SHARED);
 	enum side side = (by_host || shared) && host_may_mount(g->h) ? SIDE_HOST : SIDE_GUEST;
+	int copied = -1;
 
 	plan_add(g->p, side, op_open_tree, op_open_tree_args, -1, g->m->source,
-		 OPEN_TREE_CLONE | (f->recursive ? AT_RECURSIVE : 0), g->tree);
+		 ns_tree_flags(g->m), g->tree);
 	/* The host's tree is a peer of what it was cloned from: cut that before the container has
 	 * it. The guest's own view was cut as a whole. */
 	if (side == SIDE_HOST && !shared)
@@ -139,9 +148,14 @@ static void plan_bind(const struct mounting *g)
 		add_setattr(g, side, g->tree, true, MOUNT_ATTR_RDONLY, 0, 0);
 	if (side == SIDE_HOST)
 		plan_add(g->p, SIDE_HOST, op_send_fd, op_send_fd_args, g->tree);
+	if (f->copy_symlink)
+		copied = plan_add(g->p, SIDE_GUEST, op_copy_symlink, op_copy_symlink_args, g->tree,
+				  g->root, g->m->destination);
 	add_target(g, g->tree);
 	add_move(g);
 	add_propagations(g, g->tree);
+	if (f->copy_symlink)
+		plan_on_skip_here(g->p, copied, EALREADY);
 }
 
 /* --- filesystems --------------------------------------------------------------------- */
@@ -189,7 +203,9 @@ static const char *mount_label(const struct mounting *g, const char *type)
 	static const char *const own[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2", "devtmpfs",
 					   "securityfs", "debugfs", "tracefs", "bpf", NULL };
 
-	return is_one_of(type, own) || has_option(g->m, "context") ? NULL : g->s->mount_label;
+	if (!g->s->mount_label)
+		return NULL;
+	return is_one_of(type, own) || has_option(g->m, g->s->mount_label_option) ? NULL : g->s->mount_label;
 }
 
 /* A tmpfs takes the mode of the folder it covers, unless it is given one; with tmpcopyup all
@@ -224,7 +240,7 @@ static void plan_new_fs(const struct mounting *g, const char *type, uint64_t att
 		add_fsconfig(g, FSCONFIG_SET_FLAG, "ro", NULL);
 	add_options(g);
 	if (mount_label(g, type))
-		add_fsconfig(g, FSCONFIG_SET_STRING, "context", mount_label(g, type));
+		add_fsconfig(g, FSCONFIG_SET_STRING, g->s->mount_label_option, mount_label(g, type));
 	add_fsconfig(g, FSCONFIG_CMD_CREATE, NULL, NULL);
 	plan_add(g->p, SIDE_GUEST, op_fsmount, op_fsmount_args, g->fs, g->tree,
 		 (unsigned int)(attr & ~late));
@@ -283,8 +299,8 @@ static void plan_classic_fs(const struct mounting *g, uint64_t attr)
 	}
 	/* In quotes: a label may hold commas. */
 	if (mount_label(g, g->m->type) && data)
-		data = arena_printf(g->p->arena, "%s%scontext=\"%s\"", data, *data ? "," : "",
-				    mount_label(g, g->m->type));
+		data = arena_printf(g->p->arena, "%s%s%s=\"%s\"", data, *data ? "," : "",
+				    g->s->mount_label_option, mount_label(g, g->m->type));
 	add_target(g, -1);
 	plan_add(g->p, SIDE_GUEST, op_fchdir, op_fchdir_args, g->target);
 	plan_add(g->p, SIDE_GUEST, op_mount, op_mount_args, g->m->source, ".", g->m->type,

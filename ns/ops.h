@@ -76,7 +76,12 @@ struct op_make_target_args { /* compound: opens or makes the place of a mount in
 	bool file;             /* a file in any case */
 	bool plain;            /* the path may hold no symlink: /dev, /proc, /sys */
 	bool proc_ok;          /* may lie on a procfs */
+	bool nofollow;         /* a symlink there is itself the place */
 	int slot;
+};
+struct op_copy_symlink_args { /* compound: -EALREADY when from_slot holds a symlink, now made at `path` */
+	int from_slot, root_slot;
+	const char *path;      /* inside the root; its last component is not followed */
 };
 struct op_mkdirat_args { /* also fchmodat */
 	int dir_slot;
@@ -123,12 +128,21 @@ struct op_text_args { /* chdir, chroot, sethostname, setdomainname */
 struct op_check_root_args {
 	int slot;
 };
-struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount */
-	int empty_slot, target_slot;
-};
-extern const struct op op_openat, op_open_in_root, op_make_target, op_mkdirat, op_fchmodat, op_mknodat,
+extern const struct op op_openat, op_open_in_root, op_make_target, op_copy_symlink, op_mkdirat, op_fchmodat, op_mknodat,
 	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
-	op_pivot_root, op_check_root, op_mask_directory;
+	op_pivot_root, op_check_root;
+
+/* --- ops_mask.c ---------------------------------------------------------------- */
+struct op_mask_directory_args { /* compound: open_tree(clone) + move_mount; -ENOTDIR: it is none */
+	int empty_slot, attached_slot; /* the tmpfs; whether a directory has it */
+	int target_slot;
+	const char *path; /* for show */
+};
+struct op_mask_file_args { /* compound: the same of the host's /dev/null */
+	int null_slot, target_slot;
+	const char *path;
+};
+extern const struct op op_mask_directory, op_mask_file;
 
 /* --- copy_up.c: tmpcopyup ----------------------------------------------------- */
 #define NS_COPY_UP_DEPTH_MAX 128     /* folders in folders; two fds each */
@@ -204,5 +218,7 @@ void ns_show_clone_flags(struct buf *out, uint64_t flags);
 void ns_show_open_flags(struct buf *out, int flags);
 /* "<slot>, "path"", or "<slot>, """ and AT_EMPTY_PATH elsewhere. */
 void ns_show_at(struct buf *out, const struct plan *p, int slot, const char *path);
+/* For op_make_target: opens or makes `path` in the root; a symlink there is itself the place. fd */
+int ns_make_place_itself(int root, const char *path, bool file, struct err *e);
 /* The fd of a slot, AT_FDCWD for -1. */
 int ns_fd(const struct run *r, int slot);

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/engine.h"
 #include "base/fd.h"
 #include "ns/ops.h"
@@ -71,30 +71,19 @@ static int spawn(const char *path, char *const argv[], int output, pid_t *ret_pi
 	return -r;
 }
 
-static int left_ms(const struct timespec *start, int timeout_ms)
-{
-	struct timespec now;
-	long long passed;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	passed = (now.tv_sec - start->tv_sec) * 1000LL + (now.tv_nsec - start->tv_nsec) / 1000000;
-	return passed >= timeout_ms ? 0 : timeout_ms - (int)passed;
-}
-
 /* What it says, then its end. It may close its output and stay: the deadline is for both.
  * 0 with the wait status, or -ETIMEDOUT. */
 static int follow(pid_t pid, int output, int timeout_ms, struct buf *said, int *ret_status)
 {
 	_cleanup_fd_ int pidfd = pidfd_open(pid, 0);
-	struct timespec start;
+	int64_t end = clock_now_ms() + timeout_ms;
 	bool open = true;
 	int r = pidfd < 0 ? -errno : 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (r == 0) {
 		struct pollfd p[] = { { .fd = pidfd, .events = POLLIN },
 				      { .fd = open ? output : -1, .events = POLLIN } };
-		int ready = poll(p, 2, left_ms(&start, timeout_ms));
+		int ready = poll(p, 2, clock_left_ms(end));
 		char text[128];
 		ssize_t n;
 

@@ -51,6 +51,22 @@ static int read_permissions(long keyring, unsigned long *ret)
 	return 0;
 }
 
+/* The plan takes ENOSYS and EPERM for "no keyctl here", which this can't mean any more. */
+static int half_way(int error, const char *what, struct err *e)
+{
+	return err_say(e, error == ENOSYS || error == EPERM ? EACCES : error, "keyctl(%s): %s",
+		       what, strerrordesc_np(error));
+}
+
+/* No keyctl for us is none for the container only when it answers so to everything. */
+static int join_failed(int error, struct err *e)
+{
+	if ((error == ENOSYS || error == EPERM) &&
+	    keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0) >= 0)
+		return half_way(error, "KEYCTL_JOIN_SESSION_KEYRING", e);
+	return -error;
+}
+
 static int act_session_keyring(struct run *r, const void *args, struct err *e)
 {
 	const struct op_session_keyring_args *a = args;
@@ -59,21 +75,22 @@ static int act_session_keyring(struct run *r, const void *args, struct err *e)
 	int n;
 
 	(void)r;
-	(void)e;
 	if (keyring < 0)
-		return -errno;
+		return join_failed(errno, e);
 	if (!a->name || a->join)
 		return 0;
 	/* 0: it is the caller's own session keyring. */
 	n = keyring ? read_permissions(keyring, &permissions) : 0;
 	if (n < 0)
-		return n;
+		return half_way(-n, "KEYCTL_DESCRIBE", e);
 	/* A new one is for its possessors: that this can be found means that it was there before.
 	 */
 	if (!keyring || (permissions & ANY_SEARCH))
-		return keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0) < 0 ? -errno : 0;
+		return keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0) < 0
+			       ? half_way(errno, "KEYCTL_JOIN_SESSION_KEYRING, NULL", e) : 0;
 	permissions = POSSESSOR_ALL | USER_VIEW | USER_READ | USER_SEARCH;
-	return keyctl(KEYCTL_SETPERM, keyring, (long)permissions, 0) < 0 ? -errno : 0;
+	return keyctl(KEYCTL_SETPERM, keyring, (long)permissions, 0) < 0
+		       ? half_way(errno, "KEYCTL_SETPERM", e) : 0;
 }
 
 static void show_session_keyring(struct buf *out, const struct plan *p, const void *args)

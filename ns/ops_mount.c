@@ -210,9 +210,11 @@ static void show_open_tree(struct buf *out, const struct plan *p, const void *ar
 
 	buf_add(out, "open_tree(");
 	ns_show_at(out, p, a->dir_slot, a->path);
-	buf_addf(out, ", %s%s%sOPEN_TREE_CLOEXEC) = ",
+	buf_addf(out, ", %s%s%s%sOPEN_TREE_CLOEXEC) = ",
 		 a->flags & OPEN_TREE_CLONE ? "OPEN_TREE_CLONE|" : "",
-		 a->flags & AT_RECURSIVE ? "AT_RECURSIVE|" : "", a->path[0] ? "" : "AT_EMPTY_PATH|");
+		 a->flags & AT_RECURSIVE ? "AT_RECURSIVE|" : "",
+		 a->flags & AT_SYMLINK_NOFOLLOW ? "AT_SYMLINK_NOFOLLOW|" : "",
+		 a->path[0] ? "" : "AT_EMPTY_PATH|");
 	plan_show_slot(out, p, a->slot);
 }
 

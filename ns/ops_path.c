@@ -136,6 +136,8 @@ static int act_make_target(struct run *r, const void *args, struct err *e)
 	}
 	if (a->plain)
 		fd = open_plain_directory(root, a->path, e);
+	else if (a->nofollow)
+		fd = ns_make_place_itself(root, a->path, file, e);
 	else if (file)
 		fd = path_mkfile_in_root(root, a->path, 0644);
 	else
@@ -164,7 +166,8 @@ static void show_make_target(struct buf *out, const struct plan *p, const void *
 	} else {
 		buf_add(out, a->file ? ", file" : ", directory");
 	}
-	buf_addf(out, "%s%s) = ", a->plain ? ", no symlink" : ", in root",
+	buf_addf(out, "%s%s) = ",
+		 a->plain ? ", no symlink" : a->nofollow ? ", in root, not following it" : ", in root",
 		 a->proc_ok ? "" : ", not on procfs");
 	plan_show_slot(out, p, a->slot);
 }
@@ -363,7 +366,7 @@ static int act_check_fs(struct run *r, const void *args, struct err *e)
 
 	if (fstatfs(run_slot(r, a->slot), &fs) < 0)
 		return -errno;
-	if (fs.f_type == a->magic)
+	if ((long)fs.f_type == a->magic)
 		return 0;
 	return err_say(e, EPERM, "is not on a %s", a->name);
 }
@@ -506,31 +509,3 @@ static void by_hand_pivot_root(struct buf *out, const struct plan *p, const void
 const struct op op_pivot_root = { .name = "pivot_root", .man = "pivot_root(2)",
 				  .act = act_pivot_root, .show = show_pivot_root,
 				  .by_hand = by_hand_pivot_root };
-
-static int act_mask_directory(struct run *r, const void *args, struct err *e)
-{
-	const struct op_mask_directory_args *a = args;
-	_cleanup_fd_ int tree = open_tree(run_slot(r, a->empty_slot), "",
-					  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	(void)e;
-	if (tree < 0 || move_mount(tree, "", run_slot(r, a->target_slot), "",
-				   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return -errno;
-	return 0;
-}
-
-static void show_mask_directory(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_mask_directory_args *a = args;
-
-	buf_add(out, "move_mount(open_tree(");
-	plan_show_slot(out, p, a->empty_slot);
-	buf_add(out, ", OPEN_TREE_CLONE), ");
-	plan_show_slot(out, p, a->target_slot);
-	buf_add_char(out, ')');
-}
-
-const struct op op_mask_directory = { .name = "mask_directory", .man = "move_mount(2)",
-				      .compound = true, .act = act_mask_directory,
-				      .show = show_mask_directory };

@@ -330,6 +330,20 @@ static int parse_propagation(const json_t *linux_object, const struct json_at *a
 	return json_bad(e, &here, "\"%.40s\" is not private, shared, slave or unbindable", name);
 }
 
+/* As which option of a filesystem the label is given: crun's annotation, which podman writes. */
+static int parse_label_option(const json_t *config, struct arena *a, struct ns_spec *s, struct err *e)
+{
+	static const char key[] = "run.oci.mount_context_type";
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	const char *text = json_string_value(json_object_get(json_object_get(config, "annotations"), key));
+	struct json_at here = json_at_key(&at, key);
+
+	s->mount_label_option = text && *text ? arena_strdup(a, text) : "context";
+	if (text && *text && !ns_option_is_label(text))
+		return json_bad(e, &here, "must be context, fscontext, defcontext or rootcontext");
+	return 0;
+}
+
 static int parse_mount_label(const json_t *linux_object, const struct json_at *at, struct arena *a,
 			     struct ns_spec *s, struct err *e)
 {
@@ -369,6 +383,8 @@ static int parse_linux(const json_t *config, struct arena *a, struct ns_spec *s,
 		r = parse_propagation(o, &at, s, e);
 	if (r >= 0)
 		r = parse_mount_label(o, &at, a, s, e);
+	if (r >= 0)
+		r = parse_label_option(config, a, s, e);
 	if (r >= 0)
 		r = ns_parse_devices(o, &at, a, s, e);
 	if (r >= 0)

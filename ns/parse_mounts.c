@@ -63,7 +63,8 @@ static int parse_mount_maps(const json_t *o, const struct json_at *at, struct ar
 static int check_idmap(const struct ns_mount *m, const struct json_at *at, const struct ns_spec *s,
 		       struct err *e)
 {
-	struct json_at here = json_at_key(at, m->uid.count ? "uidMappings" : "options");
+	struct json_at here = json_at_key(at, m->uid.count && !m->flags.idmap_text ? "uidMappings"
+									      : "options");
 
 	if (!m->flags.idmap)
 		return 0;
@@ -141,6 +142,45 @@ static int parse_fs(struct ns_mount *m, const char *source, const char *type, ch
 	return 0;
 }
 
+/* idmap=...: maps of the mount's own, as crun takes them. */
+static int parse_idmap_option(struct ns_mount *m, char **options, size_t count,
+			      const struct json_at *at, const struct ns_spec *s, struct arena *a,
+			      struct err *e)
+{
+	struct json_at here = option_at(at, options, count,
+					m->flags.idmap_recursive ? "ridmap" : "idmap");
+
+	if (!m->flags.idmap_text)
+		return 0;
+	if (m->uid.count)
+		return json_bad(e, &here, "uidMappings and gidMappings give maps too");
+	return ns_maps_parse_text(m->flags.idmap_text, &s->uid_maps, &s->gid_maps, here.text, a, &m->uid,
+				  &m->gid, e);
+}
+
+/* crun's words for symlinks, which podman writes. */
+static int check_symlink_options(const struct ns_mount *m, char **options, size_t count,
+				 const struct json_at *at, struct err *e)
+{
+	static const char *const plain[] = { "/dev", "/proc", "/sys" };
+	const struct ns_mount_flags *f = &m->flags;
+	const char *key = f->copy_symlink	? "copy-symlink"
+			  : f->source_nofollow	? "src-nofollow"
+			  : f->target_nofollow	? "dest-nofollow" : NULL;
+	struct json_at here;
+
+	if (!key)
+		return 0;
+	here = option_at(at, options, count, key);
+	if (!f->bind || f->remount)
+		return json_bad(e, &here, "%s is for a new bind mount", key);
+	/* The runtime itself makes and writes files there: no symlink may lead that elsewhere. */
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+		if (strcmp(m->destination, plain[i]) == 0 || strncmp(m->destination, "/proc/", 6) == 0)
+			return json_bad(e, &here, "%s is not for %s", key, m->destination);
+	return 0;
+}
+
 static int parse_mount(const json_t *o, const struct json_at *at, const char *bundle,
 		       struct arena *a, const struct ns_spec *s, struct ns_mount *m, struct err *e)
 {
@@ -180,6 +220,10 @@ static int parse_mount(const json_t *o, const struct json_at *at, const char *bu
 		r = parse_fs(m, source, type, options, count, at, a, e);
 	if (r >= 0)
 		r = check_proc(m, at, e);
+	if (r >= 0)
+		r = parse_idmap_option(m, options, count, at, s, a, e);
+	if (r >= 0)
+		r = check_symlink_options(m, options, count, at, e);
 	if (r >= 0)
 		r = check_idmap(m, at, s, e);
 	return r;

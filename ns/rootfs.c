@@ -54,8 +54,7 @@ static bool is_in_place(const struct ns_rootfs_options *o)
 	return o->in_place && !o->no_pivot;
 }
 
-/* One empty, read-only tmpfs for all masked directories. It is attached on the old root, with which
- * it vanishes: before Linux 6.15 only an attached mount can be cloned. */
+/* One empty, read-only tmpfs for all masked directories. */
 static void plan_empty(struct plan *p, const struct ns_spec *s)
 {
 	int empty = ns_slot(p, NS_SLOT_EMPTY), fs = ns_slot(p, NS_SLOT_FS);
@@ -70,8 +69,6 @@ static void plan_empty(struct plan *p, const struct ns_spec *s)
 	add_fsconfig(p, FSCONFIG_CMD_CREATE, NULL, NULL);
 	plan_add(p, SIDE_GUEST, op_fsmount, op_fsmount_args, fs, empty,
 		 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, empty, -1, "/", NULL,
-		 "mount -t tmpfs -o ro,mode=555 tmpfs /");
 }
 
 /* pivot_root wants a mount of this namespace: on top of "/", which always is there and can be
@@ -122,8 +119,6 @@ void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *
 	plan_scope(p, "", NULL);
 	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 0); /* modes are meant as they are said */
 	cut_propagation(p, s);
-	if (!is_in_place(o))
-		plan_empty(p, s);
 	plan_root(p, s, h, o);
 	for (size_t i = 0; i < s->mount_count; i++)
 		ns_plan_one_mount(p, s, h, root, &s->mounts[i]);
@@ -182,19 +177,14 @@ static void plan_readonly_path(struct plan *p, const char *path, int root)
 
 static void plan_masked_path(struct plan *p, const char *path, int root, int null)
 {
-	int target = ns_slot(p, NS_SLOT_TARGET), tree = ns_slot(p, NS_SLOT_TREE);
+	int target = ns_slot(p, NS_SLOT_TARGET);
 	int open = plan_add(p, SIDE_GUEST, op_open_in_root, op_open_in_root_args, .root_slot = root,
 			    .path = path, .flags = O_PATH, .slot = target);
-	int move, directory;
+	int directory = plan_add(p, SIDE_GUEST, op_mask_directory, op_mask_directory_args,
+				 ns_slot(p, NS_SLOT_EMPTY), ns_slot(p, NS_SLOT_EMPTY_USED), target, path);
+	int file = plan_add(p, SIDE_GUEST, op_mask_file, op_mask_file_args, null, target, path);
 
-	plan_add(p, SIDE_GUEST, op_open_tree, op_open_tree_args, null, "", OPEN_TREE_CLONE, tree);
-	move = plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, tree, target, "", NULL,
-			arena_printf(p->arena, "mount --bind /dev/null %s", path));
-	directory = plan_add(p, SIDE_GUEST, op_mask_directory, op_mask_directory_args,
-			     ns_slot(p, NS_SLOT_EMPTY), target);
-	/* A file cannot be mounted over a directory: EINVAL from move_mount, ENOTDIR elsewhere. */
-	plan_on_alt(p, move, EINVAL, directory);
-	plan_on_alt(p, move, ENOTDIR, directory);
+	plan_on_alt(p, directory, ENOTDIR, file);
 	plan_on_skip_here(p, open, ENOENT);
 	plan_on_skip_here(p, open, ENOTDIR);
 }
@@ -228,8 +218,7 @@ void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host
 		plan_scope(p, pointer(p, "readonlyPaths", i), s->readonly_paths[i]);
 		plan_readonly_path(p, s->readonly_paths[i], root);
 	}
-	if (is_in_place(o))
-		plan_empty(p, s);
+	plan_empty(p, s);
 	plan_masks(p, s, root);
 	if (s->root_readonly) {
 		plan_scope(p, "/root/readonly", "/");
@@ -255,9 +244,6 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
 		 * it, and nothing of the host stays reachable (pivot_root(2), NOTES). */
 		plan_add0(p, SIDE_GUEST, op_pivot_root);
 		plan_add(p, SIDE_GUEST, op_umount, op_umount_args, ".", MNT_DETACH);
-		/* The first one took off the empty tmpfs, which stood on the old root. */
-		if (s->masked_count)
-			plan_add(p, SIDE_GUEST, op_umount, op_umount_args, ".", MNT_DETACH);
 	}
 	plan_add(p, SIDE_GUEST, op_chdir, op_text_args, "/");
 	plan_add(p, SIDE_GUEST, op_check_root, op_check_root_args, root);

@@ -3,8 +3,8 @@
  *
  * ns_parse() owns these places of the spec: /root, /mounts, /hostname,
  * /domainname, /linux/{namespaces,uidMappings,gidMappings,timeOffsets,devices,
- * maskedPaths,readonlyPaths,rootfsPropagation,sysctl,mountLabel}. It reads nothing else
- * and touches no file: everything the kernel is asked for comes from the
+ * maskedPaths,readonlyPaths,rootfsPropagation,sysctl,mountLabel}, and
+ * /annotations/run.oci.mount_context_type. It reads nothing else and touches no file: everything the kernel is asked for comes from the
  * builders in builders.h.
  */
 #pragma once
@@ -66,6 +66,10 @@ struct ns_mount_flags {
 	unsigned long classic;         /* MS_* that only mount(2) can say: I_VERSION, SILENT */
 	bool copy_up;                  /* tmpcopyup */
 	bool idmap, idmap_recursive;
+	const char *idmap_text;        /* "uids=0-1-10;gids=0-1-10", as crun takes it; NULL: none */
+	bool copy_symlink;             /* a source that is a symlink is made again in the container */
+	bool source_nofollow;          /* ... is itself mounted */
+	bool target_nofollow;          /* a destination that is a symlink is itself covered */
 	const struct ns_option *data;
 	size_t data_count;
 };
@@ -109,6 +113,7 @@ struct ns_spec {
 	const char *rootfs;                    /* absolute host path; NULL when root is absent */
 	bool root_readonly;
 	const char *mount_label;               /* SELinux context of new filesystems; NULL: none */
+	const char *mount_label_option;        /* as which option it is given: "context" */
 	unsigned int rootfs_propagation;       /* MS_SHARED..., with MS_REC; 0: not said */
 	const struct ns_mount *mounts;
 	size_t mount_count;
@@ -159,6 +164,12 @@ bool ns_option_is_label(const char *key);
  * side are refused. `at` is the pointer of the array. */
 int ns_maps_parse(const json_t *array, const char *at, struct arena *a, struct ns_id_maps *ret,
 		  struct err *e);
+/* "uids=0-1000-10#@10-0-1;gids=...": maps of one mount, a range as first-mapped-size, in the words of
+ * crun's option idmap=. With '@' the mapped id is one of the container, whose maps are `uids` and
+ * `gids`. `at` is the option's pointer. */
+int ns_maps_parse_text(const char *text, const struct ns_id_maps *uids,
+		       const struct ns_id_maps *gids, const char *at, struct arena *a,
+		       struct ns_id_maps *ret_uid, struct ns_id_maps *ret_gid, struct err *e);
 /* Makes a path inside the container absolute and plain: "a//b/../c/" is "/a/c"; ".." stops at the
  * root. NULL when it is longer than PATH_MAX or out of memory. */
 char *ns_path_normalise(const char *path, struct arena *a);

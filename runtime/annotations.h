@@ -11,6 +11,8 @@
 /* Keep the caller's supplementary groups: what podman writes for --group-add keep-groups. */
 #define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
 
+/* Refuses those of crun's that ask for what kist does otherwise, or not at all. */
+int annotations_refuse(const json_t *config, struct err *e);
 /* Those that could weaken a container, for `kist features`: the i-th, or NULL. */
 const char *annotation_unsafe_name(size_t i);
 /* "1" or "true", "0" or "false"; absent: false. -EINVAL with the JSON pointer otherwise. */

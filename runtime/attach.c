@@ -15,9 +15,9 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 static sigset_t saved_mask;
@@ -170,20 +170,12 @@ static int handle_signals(int signals, const struct attach_options *o, bool take
 	return 0;
 }
 
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static int watch(const struct attach_options *o, bool take_signals, int signals,
 		 struct attach_result *ret, struct err *e)
 {
 	struct pump in = { .from = STDIN_FILENO, .to = o->master };
 	struct pump out = { .from = o->master, .to = STDOUT_FILENO };
-	long long end = o->timeout_ms >= 0 ? now_ms() + o->timeout_ms : -1;
+	int64_t end = o->timeout_ms >= 0 ? clock_now_ms() + o->timeout_ms : -1;
 
 	in.closed = out.closed = o->master < 0;
 	/* What nobody reads must not hold up the watch. */
@@ -200,14 +192,14 @@ static int watch(const struct attach_options *o, bool take_signals, int signals,
 			{ .fd = !out.closed && out_full ? out.to : -1, .events = POLLOUT },
 			{ .fd = o->notify ? o->notify->sock : -1, .events = POLLIN },
 		};
-		long long left = end < 0 ? -1 : end - now_ms();
+		int left = clock_left_ms(end);
 		int signal;
 
-		if (end >= 0 && left <= 0) {
+		if (left == 0) {
 			ret->end = ATTACH_TIMEOUT;
 			return 0;
 		}
-		if (poll(p, 7, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
+		if (poll(p, 7, left) < 0 && errno != EINTR)
 			return err_set(e, errno, "poll");
 		if (p[2].revents) {
 			pump_read(&in);

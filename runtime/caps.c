@@ -182,19 +182,18 @@ static int act_drop_bounding_set(struct run *run, const void *args, struct err *
 
 	(void)run;
 	for (int cap = 0; cap < 64; cap++) {
-		int held = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+		int error;
 
-		if (held < 0)
-			return 0; /* EINVAL: past the last capability this kernel knows */
-		if (held == 0 || (a->keep & CAPS_BIT(cap)))
+		if ((a->keep & CAPS_BIT(cap)) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
-			int error = errno;
-
+		error = errno;
+		if (error == EINVAL)
+			return 0; /* past the last capability this kernel knows */
+		/* Without the right to drop any: that is fine for one that isn't there. */
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
 			return err_set(e, error, "prctl(PR_CAPBSET_DROP, %s)",
 				       caps_name(cap) ? caps_name(cap)
 						      : "capability without a name");
-		}
 	}
 	return 0;
 }

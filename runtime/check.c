@@ -80,7 +80,7 @@ bool check_failed(const json_t *problems)
 	return false;
 }
 
-json_t *check_bundle(const char *bundle, const struct host *h, check_settle *settle)
+json_t *check_bundle(const char *bundle, const char *file, const struct host *h, check_settle *settle)
 {
 	struct check c = { .problems = json_array(),
 			   .h = h,
@@ -90,7 +90,7 @@ json_t *check_bundle(const char *bundle, const struct host *h, check_settle *set
 
 	if (!c.problems)
 		return NULL;
-	if (check_spec(&c, bundle)) {
+	if (check_spec(&c, bundle, file)) {
 		check_root(&c);
 		check_mounts(&c);
 		check_program(&c);

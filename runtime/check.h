@@ -13,8 +13,8 @@
 typedef int check_settle(struct container_spec *s, const char *id, const struct host *h,
 			 struct arena *a, struct err *e);
 
-/* An array of {"level": "error"|"warning", "where", "what", "fix"}; "fix" may be "". New reference;
+/* `file`: instead of the bundle's config.json, relative to here; or NULL. An array of {"level": "error"|"warning", "where", "what", "fix"}; "fix" may be "". New reference;
  * NULL: out of memory. */
-json_t *check_bundle(const char *bundle, const struct host *h, check_settle *settle);
+json_t *check_bundle(const char *bundle, const char *file, const struct host *h, check_settle *settle);
 /* True when one of them is an error. */
 bool check_failed(const json_t *problems);

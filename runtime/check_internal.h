@@ -39,7 +39,7 @@ bool check_follows(const struct mended *m, const char *where, const char *says);
 void check_mended_free(struct mended *m);
 
 /* check_spec.c: every problem the parsers have; true: c->spec is filled. */
-bool check_spec(struct check *c, const char *bundle);
+bool check_spec(struct check *c, const char *bundle, const char *file);
 /* check_files.c: the root, the mounts, the program. */
 void check_root(struct check *c);
 void check_mounts(struct check *c);

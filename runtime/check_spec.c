@@ -294,32 +294,14 @@ static bool find_all(struct repair *r, bool with_limits)
 	return false;
 }
 
-static int read_config(struct repair *r, const char *bundle, struct err *e)
-{
-	_cleanup_fd_ int dir = -EBADF;
-	int error;
-
-	if (!realpath(bundle, r->bundle))
-		return err_set(e, errno, "the bundle %s", bundle);
-	dir = open(r->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_set(e, errno, "the bundle %s", bundle);
-	error = json_read_file(dir, "config.json", &r->c->mended.config, e);
-	if (error == -ENOENT) {
-		err_say(e, ENOENT, "JSON specification file config.json not found");
-		err_fix(e, "make one with: kist spec --bundle %s", bundle);
-	}
-	return error;
-}
-
-bool check_spec(struct check *c, const char *bundle)
+bool check_spec(struct check *c, const char *bundle, const char *file)
 {
 	struct repair r = { .c = c };
 	struct err e = ERR_INIT;
 	bool parsed = false;
 
 	r.donor = json_loads(donor_text, 0, NULL);
-	if (read_config(&r, bundle, &e) < 0) {
+	if (spec_read(bundle, file, r.bundle, &c->mended.config, &e) < 0) {
 		check_err(c, CHECK_ERROR, e.where, &e);
 	} else if (find_all(&r, false)) {
 		parsed = find_all(&r, true);

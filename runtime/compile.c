@@ -130,6 +130,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
 	if (o->idrange)
 		idrange_plan_undo(p, p->count - 1);
+	hooks_plan_outputs(p, &s->hooks, &hooks);
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	if (o->notify) {
@@ -140,6 +141,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	plan_birth(p, s, h, o, c.slot_cgroup);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
+	process_plan_early_limits(p, &s->process);
 	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
@@ -211,15 +213,16 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	process_plan_affinity_initial(p, process);
 	if (host_unprivileged(o->host)) {
 		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup,
-			     process_oom_score_adj(p, process), &birth);
+			     process_oom_score_adj(p, process));
 	} else {
-		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL,
-			     &birth);
+		ns_plan_join(p, o->host, slot_target, o->namespaces, c.slot_cgroup, NULL);
 		process_plan_host(p, process);
 	}
+	process_plan_early_limits(p, process);
 	if (by_systemd)
 		cgroup_plan_systemd_join(p, o->systemd_unit, o->systemd_below);
 	process_plan_affinity_final(p, process);
+	ns_plan_join_settle(p, o->host, slot_target, o->namespaces, &birth);
 	if (o->console) {
 		c.slot_master = plan_new_slot(p, "pty master");
 		ns_plan_console(p, NULL, c.slot_master, process->rows, process->cols,

@@ -14,9 +14,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cgroup/cgroup.h"
 #include "runtime/live.h"
@@ -99,20 +99,12 @@ static int emit_oom(const struct container *c, int out, struct err *e)
 	return emit(out, text, (size_t)n, e);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 /* Until nothing lives in the cgroup, or nobody reads any more. */
 static int watch(const struct container *c, int cgroup, const struct cgroup_events *events,
 		 int64_t interval_ms, int out, struct err *e)
 {
 	uint64_t kills = cgroup_events_oom_kills(events);
-	int64_t next = now_ms() + interval_ms;
+	int64_t next = clock_now_ms() + interval_ms;
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = events->life, .events = POLLPRI },
@@ -121,20 +113,20 @@ static int watch(const struct container *c, int cgroup, const struct cgroup_even
 		/* Read first: what happened before this read raises no POLLPRI after it. */
 		int alive = cgroup_events_populated(events, e);
 		uint64_t now_killed = cgroup_events_oom_kills(events);
-		int64_t left = next - now_ms();
+		int left = clock_left_ms(next);
 		int r = 0;
 
 		if (now_killed > kills)
 			r = emit_oom(c, out, e);
 		kills = now_killed > kills ? now_killed : kills;
-		if (r == 0 && alive > 0 && left <= 0) {
+		if (r == 0 && alive > 0 && left == 0) {
 			r = emit_stats(c, cgroup, out, e);
-			next = now_ms() + interval_ms;
-			left = interval_ms;
+			next = clock_now_ms() + interval_ms;
+			left = clock_left_ms(next);
 		}
 		if (r < 0 || alive <= 0)
 			return r < 0 ? r : alive;
-		if (poll(p, 3, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+		if (poll(p, 3, left) < 0 && errno != EINTR)
 			return err_set(e, errno, "poll");
 		if (p[2].revents & POLLERR)
 			return 0;

@@ -11,17 +11,16 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/utc.h"
 #include "cgroup/cgroup.h"
 
 static json_t *now_text(void)
 {
 	struct timespec now;
-	char stamp[32];
-	struct tm tm;
+	char stamp[UTC_TEXT_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	utc_format(now.tv_sec, stamp);
 	return json_sprintf("%s.%09ldZ", stamp, now.tv_nsec);
 }
 

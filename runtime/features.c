@@ -3,8 +3,6 @@
  */
 #include "runtime/features.h"
 
-#include <seccomp.h>
-
 #include "cgroup/cgroup.h"
 #include "ns/spec.h"
 #include "runtime/annotations.h"
@@ -12,6 +10,7 @@
 #include "runtime/hooks.h"
 #include "runtime/linux_process.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_abi.h"
 #include "runtime/spec.h"
 
 static json_t *list(const char *(*name)(size_t))
@@ -42,8 +41,8 @@ static json_t *seccomp_archs(void)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; seccomp_arch_name(i); i++)
-		json_array_append_new(array, json_sprintf("SCMP_ARCH_%s", seccomp_arch_name(i)));
+	for (size_t i = 0; seccomp_abi_name(i); i++)
+		json_array_append_new(array, json_sprintf("SCMP_ARCH_%s", seccomp_abi_name(i)));
 	return array;
 }
 
@@ -88,11 +87,7 @@ static json_t *linux_features(void)
 
 static json_t *own_annotations(void)
 {
-	const struct scmp_version *v = seccomp_version();
-
-	return json_pack("{s:s, s:o}", "org.kist.version", KIST_VERSION,
-			 "org.kist.libseccomp.version",
-			 v ? json_sprintf("%u.%u.%u", v->major, v->minor, v->micro) : json_null());
+	return json_pack("{s:s}", "org.kist.version", KIST_VERSION);
 }
 
 json_t *features_json(void)

@@ -123,6 +123,28 @@ static int parse_kind(const json_t *hooks, const struct json_at *at, enum hook_k
 	return 0;
 }
 
+static int parse_outputs(const json_t *config, struct arena *a, struct hooks_spec *s, struct err *e)
+{
+	static const char *const keys[HOOK_OUTPUTS] = { HOOK_ANNOTATION_STDOUT,
+							HOOK_ANNOTATION_STDERR };
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
+	json_t *annotations = NULL;
+	int r = json_get_object(config, &root, "annotations", &annotations, e);
+
+	for (int i = 0; r > 0 && i < HOOK_OUTPUTS; i++) {
+		struct json_at here = json_at_key(&at, keys[i]);
+		const char *path = NULL;
+
+		r = json_get_string(annotations, &at, keys[i], &path, e);
+		if (r > 0 && path[0] != '/')
+			return json_bad(e, &here, "must be absolute");
+		if (r > 0)
+			s->output[i] = arena_strdup(a, path);
+		r = r < 0 ? r : 1;
+	}
+	return r;
+}
+
 int hooks_parse(const json_t *config, struct arena *a, struct hooks_spec *ret, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "hooks");
@@ -136,6 +158,8 @@ int hooks_parse(const json_t *config, struct arena *a, struct hooks_spec *ret, s
 			return r;
 		r = 1;
 	}
+	if (r >= 0)
+		r = parse_outputs(config, a, &s, e);
 	if (r < 0)
 		return r;
 	*ret = s;

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/json.h"
@@ -44,9 +45,15 @@ struct hook {
 	const char *why;  /* "/hooks/prestart/0" */
 };
 
+/* Files that take what hooks say, as crun has it; podman writes these annotations. */
+enum hook_output { HOOK_STDOUT, HOOK_STDERR, HOOK_OUTPUTS };
+#define HOOK_ANNOTATION_STDOUT "run.oci.hooks.stdout"
+#define HOOK_ANNOTATION_STDERR "run.oci.hooks.stderr"
+
 struct hooks_spec {
 	struct hook *list[HOOK_KINDS];
 	size_t count[HOOK_KINDS];
+	const char *output[HOOK_OUTPUTS]; /* absolute host paths; NULL: kist's own */
 };
 
 /* Parses /hooks of a whole config.json. Everything in *ret lives in the arena. */
@@ -66,7 +73,10 @@ struct hooks_plan_options {
 	const json_t *config;
 	int slot_root; /* createContainer: where it is run, as runc does; -1: in the bundle */
 	const struct seccomp_filter *filter; /* startContainer: the program's; NULL: none */
+	int slot_output[HOOK_OUTPUTS];	     /* of hooks_plan_outputs(); -1: none */
 };
+/* HOST, before the guest is born, which inherits them: the files for what hooks say. */
+void hooks_plan_outputs(struct plan *p, const struct hooks_spec *s, struct hooks_plan_options *o);
 /* The steps that run the hooks of one kind, not HOOK_POSTSTOP. */
 void hooks_plan(struct plan *p, const struct hooks_spec *s, enum hook_kind kind,
 		const struct hooks_plan_options *o);
@@ -82,6 +92,7 @@ struct hook_run {
 	struct hook_state state;
 	const char *status; /* "creating" */
 	pid_t pid;	    /* as the hook is to see it; 0: none */
+	int out_fd, err_fd; /* where its words go; -1: to ours */
 	int cwd_fd;	    /* -1: in cwd, or "/" when that is gone */
 	const char *cwd;
 	const struct seccomp_filter *filter; /* its own too; NULL: none */
@@ -90,6 +101,8 @@ struct hook_run {
 /* Runs one hook to its end, or kills it with its process group at its deadline. What it says on
  * stderr is passed on, and the end of it quoted in the error. Guest-safe. */
 int hook_run(const struct hook_run *h, struct err *e);
+/* The file that output goes to. fd; an error has its JSON pointer. */
+int hooks_open_output(const struct hooks_spec *s, enum hook_output which, struct err *e);
 /* As the engine says of a step: "/hooks/poststart/0 (/usr/bin/x)". */
 int hook_err_at(const struct hook *hook, struct err *e);
 /* Runs all poststart hooks of a started container. */

@@ -16,6 +16,7 @@
 struct hook_args {
 	struct hook_run run;
 	int slot_root; /* -1: cwd is a path */
+	int slot_output[HOOK_OUTPUTS];
 };
 
 /* --- the op ----------------------------------------------------------------- */
@@ -38,6 +39,8 @@ static int act_run_hook(struct run *r, const void *args, struct err *e)
 	struct hook_run h = a->run;
 
 	h.cwd_fd = a->slot_root >= 0 ? run_slot(r, a->slot_root) : -1;
+	h.out_fd = a->slot_output[HOOK_STDOUT] < 0 ? -1 : run_slot(r, a->slot_output[HOOK_STDOUT]);
+	h.err_fd = a->slot_output[HOOK_STDERR] < 0 ? -1 : run_slot(r, a->slot_output[HOOK_STDERR]);
 	h.interruptible = r->side == SIDE_HOST;
 	fill_now(r, &h);
 	return hook_run(&h, e);
@@ -48,7 +51,6 @@ static void show_run_hook(struct buf *out, const struct plan *p, const void *arg
 	const struct hook_args *a = args;
 	const struct hook *hook = a->run.hook;
 
-	(void)p;
 	buf_add(out, "run_hook(");
 	buf_add_quoted(out, hook->path);
 	buf_add(out, ", [");
@@ -66,6 +68,12 @@ static void show_run_hook(struct buf *out, const struct plan *p, const void *arg
 	buf_addf(out, "], status=%s%s", a->run.status, a->run.filter ? ", seccomp" : "");
 	if (hook->timeout)
 		buf_addf(out, ", timeout=%llds", (long long)hook->timeout);
+	for (int i = 0; i < HOOK_OUTPUTS; i++) {
+		if (a->slot_output[i] < 0)
+			continue;
+		buf_add(out, i == HOOK_STDOUT ? ", stdout=" : ", stderr=");
+		plan_show_slot(out, p, a->slot_output[i]);
+	}
 	buf_add_char(out, ')');
 }
 
@@ -101,7 +109,62 @@ static const struct op op_run_hook = { .name = "run_hook",
 				       .show = show_run_hook,
 				       .by_hand = by_hand_run_hook };
 
+struct output_args {
+	const struct hooks_spec *spec;
+	enum hook_output which;
+	int slot;
+};
+
+static int act_open_output(struct run *r, const void *args, struct err *e)
+{
+	const struct output_args *a = args;
+	int fd = hooks_open_output(a->spec, a->which, e);
+
+	if (fd < 0)
+		return fd;
+	run_set_fd(r, a->slot, fd);
+	return 0;
+}
+
+static void show_open_output(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct output_args *a = args;
+
+	buf_add(out, "open(");
+	buf_add_quoted(out, a->spec->output[a->which]);
+	buf_add(out, ", O_WRONLY|O_APPEND|O_CREAT|O_NOCTTY|O_NONBLOCK|O_CLOEXEC, 0600) = ");
+	plan_show_slot(out, p, a->slot);
+}
+
+static const struct op op_open_output = { .name = "open",
+					  .man = "open(2)",
+					  .act = act_open_output,
+					  .show = show_open_output };
+
 /* --- the steps -------------------------------------------------------------- */
+
+void hooks_plan_outputs(struct plan *p, const struct hooks_spec *s, struct hooks_plan_options *o)
+{
+	static const char *const names[HOOK_OUTPUTS] = { "hooks' stdout", "hooks' stderr" };
+	struct hooks_spec *copy = arena_alloc(p->arena, sizeof *copy);
+	size_t count = 0;
+
+	for (int i = 0; i < HOOK_POSTSTOP; i++)
+		count += s->count[i];
+	for (int i = 0; i < HOOK_OUTPUTS; i++) {
+		o->slot_output[i] = -1;
+		if (!count || !s->output[i] || !copy)
+			continue;
+		*copy = *s;
+		plan_scope(p, i == HOOK_STDOUT ? "/annotations/" HOOK_ANNOTATION_STDOUT
+					       : "/annotations/" HOOK_ANNOTATION_STDERR,
+			   s->output[i]);
+		o->slot_output[i] = plan_new_slot(p, names[i]);
+		plan_add(p, SIDE_HOST, op_open_output, output_args, copy, (enum hook_output)i,
+			 o->slot_output[i]);
+	}
+	plan_scope(p, "", NULL);
+}
 
 void hooks_plan(struct plan *p, const struct hooks_spec *s, enum hook_kind kind,
 		const struct hooks_plan_options *o)
@@ -136,7 +199,9 @@ void hooks_plan(struct plan *p, const struct hooks_spec *s, enum hook_kind kind,
 				  .cwd_fd = -1,
 				  .cwd = cwd,
 				  .filter = kind == HOOK_START_CONTAINER ? o->filter : NULL },
-			 .slot_root = kind == HOOK_CREATE_CONTAINER ? o->slot_root : -1);
+			 .slot_root = kind == HOOK_CREATE_CONTAINER ? o->slot_root : -1,
+			 .slot_output = { o->slot_output[HOOK_STDOUT],
+					  o->slot_output[HOOK_STDERR] });
 	}
 	plan_scope(p, "", NULL);
 }
@@ -162,6 +227,8 @@ static int undo_poststop(const struct undo_at *at, const char *const args[PLAN_U
 	struct arena arena = ARENA_INIT;
 	struct hook_run h = { .kind = HOOK_POSTSTOP,
 			      .status = "stopped",
+			      .out_fd = -1,
+			      .err_fd = -1,
 			      .cwd_fd = -1,
 			      .cwd = args[0],
 			      .interruptible = true };
@@ -182,6 +249,16 @@ static int undo_poststop(const struct undo_at *at, const char *const args[PLAN_U
 				    &failure);
 	if (r < 0)
 		warn(&failure);
+	if (r == 0 && s.output[HOOK_STDOUT]) {
+		h.out_fd = hooks_open_output(&s, HOOK_STDOUT, &failure);
+		if (h.out_fd < 0)
+			warn(&failure);
+	}
+	if (r == 0 && s.output[HOOK_STDERR]) {
+		h.err_fd = hooks_open_output(&s, HOOK_STDERR, &failure);
+		if (h.err_fd < 0)
+			warn(&failure);
+	}
 	for (size_t i = 0; r == 0 && i < s.count[HOOK_POSTSTOP]; i++) {
 		err_clear(&failure);
 		h.hook = &s.list[HOOK_POSTSTOP][i];
@@ -191,11 +268,14 @@ static int undo_poststop(const struct undo_at *at, const char *const args[PLAN_U
 			warn(&failure);
 		}
 	}
+	fd_close(&h.out_fd);
+	fd_close(&h.err_fd);
 	arena_free(&arena);
 	return 0;
 }
 
-static const struct undo_kind undo_kind_poststop = { "run_poststop_hooks", undo_poststop };
+static const struct undo_kind undo_kind_poststop = { .name = "run_poststop_hooks", .act = undo_poststop,
+						    .last = true };
 const struct undo_kind *const hooks_undo_kinds[] = { &undo_kind_poststop, NULL };
 
 void hooks_plan_poststop(struct plan *p, const struct hooks_spec *s, int step, const char *bundle)

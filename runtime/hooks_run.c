@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "runtime/process_ops.h"
 
@@ -30,15 +30,19 @@
 #define KILL_WAIT_MS	10000 /* for a process that SIGKILL does not end at once */
 #define STDERR_STUCK_MS 1000  /* how long the end of a hook's words may wait for our stderr */
 
-/* What a hook said on stderr: on its way to ours, and the end of it for the error. */
+/* What a hook says, on its way to ours or to a file; of stderr the end of it for the error. The hook
+ * gets no more than a pipe: a startContainer hook is the image's program. */
 struct words {
-	int from;	 /* -EBADF: closed */
+	int from;	 /* -EBADF: closed, or the hook has ours */
+	int to;
 	char data[4096]; /* PIPE_BUF: a pipe that polls writable takes so much at once */
 	size_t start, end;
 	char last[160];
 	size_t last_len;
 	bool cut;
 };
+
+enum { SAYS_OUT, SAYS_ERR, SAYS };
 
 struct child {
 	pid_t pid;
@@ -71,7 +75,8 @@ static int make_stdin(const struct hook_run *h)
 	return r < 0 ? r : fd_take(&fd);
 }
 
-static _Noreturn void become_hook(const struct hook_run *h, int in, int err, pid_t parent,
+/* `out`: -1: ours. */
+static _Noreturn void become_hook(const struct hook_run *h, int in, int out, int err, pid_t parent,
 				  int *exec_error)
 {
 	/* A session of its own: killed as a whole, and never stopped by a terminal. */
@@ -86,6 +91,7 @@ static _Noreturn void become_hook(const struct hook_run *h, int in, int err, pid
 			goto failed;
 	}
 	if (process_reset_signals() < 0 || dup2(in, STDIN_FILENO) < 0 ||
+	    (out >= 0 && dup2(out, STDOUT_FILENO) < 0) ||
 	    dup2(err, STDERR_FILENO) < 0 || syscall(SYS_close_range, 3u, ~0u, 0) < 0)
 		goto failed;
 	/* Last: what follows is all that the filter must allow. */
@@ -97,7 +103,7 @@ failed:
 	_exit(127);
 }
 
-static int spawn(const struct hook_run *h, int in, int err, struct child *ret)
+static int spawn(const struct hook_run *h, int in, int out, int err, struct child *ret)
 {
 	pid_t self = getpid();
 	int pidfd = -EBADF;
@@ -112,7 +118,7 @@ static int spawn(const struct hook_run *h, int in, int err, struct child *ret)
 		return -errno;
 	pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		become_hook(h, in, err, self, ret->exec_error);
+		become_hook(h, in, out, err, self, ret->exec_error);
 	if (pid < 0) {
 		int error = errno;
 
@@ -162,7 +168,7 @@ static void words_read(struct words *w)
 
 static void words_write(struct words *w)
 {
-	ssize_t n = write(STDERR_FILENO, w->data + w->start, w->end - w->start);
+	ssize_t n = write(w->to, w->data + w->start, w->end - w->start);
 
 	if (n > 0)
 		w->start += (size_t)n;
@@ -175,7 +181,7 @@ static void words_write(struct words *w)
 static void words_drain(struct words *w)
 {
 	struct pollfd in = { .events = POLLIN };
-	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd out = { .fd = w->to, .events = POLLOUT };
 
 	for (;;) {
 		while (w->start < w->end) {
@@ -190,46 +196,43 @@ static void words_drain(struct words *w)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 enum ending { ENDED, OVERRUN, INTERRUPTED };
 
 /* -errno, or how the wait ended. */
-static int watch(const struct hook_run *h, const struct child *c, struct words *w, int signals)
+static int watch(const struct hook_run *h, const struct child *c, struct words *said, int signals)
 {
-	int64_t end = h->hook->timeout ? now_ms() + h->hook->timeout * 1000 : -1;
+	int64_t end = h->hook->timeout ? clock_now_ms() + h->hook->timeout * 1000 : -1;
 
 	for (;;) {
-		bool full = w->start < w->end;
-		struct pollfd p[] = {
+		struct pollfd p[2 + 2 * SAYS] = {
 			{ .fd = c->pidfd, .events = POLLIN },
-			{ .fd = full ? -1 : w->from, .events = POLLIN },
-			{ .fd = full ? STDERR_FILENO : -1, .events = POLLOUT },
 			{ .fd = signals, .events = POLLIN },
 		};
-		int64_t left = end < 0 ? -1 : end - now_ms();
+		int left = clock_left_ms(end);
 
-		if (end >= 0 && left <= 0)
+		if (left == 0)
 			return OVERRUN;
-		if (poll(p, 4, left > INT32_MAX ? INT32_MAX : (int)left) < 0) {
+		for (int i = 0; i < SAYS; i++) {
+			bool full = said[i].start < said[i].end;
+
+			p[2 + 2 * i] = (struct pollfd){ full ? -1 : said[i].from, POLLIN, 0 };
+			p[3 + 2 * i] = (struct pollfd){ full ? said[i].to : -1, POLLOUT, 0 };
+		}
+		if (poll(p, 2 + 2 * SAYS, left) < 0) {
 			if (errno != EINTR)
 				return -errno;
 			continue;
 		}
 		if (p[0].revents)
 			return ENDED;
-		if (p[3].revents)
-			return INTERRUPTED;
 		if (p[1].revents)
-			words_read(w);
-		if (p[2].revents)
-			words_write(w);
+			return INTERRUPTED;
+		for (int i = 0; i < SAYS; i++) {
+			if (p[2 + 2 * i].revents)
+				words_read(&said[i]);
+			if (p[3 + 2 * i].revents)
+				words_write(&said[i]);
+		}
 	}
 }
 
@@ -316,35 +319,51 @@ static void take_signal(int signals)
 		;
 }
 
+/* The hook's end, or -errno. */
+static int make_pipe(struct words *w, int to)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	w->from = ends[0];
+	w->to = to;
+	return ends[1];
+}
+
 static int run_and_watch(const struct hook_run *h, struct err *e)
 {
-	_cleanup_fd_ int in = make_stdin(h), signals = -EBADF;
-	struct words words = { .from = -EBADF };
+	_cleanup_fd_ int in = make_stdin(h), out = -EBADF, err = -EBADF, signals = -EBADF;
+	struct words said[SAYS] = { { .from = -EBADF }, { .from = -EBADF } };
 	struct child c = { .pidfd = -EBADF };
-	int ends[2], r;
+	int r;
 
 	if (in < 0)
 		return err_set(e, -in, "cannot write the state for a hook");
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(e, errno, "cannot make a pipe for a hook");
-	words.from = ends[0];
-	r = spawn(h, in, ends[1], &c);
-	close(ends[1]);
+	err = make_pipe(&said[SAYS_ERR], h->err_fd >= 0 ? h->err_fd : STDERR_FILENO);
+	if (err >= 0 && h->out_fd >= 0)
+		out = make_pipe(&said[SAYS_OUT], h->out_fd);
+	r = err < 0 ? err : h->out_fd >= 0 && out < 0 ? out : spawn(h, in, out, err, &c);
+	fd_close(&out);
+	fd_close(&err);
 	if (r < 0) {
-		fd_close(&words.from);
+		fd_close(&said[SAYS_OUT].from);
+		fd_close(&said[SAYS_ERR].from);
 		return err_set(e, -r, "cannot start %s hook #%zu", hook_kind_names[h->kind],
 			       h->index);
 	}
 	if (h->interruptible)
 		signals = watch_signals();
-	r = watch(h, &c, &words, signals);
+	r = watch(h, &c, said, signals);
 	if (r != ENDED)
 		kill_group(&c);
 	if (r == INTERRUPTED)
 		take_signal(signals);
-	words_drain(&words);
-	fd_close(&words.from);
-	r = conclude(h, &c, r, &words, e);
+	for (int i = 0; i < SAYS; i++) {
+		words_drain(&said[i]);
+		fd_close(&said[i].from);
+	}
+	r = conclude(h, &c, r, &said[SAYS_ERR], e);
 	fd_close(&c.pidfd);
 	munmap(c.exec_error, sizeof(int));
 	return r;
@@ -379,9 +398,30 @@ int hook_err_at(const struct hook *hook, struct err *e)
 	return err_at(e, text);
 }
 
+int hooks_open_output(const struct hooks_spec *s, enum hook_output which, struct err *e)
+{
+	/* Not blocking: a fifo that nobody reads holds up no start. */
+	int fd = open(s->output[which],
+		      O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	err_set(e, errno, "open %.200s", s->output[which]);
+	return err_at(e, which == HOOK_STDOUT ? "/annotations/" HOOK_ANNOTATION_STDOUT
+					      : "/annotations/" HOOK_ANNOTATION_STDERR);
+}
+
 int hooks_run_poststart(const struct hooks_spec *s, const struct hook_state *state,
 			const char *bundle, pid_t pid, int pidfd, struct err *e)
 {
+	_cleanup_fd_ int out = -EBADF, err = -EBADF;
+
+	if (s->count[HOOK_POSTSTART] && s->output[HOOK_STDOUT])
+		out = hooks_open_output(s, HOOK_STDOUT, e);
+	if (s->count[HOOK_POSTSTART] && s->output[HOOK_STDERR])
+		err = hooks_open_output(s, HOOK_STDERR, e);
+	if ((s->output[HOOK_STDOUT] && out < 0) || (s->output[HOOK_STDERR] && err < 0))
+		return s->count[HOOK_POSTSTART] ? -e->error : 0;
 	for (size_t i = 0; i < s->count[HOOK_POSTSTART]; i++) {
 		const struct hook *hook = &s->list[HOOK_POSTSTART][i];
 		struct pollfd ended = { .fd = pidfd, .events = POLLIN };
@@ -392,6 +432,8 @@ int hooks_run_poststart(const struct hooks_spec *s, const struct hook_state *sta
 				      .state = *state,
 				      .status = gone ? "stopped" : "running",
 				      .pid = gone ? 0 : pid,
+				      .out_fd = out,
+				      .err_fd = err,
 				      .cwd_fd = -1,
 				      .cwd = bundle,
 				      .interruptible = true };

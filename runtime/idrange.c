@@ -122,7 +122,7 @@ static int undo_release(const struct undo_at *at, const char *const args[PLAN_UN
 	return idrange_release(at->state_root, at->id, e);
 }
 
-static const struct undo_kind kind_release = { "release_ids", undo_release };
+static const struct undo_kind kind_release = { .name = "release_ids", .act = undo_release };
 const struct undo_kind *const idrange_undo_kinds[] = { &kind_release, NULL };
 
 void idrange_plan_undo(struct plan *p, int step)

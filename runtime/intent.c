@@ -17,7 +17,9 @@
 #include "base/engine.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/path.h"
+#include "runtime/record.h"
 #include "runtime/undo.h"
 
 /* --- taking back ------------------------------------------------------------ */
@@ -25,54 +27,60 @@
 static int undo_state_folder(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
 			     struct err *e)
 {
+	static const char *const usual[] = { "state.json", "config.json", "intent.json" };
+	_cleanup_fd_ int dir = openat(at->state_root, at->id,
+				      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
 	(void)args;
+	for (size_t i = 0; dir >= 0 && i < sizeof usual / sizeof *usual; i++)
+		unlinkat(dir, usual[i], 0);
+	if (unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
+		return 0;
 	return path_remove_tree(at->state_root, at->id, e);
 }
 
-const struct undo_kind undo_kind_state_folder = { "remove_state_folder", undo_state_folder };
-
-static const struct undo_kind *find_kind(const char *name)
-{
-	for (const struct undo_kind *const *const *list = undo_registry; *list; list++)
-		for (const struct undo_kind *const *kind = *list; *kind; kind++)
-			if (strcmp((*kind)->name, name) == 0)
-				return *kind;
-	return NULL;
-}
+const struct undo_kind undo_kind_state_folder = { .name = "remove_state_folder", .act = undo_state_folder,
+						    .last = true };
 
 /* One entry: {"undo": "rmdir_cgroup", "args": ["/sys/fs/cgroup/x", null, null]}. */
-static int replay_entry(const json_t *entry, const struct undo_at *at, struct err *e)
+static int replay_entry(const json_t *entry, const struct undo_at *at, bool failed,
+			bool *ret_damaged, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(entry, "undo"));
 	const char *args[PLAN_UNDO_ARGS] = { NULL };
 	const json_t *list = json_object_get(entry, "args");
-	const struct undo_kind *kind = name ? find_kind(name) : NULL;
+	const struct undo_kind *kind = name ? undo_find_kind(name) : NULL;
 
+	*ret_damaged |= !kind;
 	if (!kind)
 		return err_say(e, EINVAL, "intent.json has an unknown undo \"%s\"",
 			       name ? name : "");
+	if (failed && kind->last)
+		return 0;
 	for (size_t i = 0; i < PLAN_UNDO_ARGS; i++)
 		args[i] = json_string_value(json_array_get(list, i));
 	return kind->act(at, args, e);
 }
 
-static int replay(int dir, const struct undo_at *at, struct err *e)
+static int replay(int dir, const struct undo_at *at, bool *ret_damaged, struct err *e)
 {
 	_cleanup_json_ json_t *intent = NULL;
 	struct err first = ERR_INIT;
 	const json_t *undo;
 	int r;
 
-	r = json_read_file(dir, "intent.json", &intent, e);
+	r = record_read(dir, "intent.json", &intent, e);
 	if (r == -ENOENT)
 		return 0; /* killed before the record: nothing but the folder was made */
+	undo = json_object_get(intent, "undo");
+	*ret_damaged = r == -EINVAL || (r == 0 && !json_is_array(undo));
 	if (r < 0)
 		return err_wrap(e, "the intent record of %s is damaged", at->id);
-	undo = json_object_get(intent, "undo");
 	for (size_t i = json_array_size(undo); i-- > 0;) {
 		struct err one = ERR_INIT;
 
-		if (replay_entry(json_array_get(undo, i), at, &one) < 0 && !first.error)
+		if (replay_entry(json_array_get(undo, i), at, first.error, ret_damaged, &one) < 0 &&
+		    !first.error)
 			first = one;
 	}
 	if (!first.error)
@@ -81,23 +89,36 @@ static int replay(int dir, const struct undo_at *at, struct err *e)
 	return -first.error;
 }
 
+/* The intent record is damaged. What the state record says is believed even where that is damaged
+ * too: the undo looks at the cgroup's mark. */
+static void salvage(int dir, const struct undo_at *at)
+{
+	_cleanup_json_ json_t *state = NULL;
+	struct err ignored = ERR_INIT;
+	const char *cgroup = NULL;
+
+	if (json_read_file(dir, "state.json", &state, &ignored) == 0)
+		cgroup = json_string_value(json_object_get(state, "cgroup"));
+	log_msg(LOG_WARN, "the records of container %s are damaged: %s", at->id,
+		cgroup ? "what it has of the network may be left"
+		       : "what it has of cgroups and of the network may be left");
+	undo_by_name(at, cgroup, &ignored);
+}
+
 int container_take_back(int root, const char *id, struct err *e)
 {
 	_cleanup_fd_ int dir = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct undo_at at = { .id = id, .state_root = root };
+	bool damaged = false;
 	int r;
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot open the state of %s", id);
-	r = replay(dir, &at, e);
-	if (r < 0 && r != -EINVAL)
+	r = replay(dir, &at, &damaged, e);
+	if (r < 0 && !damaged)
 		return r;
-	/* A damaged record can't be followed: what has a derived name is still found. */
-	if (r == -EINVAL) {
-		struct err ignored = ERR_INIT;
-
-		undo_by_name(&at, &ignored);
-	}
+	if (damaged)
+		salvage(dir, &at);
 	return path_remove_tree(root, id, e);
 }
 
@@ -198,12 +219,13 @@ int container_plan_seal(struct plan *p, struct intent_args *intent, const char *
 	for (int i = 0; r == 0 && i < p->count; i++) {
 		const struct step *s = &p->steps[i];
 
-		if (s->undo)
-			json_array_append_new(undo, json_pack("{s:s, s:[s?, s?, s?]}", "undo",
-					      s->undo->name, "args", s->undo_args[0],
-					      s->undo_args[1], s->undo_args[2]));
+		if (s->undo &&
+		    json_array_append_new(undo, json_pack("{s:s, s:[s?, s?, s?]}", "undo",
+							  s->undo->name, "args", s->undo_args[0],
+							  s->undo_args[1], s->undo_args[2])) < 0)
+			r = err_set(e, ENOMEM, "the intent record");
 	}
-	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+	text = record ? record_seal(record) : NULL;
 	if (r == 0 && (!text || !intent))
 		r = err_set(e, ENOMEM, "the intent record");
 	if (r == 0) {

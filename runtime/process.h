@@ -9,6 +9,7 @@
  * Order, as compile.c has to call it:
  *   process_plan_host     any time after birth
  *   process_plan_cwd      while the rootfs is still writable
+ *   process_plan_early_limits  the same
  *   process_plan_limits   before the guest's ids change
  *   process_plan_become   caps, groups, ids, cwd, executable found: after it the
  *                         guest is the container's user. A missing command fails
@@ -117,13 +118,15 @@ struct process_found {
 const char *process_oom_score_adj(struct plan *p, const struct process_spec *s);
 /* HOST: oom_score_adj through SLOT_GUEST_PROC. */
 void process_plan_host(struct plan *p, const struct process_spec *s);
+/* HOST on the guest's pid: those rlimits that no setup minds, so that it need not wait for them. */
+void process_plan_early_limits(struct plan *p, const struct process_spec *s);
 /* exec only. HOST, before the birth: on itself; after it: on the guest, in its cgroup. */
 void process_plan_affinity_initial(struct plan *p, const struct process_spec *s);
 void process_plan_affinity_final(struct plan *p, const struct process_spec *s);
 /* GUEST: makes a missing cwd, 0755; in-root of `root_slot` (-1: of "/"). EROFS is left to the cwd
  * step, which says what is missing. */
 void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slot);
-/* HOST on the guest's pid: rlimits, scheduler, I/O priority (a user namespace's root may not
+/* HOST on the guest's pid: the other rlimits, scheduler, I/O priority (a user namespace's root may not
  * raise them); GUEST: umask. */
 void process_plan_limits(struct plan *p, const struct process_spec *s);
 /* GUEST: steps 24 to 27 of the start, then HOME and the executable. `filter` (NULL: none) is only

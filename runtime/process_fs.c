@@ -95,16 +95,17 @@ const struct op op_make_cwd = {
 static int act_enter_cwd(struct run *run, const void *args, struct err *e)
 {
 	const struct op_cwd_args *a = args;
+	bool is_root = strcmp(a->path, "/") == 0;
 	char name[PATH_MAX];
-	_cleanup_fd_ int root = open_root();
+	_cleanup_fd_ int root = is_root ? -EBADF : open_root();
 	_cleanup_fd_ int dir =
 		root < 0 ? root : path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
 	long n;
 
 	(void)run;
-	if (dir < 0)
+	if (dir < 0 && !is_root)
 		return cwd_failed(a->path, -dir, e);
-	if (fchdir(dir) < 0)
+	if ((is_root ? chdir("/") : fchdir(dir)) < 0)
 		return cwd_failed(a->path, errno, e);
 	n = syscall(SYS_getcwd, name, sizeof name);
 	if (n < 0)
@@ -258,7 +259,8 @@ int process_reset_signals(void)
 
 	/* EINVAL for SIGKILL and SIGSTOP, which cannot be ignored. */
 	for (int sig = 1; sig < _NSIG; sig++)
-		syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8);
+		if (syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8) < 0 && errno != EINVAL)
+			return -errno;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

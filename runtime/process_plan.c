@@ -20,6 +20,7 @@
 #include <paths.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "runtime/process_ops.h"
 
@@ -73,18 +74,51 @@ void process_plan_cwd(struct plan *p, const struct process_spec *s, int root_slo
 	plan_on_done(p, step, EROFS);
 }
 
-void process_plan_limits(struct plan *p, const struct process_spec *s)
+#define SETUP_FDS 1024 /* more than any setup has open */
+
+/* No setup comes near it, however low it is. */
+static bool is_early(const struct rlimit_spec *l)
+{
+	switch (l->resource) {
+	case RLIMIT_NOFILE:
+		return l->soft >= SETUP_FDS;
+	case RLIMIT_CORE:
+	case RLIMIT_LOCKS:
+	case RLIMIT_MEMLOCK:
+	case RLIMIT_MSGQUEUE:
+	case RLIMIT_NICE:
+	case RLIMIT_RTPRIO:
+	case RLIMIT_SIGPENDING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void plan_rlimits(struct plan *p, const struct process_spec *s, bool early)
 {
 	char why[48];
 
 	for (size_t i = 0; i < s->rlimit_count; i++) {
 		struct buf b = BUF_ON(why);
 
+		if (is_early(&s->rlimits[i]) != early)
+			continue;
 		buf_reset(&b);
 		buf_addf(&b, "/process/rlimits/%zu", i);
 		plan_scope(p, why, s->rlimits[i].name);
 		plan_add(p, SIDE_HOST, op_prlimit, op_prlimit_args, s->rlimits[i]);
 	}
+}
+
+void process_plan_early_limits(struct plan *p, const struct process_spec *s)
+{
+	plan_rlimits(p, s, true);
+}
+
+void process_plan_limits(struct plan *p, const struct process_spec *s)
+{
+	plan_rlimits(p, s, false);
 	if (s->has_scheduler) {
 		plan_scope(p, "/process/scheduler", NULL);
 		plan_add(p, SIDE_HOST, op_sched_setattr, op_sched_setattr_args, s->scheduler);

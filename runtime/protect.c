@@ -8,6 +8,7 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -28,25 +29,31 @@ extern char **environ;
 static int inherited; /* how many fds from 3 on were open when this program started */
 static int kept;      /* how many of them are for the container: --preserve-fds */
 
-void protect_start(void)
+int protect_start(struct err *e)
 {
-	int fd;
+	int fd, error;
 
 	/* A caller that closed 0, 1 or 2 would see its container write into our files. */
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= 2);
+	error = errno;
 	if (fd > 2)
 		close(fd);
+	else if (fcntl(0, F_GETFD) < 0 || fcntl(1, F_GETFD) < 0 || fcntl(2, F_GETFD) < 0)
+		return err_set(e, error, "standard input, output or error is closed, and /dev/null "
+			       "cannot take its place");
 	/* Counted before anything of our own is opened: later an fd of ours could pass for one. */
 	while (inherited < KEEP_MAX && fcntl(3 + inherited, F_GETFD) >= 0)
 		inherited++;
 	/* CVE-2024-21626: no inherited directory fd may reach the container. */
-	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_set(e, errno, "close_range(3, ~0, CLOSE_RANGE_CLOEXEC)");
 	/* Ignored by the caller, the kernel would reap our children before we do (sigaction(2)). */
 	signal(SIGCHLD, SIG_DFL);
 	/* Not the caller's: what kist makes says its own mode, never wider than this. */
 	umask(022);
+	return 0;
 }
 
 int protect_keep_fds(int count, struct err *e)
@@ -68,17 +75,59 @@ static bool maps_host_id(const struct ns_id_maps *maps, uint32_t id)
 	return false;
 }
 
-bool protect_is_needed(const struct ns_spec *ns)
+static bool could_write(const struct ns_id_maps *uids, const struct ns_id_maps *gids)
 {
 	struct stat st;
 
-	if (!(ns->new_namespaces & CLONE_NEWUSER) || ns->uid_maps.count == 0)
-		return true;
 	if (stat("/proc/self/exe", &st) < 0)
 		return true;
-	return maps_host_id(&ns->uid_maps, 0) || maps_host_id(&ns->uid_maps, st.st_uid) ||
-	       ((st.st_mode & S_IWGRP) && maps_host_id(&ns->gid_maps, st.st_gid)) ||
-	       (st.st_mode & S_IWOTH);
+	return maps_host_id(uids, 0) || maps_host_id(uids, st.st_uid) ||
+	       ((st.st_mode & S_IWGRP) && maps_host_id(gids, st.st_gid)) || (st.st_mode & S_IWOTH);
+}
+
+bool protect_is_needed(const struct ns_spec *ns)
+{
+	if (!(ns->new_namespaces & CLONE_NEWUSER) || ns->uid_maps.count == 0)
+		return true;
+	return could_write(&ns->uid_maps, &ns->gid_maps);
+}
+
+#define MAP_LINES_MAX 340 /* the kernel's limit (user_namespaces(7)) */
+
+/* /proc/PID/uid_map, as this process sees it: the second number is an id of the host. */
+static bool read_map(pid_t pid, const char *name, struct ns_id_map line[MAP_LINES_MAX],
+		     struct ns_id_maps *ret)
+{
+	char path[64], text[MAP_LINES_MAX * 34];
+	size_t count = 0;
+	int used;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+	if (file_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
+		return false;
+	for (const char *at = text; count < MAP_LINES_MAX && *at; at += used, count++) {
+		used = 0;
+		if (sscanf(at, " %u %u %u %n", &line[count].container, &line[count].host,
+			   &line[count].size, &used) != 3 || used == 0)
+			return false;
+	}
+	*ret = (struct ns_id_maps){ .line = line, .count = count };
+	return count > 0;
+}
+
+bool protect_is_needed_in(pid_t pid)
+{
+	struct ns_id_map uid_line[MAP_LINES_MAX], gid_line[MAP_LINES_MAX];
+	struct ns_id_maps uids, gids;
+
+	if (!read_map(pid, "uid_map", uid_line, &uids) || !read_map(pid, "gid_map", gid_line, &gids))
+		return true;
+	return could_write(&uids, &gids);
+}
+
+bool protect_is_surely_needed(const char *config, size_t size)
+{
+	return !memmem(config, size, "uidMappings", strlen("uidMappings"));
 }
 
 static int copy_self(int from, int to)
@@ -101,14 +150,19 @@ static int copy_self(int from, int to)
 
 int protect_self(char *const argv[], struct err *e)
 {
-	_cleanup_fd_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), copy = -EBADF;
+	_cleanup_fd_ int self = -EBADF, copy = -EBADF;
+	static bool is_copy;
 	int r;
 
+	if (is_copy)
+		return 0;
+	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (self < 0)
 		return err_set(e, errno, "cannot open /proc/self/exe");
 	/* The seals themselves say whether this is the copy; an environment variable could lie. */
 	r = fcntl(self, F_GET_SEALS);
-	if (r >= 0 && (r & SEALS) == SEALS)
+	is_copy = r >= 0 && (r & SEALS) == SEALS;
+	if (is_copy)
 		return 0;
 	copy = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	if (copy < 0 && errno == EINVAL) /* before Linux 6.3 */
@@ -124,5 +178,5 @@ int protect_self(char *const argv[], struct err *e)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return err_set(e, errno, "cannot pass on file descriptor %d", fd);
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
-	return err_set(e, errno, "cannot run the protected copy of kist");
+	return err_set(e, errno, "cannot run the protected copy of kist: execveat");
 }

@@ -10,9 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +18,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/ops.h"
+#include "base/utc.h"
 #include "cgroup/systemd.h"
 
 /* --- state.json ------------------------------------------------------------- */
@@ -37,12 +36,10 @@ static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long 
 {
 	const json_t *annotations = json_object_get(a->config, "annotations");
 	struct timespec now;
-	char stamp[32], created[48];
-	struct tm tm;
+	char stamp[UTC_TEXT_MAX], created[UTC_TEXT_MAX + 16];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	utc_format(now.tv_sec, stamp);
 	snprintf(created, sizeof created, "%s.%09ldZ", stamp, now.tv_nsec);
 	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s?, s:s, s:s?, s:s*, s:I, s:I, s:o}", "ociVersion",
 			 SPEC_OCI_VERSION, "id", a->id, "pid", (int)pid, "startTime",
@@ -171,21 +168,12 @@ void publish_take_back_pid_file(const struct plan *p, int step, int failed_step)
 static int act_send(struct run *r, const void *args, struct err *e)
 {
 	const struct path_args *a = args;
-	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	/* A peer that never reads must not hold up the setup for ever. */
-	struct timeval limit = { .tv_sec = SEND_TIMEOUT_SECONDS };
+	_cleanup_fd_ int sock = socket_connect(a->path, SEND_TIMEOUT_SECONDS, "the socket", e);
 	static const char name[] = "/dev/ptmx";
 	int n;
 
 	if (sock < 0)
-		return -errno;
-	if (strlen(a->path) >= sizeof address.sun_path)
-		return err_set(e, ENAMETOOLONG, "the socket %s", a->path);
-	memcpy(address.sun_path, a->path, strlen(a->path) + 1);
-	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0)
-		return err_set(e, errno, "cannot connect to the socket %s", a->path);
+		return sock;
 	n = socket_send_fd(sock, name, sizeof name - 1, run_slot(r, a->slot));
 	return n < 0 ? err_set(e, -n, "cannot send to the socket %s", a->path) : 0;
 }

@@ -40,6 +40,13 @@ int runtime_mount_add(int root, const char *id, const json_t *mount, const char 
 		      const struct host *h, const struct runtime_hooks_in *in, struct err *e);
 int runtime_mount_remove(int root, const char *id, const char *destination, const struct host *h,
 			 const struct runtime_hooks_in *in, struct err *e);
+/* A device more or less for a container that lives: {"path", "type", "major", ...} as in config.json,
+ * `access` of "rwm"; `source` is its node on the host. Kept in state.json, as "addedDevices". */
+int runtime_device_add(int root, const char *id, const json_t *device, const char *source,
+		       const char *access, const struct host *h, const struct runtime_hooks_in *in,
+		       struct err *e);
+int runtime_device_remove(int root, const char *id, const char *path, const struct host *h,
+			  const struct runtime_hooks_in *in, struct err *e);
 /* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps
  * made another of that id, there is nothing to do: 0. */
 int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e);

@@ -1,12 +1,10 @@
 /*
- * seccomp.c - /linux/seccomp of config.json: parsed, compiled to BPF, loaded.
+ * seccomp.c - /linux/seccomp of config.json: parsed and checked.
  */
 #include "runtime/seccomp.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,25 +21,25 @@
 /* --- names ------------------------------------------------------------------ */
 
 static const struct json_name action_names[] = {
-	{ "SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD },
-	{ "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
-	{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS },
-	{ "SCMP_ACT_TRAP", SCMP_ACT_TRAP },
-	{ "SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0) },
-	{ "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0) },
-	{ "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW },
-	{ "SCMP_ACT_LOG", SCMP_ACT_LOG },
-	{ "SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY },
+	{ "SCMP_ACT_KILL", SECCOMP_RET_KILL_THREAD },
+	{ "SCMP_ACT_KILL_THREAD", SECCOMP_RET_KILL_THREAD },
+	{ "SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS },
+	{ "SCMP_ACT_TRAP", SECCOMP_RET_TRAP },
+	{ "SCMP_ACT_ERRNO", SECCOMP_RET_ERRNO },
+	{ "SCMP_ACT_TRACE", SECCOMP_RET_TRACE },
+	{ "SCMP_ACT_ALLOW", SECCOMP_RET_ALLOW },
+	{ "SCMP_ACT_LOG", SECCOMP_RET_LOG },
+	{ "SCMP_ACT_NOTIFY", SECCOMP_RET_USER_NOTIF },
 };
 
 static const struct json_name operator_names[] = {
-	{ "SCMP_CMP_NE", SCMP_CMP_NE },
-	{ "SCMP_CMP_LT", SCMP_CMP_LT },
-	{ "SCMP_CMP_LE", SCMP_CMP_LE },
-	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
-	{ "SCMP_CMP_GE", SCMP_CMP_GE },
-	{ "SCMP_CMP_GT", SCMP_CMP_GT },
-	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+	{ "SCMP_CMP_NE", SECCOMP_NE },
+	{ "SCMP_CMP_LT", SECCOMP_LT },
+	{ "SCMP_CMP_LE", SECCOMP_LE },
+	{ "SCMP_CMP_EQ", SECCOMP_EQ },
+	{ "SCMP_CMP_GE", SECCOMP_GE },
+	{ "SCMP_CMP_GT", SECCOMP_GT },
+	{ "SCMP_CMP_MASKED_EQ", SECCOMP_MASKED_EQ },
 };
 
 static const struct json_name flag_names[] = {
@@ -49,28 +47,6 @@ static const struct json_name flag_names[] = {
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
 	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
-};
-
-/* Later than Debian 12's libseccomp; since 5.1 a new syscall has one number everywhere. */
-static const struct {
-	const char *name;
-	int nr;
-} new_syscalls[] = {
-	{ "cachestat", 451 },	      { "fchmodat2", 452 },	   { "map_shadow_stack", 453 },
-	{ "futex_wake", 454 },	      { "futex_wait", 455 },	   { "futex_requeue", 456 },
-	{ "statmount", 457 },	      { "listmount", 458 },	   { "lsm_get_self_attr", 459 },
-	{ "lsm_set_self_attr", 460 }, { "lsm_list_modules", 461 }, { "mseal", 462 },
-	{ "setxattrat", 463 },	      { "getxattrat", 464 },	   { "listxattrat", 465 },
-	{ "removexattrat", 466 },     { "open_tree_attr", 467 },   { "file_getattr", 468 },
-	{ "file_setattr", 469 },
-};
-
-/* Architectures of the specification; most are of processes this machine cannot run anyway. */
-static const char *const spec_archs[] = {
-	"ARM",	    "AARCH64",	   "MIPS",     "MIPS64",  "MIPS64N32",	 "MIPSEL",
-	"MIPSEL64", "MIPSEL64N32", "PPC",      "PPC64",	  "PPC64LE",	 "S390",
-	"S390X",    "PARISC",	   "PARISC64", "RISCV64", "LOONGARCH64", "M68K",
-	"SH",	    "SHEB",	   "X86",      "X86_64",  "X32",
 };
 
 /* --- parsing ---------------------------------------------------------------- */
@@ -90,14 +66,12 @@ static int parse_action(const json_t *o, const struct json_at *at, const char *k
 	if (r < 0)
 		return r;
 	r = json_get_int(o, at, errno_key, 0,
-			 action == SCMP_ACT_TRACE(0) ? UINT16_MAX : KERNEL_ERRNO_MAX, &value, e);
+			 action == SECCOMP_RET_TRACE ? UINT16_MAX : KERNEL_ERRNO_MAX, &value, e);
 	if (r < 0)
 		return r;
 	has_errno = r == 1;
-	if (action == SCMP_ACT_ERRNO(0)) {
-		action = SCMP_ACT_ERRNO((uint32_t)value);
-	} else if (action == SCMP_ACT_TRACE(0)) {
-		action = SCMP_ACT_TRACE((uint32_t)value);
+	if (action == SECCOMP_RET_ERRNO || action == SECCOMP_RET_TRACE) {
+		action |= (uint64_t)value;
 	} else if (has_errno) {
 		here = json_at_key(at, errno_key);
 		return json_bad(e, &here, "only SCMP_ACT_ERRNO and SCMP_ACT_TRACE return an errno");
@@ -106,53 +80,26 @@ static int parse_action(const json_t *o, const struct json_at *at, const char *k
 	return 0;
 }
 
-static bool native_runs(uint32_t arch)
+/* Of those that processes here can have; the others are checked and left out. */
+static int add_abi(const char *name, const struct json_at *at, struct seccomp_profile *p,
+		   struct err *e)
 {
-	uint32_t native = seccomp_arch_native();
-
-	if (arch == native)
-		return true;
-	switch (native) {
-	case SCMP_ARCH_X86_64:
-		return arch == SCMP_ARCH_X86 || arch == SCMP_ARCH_X32;
-	case SCMP_ARCH_AARCH64:
-		return arch == SCMP_ARCH_ARM;
-	case SCMP_ARCH_S390X:
-		return arch == SCMP_ARCH_S390;
-	case SCMP_ARCH_PPC64:
-		return arch == SCMP_ARCH_PPC;
-	case SCMP_ARCH_MIPS64:
-		return arch == SCMP_ARCH_MIPS || arch == SCMP_ARCH_MIPS64N32;
-	case SCMP_ARCH_MIPSEL64:
-		return arch == SCMP_ARCH_MIPSEL || arch == SCMP_ARCH_MIPSEL64N32;
-	default:
-		return false;
-	}
-}
-
-static int add_arch(const char *name, const struct json_at *at, struct seccomp_profile *p,
-		    struct err *e)
-{
-	char lower[24];
-	uint32_t arch;
-	bool known = false;
+	enum seccomp_abi abi = SECCOMP_ABIS;
 
 	if (strcmp(name, "SCMP_ARCH_NATIVE") == 0)
 		return 0;
 	if (strncmp(name, "SCMP_ARCH_", 10) == 0)
-		for (size_t i = 0; i < COUNT(spec_archs) && !known; i++)
-			known = strcmp(name + 10, spec_archs[i]) == 0;
-	if (!known)
+		for (abi = 0; abi < SECCOMP_ABIS; abi++)
+			if (strcmp(name + 10, seccomp_abi_name(abi)) == 0)
+				break;
+	if (abi == SECCOMP_ABIS)
 		return json_bad(e, at, "unknown architecture \"%s\"", name);
-	for (size_t i = 0; i <= strlen(name + 10); i++)
-		lower[i] = (char)tolower((unsigned char)name[10 + i]);
-	arch = seccomp_arch_resolve_name(lower);
-	if (!arch || !native_runs(arch))
+	if (!seccomp_abi_runs_on(abi, p->native))
 		return 0;
-	for (size_t i = 0; i < p->arch_count; i++)
-		if (p->archs[i] == arch)
+	for (size_t i = 0; i < p->abi_count; i++)
+		if (p->abis[i] == abi)
 			return 0;
-	p->archs[p->arch_count++] = arch;
+	p->abis[p->abi_count++] = abi;
 	return 0;
 }
 
@@ -164,7 +111,7 @@ static int parse_archs(const json_t *seccomp, const struct json_at *at, struct s
 	size_t i;
 	int r = json_get_array(seccomp, at, "architectures", &array, e);
 
-	p->archs[p->arch_count++] = seccomp_arch_native();
+	p->abis[p->abi_count++] = p->native;
 	if (r <= 0)
 		return r;
 	json_array_foreach(array, i, v)
@@ -173,14 +120,14 @@ static int parse_archs(const json_t *seccomp, const struct json_at *at, struct s
 
 		if (!json_is_string(v))
 			return json_bad(e, &item, "must be a string");
-		r = add_arch(json_string_value(v), &item, p, e);
+		r = add_abi(json_string_value(v), &item, p, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int parse_arg(const json_t *v, const struct json_at *at, struct scmp_arg_cmp *ret,
+static int parse_arg(const json_t *v, const struct json_at *at, struct seccomp_condition *ret,
 		     struct err *e)
 {
 	struct json_at here = json_at_key(at, "valueTwo");
@@ -204,17 +151,20 @@ static int parse_arg(const json_t *v, const struct json_at *at, struct scmp_arg_
 	if (r < 0)
 		return r;
 	has_second = r == 1;
-	if (has_second && second && op != SCMP_CMP_MASKED_EQ)
+	if (has_second && second && op != SECCOMP_MASKED_EQ)
 		return json_bad(e, &here, "only SCMP_CMP_MASKED_EQ has a second value");
+	*ret = (struct seccomp_condition){ .arg = (unsigned int)index, .compare = op };
 	/* For MASKED_EQ `value` is the mask and `valueTwo` what must be left. */
-	*ret = (struct scmp_arg_cmp){ (unsigned int)index, (enum scmp_compare)op, value, second };
+	ret->mask = op == SECCOMP_MASKED_EQ ? value : UINT64_MAX;
+	ret->value = op == SECCOMP_MASKED_EQ ? second : value;
 	return 0;
 }
 
-static int parse_rule_args(const json_t *o, const struct json_at *at, struct seccomp_rule *rule,
-			   struct err *e)
+static int parse_conditions(const json_t *o, const struct json_at *at, struct arena *a,
+			    struct seccomp_rule *rule, struct err *e)
 {
 	struct json_at here = json_at_key(at, "args");
+	struct seccomp_condition *conditions;
 	json_t *array = NULL, *v;
 	size_t i;
 	int r = json_get_array(o, at, "args", &array, e);
@@ -224,22 +174,27 @@ static int parse_rule_args(const json_t *o, const struct json_at *at, struct sec
 	if (json_array_size(array) > SECCOMP_ARGS_MAX)
 		return json_bad(e, &here, "has %zu conditions, more than the limit of %d",
 				json_array_size(array), SECCOMP_ARGS_MAX);
+	conditions = arena_array(a, json_array_size(array), sizeof *conditions);
+	if (!conditions)
+		return err_set(e, ENOMEM, "%s", here.text);
 	json_array_foreach(array, i, v)
 	{
 		struct json_at item = json_at_index(&here, i);
 
-		r = parse_arg(v, &item, &rule->args[rule->arg_count++], e);
+		r = parse_arg(v, &item, &conditions[i], e);
 		if (r < 0)
 			return r;
 	}
+	rule->conditions = conditions;
+	rule->count = (unsigned int)json_array_size(array);
 	return 0;
 }
 
 static bool has_alternatives(const struct seccomp_rule *rule)
 {
-	for (unsigned int i = 0; i < rule->arg_count; i++)
+	for (unsigned int i = 0; i < rule->count; i++)
 		for (unsigned int j = 0; j < i; j++)
-			if (rule->args[i].arg == rule->args[j].arg)
+			if (rule->conditions[i].arg == rule->conditions[j].arg)
 				return true;
 	return false;
 }
@@ -249,41 +204,29 @@ static int keep_rule(struct seccomp_profile *p, const struct seccomp_rule *rule,
 {
 	if (p->rule_count == SECCOMP_RULES_MAX)
 		return json_bad(e, at, "the profile has more than %d rules", SECCOMP_RULES_MAX);
-	p->rules[p->rule_count++] = *rule;
+	p->rules[p->rule_count] = *rule;
+	p->rules[p->rule_count].order = (unsigned int)p->rule_count;
+	p->rule_count++;
 	return 0;
 }
 
-static int resolve_syscall(struct seccomp_rule *rule)
-{
-	rule->nr = seccomp_syscall_resolve_name(rule->name);
-	if (rule->nr != __NR_SCMP_ERROR)
-		return 0;
-	for (size_t i = 0; i < COUNT(new_syscalls); i++) {
-		if (strcmp(new_syscalls[i].name, rule->name) == 0) {
-			rule->nr = new_syscalls[i].nr;
-			rule->only_native = true;
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
-static int add_rules(struct seccomp_profile *p, const struct seccomp_rule *from,
+static int add_rules(struct seccomp_profile *p, const char *name, const struct seccomp_rule *from,
 		     const struct json_at *at, struct err *e)
 {
 	struct seccomp_rule rule = *from;
 	int r = 0;
 
-	if (resolve_syscall(&rule) < 0) {
+	rule.call = seccomp_call_find(name);
+	if (rule.call < 0) {
 		if (p->skipped_count < SKIPPED_MAX)
-			p->skipped[p->skipped_count++] = rule.name;
+			p->skipped[p->skipped_count++] = name;
 		return 0;
 	}
 	if (!has_alternatives(from))
 		return keep_rule(p, &rule, at, e);
-	rule.arg_count = 1;
-	for (unsigned int i = 0; i < from->arg_count && r == 0; i++) {
-		rule.args[0] = from->args[i];
+	rule.count = 1;
+	for (unsigned int i = 0; i < from->count && r == 0; i++) {
+		rule.conditions = &from->conditions[i];
 		r = keep_rule(p, &rule, at, e);
 	}
 	return r;
@@ -293,7 +236,7 @@ static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, 
 		       struct seccomp_profile *p, struct err *e)
 {
 	struct json_at here = json_at_key(at, "names");
-	struct seccomp_rule rule = { .entry = entry };
+	struct seccomp_rule rule = { .entry = (unsigned int)entry };
 	char **names;
 	size_t count;
 	int r;
@@ -307,14 +250,13 @@ static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, 
 		return json_bad(e, &here, "must hold at least one syscall");
 	r = parse_action(o, at, "action", "errnoRet", &rule.action, e);
 	if (r == 0)
-		r = parse_rule_args(o, at, &rule, e);
+		r = parse_conditions(o, at, a, &rule, e);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct json_at item = json_at_index(&here, i);
 
 		if (!*names[i])
 			return json_bad(e, &item, "must be the name of a syscall");
-		rule.name = names[i];
-		r = add_rules(p, &rule, at, e);
+		r = add_rules(p, names[i], &rule, at, e);
 	}
 	return r;
 }
@@ -342,20 +284,20 @@ static int parse_syscalls(const json_t *seccomp, const struct json_at *at, struc
 
 /* --- checks ----------------------------------------------------------------- */
 
-static int by_syscall(const void *a, const void *b)
+static int by_call(const void *a, const void *b)
 {
 	const struct seccomp_rule *x = a, *y = b;
 
-	if (x->nr != y->nr)
-		return x->nr < y->nr ? -1 : 1;
-	if (!x->arg_count != !y->arg_count)
-		return x->arg_count ? 1 : -1; /* the unconditional one first */
-	return (x->entry > y->entry) - (x->entry < y->entry);
+	if (x->call != y->call)
+		return x->call < y->call ? -1 : 1;
+	if (!x->count != !y->count)
+		return x->count ? 1 : -1; /* the unconditional one first */
+	return x->order < y->order ? -1 : 1;
 }
 
 /*
  * Stops a denial from being without effect unnoticed: the unconditional rule would always win.
- * Of several unconditional ones the first decides, as with libseccomp everywhere: the profile that
+ * Of several unconditional ones the first decides, as under runc: the profile that
  * podman and buildah ship lists setns as permitted and, further down, as denied.
  */
 static int check_conflicts(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
@@ -366,18 +308,18 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 		const struct seccomp_rule *rule = &p->rules[i];
 		struct json_at here = json_at_key(at, "syscalls");
 
-		if (plain && plain->nr != rule->nr)
+		if (plain && plain->call != rule->call)
 			plain = NULL;
 		/* One with the default action decides nothing; others may stand beside it. */
-		if (!plain && rule->arg_count == 0 && rule->action != p->default_action)
+		if (!plain && rule->count == 0 && rule->action != p->default_action)
 			plain = rule;
-		if (!plain || rule->arg_count == 0 || rule->action == plain->action)
+		if (!plain || rule->count == 0 || rule->action == plain->action)
 			continue;
 		here = json_at_index(&here, rule->entry);
 		json_bad(e, &here,
-			 "the rule for %s has no effect: /syscalls/%zu, without "
+			 "the rule for %s has no effect: /syscalls/%u, without "
 			 "conditions, decides every call of it",
-			 rule->name, plain->entry);
+			 seccomp_call_name(rule->call), plain->entry);
 		return err_fix(e, "give the other rule the opposite conditions");
 	}
 	return 0;
@@ -386,22 +328,23 @@ static int check_conflicts(const struct seccomp_profile *p, const struct json_at
 static bool permits(uint32_t action)
 {
 	/* The agent may let it through. */
-	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG || action == SCMP_ACT_NOTIFY;
+	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG ||
+	       action == SECCOMP_RET_USER_NOTIF;
 }
 
 static int check_execve(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
-	int nr = seccomp_syscall_resolve_name("execve");
+	int execve_call = seccomp_call_find("execve");
 	bool permitted = permits(p->default_action);
 
 	for (size_t i = 0; i < p->rule_count; i++) {
 		const struct seccomp_rule *rule = &p->rules[i];
 
-		if (rule->nr != nr || rule->action == p->default_action)
+		if (rule->call != execve_call || rule->action == p->default_action)
 			continue;
 		if (permits(rule->action))
 			permitted = true;
-		else if (rule->arg_count == 0)
+		else if (rule->count == 0)
 			permitted = false;
 	}
 	if (permitted)
@@ -423,9 +366,9 @@ static int parse_agent(const json_t *seccomp, const struct json_at *at,
 		r = json_get_string(seccomp, at, "listenerMetadata", &metadata, e);
 	if (r < 0)
 		return r;
-	f->notify = p->default_action == SCMP_ACT_NOTIFY;
+	f->notify = p->default_action == SECCOMP_RET_USER_NOTIF;
 	for (size_t i = 0; i < p->rule_count; i++)
-		f->notify |= p->rules[i].action == SCMP_ACT_NOTIFY;
+		f->notify |= p->rules[i].action == SECCOMP_RET_USER_NOTIF;
 	if (path[0] && path[0] != '/')
 		return json_bad(e, &here, "must be an absolute path");
 	if (f->notify && !path[0]) {
@@ -442,11 +385,11 @@ static int parse_agent(const json_t *seccomp, const struct json_at *at,
 	return arena_failed(a) ? err_set(e, ENOMEM, "%s", at->text) : 0;
 }
 
-int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena *a,
-		  struct seccomp_filter *ret, struct err *e)
+int seccomp_parse_for(enum seccomp_abi native, const json_t *seccomp, const struct json_at *at,
+		      struct arena *a, struct seccomp_filter *ret, struct err *e)
 {
-	_cleanup_free_ struct seccomp_rule *rules = calloc(SECCOMP_RULES_MAX, sizeof *rules);
-	struct seccomp_profile p = { .rules = rules };
+	_cleanup_free_ struct seccomp_rule *rules = malloc(SECCOMP_RULES_MAX * sizeof *rules);
+	struct seccomp_profile p = { .native = native, .rules = rules };
 	struct seccomp_filter filter = { 0 };
 	uint64_t flags = 0;
 	int r;
@@ -465,7 +408,7 @@ int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena 
 		r = parse_syscalls(seccomp, at, a, &p, e);
 	if (r < 0)
 		return r;
-	qsort(rules, p.rule_count, sizeof *rules, by_syscall);
+	qsort(rules, p.rule_count, sizeof *rules, by_call);
 	r = check_conflicts(&p, at, e);
 	if (r == 0)
 		r = check_execve(&p, at, e);
@@ -489,6 +432,12 @@ int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena 
 	return 0;
 }
 
+int seccomp_parse(const json_t *seccomp, const struct json_at *at, struct arena *a,
+		  struct seccomp_filter *ret, struct err *e)
+{
+	return seccomp_parse_for(seccomp_abi_native(), seccomp, at, a, ret, e);
+}
+
 /* --- the tables' names ------------------------------------------------------ */
 
 const char *seccomp_action_name(size_t i)
@@ -504,11 +453,6 @@ const char *seccomp_operator_name(size_t i)
 const char *seccomp_flag_name(size_t i)
 {
 	return i < COUNT(flag_names) ? flag_names[i].name : NULL;
-}
-
-const char *seccomp_arch_name(size_t i)
-{
-	return i < COUNT(spec_archs) ? spec_archs[i] : NULL;
 }
 
 bool seccomp_flag_works(size_t i)

@@ -2,16 +2,24 @@
  * seccomp.h - /linux/seccomp of config.json: parsed, compiled to BPF, loaded.
  *
  * Owns the OCI profile syntax (config-linux.md#seccomp) and seccomp(2). The
- * program is compiled when parsing, through libseccomp, so that the guest only
- * hands an array to the kernel.
+ * program is compiled when parsing (seccomp_profile.h says how), so that the
+ * guest only hands an array to the kernel.
  *
  * Meaning of a profile, where the specification leaves it open:
  *   - a rule whose action is the default one adds nothing;
  *   - conditions of one rule must all hold, but several on one argument are
  *     alternatives (profiles are written that way, runc reads them so);
+ *   - of several rules for one call the first whose conditions hold decides; one
+ *     without conditions stands before all that have some, and of several
+ *     such the first decides;
  *   - a rule with conditions beside one without, for the same syscall and with
  *     another action, could never have an effect: refused;
  *   - a call through an ABI the profile does not list kills the process;
+ *   - where an ABI has a call through another too (socket as socketcall), a rule
+ *     is of both; its conditions can't be seen there, so that one which permits
+ *     if they hold permits nothing there, and one which is stricter than the
+ *     default is for all of that call;
+ *   - arguments of a 32-bit ABI are 32 bits (seccomp_ranges.h);
  *   - where the default is an errno, calls newer than every one the profile names
  *     get ENOSYS instead: its author could not know them, and libc has a way out
  *     for "not there" but none for "not permitted".
@@ -38,6 +46,7 @@
 struct seccomp_filter {
 	struct sock_filter *code;
 	size_t count;
+	size_t depth;	      /* the most instructions that one call runs through */
 	unsigned int flags;   /* SECCOMP_FILTER_FLAG_* */
 	const char **skipped; /* syscall names nobody here knows: cannot be called either */
 	size_t skipped_count;
@@ -65,7 +74,6 @@ extern const struct op op_seccomp;
 const char *seccomp_action_name(size_t i);
 const char *seccomp_operator_name(size_t i);
 const char *seccomp_flag_name(size_t i);
-const char *seccomp_arch_name(size_t i); /* without "SCMP_ARCH_" */
 /* Whether the kernel knows the flag. */
 bool seccomp_flag_works(size_t i);
 

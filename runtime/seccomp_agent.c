@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/engine.h"
@@ -20,24 +18,12 @@
 
 int seccomp_agent_connect(const char *path, struct err *e)
 {
-	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	/* An agent that never reads must not hold up the setup for ever. */
-	struct timeval limit = { .tv_sec = SEND_TIMEOUT_SECONDS };
+	int sock = socket_connect(path, SEND_TIMEOUT_SECONDS, "the seccomp agent's socket", e);
 
-	if (sock < 0)
-		return err_set(e, errno, "socket");
-	if (strlen(path) >= sizeof address.sun_path)
-		return err_set(e, ENAMETOOLONG, "the seccomp agent's socket %s", path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0) {
-		err_set(e, errno, "cannot connect to the seccomp agent's socket %s", path);
-		err_at(e, "/linux/seccomp/listenerPath");
-		err_fix(e, "start the agent first");
-		return -e->error;
-	}
-	return fd_take(&sock);
+	if (sock >= 0 || sock == -ENAMETOOLONG)
+		return sock;
+	err_at(e, "/linux/seccomp/listenerPath");
+	return err_fix(e, "start the agent first");
 }
 
 static json_t *process_state(const struct seccomp_state *s, const char *metadata, int pid)

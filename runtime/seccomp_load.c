@@ -190,6 +190,8 @@ static void show_seccomp(struct buf *out, const struct plan *p, const void *args
 	buf_add(out, "seccomp(SECCOMP_SET_MODE_FILTER, ");
 	buf_add_flags(out, a->filter->flags, names, COUNT(names));
 	buf_addf(out, ", {len=%zu})", a->filter->count);
+	if (a->filter->depth)
+		buf_addf(out, " /* at most %zu a call */", a->filter->depth);
 	if (a->filter->notify) {
 		buf_add(out, " = ");
 		plan_show_slot(out, p, a->slot_listener);

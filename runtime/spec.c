@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cgroup/systemd.h"
+#include "runtime/annotations.h"
 
 /* One number of a version: no sign, no leading zero. */
 static bool take_number(const char **text, bool dot, unsigned long *ret)
@@ -81,7 +82,7 @@ static int check_annotations(const json_t *config, struct err *e)
 		if (!json_is_string(value))
 			return json_bad(e, &at, "must be a string");
 	}
-	return 0;
+	return annotations_refuse(config, e);
 }
 
 /* Fields of the spec that nothing here carries out: refused, never accepted and ignored. */
@@ -215,13 +216,9 @@ static void add_mount(json_t *config, json_t *mount)
 	json_array_append(mounts, mount);
 }
 
-int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
-	      struct container_spec *ret, struct err *e)
+int spec_read(const char *bundle, const char *file, char absolute[PATH_MAX], json_t **ret, struct err *e)
 {
-	char absolute[PATH_MAX];
-	_cleanup_json_ json_t *more = mount;
 	_cleanup_fd_ int dir = -EBADF;
-	json_t *config;
 	int r;
 
 	if (!realpath(bundle, absolute))
@@ -229,11 +226,22 @@ int spec_load(const char *bundle, const char *file, json_t *mount, const char *i
 	dir = open(absolute, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "the bundle %s", bundle);
-	r = json_read_file(file ? AT_FDCWD : dir, file ? file : "config.json", &config, e);
+	r = json_read_file(file ? AT_FDCWD : dir, file ? file : "config.json", ret, e);
 	if (r == -ENOENT && !file) {
 		err_say(e, ENOENT, "JSON specification file config.json not found");
 		err_fix(e, "make one with: kist spec --bundle %s", bundle);
 	}
+	return r;
+}
+
+int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
+	      struct container_spec *ret, struct err *e)
+{
+	char absolute[PATH_MAX];
+	_cleanup_json_ json_t *more = mount;
+	json_t *config;
+	int r = spec_read(bundle, file, absolute, &config, e);
+
 	if (r < 0)
 		return r;
 	if (more)

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include <jansson.h>
+#include <limits.h>
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/host.h"
@@ -31,6 +32,8 @@ struct container_spec {
 	bool has_seccomp;
 };
 
+/* Only the text: DIR/config.json, or `file`. absolute: the bundle's path. New reference. */
+int spec_read(const char *bundle, const char *file, char absolute[PATH_MAX], json_t **ret, struct err *e);
 /* Reads DIR/config.json, or `file` (relative to here; NULL: none), and parses it, with one more mount
  * (NULL: none; takes over the reference). `id` names the default cgroup. */
 int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "runtime/record.h"
 
 #define LOCK_WAIT_MS 10000
 
@@ -64,6 +65,8 @@ static int make_folders(const char *path)
 
 	if (len >= sizeof part)
 		return -ENAMETOOLONG;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST) /* nearly always */
+		return 0;
 	for (size_t i = 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
@@ -148,36 +151,47 @@ int process_start_time(pid_t pid, unsigned long long *ret_ticks, bool *ret_zombi
 	return 0;
 }
 
-/* Is the recorded process still that process? Fills pid and pidfd if so. */
-static bool is_alive(struct container *c)
+/* Is the recorded process still that process? 1, and pid and pidfd are filled; 0; or -errno: not to
+ * know is not "stopped". */
+static int is_alive(struct container *c, struct err *e)
 {
 	json_int_t pid = json_integer_value(json_object_get(c->state, "pid"));
 	json_int_t recorded = json_integer_value(json_object_get(c->state, "startTime"));
 	unsigned long long ticks;
 	bool zombie;
+	int error, r;
 
 	if (pid <= 0 || pid > INT_MAX)
-		return false;
+		return 0;
 	/* The pidfd first, the check after: then the pid can't be reused in between. */
 	c->pidfd = pidfd_open((pid_t)pid, 0);
-	if (c->pidfd < 0)
-		return false;
-	if (process_start_time((pid_t)pid, &ticks, &zombie) < 0 || zombie ||
-	    ticks != (unsigned long long)recorded) {
+	error = c->pidfd < 0 ? errno : 0;
+	r = process_start_time((pid_t)pid, &ticks, &zombie);
+	if (r == -ENOENT || r == -ESRCH || error == ESRCH ||
+	    (r == 0 && (zombie || ticks != (unsigned long long)recorded))) {
 		fd_close(&c->pidfd);
-		return false;
+		return 0;
 	}
+	if (r < 0)
+		return err_set(e, -r, "cannot read /proc/%d/stat", (int)pid);
+	if (error)
+		return err_set(e, error, "pidfd_open(%d)", (int)pid);
 	c->pid = (pid_t)pid;
-	return true;
+	return 1;
 }
 
-static bool is_frozen(const char *cgroup)
+static int is_frozen(const char *cgroup, struct err *e)
 {
 	char path[PATH_MAX], text[256];
+	ssize_t n;
 
 	if (!cgroup || snprintf(path, sizeof path, "%s/cgroup.events", cgroup) >= (int)sizeof path)
-		return false;
-	return file_read_at(AT_FDCWD, path, text, sizeof text) > 0 && strstr(text, "frozen 1");
+		return 0;
+	n = file_read_at(AT_FDCWD, path, text, sizeof text);
+	/* Gone: its process ended a moment ago. */
+	if (n == -ENOENT || n == -ENODEV)
+		return 0;
+	return n < 0 ? err_set(e, (int)-n, "%s", path) : strstr(text, "frozen 1") != NULL;
 }
 
 /* The address of start.sock through the folder's fd: no length limit on the root's path. */
@@ -211,11 +225,32 @@ int container_connect_start(const struct container *c, struct err *e)
 
 /* A created container still listens on its start socket; execve closed that of a running one.
  * Asking the socket needs no record that a killed `kist start` could have left wrong. */
-static bool is_waiting_for_start(int dir)
+static int is_waiting_for_start(int dir, struct err *e)
 {
 	_cleanup_fd_ int sock = connect_start(dir);
 
-	return sock >= 0;
+	/* ENOENT: killed before it was made, or the folder is being removed. */
+	if (sock >= 0 || sock == -ECONNREFUSED || sock == -ENOENT)
+		return sock >= 0;
+	return err_set(e, -sock, "cannot ask the container's start socket");
+}
+
+/* What the record, which is there, and the kernel say. */
+static int find_status(struct container *c, struct err *e)
+{
+	int r = is_alive(c, e);
+
+	c->status = STATUS_STOPPED;
+	if (r <= 0)
+		return r;
+	/* First: one that is created and frozen would never answer a start. */
+	c->status = STATUS_PAUSED;
+	r = is_frozen(c->cgroup, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = is_waiting_for_start(c->dir, e);
+	c->status = r > 0 ? STATUS_CREATED : STATUS_RUNNING;
+	return r < 0 ? r : 0;
 }
 
 static int lock_folder(int dir, struct err *e)
@@ -234,12 +269,16 @@ static int lock_folder(int dir, struct err *e)
 }
 
 /* The folder may have been removed and made again while we waited for the lock. */
-static bool is_current(int root, const char *id, int dir)
+static int check_current(int root, const char *id, int dir, struct err *e)
 {
-	struct stat held, named;
+	struct stat held, named = { 0 };
 
-	return fstat(dir, &held) == 0 && fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+	if (fstat(dir, &held) < 0 ||
+	    (fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT))
+		return err_set(e, errno, "cannot look at the container's state folder");
+	if (held.st_ino != named.st_ino || held.st_dev != named.st_dev)
+		return err_say(e, ENOENT, "container does not exist");
+	return 0;
 }
 
 int container_open(int root, const char *id, bool lock, struct container *ret, struct err *e)
@@ -261,24 +300,23 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 		r = lock_folder(c.dir, e);
 		if (r < 0)
 			return r;
-		if (!is_current(root, id, c.dir))
-			return err_say(e, ENOENT, "container does not exist");
+		r = check_current(root, id, c.dir, e);
+		if (r < 0)
+			return r;
 	}
 	c.status = STATUS_CREATING;
-	if (faccessat(c.dir, "state.json", F_OK, 0) == 0) {
-		r = json_read_file(c.dir, "state.json", &c.state, e);
-		if (r < 0) {
-			err_fix(e, "remove it with: kist delete --force %s", id);
-			return err_wrap(e, "the state of container %s is damaged", id);
-		}
+	r = record_read(c.dir, "state.json", &c.state, e);
+	if (r < 0 && r != -ENOENT) {
+		err_fix(e, "remove it with: kist delete --force %s", id);
+		return err_wrap(e, "the state of container %s is damaged", id);
+	}
+	if (r == -ENOENT) {
+		err_clear(e);
+	} else {
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
-		if (!is_alive(&c))
-			c.status = STATUS_STOPPED;
-		/* First: one that is created and frozen would never answer a start. */
-		else if (is_frozen(c.cgroup))
-			c.status = STATUS_PAUSED;
-		else
-			c.status = is_waiting_for_start(c.dir) ? STATUS_CREATED : STATUS_RUNNING;
+		r = find_status(&c, e);
+		if (r < 0)
+			return err_wrap(e, "cannot tell the status of container %s", id);
 	}
 	*ret = c;
 	c = (struct container)CONTAINER_INIT;
@@ -287,7 +325,7 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 
 int container_write_state(int dir, json_t *state, struct err *e)
 {
-	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
+	_cleanup_free_ char *text = record_seal(state);
 
 	if (!text)
 		return err_set(e, ENOMEM, "state.json");

@@ -3,6 +3,8 @@
  */
 #include "runtime/undo.h"
 
+#include <string.h>
+
 #include "cgroup/cgroup.h"
 #include "net/net.h"
 #include "runtime/hooks.h"
@@ -15,9 +17,19 @@ const struct undo_kind *const *const undo_registry[] = {
 	net_undo_kinds, NULL,
 };
 
-/* What a container leaves under names that derive from its id, when the record can't be read or
- * was never written: its range of ids. (Cgroup and network come after the record.) */
-void undo_by_name(const struct undo_at *at, struct err *e)
+const struct undo_kind *undo_find_kind(const char *name)
 {
+	for (const struct undo_kind *const *const *list = undo_registry; *list; list++)
+		for (const struct undo_kind *const *kind = *list; *kind; kind++)
+			if (strcmp((*kind)->name, name) == 0)
+				return *kind;
+	return NULL;
+}
+
+/* Not a cgroup of the default name: under another state root it may be another container's. */
+void undo_by_name(const struct undo_at *at, const char *cgroup, struct err *e)
+{
+	if (cgroup)
+		cgroup_undo_remove.act(at, (const char *const[PLAN_UNDO_ARGS]){ cgroup, at->id }, e);
 	idrange_release(at->state_root, at->id, e);
 }

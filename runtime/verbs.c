@@ -24,6 +24,7 @@
 #include "runtime/undo.h"
 
 #define KILL_WAIT_MS 10000
+#define KILL_FREEZE_MS 2000
 
 /* Which steps may have left something: all before the failing one, and that one too when it
  * consists of several syscalls. */
@@ -291,12 +292,44 @@ static int kill_all_without_cgroup(const struct container *c, int signal, struct
 	return 0;
 }
 
+/* Somebody who lives there would freeze with it, and nobody thaw it. */
+static bool holds_us(int cgroup)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+
+	if (cgroup_pids(cgroup, true, &pids, &count, NULL) < 0)
+		return true;
+	while (count)
+		if (pids[--count] == getpid())
+			return true;
+	return false;
+}
+
+/* All that are there at one moment: frozen meanwhile, none is born that would be missed, and no
+ * number becomes another's. */
+static int signal_all(int cgroup, int signal, struct err *e)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	bool freeze = cgroup_is_frozen(cgroup, NULL) == 0 && !holds_us(cgroup);
+	size_t count = 0;
+	int r;
+
+	/* One in an uninterruptible sleep never freezes, and not everybody may: then as good as it goes. */
+	if (freeze)
+		cgroup_freeze(cgroup, true, KILL_FREEZE_MS, NULL);
+	r = cgroup_pids(cgroup, true, &pids, &count, e);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (kill(pids[i], signal) < 0 && errno != ESRCH)
+			r = err_set(e, errno, "cannot signal process %d", (int)pids[i]);
+	if (freeze)
+		file_write_at(cgroup, "cgroup.freeze", "0");
+	return r;
+}
+
 static int kill_all(const struct container *c, int signal, struct err *e)
 {
 	_cleanup_fd_ int cgroup = open_cgroup(c);
-	_cleanup_free_ pid_t *pids = NULL;
-	size_t count = 0;
-	int r;
 
 	if (!c->cgroup && c->state)
 		return kill_all_without_cgroup(c, signal, e);
@@ -304,11 +337,7 @@ static int kill_all(const struct container *c, int signal, struct err *e)
 		return cgroup == -ENOENT ? 0 : err_set(e, -cgroup, "the container's cgroup");
 	if (signal == SIGKILL)
 		return cgroup_kill(cgroup, e);
-	r = cgroup_pids(cgroup, true, &pids, &count, e);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (kill(pids[i], signal) < 0 && errno != ESRCH)
-			r = err_set(e, errno, "cannot signal process %d", (int)pids[i]);
-	return r;
+	return signal_all(cgroup, signal, e);
 }
 
 /* The image's own, which an image's configuration brings into the annotations (image-spec,
@@ -369,20 +398,30 @@ static int wait_gone(const struct container *c, struct err *e)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
-	if (c->pidfd < 0 || poll(&p, 1, KILL_WAIT_MS) == 1)
-		return 0;
+	int n = c->pidfd < 0 ? 1 : poll(&p, 1, KILL_WAIT_MS);
+
+	/* Its wait starts anew, as rarely as a signal comes. */
+	while (n < 0 && errno == EINTR)
+		n = poll(&p, 1, KILL_WAIT_MS);
+	if (n != 0)
+		return n < 0 ? err_set(e, errno, "poll") : 0;
 	return err_say(e, ETIMEDOUT, "process %d does not die within %d seconds of SIGKILL",
 		       (int)c->pid, KILL_WAIT_MS / 1000);
 }
 
 int runtime_destroy(struct container *c, struct err *e)
 {
+	json_int_t namespaces = json_integer_value(json_object_get(c->state, "newNamespaces"));
 	int r;
 
 	if (c->pidfd >= 0)
 		pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-	/* Without a cgroup there is nobody else to be found. */
-	r = c->state && !c->cgroup ? 0 : kill_all(c, SIGKILL, e);
+	/* Without a cgroup there is nobody else to be found; and with the first process of its pid
+	 * namespace all others are gone. */
+	if (c->state && (!c->cgroup || (c->pidfd < 0 && (namespaces & CLONE_NEWPID))))
+		r = 0;
+	else
+		r = kill_all(c, SIGKILL, e);
 	if (r == 0)
 		r = wait_gone(c, e);
 	return r < 0 ? r : container_take_back(c->root, c->id, e);
@@ -405,7 +444,7 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 
 		/* No folder, but something with a derived name may still be there. */
 		err_clear(e);
-		undo_by_name(&at, e);
+		undo_by_name(&at, NULL, e);
 		return 0;
 	}
 	if (r == -EINVAL && force && container_check_id(id, NULL) == 0)

@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/utc.h"
+
 static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cancelled",
 				       "sandbox-error" };
 
 static json_t *time_text(int64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000);
-	char stamp[32];
-	struct tm tm;
+	char stamp[UTC_TEXT_MAX];
 
-	gmtime_r(&seconds, &tm);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	utc_format(seconds, stamp);
 	return json_sprintf("%s.%06dZ", stamp, (int)(ns % 1000000000 / 1000));
 }
 

@@ -76,7 +76,7 @@ tap_of() {
 	return $status
 }
 
-# kist starts fast because it links little: three libraries and libc, no more.
+# kist starts fast because it links little: two libraries and libc, no more.
 links_only() {
 	local program=$1 got extra
 	shift
@@ -111,25 +111,27 @@ tests/deps.sh >$logs/deps.log 2>&1 || { tail -n 20 $logs/deps.log; failed=1; fin
 tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 # What containers are started through, and what kist is compared with: the suite has no network of
 # its own to fetch it with.
-tests/peers.sh consumers >$logs/peers.log 2>&1 &
+{ tests/peers.sh consumers && tests/peers.sh docker-registry skopeo; } >$logs/peers.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
 one layering tests/layering.sh
-one ldd links_only build/kist 'libseccomp\.so\.2' 'libmnl\.so\.0' 'libjansson\.so\.4' \
+one ldd links_only build/kist 'libjansson\.so\.4' \
 	'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
-stage fuzz make -j"$(nproc)" fuzz
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
+	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
+	stage races make --no-print-directory races
+	stage static make -j"$(nproc)" check-static
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
 [ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
 # Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
 # slow; a hang is told by the tests' own limits, the timeout here is the last one.
-wait $peers || echo "check: runc, containerd, docker, podman are not all there: $logs/peers.log"
+wait $peers || echo "check: runc, containerd, docker, podman, docker-registry are not all there: $logs/peers.log"
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
 : >$logs/vm.ran
@@ -143,6 +145,9 @@ vm_begin=$SECONDS
 ) &
 vm=$!
 stage native native
+# While the test machine is still at it.
+stage fuzz make -j"$(nproc)" fuzz
+stage asan-short make -j"$(nproc)" asan-short
 wait $vm
 read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
 count vm "$vm_status"

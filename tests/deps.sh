@@ -8,8 +8,8 @@ set -eu
 
 packages='
   gcc make pkg-config libc6-dev ca-certificates
-  libseccomp-dev libmnl-dev libjansson-dev
-  libarchive-dev libzstd-dev libssl-dev libisal-dev zlib1g-dev
+  libseccomp-dev libjansson-dev
+  libarchive-dev libzstd-dev libssl-dev libisal-dev zlib1g-dev libcurl4-openssl-dev
   libcmocka-dev bats jq python3 strace shellcheck cppcheck
   clang libclang-rt-14-dev
   iproute2 nftables procps kmod uidmap attr libcap2-bin util-linux bsdextrautils file xz-utils zstd tar

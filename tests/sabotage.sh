@@ -24,15 +24,15 @@ top=$PWD
 
 # ---- records ---------------------------------------------------------------------------------
 
-# Fills name, why, test, quick, dead, and file[], old[], new[] from the record of that name.
+# Fills name, why, test, dead, and file[], old[], new[] from the record of that name.
 read_record() {
-	local line on= n=-1
-	name=$1 why='' test='' quick='' dead=''
+	local line on='' n=-1
+	name=$1 why='' test='' dead=''
 	file=() old=() new=()
 	while IFS= read -r line; do
 		case $line in
-		"[$name]"*) on=1; [[ $line != *"] quick" ]] || quick=1 ;;
-		"["*) on= ;;
+		"[$name]"*) on=1 ;;
+		"["*) on='' ;;
 		*) [ -n "$on" ] || continue ;;&
 		"why "*) why=${line#why   } ;;
 		"file "*) file[++n]=${line#file  } old[n]='' new[n]='' ;;
@@ -106,17 +106,18 @@ lives() {
 
 # Inside of tests/isolated.sh, in the tree: "red", or what is not.
 judge() { # TEST DEAD
-	local test=$1 file=${1%%: *} regex out
+	local test=$1 where=${1%%: *} regex out
 	[ -n "$2" ] || lives || { echo "not even a plain container runs"; return; }
-	case $file in
+	case $where in
 	*.bats)
 		regex=$(sed 's/[][\.*^$(){}?+|]/\\&/g' <<<"${test#*: }")
-		out=$(BATS_TEST_TIMEOUT=120 bats --tap -f "^$regex\$" "tests/integration/$file" </dev/null 2>&1)
+		out=$(BATS_TEST_TIMEOUT=120 bats --tap -f "^$regex\$" "tests/integration/$where" </dev/null 2>&1)
 		;;
-	*) out=$(CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 "build/tests/unit/$file" </dev/null 2>&1 ||
+	# Its stderr has no lines of its own, and would break those of stdout.
+	*) out=$(CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 "build/tests/unit/$where" </dev/null 2>/dev/null ||
 		echo "exit $?") ;;
 	esac
-	case $file:$'\n'$out in
+	case $where:$'\n'$out in
 	*.bats:*$'\n'"not ok "*) echo red ;;
 	test_*:*$'\n'"not ok "*"${test#*: }"*) echo red ;;
 	test_*:*$'\n'"exit "1[0-9][0-9]*) echo red ;; # a crash
@@ -145,7 +146,9 @@ sabotage() { # NAME TREE: prints "red", or what is wrong
 	elif ! said=$(build 2>&1); then
 		echo "it does not build: $said"
 	else
-		tests/isolated.sh tests/sabotage.sh --judge "$test" "$dead" 2>&1
+		# A test that hangs is told by its own limit; a container that does, by this one.
+		timeout -k 5 150 tests/isolated.sh tests/sabotage.sh --judge "$test" "$dead" 2>&1 ||
+			echo "it hung"
 	fi
 	# The next edit makes an archive anew, with these objects as they were.
 	cp -a build/kept/. .

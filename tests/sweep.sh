@@ -1,26 +1,39 @@
 #!/bin/bash
-# sweep.sh - kills an OCI command at every system call and looks what is left of it.
+# sweep.sh - disturbs an OCI command at every system call and looks what comes of it.
 #
 # usage: sweep.sh [OPTION]... VERB [ARG]...        VERB: create start run exec kill delete
-#        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ are filled in
+#                                                  state pause resume
+#        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ @KIST@ are filled in;
+#                                                  with --fail it runs @BUNDLE@'s posture once
 #   --who main|acting|both  whom the kill hits (default main: the runtime; acting: who makes the call)
+#   --fail LIST             instead of a kill: the call fails with an errno of the list (ENOSPC,EINTR,
+#                           SHORT: one byte is read or written), each point with the next one
+#   --fail turn|all         the same of a list of our own; each point with every one of it
+#   --signal LIST           instead of SIGKILL: signals of the list, each point the next one
 #   --sample N [--seed S]   N points chosen at random (repeatable by the seed, default 1)
 #   --every K               each K-th point
 #   --from N, --to N        only these points
 #   --timeout S             for the command and for the delete (default 20)
-#   --report FILE           the lines about leaks also go there
+#   --report FILE           the lines about what is wrong also go there
 #
-# After each kill it runs `delete --force ID`, once, and then nothing of the
+# After each point it runs `delete --force ID`, once, and then nothing of the
 # container may be left: no entry in the state root, no process, no mount on
 # the host's side, no cgroup, no network interface, no nft rule, no file in
 # SWEEP_DIRS. Ends with the line "points N, leaks M, hangs H" and with status
 # 1 when M or H is not 0.
+#
+# A call that fails, or a signal, also must not be swallowed: the command does
+# all it should (the container's program then sees what it saw undisturbed), or
+# it ends with a line that says why, and nothing runs. What else can be is
+# counted: "weaker" (a success that is none), crashes, "mute" (a failure without a
+# word), residue (create or run failed and left its state). SIGKILL says nothing.
 #
 # RUNTIME (or KIST; default build/kist)   the subject
 # RUNTIME_ARGS    global arguments;  ARG after VERB are the verb's own
 # KIST_ROOT       the state root (default: a folder on a tmpfs of ours)
 # SWEEP_BUNDLE    shell command that makes a bundle in folder $1 (default: from
 #                 `RUNTIME spec`, command `busybox sleep 1000`)
+# SWEEP_CONFIG    jq filter on the config.json of --fail and --signal (tests/lib/sweep-judge.bash)
 # SWEEP_DIRS      folders whose content must not change (leases, logs)
 # SWEEP_ALLOW     extended regex of lines ("state PATH", "cgroup PATH", ...) that may appear
 #
@@ -34,56 +47,22 @@ repo=$(cd "$here/.." && pwd)
 
 say() { echo "sweep: $*" >&2; }
 fail() { say "$*"; exit 2; }
-usage() { sed -n '4,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-
-# ---- outside: namespaces and the one cgroup --------------------------------------------------
-
-outside() {
-	[ "$(id -u)" = 0 ] || fail "needs root"
-	local mount=/sys/fs/cgroup cgroup tools status=0
-	[ "$(stat -f -c %T $mount)" = cgroup2fs ] || mount=/sys/fs/cgroup/unified
-	[ "$(stat -f -c %T $mount 2>/dev/null)" = cgroup2fs ] || fail "no cgroup2 mount"
-	tools=$("$here/tools/build.sh" killat)
-	cgroup=$mount/sweep-$$
-	mkdir "$cgroup"
-	# shellcheck disable=SC2064
-	trap "rmdir '$cgroup/self' '$cgroup' 2>/dev/null || true" EXIT
-	trap 'exit 1' INT TERM
-	(
-		echo "$BASHPID" >"$cgroup/cgroup.procs"
-		SWEEP_INSIDE=$tools/killat exec unshare -m -p -n -C -i -u --fork --kill-child \
-			--mount-proc --propagation private "${BASH_SOURCE[0]}" "$@"
-	) || status=$?
-	# The last of its processes are leaving.
-	for _ in {1..50}; do
-		{ rmdir "$cgroup/self" || true; rmdir "$cgroup"; } 2>/dev/null && break
-		sleep 0.1
-	done
-	return $status
-}
+# shellcheck source=tests/lib/sweep-world.bash
+. "$here/lib/sweep-world.bash"
+# shellcheck source=tests/lib/sweep-judge.bash
+. "$here/lib/sweep-judge.bash"
+usage() { sed -n '4,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 # ---- inside ----------------------------------------------------------------------------------
-
-prepare_world() {
-	local controller
-	mount -t cgroup2 cgroup2 /sys/fs/cgroup
-	# No process may sit where controllers are handed down (cgroups(7)).
-	mkdir /sys/fs/cgroup/self
-	echo 0 >/sys/fs/cgroup/self/cgroup.procs
-	tr ' ' '\n' </sys/fs/cgroup/cgroup.controllers | while read -r controller; do
-		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
-	done
-	mount -t tmpfs -o mode=755 tmpfs /mnt
-	work=/mnt
-	root=${KIST_ROOT:-$work/state}
-	mkdir -p "$work/bundle" "$root"
-	ip link set lo up 2>/dev/null || true
-}
 
 make_bundle() {
 	local dir=$work/bundle
 	if [ -n "${SWEEP_BUNDLE:-}" ]; then
 		sh -c "$SWEEP_BUNDLE" sh "$dir"
+		return
+	fi
+	if [ "$mode" != kill ]; then
+		make_posture_bundle "$dir"
 		return
 	fi
 	mkdir -p "$dir/rootfs"/{bin,proc,sys,dev}
@@ -97,26 +76,22 @@ make_bundle() {
 runtime_do() { # VERB ARG...
 	# shellcheck disable=SC2086
 	timeout -k 1 "$timeout" "$runtime" ${RUNTIME_ARGS:-} --root "$root" "$@" \
-		</dev/null >/dev/null 2>"$work/complaint"
+		</dev/null >"${out:-/dev/null}" 2>"$work/complaint"
 }
 
 # What the verb needs to find. Unkilled, so it must succeed.
 before_verb() { # ID
 	case $verb in
-	start | exec | kill | delete) runtime_do create --bundle "$work/bundle" "$1" ;;
+	start) out=$work/seen runtime_do create --bundle "$work/bundle" "$1" ;;
+	exec | kill | delete | state | pause | resume)
+		runtime_do create --bundle "$work/bundle" "$1"
+		runtime_do start "$1"
+		;;
 	esac
-	case $verb in
-	exec | kill | delete) runtime_do start "$1" ;;
-	esac
-	if [ "$verb" = delete ]; then
+	[ "$verb" != resume ] || runtime_do pause "$1"
+	if [ "$verb" = delete ] && [ "${verb_args[0]-}" != --force ]; then
 		runtime_do kill "$1" KILL
-		for _ in {1..100}; do
-			# shellcheck disable=SC2086
-			"$runtime" ${RUNTIME_ARGS:-} --root "$root" state "$1" 2>/dev/null |
-				grep -q '"stopped"' && return
-			sleep 0.05
-		done
-		return 1
+		await_stopped "$1"
 	fi
 }
 
@@ -127,100 +102,55 @@ set_command() { # ID - fills the array `command`
 	case $verb in
 	create) command+=(--bundle "$work/bundle" "${verb_args[@]}" "$id") ;;
 	run) command+=(--detach --bundle "$work/bundle" "${verb_args[@]}" "$id") ;;
-	start | delete) command+=("${verb_args[@]}" "$id") ;;
-	exec) command+=("${verb_args[@]}" "$id" /bin/busybox true) ;;
+	start | delete | state | pause | resume) command+=("${verb_args[@]}" "$id") ;;
+	exec) command+=("${verb_args[@]}" "$id" "${exec_words[@]}") ;;
 	kill) command+=("${verb_args[@]}" "$id" KILL) ;;
 	--)
 		command=()
 		for word in "${verb_args[@]}"; do
 			word=${word//@ID@/$id}
 			word=${word//@ROOT@/$root}
+			word=${word//@KIST@/$runtime}
 			command+=("${word//@BUNDLE@/$work/bundle}")
 		done
 		;;
 	esac
 }
 
-# One line for each thing that may leak, into file $1. Builtins where it can: it runs often.
-list_world() {
-	local pid stat name rest
-	{
-		while read -r _ _ device source at _; do
-			echo "mount $at $device $source"
-		done </proc/self/mountinfo
-		find /sys/fs/cgroup -mindepth 1 -type d -printf 'cgroup %p\n'
-		find "$root" -mindepth 1 -printf 'state %p\n'
-		for name in ${SWEEP_DIRS:-}; do
-			find "$name" -mindepth 1 -printf 'file %p\n' 2>/dev/null || true
-		done
-		while IFS=': ' read -r name rest; do
-			case $rest in *'|'*) ;; *) echo "link $name" ;; esac
-		done </proc/self/net/dev
-		if [ -n "$nft" ]; then
-			nft list ruleset | sed 's/^/nft /'
-		fi
-	} >"$1"
-	for pid in /proc/[0-9]*; do
-		pid=${pid#/proc/}
-		[ "$pid" = $$ ] && continue
-		{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
-		name=${stat#*(}
-		rest=${stat##*) }
-		# Zombies whose parent is this shell are reaped by it in its own time.
-		case $rest in "Z $$ "* | X*) continue ;; esac
-		echo "process $pid ${name%)*}"
-	done >>"$1"
-	if [ -n "${SWEEP_ALLOW:-}" ]; then
-		grep -Ev "$SWEEP_ALLOW" "$1" >"$1.kept" || true
-		mv "$1.kept" "$1"
-	fi
-	sort -o "$1" "$1"
+step_through() { # KILLAT-ARG... - the array `command`, what it says in seen and complaint
+	# What it says of start's container is in seen already.
+	[ "$verb" = start ] || : >"$work/seen"
+	# Descriptor 7 is for nobody: no container may see it.
+	"$killat" "$@" "${let_go[@]}" --detach-after-main --timeout "$timeout" -- "${command[@]}" \
+		</dev/null >>"$work/seen" 2>"$work/complaint" 7</
 }
 
-# Killed processes need a moment to be gone; what stays for two seconds is left.
-find_leaks() { # fills $leaks
-	for _ in {1..20}; do
-		list_world "$work/after"
-		leaks=$(comm -13 "$work/before" "$work/after")
-		[ -n "$leaks" ] || return 0
-		sleep 0.1
-	done
-}
-
-sweep_up() { # so that the next point starts clean
-	local kind thing _
-	while read -r kind thing _; do
-		[ "$kind" = process ] && kill -KILL "$thing" 2>/dev/null
-	done <<<"$leaks"
-	sleep 0.2
-	tac <<<"$leaks" | while read -r kind thing _; do
-		case $kind in
-		mount) umount -l "$thing" ;;
-		cgroup) rmdir "$thing" ;;
-		state | file) rm -rf "$thing" ;;
-		link) ip link del "$thing" ;;
-		esac
-	done 2>/dev/null || true
-	[ -z "$nft" ] || nft flush ruleset
-	list_world "$work/before"
+# Calls that Linux lets fail for nobody, or whose failure it does not tell as an errno; and the
+# first mmap of a program, without which glibc's loader has no memory to say so.
+drop_points() {
+	awk -v never="^($never_fail)\$" '
+		{ first = NR == 1 || before ~ /^execve/; loads = $4 == "mmap" && before == "brk" && at_start }
+		{ at_start = first && $4 == "brk"; before = $4 }
+		!loads && $4 !~ never' "$work/points" >"$work/kept"
+	mv "$work/kept" "$work/points"
 }
 
 count_points() { # fills $work/points with "N PID ROLE CALL"
 	local status=0
 	before_verb sweep-0 || fail "cannot prepare $verb: $(tail -n 1 "$work/complaint")"
 	set_command sweep-0
-	"$killat" count --list --detach-after-main --timeout "$timeout" -o "$work/points" -- \
-		"${command[@]}" </dev/null >/dev/null 2>"$work/complaint" || status=$?
+	step_through count --list -o "$work/points" || status=$?
 	[ $status -eq 0 ] || fail "${command[*]}: status $status unkilled: $(tail -n 1 "$work/complaint")"
+	[ "$mode" = kill ] || look sweep-0 "$work/reference" || fail "undisturbed: $wrong"
 	[ "$verb" = delete ] || runtime_do delete --force sweep-0 ||
 		fail "delete --force fails unkilled: $(tail -n 1 "$work/complaint")"
 	find_leaks
 	if [ -n "$leaks" ]; then
-		report "leak 0 unkilled: ${leaks//$'\n'/; }"
-		leak_count=$((leak_count + 1))
+		count leak "0 unkilled: ${leaks//$'\n'/; }"
 		sweep_up
 	fi
 	sed -i '/^entries/d' "$work/points"
+	[ "$mode" = kill ] || drop_points
 }
 
 choose_points() {
@@ -245,55 +175,97 @@ report() {
 	[ -z "$report_file" ] || echo "$*" >>"$report_file"
 }
 
-one_point() { # N WHO
-	local id=sweep-$1-$2 status=0 deleted='' where
+one_point() { # N KILLAT-ARG... - the point and how it is disturbed
+	local how=${*:2} status=0 deleted='' where
+	local id=sweep-$1-${how//[^a-zA-Z0-9]/}
 	before_verb "$id" || fail "cannot prepare $verb at $1: $(tail -n 1 "$work/complaint")"
 	set_command "$id"
 	: >"$work/hit"
-	"$killat" kill "$1" --who "$2" --detach-after-main --timeout "$timeout" -o "$work/hit" -- \
-		"${command[@]}" </dev/null >/dev/null 2>"$work/complaint" || status=$?
-	where=$(awk -v who="$2" '{ print $2, "(" who " killed)", $4, $5 }' "$work/hit")
+	step_through "$mode" "$@" -o "$work/hit" || status=$?
+	where=$(awk -v how="$how" '{ print $2, "(" how ")", $4, $5 }' "$work/hit")
 	[ -n "$where" ] || missed=$((missed + 1))
-	if [ $status -eq 124 ]; then
-		report "hang $where"
-		hang_count=$((hang_count + 1))
+	if [ "$mode" != kill ]; then
+		judge "$id" $status "${where:-$* (not reached)}"
+	elif [ $status -eq 124 ]; then
+		count hang "$where"
 	fi
 	runtime_do delete --force "$id" || deleted="delete: $(tail -n 1 "$work/complaint"); "
 	find_leaks
 	point_count=$((point_count + 1))
 	if [ -n "$leaks" ]; then
-		report "leak ${where:-$1 (not reached)}: $deleted${leaks//$'\n'/; }"
-		leak_count=$((leak_count + 1))
+		count leak "${where:-$* (not reached)}: $deleted${leaks//$'\n'/; }"
 		sweep_up
 	fi
 }
 
+# What a point is disturbed with, in turn: $1 counts the points. Only reads and writes can be short.
+fail_point() { # TURN N CALL
+	local error i
+	for ((i = 0; i < ${#errors[@]}; i++)); do
+		error=${errors[($1 + i) % ${#errors[@]}]}
+		[[ $error != SHORT || $3 =~ ^p?(read|write)(64)?$ ]] || continue
+		one_point "$2" "$error"
+		[ "$each" = 1 ] || return 0
+	done
+}
+
+walk_points() {
+	local n w call turn=$seed
+	for n in $(choose_points); do
+		case $mode in
+		kill) for w in $who; do one_point "$n" --who "$w"; done ;;
+		signal)
+			w=${signals[turn % ${#signals[@]}]}
+			may_die=$((128 + $(kill -l "$w")))
+			one_point "$n" "$w"
+			;;
+		fail)
+			call=$(awk -v n="$n" '$1 == n { print $4 }' "$work/points")
+			fail_point "$turn" "$n" "$call"
+			;;
+		esac
+		turn=$((turn + 1))
+	done
+}
+
 inside() {
-	killat=$SWEEP_INSIDE
+	tools=$SWEEP_INSIDE killat=$SWEEP_INSIDE/killat
 	unset SWEEP_INSIDE
 	prepare_world
+	trap '' USR2 # no container may go on ignoring what kist was told to ignore
 	make_bundle
+	normal_script=$(posture_normal 'sweep-[0-9]+(-[a-zA-Z0-9]+)?')
+	: >"$work/seen"
 	list_world "$work/before"
-	count_points
-	local n w
-	for n in $(choose_points); do
-		for w in $who; do
-			one_point "$n" "$w"
-		done
-	done
+	count_points; [ -z "${SWEEP_SHOW:-}" ] || cat "$work/reference"
+	walk_points
 	[ $missed -eq 0 ] || say "$missed points were not reached: the subject is not deterministic"
+	[ "$mode" = kill ] || report "same $same_count, refused $refused_count, weaker $weaker_count," \
+		"crashes $crash_count, mute $mute_count, residue $residue_count"
 	report "points $point_count, leaks $leak_count, hangs $hang_count"
-	[ $((leak_count + hang_count)) -eq 0 ]
+	[ $((leak_count + hang_count + weaker_count + crash_count + mute_count + residue_count)) -eq 0 ]
 }
 
 # ---- command line ----------------------------------------------------------------------------
 
 arguments=("$@")
-who=main sample=0 seed=1 every=1 from=1 to=0 timeout=20 report_file=
+who=main sample=0 seed=1 every=1 from=1 to=0 timeout=20 report_file='' mode=kill each=0
+errors=() signals=() let_go=() normal_script='' may_die=0 exec_words=(/bin/busybox true)
 leak_count=0 hang_count=0 point_count=0 missed=0
+same_count=0 refused_count=0 weaker_count=0 crash_count=0 mute_count=0 residue_count=0
+all_errors=ENOMEM,ENOSPC,EMFILE,EPERM,EINTR,EIO,EAGAIN,ENOSYS,EACCES,SHORT
+never_fail='exit|exit_group|rt_sigreturn|rt_sigprocmask|get[a-z]*id|getpgrp|umask|sched_yield|brk'
+never_fail+='|set_tid_address|set_robust_list|rseq|arch_prctl'
 while [ $# -gt 0 ]; do
 	case $1 in
 	--who) who=${2:?}; [ "$who" != both ] || who='main acting' ;;
+	--fail)
+		mode=fail list=${2:?}
+		[ "$list" != all ] || each=1
+		[[ $list != all && $list != turn ]] || list=$all_errors
+		IFS=, read -ra errors <<<"$list"
+		;;
+	--signal) mode=signal && IFS=, read -ra signals <<<"${2:?}" ;;
 	--sample) sample=${2:?} ;;
 	--seed) seed=${2:?} ;;
 	--every) every=${2:?} ;;
@@ -311,8 +283,12 @@ done
 verb=$1
 shift
 verb_args=("$@")
-case $verb in create | start | run | exec | kill | delete) ;; --) [ $# -gt 0 ] || usage ;; *) usage ;; esac
+case $verb in create | start | run | exec | kill | delete | state | pause | resume) ;; --) [ $# -gt 0 ] || usage ;; *) usage ;; esac
 nft=$(command -v nft || true)
+if [ "$mode" != kill ]; then
+	let_go=(--let-go posture)
+	exec_words=(/bin/posture once)
+fi
 
 runtime=${RUNTIME:-${KIST:-$repo/build/kist}}
 runtime=$(command -v "$runtime") || fail "no runtime '${RUNTIME:-${KIST:-$repo/build/kist}}'"

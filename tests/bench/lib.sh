@@ -20,11 +20,17 @@ bench_build_true() {
 	${CC:-cc} -static -nostdlib -o "$1" "$here/true.S"
 }
 
+# bench_build_pause OUT - the libc-free program that stays.
+bench_build_pause() {
+	${CC:-cc} -static -nostdlib -o "$1" "$here/pause.S"
+}
+
 # bench_make_bundle DIR RUNTIME - what `RUNTIME spec` prints, running /bin/true without a terminal.
 bench_make_bundle() {
 	mkdir -p "$1/rootfs/bin" "$1/rootfs/proc" "$1/rootfs/sys" "$1/rootfs/dev"
 	chmod 755 "$1" "$1/rootfs"
 	bench_build_true "$1/rootfs/bin/true"
+	bench_build_pause "$1/rootfs/bin/pause"
 	(cd "$1" && "$2" spec)
 	jq '.process.terminal = false | .process.args = ["/bin/true"]' "$1/config.json" \
 		>"$1/config.tmp"

@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		plan_init(&p, &arena);
 		process_plan_host(&p, &spec);
+		process_plan_early_limits(&p, &spec);
 		process_plan_cwd(&p, &spec, -1);
 		process_plan_limits(&p, &spec);
 		process_plan_leave(&p, &spec, NULL, &o,

@@ -6,12 +6,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
+	runtime_setup
 	bundle_args "$T/b" true
-	cd "$T/b"
 	cp config.json "$T/good.json"
 }
 teardown() {

@@ -6,7 +6,7 @@ setup() {
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	mount=$(findmnt -nt cgroup2 -o TARGET | head -n1)
 	[ -n "$mount" ] || skip "no cgroup v2 hierarchy here"
-	unit=${BATS_TEST_DIRNAME}/../../build/tests/unit
+	unit=${KIST_BUILD:-$BATS_TEST_DIRNAME/../../build}/tests/unit
 	before=$(list)
 }
 

@@ -7,12 +7,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
+	runtime_setup
 	bundle_args "$T/b" true
-	cd "$T/b"
 	cp config.json "$T/good.json"
 	snapshot >"$T/before"
 }
@@ -227,4 +223,17 @@ finds() {
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[ "$(jq -r '.problems[0].level' <<<"$output")" = error ]
+}
+
+@test "check --config: another file than the bundle's; its paths are the bundle's" {
+	jq '.hostname = 3' config.json >"$T/other.json"
+	run -0 "$KIST" check
+	cd "$T"
+	run -1 "$KIST" check --config other.json "$T/b"
+	[[ "${lines[0]}" = "error: /hostname: "* ]]
+	jq '.root.path = "nowhere"' b/config.json >other.json
+	run -1 "$KIST" check --config other.json b
+	[[ "$output" = *"$T/b/nowhere"* ]]
+	run -1 "$KIST" check --config nothing.json b
+	[[ "$output" = *"nothing.json"*"No such file"* ]]
 }

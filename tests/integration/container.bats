@@ -326,6 +326,22 @@ begin() {
 	sed '1,2d; $d' <<<"$output" | jq -e '.tty == [1,1,1] and .controlling_tty and .fds == [0,1,2]'
 }
 
+@test "a terminal resized 100,000 times has the last size; after a signal the caller's is as it was" {
+	edit '.process.terminal = true'
+	args sh -c 'trap "exit 3" TERM; echo ready; while :; do read line && stty size; done'
+	run python3 "$TOP/tests/lib/resize-storm.py" 100000 SIGTERM "$KIST" --root "$ROOT" run $ID
+	echo "$output"
+	[ "$output" = $'33 77\nwas raw restored 3' ]
+	# The same of exec.
+	edit '.process.terminal = false'
+	detached kist run -d $ID
+	run python3 "$TOP/tests/lib/resize-storm.py" 1000 SIGTERM "$KIST" --root "$ROOT" exec -t $ID \
+		sh -c 'trap "exit 4" TERM; echo ready; while :; do read line && stty size; done'
+	echo "$output"
+	kist delete --force $ID
+	[ "$output" = $'33 77\nwas raw restored 4' ]
+}
+
 @test "a terminal: the end of the input is typed, so that what reads it ends" {
 	edit '.process.terminal = true'
 	args sh -c 'echo shell; exec cat'

@@ -8,11 +8,7 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b" '.process.args = ["sleep", "1000"]'
-	cd "$T/b"
+	runtime_setup '.process.args = ["sleep", "1000"]'
 	LOG=$T/log.json
 }
 teardown() { runtime_teardown; }

@@ -6,11 +6,7 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b" '.root.readonly = false'
-	cd "$T/b"
+	runtime_setup '.root.readonly = false'
 }
 teardown() { runtime_teardown; }
 

@@ -250,6 +250,35 @@ begin() {
 	assert_nothing_left
 }
 
+# exe_of_exec: what file the kist is that waits for a program it started in the container.
+exe_of_exec() {
+	"$KIST" --root "$ROOT" exec --pid-file "$T/started" $ID sleep 996 </dev/null >"$T/out" 2>&1 3>&- &
+	wait_until 20 test -s "$T/started"
+	readlink "/proc/$!/exe"
+	kill -KILL "$(cat "$T/started")"
+	rm "$T/started"
+}
+
+@test "kist enters as a sealed copy of itself, unless the container's ids can't write the original" {
+	begin
+	[[ $(exe_of_exec) == "/memfd:kist"* ]]
+	kist delete --force $ID
+	edit '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings =
+		[{"containerID": 0, "hostID": 1000000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings'
+	begin
+	[ "$(exe_of_exec)" = "$(realpath "$KIST")" ]
+	kist delete --force $ID
+	# A range that the file's owner is in.
+	edit '.linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65535},
+		{"containerID": 65535, "hostID": 0, "size": 1}] |
+		.linux.gidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}]'
+	begin
+	[[ $(exe_of_exec) == "/memfd:kist"* ]]
+	kist delete --force $ID
+	assert_nothing_left
+}
+
 # Looks into every process that turns up in the container, for what is the host's.
 spy='sleep 1000 & while :; do for p in /proc/[0-9]*; do
 	[ $p = /proc/1 ] || ls -l $p/fd $p/cwd $p/root $p/exe 2>/dev/null; done >>/tmp/seen; done'
@@ -312,18 +341,46 @@ spy_on_execs() {
 	kist delete --force $ID
 }
 
-@test "--timeout: killed with its group, said so, 124; what ends in time is as ever" {
+# Of the container's processes, how many sleep for that long: in sessions of their own too.
+sleepers() { # SECONDS
+	grep -alE "^sleep.$1" "/proc/$(pid_of $ID)/root/proc/"[0-9]*/cmdline 2>/dev/null | wc -l
+}
+no_sleepers() { [ "$(sleepers "$1")" = 0 ]; }
+has_leaf() { ls -d "$(cgroup_of "$(pid_of $ID)")"/kist-exec-* 2>/dev/null; }
+
+@test "--timeout: killed with all it started, said so, 124; what ends in time is as ever" {
 	detached kist run -d $ID
-	run --separate-stderr kist exec --timeout 1 $ID sh -c 'sleep 1000 & echo $! >/dev/shm/child; exec sleep 1000'
+	# A daemon: another session, nobody's child.
+	daemon='(setsid sh -c "(sleep 3001 &) ; sleep 3002" &) ; sleep 3003 & exec sleep 3004'
+	run --separate-stderr kist exec --timeout 1 $ID sh -c "$daemon"
 	is_one_line 124 'exec failed: killed after its timeout of 1 seconds'
-	wait_until 10 eval '[ "$(grep -lE "^sleep.1000" "/proc/$(pid_of $ID)/root/proc/"[0-9]*/cmdline | wc -l)" -le 1 ]'
+	wait_until 10 no_sleepers '300.'
+	none has_leaf
+	[ "$(state_of $ID)" = running ]
 	run kist exec --timeout 60 $ID sh -c 'exit 7'
 	[ "$status" -eq 7 ]
-	[ "$(state_of $ID)" = running ]
+	# What a program that ended in time left running stays, in the container's cgroup.
+	run -0 kist exec --timeout 60 $ID sh -c '(setsid sleep 3005 >/dev/null 2>&1 &)'
+	[ "$(sleepers 3005)" = 1 ]
+	none has_leaf
+	run -0 kist exec --timeout 60 $ID cat /proc/self/cgroup
+	[[ "$output" == */kist-exec-* ]]
+	# Its client killed: all of it dies too, and no cgroup is left.
+	"$KIST" --root "$ROOT" exec --timeout 1000 $ID sh -c "${daemon//300/310}" </dev/null >/dev/null 2>&1 &
+	client=$!
+	wait_until 20 eval '[ "$(sleepers "310.")" = 4 ]'
+	kill -KILL $client
+	wait $client || true
+	wait_until 10 no_sleepers '310.'
+	wait_until 10 none has_leaf
+	[ "$(sleepers 3005) $(state_of $ID)" = "1 running" ]
 	run --separate-stderr kist exec --timeout 0 $ID true
 	is_one_line 255 'timeout: 0 is not 1 to'
 	run --separate-stderr kist exec --timeout 5 -d $ID true
 	is_one_line 255 'exclude each other'
+	run --separate-stderr kist exec --timeout 5 $ID /nowhere
+	[ "$status" = 255 ]
+	none has_leaf
 	kist delete --force $ID
 }
 

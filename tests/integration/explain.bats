@@ -128,3 +128,11 @@ traced() {
 	run --separate-stderr as_nobody "$T/kist" plan --bundle "$T/b"
 	is_one_line 1 '/hooks'
 }
+
+@test "plan --config: another file than the bundle's; its paths are the bundle's" {
+	jq '.hostname = "other" | .root.path = "elsewhere"' config.json >"$T/other.json"
+	run -0 "$KIST" plan --format text --bundle . --config "$T/other.json"
+	[[ "$output" = *'sethostname("other", '* && "$output" = *"$PWD/elsewhere"* ]]
+	run --separate-stderr "$KIST" plan --config "$T/nothing.json"
+	is_one_line 1 'nothing.json.*No such file'
+}

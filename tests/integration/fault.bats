@@ -7,12 +7,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
+	runtime_setup
 	bundle_args "$T/b" true
-	cd "$T/b"
 	INPUT=/dev/null
 }
 teardown() { runtime_teardown; }
@@ -109,6 +105,22 @@ sweep() {
 		echo "$output"
 		[ "$status" -eq 0 ]
 		[[ ${lines[-1]} == *"leaks 0, hangs 0"* ]]
+	done
+}
+
+@test "a sample of system calls fails: all is done, or nothing and a line says why" {
+	for verb in create run start exec kill state pause delete; do
+		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --fail turn --sample 10 $verb
+		echo "$verb: $output"
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "signals at a sample of system calls: nothing is left, no weaker container" {
+	for verb in create run start exec; do
+		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --signal INT,TERM,HUP,PIPE,QUIT,WINCH --sample 6 $verb
+		echo "$verb: $output"
+		[ "$status" -eq 0 ]
 	done
 }
 

@@ -5,7 +5,7 @@
 #   teardown() { kist_teardown; }
 #
 # kist_setup gives
-#   $KIST     the runtime under test (build/kist)
+#   $KIST     the runtime under test (build/kist, or of KIST_BUILD, where another build is)
 #   $T        an empty folder on tmpfs, $D one on a disk (for what tmpfs can't: id-mapped
 #             layers on Linux 6.1, user xattrs); both are removed after the test
 #   $ROOT     the state root: kist() passes it as --root; $KIST_STORE, the image store, on disk
@@ -13,7 +13,7 @@
 # KIST_TEST_IGNORE is a regular expression of leftovers that belong to others on a shared host.
 
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-KIST=${KIST:-$TOP/build/kist}
+KIST=${KIST:-${KIST_BUILD:-$TOP/build}/kist}
 FIXTURES=$TOP/build/fixtures
 HOSTSNAP=$TOP/build/tools/hostsnap
 

@@ -219,3 +219,57 @@ teardown() { runtime_teardown; }
 	kist delete --force $ID
 	assert_nothing_left
 }
+
+@test "run.oci.hooks.stdout, .stderr: files of the host take what hooks say, each of them, at the end" {
+	hook says 'echo "out $1"; echo "err $1" >&2'
+	printf '#!/bin/sh\necho "out $1"; echo "err $1" >&2\n: >/proc/self/fd/1 2>/dev/null; : >/dev/stdout\n' >rootfs/bin/says
+	chmod 755 rootfs/bin/says
+	# In a user namespace, whose root may not reach them; startContainer's program is the image's.
+	edit_bundle . '.annotations += {"run.oci.hooks.stdout": $out, "run.oci.hooks.stderr": $err}
+		| .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 1000000, size: 65536}]
+		| .linux.gidMappings = .linux.uidMappings' --arg out "$T/out" --arg err "$T/err"
+	chown -R 1000000:1000000 rootfs
+	for kind in $all_kinds; do
+		add_hook $kind "$([ $kind = startContainer ] && echo /bin/says || echo "$T/says")"
+	done
+	echo before >"$T/out"
+	detached kist run -d $ID
+	[ ! -s "$T/detached.out" ]
+	[ ! -s "$T/detached.err" ]
+	kist delete --force $ID
+	want=$(printf ' %s' $all_kinds)
+	[ "$(tr '\n' ' ' <"$T/out")" = "before${want// / out } " ]
+	[ "$(tr '\n' ' ' <"$T/err")" = "$(for kind in $all_kinds; do printf 'err %s ' $kind; done)" ]
+	[ "$(stat -c %a:%u "$T/err")" = 600:0 ]
+	# By create and start as by run; a failing one is quoted in the error as ever.
+	rm "$T/out" "$T/err"
+	detached kist create $ID
+	detached kist start $ID
+	kist delete --force $ID
+	[ "$(grep -c . "$T/out") $(grep -c . "$T/err")" = "6 6" ]
+	hook says 'echo "out $1"; echo "sorry $1" >&2; [ "$1" = poststop ] || exit 3'
+	refused 1 'error running prestart hook #0: exit status 3, stderr: sorry prestart' kist run $ID
+	grep -qx 'sorry prestart' "$T/err"
+	# A file that cannot be opened is said before anything is made, and a fifo nobody reads too.
+	edit_bundle . 'del(.hooks.poststop) | .annotations["run.oci.hooks.stderr"] = "/nowhere/err"'
+	refused 1 '/annotations/run.oci.hooks.stderr: .*No such file' kist run $ID
+	edit_bundle . '.annotations["run.oci.hooks.stderr"] = "err"'
+	refused 1 '/annotations/run.oci.hooks.stderr: must be absolute' kist run $ID
+	mkfifo "$T/fifo"
+	edit_bundle . '.annotations["run.oci.hooks.stderr"] = $fifo' --arg fifo "$T/fifo"
+	refused 1 '/annotations/run.oci.hooks.stderr' kist run $ID
+}
+
+@test "annotations of crun's that kist does not carry out are refused, each with what to do" {
+	for key in delegate-cgroup handler pidfd_receiver seccomp.plugins seccomp.receiver seccomp_bpf_data \
+		seccomp_fail_unknown_syscall systemd.force_cgroup_v1 timens_offset; do
+		edit_bundle . '.annotations = {"run.oci.\($key)": "x"}' --arg key "$key"
+		refused 1 "/annotations/run.oci.$key: is not supported" kist run $ID
+		[[ "$stderr" = *"fix: "* ]]
+	done
+	edit_bundle . '.annotations = {"run.oci.mount_context_type": "selinux"}'
+	refused 1 '/annotations/run.oci.mount_context_type: must be context' kist run $ID
+	edit_bundle . '.annotations = {"run.oci.whatever": "x", "run.oci.systemd.subgroup": "", "run.oci.handler": ""}'
+	bundle_args . true
+	kist run $ID
+}

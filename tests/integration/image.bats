@@ -4,7 +4,7 @@ load helpers
 
 setup() {
 	kist_setup
-	KIST_IMAGE=${KIST_IMAGE:-$TOP/build/kist-image}
+	KIST_IMAGE=${KIST_IMAGE:-${KIST_BUILD:-$TOP/build}/kist-image}
 	LIB=$TOP/tests/lib
 	need_program python3 zstd
 }
@@ -162,6 +162,56 @@ hostile() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(img --store "$D/copy" ls --json)" = "$(img ls --json)" ]
+}
+
+@test "tag, inspect, history, save: an archive that load, and others, read" {
+	python3 - "$LIB" "$D/i" <<-'END'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		from ociimage import Layout, Tar
+		def history(config):
+		    config["history"] = [
+		        {"created": "2026-01-02T03:04:05Z", "created_by": "COPY a\x1b[2J\nb /"},
+		        {"created_by": "ENV A=b", "empty_layer": True}, {"comment": "second"}]
+		layout = Layout(sys.argv[2])
+		layout.image([(Tar().add("a", b"a").bytes(), "gzip"), (Tar().add("b", b"bb").bytes(), "zstd")],
+		             ref="docker.io/library/hist:1", change_config=history)
+		layout.write()
+	END
+	img load -q "$D/i"
+	img tag hist:1 example.org/other:2
+	run img tag nothing x
+	[ "$status" -eq 1 ] && [[ $output == *"no such image: nothing"* ]]
+	run img tag hist:1 "x@sha256:$(printf '%064d' 0)"
+	[ "$status" -eq 1 ] && [[ $output == *"names a digest; a name and tag is wanted"* ]]
+	[ "$(img ls --json | jq -r '[.[].reference] | join(" ")')" = "docker.io/library/hist:1 example.org/other:2" ]
+	run img history example.org/other:2
+	echo "$output"
+	[ "${#lines[@]}" = 4 ]
+	[[ ${lines[1]} == *"  second" && ${lines[2]} == *" -  -  "*"  ENV A=b" ]]
+	[[ ${lines[3]} == 2026-01-02T03:04:05*' B  '*'  COPY a\x1b[2J\nb /' ]]
+	[ "$(img history --json hist:1 | jq -c '[.[].size != null]')" = '[true,false,true]' ]
+	img inspect hist:1 >inspect
+	[ "$(jq -r '.digest, .layers[1].mediaType, .config.history[2].comment' inspect | paste -sd' ')" = \
+		"$(img ls -q | head -n 1) application/vnd.oci.image.layer.v1.tar+zstd second" ]
+	[ "$(cat "$(jq -r '.layers[1].path' inspect)/b")" = bb ]
+	# the same bytes each time; both names; what was saved can be loaded
+	img save hist:1 example.org/other:2 >a.tar
+	img save -o b.tar hist:1 example.org/other:2
+	cmp a.tar b.tar
+	[ "$(stat -c %a b.tar)" = 644 ]
+	img --store "$D/copy" load -q b.tar
+	[ "$(img --store "$D/copy" ls --json)" = "$(img ls --json)" ]
+	[ "$(tar -xOf b.tar manifest.json | jq -c '[.[].RepoTags[0]]')" = '["hist:1","example.org/other:2"]' ]
+	# nothing half-written: an unknown name, a damaged blob
+	run img save -o c.tar hist:1 nothing
+	[ "$status" -eq 1 ]
+	printf x | dd of="$KIST_STORE/blobs/sha256/$(jq -r '.layers[0].digest[7:]' inspect)" conv=notrunc status=none
+	run img save -o c.tar hist:1
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"is damaged in the store"* ]]
+	[ -z "$(find . -name "c.tar*")" ] && [ -z "$(ls "$KIST_STORE/tmp")" ]
 }
 
 @test "bad command lines and stores" {

@@ -339,7 +339,7 @@ record() { jq -e "$1" "$RESULT" >/dev/null || { cat "$RESULT"; return 1; }; }
 # A network namespace that stands for the host, with a server behind it in another.
 make_network() {
 	need_program ip nft
-	driver=$TOP/build/tests/tools/net-driver
+	driver=${KIST_BUILD:-$TOP/build}/tests/tools/net-driver
 	[ -x "$driver" ] || skip "no net-driver: make build-tests"
 	host=$("$driver" namespace)
 	outside=$("$driver" namespace)

@@ -147,6 +147,12 @@ point_of() { # FILE ROLE CALL - the number of the first such call in a list
 	grep -q 'State:.t (tracing stop)' state
 }
 
+@test "a hook at each call of a name, from the second on" {
+	run "$killat" pause mkdir:2 'ls -d ? >>seen; echo . >>seen' --each -- mkdir a b c
+	[ "$status" -eq 0 ]
+	[ "$(xargs <seen)" = "a . a b ." ]
+}
+
 @test "while the hook runs nobody moves" {
 	"$killat" count --list -o list -- ./small || true
 	n=$(point_of list p2 getppid)

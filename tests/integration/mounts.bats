@@ -6,12 +6,8 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b" '.root.readonly = false'
+	runtime_setup '.root.readonly = false'
 	bundle_args "$T/b" sleep 1000
-	cd "$T/b"
 	mkdir -p "$T/v/sub"
 	echo data >"$T/v/file"
 }
@@ -69,6 +65,9 @@ mounts_of() { cut -d' ' -f5,6 "/proc/$(pid_of $ID)/mountinfo"; }
 	bundle_args . sh -c 'stat -c %u /here/file /there/file; exec sleep 1000'
 	detached kist create $ID
 	kist mounts add $ID "$D/v:/here:ro"
+	# Made by the container's root: on this tmpfs of its own the host's has no id.
+	kist mounts add $ID "$D/v:/dev/made/here:ro"
+	kist mounts remove $ID /dev/made/here
 	run kist mounts add $ID "$D/v:/there:idmap"
 	if [[ "$output" == *"cannot be id-mapped"* ]]; then skip "this filesystem cannot be id-mapped"; fi
 	kist start $ID
@@ -97,6 +96,7 @@ mounts_of() { cut -d' ' -f5,6 "/proc/$(pid_of $ID)/mountinfo"; }
 	bad 'is no mount' add $ID "$T/v"
 	bad 'is no mount' add $ID "$T/v:relative"
 	bad 'no option of a bind mount' add $ID "$T/v:/x:size=3"
+	bad 'a symlink is no mount' add $ID "$T/v:/x:copy-symlink"
 	bad 'shared' add $ID "$T/v:/x:rshared"
 	bad 'would hide the root' add $ID "$T/v:/"
 	bad 'source is a file, but' add $ID "$T/v/file:/mine"
@@ -112,6 +112,28 @@ mounts_of() { cut -d' ' -f5,6 "/proc/$(pid_of $ID)/mountinfo"; }
 	wait_until 10 is_in_state $ID stopped
 	bad 'not running' add $ID "$T/v:/x"
 	kist delete $ID
+}
+
+@test "mounts add: symlinks as such, and maps of the mount's own" {
+	detached kist run -d $ID
+	ln -s file "$T/v/link"
+	inside 'echo theirs >/target; ln -s target /covered'
+	kist mounts add $ID "$T/v/file:/covered:dest-nofollow"
+	kist mounts add $ID "$T/v/link:/link:src-nofollow"
+	run -0 inside 'cat /covered /target; readlink /link'
+	[ "${lines[*]}" = "data theirs file" ]
+	kist mounts remove $ID /covered
+	kist mounts remove $ID /link
+	run -0 inside 'readlink /covered; stat -c %F /link'
+	[ "${lines[*]}" = "target regular empty file" ]
+	mkdir "$D/v"
+	touch "$D/v/f"
+	run kist mounts add $ID "$D/v:/ids:idmap=uids=0-5-1;gids=0-6-1"
+	if [[ "$output" != *"cannot be id-mapped"* ]]; then
+		[ "$status" = 0 ]
+		[ "$(inside 'stat -c %u:%g /ids/f')" = 5:6 ]
+	fi
+	kist delete --force $ID
 }
 
 @test "mounts --explain: each primitive; a step that fails leaves the container and kist as they were" {

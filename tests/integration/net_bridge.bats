@@ -5,7 +5,7 @@
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export DRIVER=$PWD/build/tests/tools/net-driver
+	export DRIVER=${KIST_BUILD:-$PWD/build}/tests/tools/net-driver
 	[ -x "$DRIVER" ] || build_driver || { echo "no $DRIVER"; return 1; }
 }
 
@@ -13,7 +13,7 @@ setup_file() {
 build_driver() {
 	make -s build/libkist.a && mkdir -p "${DRIVER%/*}" &&
 		"${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -I. -o "$DRIVER" tests/tools/net-driver.c \
-			build/libkist.a -lmnl -ljansson
+			build/libkist.a -ljansson
 }
 
 setup() {

@@ -7,8 +7,8 @@ ns_setup() {
 	REPO="$(cd "$BATS_TEST_DIRNAME/../.." && pwd)"
 	command -v python3 >/dev/null || skip "needs python3"
 	# Kept in build/, where a test machine without a compiler finds it.
-	DRIVER="$REPO/build/tests/tools/ns_driver"
-	if [ -z "${NS_BUILT:-}" ] && command -v cc >/dev/null; then
+	DRIVER="${KIST_BUILD:-$REPO/build}/tests/tools/ns_driver"
+	if [ -z "${NS_BUILT:-}${KIST_BUILD:-}" ] && command -v cc >/dev/null; then
 		mkdir -p "$REPO/build/tests/tools"
 		make -s -C "$REPO" build/libkist.a >&2
 		[ "$DRIVER" -nt "$REPO/build/libkist.a" ] ||

@@ -7,11 +7,7 @@ load helpers
 load runtime
 
 setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	make_bundle "$T/b"
-	cd "$T/b"
+	runtime_setup
 }
 teardown() { runtime_teardown; }
 

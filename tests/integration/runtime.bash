@@ -3,6 +3,16 @@
 
 PROBE=$TOP/build/tools/probe
 
+# runtime_setup [JQ_FILTER [JQ_ARG...]]: for most setup()s: kist_setup, $ID, and a bundle as
+# make_bundle's in $T/b, which is the working directory.
+runtime_setup() {
+	need_root
+	kist_setup
+	ID=${T##*.}
+	make_bundle "$T/b" "$@"
+	cd "$T/b" || return 1
+}
+
 # probe_bundle DIR [JQ_FILTER [JQ_ARG...]]: as make_bundle, and /bin/probe prints what it sees.
 probe_bundle() {
 	[ -x "$PROBE" ] || "$TOP/tests/tools/build.sh" probe

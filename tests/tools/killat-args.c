@@ -31,9 +31,13 @@ static _Noreturn void usage(void)
 	      "       killat fail   POINT ERRNO [OPTION]... -- COMMAND...\n"
 	      "       killat pause  POINT HOOK [OPTION]... -- COMMAND...\n"
 	      "POINT is the number of a system call, from 1, over all processes, or NAME[:K], the\n"
-	      "K-th call of that name. The call has not happened yet; with --exit it has.\n"
+	      "K-th call of that name, or NAME@TEXT[:K], the K-th with TEXT in its path. The call has\n"
+	      "not happened yet; with --exit it has. ERRNO may be SHORT: read or write one byte. A\n"
+	      "close that fails has closed, as with Linux.\n"
 	      "  --who WHO            who is hit: main (the command, default), acting, all\n"
 	      "  --detach-after-main  once the command has ended, let what it left run free\n"
+	      "  --let-go PROGRAM     a process that becomes PROGRAM is not followed further\n"
+	      "  --each               there, and at each later call (of that name)\n"
 	      "  --free               don't serialise the processes\n"
 	      "  --timeout SECONDS    then everything is killed, and the status is 124\n"
 	      "  -o FILE              counts, --list and the point that was hit; else on stderr\n"
@@ -57,8 +61,8 @@ static long parse_number(const char *text, const char *what)
 
 static void parse_point(const char *text)
 {
-	const char *colon = strchr(text, ':');
-	size_t size = colon ? (size_t)(colon - text) : strlen(text);
+	const char *colon = strrchr(text, ':');
+	size_t size = strcspn(text, ":@");
 
 	if (*text >= '0' && *text <= '9') {
 		want.number = parse_number(text, "POINT");
@@ -69,11 +73,15 @@ static void parse_point(const char *text)
 	memcpy(want.name, text, size);
 	if (seccomp_syscall_resolve_name(want.name) < 0)
 		die("there is no system call '%s'", want.name);
+	if (text[size] == '@')
+		want.path = strndup(text + size + 1, strcspn(text + size + 1, ":"));
 	want.number = colon ? parse_number(colon + 1, "POINT") : 1;
 }
 
 static int parse_errno(const char *text)
 {
+	if (strcmp(text, "SHORT") == 0)
+		return FAIL_SHORT;
 	for (int i = 1; i < 4096; i++) {
 		const char *name = strerrorname_np(i);
 
@@ -110,6 +118,8 @@ static int parse_option(const char *option, const char *value)
 {
 	if (strcmp(option, "--list") == 0)
 		want.list = true;
+	else if (strcmp(option, "--each") == 0)
+		want.each = true;
 	else if (strcmp(option, "--exit") == 0)
 		want.at_exit = true;
 	else if (strcmp(option, "--free") == 0)
@@ -120,6 +130,8 @@ static int parse_option(const char *option, const char *value)
 		usage();
 	else if (strcmp(option, "--who") == 0)
 		return want.who = parse_who(value), 2;
+	else if (strcmp(option, "--let-go") == 0)
+		return want.let_go = value, 2;
 	else if (strcmp(option, "--timeout") == 0)
 		return want.timeout = (unsigned)parse_number(value, option), 2;
 	else if (strcmp(option, "-o") == 0 && (want.out = fopen(value, "we")))

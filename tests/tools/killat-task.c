@@ -114,6 +114,21 @@ const char *task_role(const struct task *t)
 	return role;
 }
 
+bool task_is_program(const struct task *t, const char *name)
+{
+	char path[64], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)t->tid);
+	f = fopen(path, "re");
+	if (f && !fgets(text, sizeof text, f))
+		text[0] = '\0';
+	if (f)
+		fclose(f);
+	text[strcspn(text, "\n")] = '\0';
+	return strcmp(text, name) == 0;
+}
+
 char task_letter(const struct task *t)
 {
 	char text[128];

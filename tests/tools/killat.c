@@ -32,6 +32,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,7 +51,7 @@ static pid_t main_pid;
 static int main_status = -1;
 static bool started; /* the command's execve has happened */
 static long entries, exits, name_hits;
-static bool struck;
+static bool struck, was_there;
 static volatile sig_atomic_t late;
 
 /* ---- ptrace requests; a task may die under our hands at any time: ESRCH is no error ---- */
@@ -79,15 +80,49 @@ static void task_set_result(const struct task *t, long value)
 	task_set_register(t, offsetof(struct user_regs_struct, rax), value);
 }
 
+/* Whether the call is what SHORT can be done to; then it is told so. */
+static bool task_shorten_call(const struct task *t)
+{
+	bool can = t->call == SYS_read || t->call == SYS_write || t->call == SYS_pread64 ||
+		   t->call == SYS_pwrite64;
+
+	if (can)
+		task_set_register(t, offsetof(struct user_regs_struct, rdx), 1);
+	return can;
+}
+
 /* ---- the point ---- */
+
+/* The first two arguments are tried as addresses of a path: open("/x"), openat(-1, "/x"). */
+static bool has_path(const struct task *t)
+{
+	struct user_regs_struct regs;
+
+	if (!want.path)
+		return true;
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		char text[4096] = "";
+		/* Up to the end of its page: the next may not be there. */
+		unsigned long at = i ? regs.rsi : regs.rdi;
+		struct iovec to = { text, sizeof text - at % sizeof text - !(at % sizeof text) };
+		struct iovec from = { (void *)at, to.iov_len };
+
+		if (process_vm_readv(t->tid, &to, 1, &from, 1, 0) > 0 && memmem(text, strnlen(text, sizeof text), want.path, strlen(want.path)))
+			return true;
+	}
+	return false;
+}
 
 static bool is_point(const struct task *t, bool exiting)
 {
 	if (struck || want.mode == COUNT || exiting != want.at_exit)
 		return false;
 	if (want.name[0])
-		return strcmp(want.name, call_name(t->call)) == 0 && ++name_hits == want.number;
-	return t->index == want.number;
+		return strcmp(want.name, call_name(t->call)) == 0 && has_path(t) &&
+		       (++name_hits == want.number || (want.each && name_hits > want.number));
+	return t->index == want.number || (want.each && t->index > want.number);
 }
 
 /* SIGKILL is awaited before anybody goes on, so that what the others see of it is repeatable. */
@@ -166,14 +201,21 @@ static void run_hook(const struct task *t)
 
 static void strike(struct task *t)
 {
-	struck = true;
+	was_there = true;
+	struck = !want.each;
 	if (want.out)
 		fprintf(want.out, "hit %ld %d %s %s%s\n", t->index, (int)t->tid, task_role(t),
 			call_name(t->call), want.at_exit ? " exit" : "");
 	if (want.mode == PAUSE) {
 		run_hook(t);
+	} else if (want.mode == FAIL && want.fail_errno == FAIL_SHORT) {
+		if (!task_shorten_call(t))
+			fprintf(stderr, "killat: point %ld: no short %s\n", want.number,
+				call_name(t->call));
 	} else if (want.mode == FAIL) {
-		task_skip_call(t);
+		/* Linux always closes; a descriptor kept open would be a fault of ours. */
+		if (t->call != SYS_close)
+			task_skip_call(t);
 		t->fail = want.fail_errno;
 	} else if (want.who == WHO_ALL) {
 		signal_everybody();
@@ -256,6 +298,11 @@ static void handle_exec(struct task *t)
 		task_remove(task_find((pid_t)former));
 	if (t->tid == main_pid)
 		started = true;
+	if (want.let_go && t->tid != main_pid && task_is_program(t, want.let_go)) {
+		ptrace(PTRACE_DETACH, t->tid, 0, 0);
+		task_remove(t);
+		return;
+	}
 	task_resume(t, 0);
 }
 
@@ -482,7 +529,7 @@ int main(int argc, char **argv)
 	if (want.mode == COUNT)
 		fprintf(want.out, "entries %ld exits %ld processes %d tasks %d\n", entries, exits,
 			processes, births);
-	else if (!struck)
+	else if (!was_there)
 		fprintf(stderr, "killat: never came to the point; there were %ld calls\n", entries);
 	return WIFSIGNALED(main_status) ? 128 + WTERMSIG(main_status) : WEXITSTATUS(main_status);
 }

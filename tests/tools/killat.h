@@ -8,6 +8,7 @@
 
 #define TASKS_MAX     4096
 #define STATUS_BROKEN 125
+#define FAIL_SHORT    -1 /* the call is done, of one byte */
 
 enum mode { COUNT, KILL, FAIL, SIGNAL, PAUSE };
 enum who { WHO_MAIN, WHO_ACTING, WHO_ALL };
@@ -16,11 +17,14 @@ struct wishes {
 	enum mode mode;
 	enum who who;
 	int signal;
-	int fail_errno;
+	int fail_errno;	  /* or FAIL_SHORT */
 	const char *hook;
 	long number;	  /* the point: a number... */
-	char name[32];	  /* ...or the number-th call of this name */
+	char name[32];	  /* ...or the number-th call of this name... */
+	const char *path; /* ...with a path that contains this */
+	const char *let_go; /* a task that becomes this program is no longer followed */
 	bool at_exit;
+	bool each; /* that point, and each after it */
 	bool list;
 	bool free_run;
 	bool detach_after_main;
@@ -68,5 +72,7 @@ void task_remove(struct task *t);
 void task_christen(struct task *t);
 /* "main", "main.2" (its second thread), "p2" (second process); in a static buffer. */
 const char *task_role(const struct task *t);
+/* After its execve: is it that program (at most 15 letters, proc_pid_comm(5))? */
+bool task_is_program(const struct task *t, const char *name);
 /* The letter of proc_pid_stat(5): R running, S asleep, D asleep and deaf, t stopped, Z dead. */
 char task_letter(const struct task *t);

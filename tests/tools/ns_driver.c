@@ -136,7 +136,7 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 {
 	struct ns_rootfs_options rootfs = { .slot_root = -1, .no_pivot = o->no_pivot,
 					    .terminal = o->terminal };
-	struct host h;
+	static struct host h; /* the plan's steps point into it */
 	_cleanup_json_ json_t *config = NULL;
 	char path[4096];
 	struct ns_spec s;
@@ -147,7 +147,8 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 		return r;
 	*ret_master = plan_new_slot(p, "pty master");
 	if (o->join_pid) {
-		ns_plan_join(p, &h, pidfd_slot, o->join_flags, -1, NULL, NULL);
+		ns_plan_join(p, &h, pidfd_slot, o->join_flags, -1, NULL);
+		ns_plan_join_settle(p, &h, pidfd_slot, o->join_flags, NULL);
 		if (o->terminal)
 			ns_plan_console(p, NULL, *ret_master, 24, 80, 0);
 	} else {
@@ -175,7 +176,7 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 
 int main(int argc, char **argv)
 {
-	struct arena arena = ARENA_INIT;
+	static struct arena arena;
 	struct err e = ERR_INIT;
 	struct options o = { 0 };
 	struct plan p;

@@ -141,6 +141,7 @@ static inline void run_spec(const char *json, const char *profile,
 	plan_init(&p, &arena);
 	plan_add0(&p, SIDE_HOST, op_socketpair);
 	plan_add0(&p, SIDE_HOST, op_fork);
+	process_plan_early_limits(&p, &s);
 	if (!guest_keeps_cwd)
 		process_plan_cwd(&p, &s, -1);
 	process_plan_limits(&p, &s);

@@ -39,6 +39,10 @@ static int interpret(const struct bpf_insn *program, size_t count,
 				r[i->dst_reg] &= other;
 			else if (BPF_OP(i->code) == BPF_RSH)
 				r[i->dst_reg] >>= other;
+			else if (BPF_OP(i->code) == BPF_LSH)
+				r[i->dst_reg] <<= other;
+			else if (BPF_OP(i->code) == BPF_OR)
+				r[i->dst_reg] |= other;
 			else
 				fail_msg("instruction %zu: code 0x%x", at, i->code);
 			if (!wide)
@@ -58,6 +62,8 @@ static int interpret(const struct bpf_insn *program, size_t count,
 			assert_true(set[i->dst_reg]);
 			if (BPF_OP(i->code) == BPF_JNE)
 				taken = (uint32_t)r[i->dst_reg] != (uint32_t)other;
+			else if (BPF_OP(i->code) == BPF_JEQ)
+				taken = (uint32_t)r[i->dst_reg] == (uint32_t)other;
 			else if (BPF_OP(i->code) == BPF_JSET)
 				taken = ((uint32_t)r[i->dst_reg] & (uint32_t)other) != 0;
 			else
@@ -159,8 +165,14 @@ static void later_rules_win(void **state)
 		{ false, 'c', 1, 3, 7 },
 		{ true, 'a', -1, -1, 7 },
 	};
+	/* Numbers that no device has; with their upper bits lost they would be 1:3 and 3:1. */
+	static const struct cgroup_device_rule d[] = {
+		{ true, 'c', 4097, 3, 7 }, { true, 'b', 2, (1 << 20) + 1, 7 },
+		{ true, 'c', -1, (1 << 20) + 3, 7 },
+	};
 
 	(void)state;
+	compare(d, sizeof(d) / sizeof(d[0]), "d");
 	compare(a, sizeof(a) / sizeof(a[0]), "a");
 	compare(b, sizeof(b) / sizeof(b[0]), "b");
 	compare(c, sizeof(c) / sizeof(c[0]), "c");

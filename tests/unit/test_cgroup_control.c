@@ -243,11 +243,13 @@ static void nothing_is_left(void **state)
 }
 
 /* Deeper than there are fds, or paths of that length. */
-static void removes_however_deep(void **state)
+static void lists_and_removes_however_deep(void **state)
 {
 	struct rlimit limit, few;
 	struct err e = ERR_INIT;
+	pid_t *pids, child;
 	int fd, at, next;
+	size_t count;
 
 	(void)state;
 	live_or_skip(0);
@@ -262,10 +264,17 @@ static void removes_however_deep(void **state)
 		close(at);
 		at = next;
 	}
+	child = live_child(at, NULL);
 	close(at);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	few = (struct rlimit){ .rlim_cur = (rlim_t)fd + 10, .rlim_max = limit.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_ok(cgroup_pids(fd, true, &pids, &count, &e), e);
+	assert_int_equal(count, 1);
+	assert_int_equal(pids[0], child);
+	free(pids);
+	assert_ok(cgroup_kill(fd, &e), e);
+	live_wait(child);
 	assert_ok(cgroup_remove_children(fd, &e), e);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	drop("deep", fd);
@@ -280,7 +289,7 @@ int main(void)
 		cmocka_unit_test(wait_has_a_bound),
 		cmocka_unit_test(a_removed_cgroup_is_empty),
 		cmocka_unit_test(lists_below_too),
-		cmocka_unit_test(removes_however_deep),
+		cmocka_unit_test(lists_and_removes_however_deep),
 		cmocka_unit_test(nothing_is_left),
 	};
 

@@ -146,7 +146,7 @@ static void plan_with_parents_and_limits(void **state)
 		"  19 /linux/resources/blockIO/weight: write(\"/sys/fs/cgroup/a/b/io.weight\", "
 		"\"1\")\n"
 		"20 /linux/resources/devices: <device filter> = bpf(BPF_PROG_LOAD, "
-		"{BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=73}) /* 11 rules */\n"
+		"{BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=32}) /* 11 rules */\n"
 		"21 /linux/resources/devices: bpf(BPF_PROG_ATTACH, {target_fd=<cgroup>, "
 		"attach_bpf_fd=<device filter>, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI})\n"
 		"22 /linux/resources/devices: close(<device filter>)\n");

@@ -39,7 +39,7 @@ static json_t *checked(const char *text)
 
 	assert_int_equal(file_replace_at(dir, "config.json", text, strlen(text), 0600, false, &e), 0);
 	close(dir);
-	return check_bundle(bundle, &host, settle);
+	return check_bundle(bundle, NULL, &host, settle);
 }
 
 static bool has(const json_t *problems, const char *where)

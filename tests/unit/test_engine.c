@@ -864,6 +864,24 @@ static void test_undo_goes_on_after_a_failure(void **state)
 	assert_int_equal(plan_take_back(&plan, plan.count, &at, NULL), -16);
 }
 
+/* The record goes last, and stays when something is left that only it tells of. */
+static void test_undo_keeps_the_record_after_a_failure(void **state)
+{
+	static const struct undo_kind last = { .name = "last", .act = act_undo, .last = true };
+	struct undo_at at = { .id = "box", .state_root = -EBADF };
+
+	(void)state;
+	plan_undo(&plan, host(0), &last, "0", NULL, NULL);
+	plan_undo(&plan, host(1), &undo_fake, "1", NULL, NULL);
+	plan_undo(&plan, host(2), &undo_fake, "2", "16", NULL);
+	undo_count = 0;
+	assert_int_equal(plan_take_back(&plan, plan.count, &at, &err), -16);
+	assert_true(undo_count == 2 && undone[0] == 2 && undone[1] == 1);
+	undo_count = 0;
+	assert_int_equal(plan_take_back(&plan, 2, &at, &err), 0);
+	assert_true(undo_count == 2 && undone[1] == 0);
+}
+
 #define ENGINE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -896,6 +914,7 @@ int main(void)
 		ENGINE(test_slots),
 		ENGINE(test_undo_in_reverse),
 		ENGINE(test_undo_goes_on_after_a_failure),
+		ENGINE(test_undo_keeps_the_record_after_a_failure),
 	};
 
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -161,6 +161,8 @@ static int run_script(const char *script, int64_t timeout, pid_t pid, struct err
 			      .index = 3,
 			      .status = "creating",
 			      .pid = pid,
+			      .out_fd = -1,
+			      .err_fd = -1,
 			      .cwd_fd = -1,
 			      .cwd = "/usr" };
 	_cleanup_json_ json_t *config = json_pack("{s:{s:s}}", "annotations", "a", "\"\n");

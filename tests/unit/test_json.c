@@ -43,6 +43,7 @@ static void test_refused(void **state)
 		/* BOM, raw NUL, control characters */
 		T("\xef\xbb\xbf{}"), T("\0{}"), T("{\"a\":\"x\0y\"}"), T("{\"a\":\"x\ny\"}"),
 		T("{\"a\":\"x\ty\"}"), T("{\"a\":\"\x01\"}"),
+		T("{\"a\":false\0}"), T("[null\0,1]"), T("[1\0]"), T("[\"x\"\0]"), T("[\0]"),
 		/* NUL by escape, in a value and in a key */
 		T("{\"a\":\"\\u0000\"}"), T("{\"\\u0000\":1}"), T("{\"a\\u0000b\":1}"),
 		/* surrogates */

@@ -110,10 +110,10 @@ static void test_kernels_words(void **state)
 	need_namespace();
 	nl_batch_init(&b);
 	m = nl_begin(&b, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-	mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
-	nest = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_strz(m, IFLA_INFO_KIND, "kistnope");
-	mnl_attr_nest_end(m, nest);
+	nl_extra_header(m, sizeof(struct ifinfomsg));
+	nest = nl_nest_begin(m, IFLA_LINKINFO);
+	nl_put_string(m, IFLA_INFO_KIND, "kistnope");
+	nl_nest_end(m, nest);
 	nl_end(&b, m);
 	assert_int_equal(nl_talk(fd, &b, NULL, NULL, &e), -EOPNOTSUPP);
 	err_format(&e, line, sizeof line);

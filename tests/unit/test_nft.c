@@ -20,9 +20,9 @@ static uint32_t number(const struct nlattr *nest, int type)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest)
-		if (mnl_attr_get_type(a) == type)
-			return ntohl(mnl_attr_get_u32(a));
+	nl_for_each_in(a, nest)
+		if (nl_attr_type(a) == type)
+			return ntohl(nl_attr_u32(a));
 	return UINT32_MAX;
 }
 
@@ -30,8 +30,8 @@ static const struct nlattr *child(const struct nlattr *nest, int type)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest)
-		if (mnl_attr_get_type(a) == type)
+	nl_for_each_in(a, nest)
+		if (nl_attr_type(a) == type)
 			return a;
 	fail_msg("attribute %d is missing", type);
 	return NULL;
@@ -40,9 +40,9 @@ static const struct nlattr *child(const struct nlattr *nest, int type)
 static void add_data(struct buf *out, const struct nlattr *data)
 {
 	const struct nlattr *value = child(data, NFTA_DATA_VALUE);
-	const unsigned char *bytes = mnl_attr_get_payload(value);
+	const unsigned char *bytes = nl_attr_payload(value);
 
-	for (int i = 0; i < mnl_attr_get_payload_len(value); i++)
+	for (size_t i = 0; i < nl_attr_len(value); i++)
 		buf_addf(out, "%02x", bytes[i]);
 }
 
@@ -82,7 +82,7 @@ static void add_message(struct buf *out, const struct nlmsghdr *m)
 					     [NFT_MSG_DELTABLE] = "delete table",
 					     [NFT_MSG_NEWCHAIN] = "chain",
 					     [NFT_MSG_NEWRULE] = "rule" };
-	const struct nfgenmsg *head = mnl_nlmsg_get_payload(m);
+	const struct nfgenmsg *head = nl_payload(m);
 	const struct nlattr *a, *e, *hook;
 	int type = m->nlmsg_type & 255;
 
@@ -95,23 +95,23 @@ static void add_message(struct buf *out, const struct nlmsghdr *m)
 	assert_int_equal(head->nfgen_family, NFPROTO_INET);
 	assert_true(m->nlmsg_flags & NLM_F_ACK);
 	buf_add(out, types[type]);
-	mnl_attr_for_each(a, m, sizeof *head) {
-		int t = mnl_attr_get_type(a);
+	nl_for_each(a, m, sizeof *head) {
+		int t = nl_attr_type(a);
 
 		/* NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are all 1. */
 		if (t == 1 || (type == NFT_MSG_NEWRULE && t == NFTA_RULE_CHAIN) ||
 		    (type == NFT_MSG_NEWCHAIN && (t == NFTA_CHAIN_NAME || t == NFTA_CHAIN_TYPE)))
-			buf_addf(out, " %s", mnl_attr_get_str(a));
+			buf_addf(out, " %s", nl_attr_string(a));
 		if (type == NFT_MSG_NEWTABLE && t == NFTA_TABLE_USERDATA)
-			buf_addf(out, " \"%s\"", (const char *)mnl_attr_get_payload(a) + 2);
+			buf_addf(out, " \"%s\"", (const char *)nl_attr_payload(a) + 2);
 		if (type == NFT_MSG_NEWCHAIN && t == NFTA_CHAIN_HOOK) {
 			hook = a;
 			buf_addf(out, " hook %u %d", number(hook, NFTA_HOOK_HOOKNUM),
 				 (int)number(hook, NFTA_HOOK_PRIORITY));
 		}
 		if (type == NFT_MSG_NEWRULE && t == NFTA_RULE_EXPRESSIONS)
-			mnl_attr_for_each_nested(e, a)
-				add_expression(out, mnl_attr_get_str(child(e, NFTA_EXPR_NAME)),
+			nl_for_each_in(e, a)
+				add_expression(out, nl_attr_string(child(e, NFTA_EXPR_NAME)),
 					       child(e, NFTA_EXPR_DATA));
 	}
 	buf_add_char(out, '\n');
@@ -124,7 +124,7 @@ static void decode(const struct nl_batch *b, struct buf *out)
 
 	buf_reset(out);
 	assert_false(b->overflow);
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+	for (; nl_ok(m, left); m = nl_next(m, &left))
 		add_message(out, m);
 	assert_int_equal(left, 0);
 	assert_false(buf_truncated(out));

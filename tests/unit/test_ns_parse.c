@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "ns/builders.h"
 #include "ns/spec.h"
@@ -123,6 +124,19 @@ static void test_refusals(void **state)
 		  "[\"ro\", \"\"]}]", "/mounts/0/options/1", "empty" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
 		  "[\"bind\", \"idmap\"]}]", "/mounts/0/options", "idmap" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"ro\", \"copy-symlink\"]}]", "/mounts/0/options/1", "new bind mount" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/sys/\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"dest-nofollow\"]}]", "/mounts/0/options/1", "not for /sys" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\", \"options\": "
+		  "[\"idmap=uids=0-0-1;gids=0-0-1\"]}]", "/mounts/0/options", "bind mounts only" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"idmap\", \"ridmap=uids=0-0-1\"]}]", "/mounts/0/options/2",
+		  "needs uids= and gids=" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/x\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"idmap=uids=0-0-1;gids=0-0-1\"], \"uidMappings\": [{\"containerID\": 0, "
+		  "\"hostID\": 1, \"size\": 1}], \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1, "
+		  "\"size\": 1}]}]", "/mounts/0/options/1", "give maps too" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/a/../proc//\", \"type\": \"tmpfs\"}]",
 		  "/mounts/0/type", "proc" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/self/attr\", \"source\": \"/s\", "
@@ -143,6 +157,68 @@ static void test_refusals(void **state)
 			fail_msg("case %zu: \"%s\" at %s", i, text, e.where);
 		assert_null(s.rootfs); /* untouched */
 	}
+	arena_free(&a);
+}
+
+/* crun's idmap=. */
+static void test_maps_as_text(void **state)
+{
+	static const struct ns_id_map lines[] = { { 0, 1000, 10 }, { 10, 5000, 10 } };
+	static const struct ns_id_maps container = { lines, 2 }, none = { 0 };
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{ "", "needs" },
+		{ "uids=0-0-1", "needs" },
+		{ "uids=;gids=0-0-1", "no range" },
+		{ "uids=0-0-1;gids=0-0-1;uids=1-1-1", "once" },
+		{ "uids=0-0-1;gids=0-0-1;x=1", "must be" },
+		{ "uids=0-0-1 ;gids=0-0-1", "no range" },
+		{ "uids=0-0;gids=0-0-1", "no range" },
+		{ "uids=0-0-0;gids=0-0-1", "no range" },
+		{ "uids=-1-0-1;gids=0-0-1", "no range" },
+		{ "uids=0-0-4294967296;gids=0-0-1", "no range" },
+		{ "uids=0-0-99999999999;gids=0-0-1", "no range" },
+		{ "uids=0-0-1#;gids=0-0-1", "no range" },
+		{ "uids=##", "no range" },
+		{ "uids=0-4294967294-2;gids=0-0-1", "beyond" },
+		{ "uids=4294967295-0-1;gids=0-0-1", "beyond" },
+		{ "uids=0-0-2#1-9-1;gids=0-0-1", "overlaps" },
+		{ "uids=0-0-2#9-1-1;gids=0-0-1", "overlaps" },
+		{ "uids=@0-9-2;gids=0-0-1", "not within" },
+		{ "uids=@0-20-1;gids=0-0-1", "not within" },
+		{ "uids=@0-0-4294967295;gids=0-0-1", "not within" },
+		{ "uids=0-0-1;gids=@0-0-1", "not within" }, /* no maps of groups */
+	};
+	struct ns_id_maps uid = { 0 }, gid = { 0 };
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	char text[1000], many[8000];
+	struct buf b = BUF_ON(many);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		err_clear(&e);
+		assert_int_equal(ns_maps_parse_text(bad[i].text, &container, &none, "/o", &a, &uid,
+						    &gid, &e), -EINVAL);
+		err_format(&e, text, sizeof text);
+		if (strcmp(e.where, "/o") != 0 || !strstr(text, bad[i].says))
+			fail_msg("%s: \"%s\" at %s", bad[i].text, text, e.where);
+		assert_int_equal(uid.count + gid.count, 0);
+	}
+	assert_int_equal(ns_maps_parse_text("gids=7-8-9;uids=0-70-1#@100-5-3#@200-11-9", &container, &none,
+					    "/o", &a, &uid, &gid, &e), 0);
+	assert_int_equal(uid.count, 3);
+	assert_int_equal(gid.count, 1);
+	assert_int_equal(uid.line[1].container, 100);
+	assert_int_equal(uid.line[1].host, 1005);
+	assert_int_equal(uid.line[1].size, 3);
+	assert_int_equal(uid.line[2].host, 5001);
+	for (int i = 0; i <= NS_MAP_LINES_MAX; i++)
+		buf_addf(&b, "%s%d-%d-1", i ? "#" : "gids=0-0-1;uids=", i, i);
+	assert_false(buf_truncated(&b));
+	assert_int_equal(ns_maps_parse_text(many, &container, &none, "/o", &a, &uid, &gid, &e),
+			 -EINVAL);
 	arena_free(&a);
 }
 
@@ -409,7 +485,7 @@ static void test_obstacles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted), cmocka_unit_test(test_maps_as_text),
 		cmocka_unit_test(test_options),	 cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_sysctl_names), cmocka_unit_test(test_check),
 		cmocka_unit_test(test_check_rights), cmocka_unit_test(test_obstacles),

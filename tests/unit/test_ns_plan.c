@@ -139,11 +139,14 @@ static void test_join(void **state)
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct plan p;
+	int target;
 
 	(void)state;
 	plan_init(&p, &a);
-	ns_plan_join(&p, &h, plan_new_slot(&p, "target"), CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
-		     plan_new_slot(&p, "cgroup"), NULL, NULL);
+	target = plan_new_slot(&p, "target");
+	ns_plan_join(&p, &h, target, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER,
+		     plan_new_slot(&p, "cgroup"), NULL);
+	ns_plan_join_settle(&p, &h, target, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER, NULL);
 	ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), 0, 0, 1000);
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);
@@ -159,7 +162,13 @@ static void test_hot(void **state)
 	_cleanup_json_ json_t *fs = json_pack("{s:s, s:s}", "destination", "/x", "type", "tmpfs");
 	_cleanup_json_ json_t *shared = json_pack("{s:s, s:s, s:[s, s]}", "source", "/s", "destination",
 						  "/x", "options", "bind", "rshared");
+	_cleanup_json_ json_t *device = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "path",
+						  "/dev//new/tun", "type", "c", "major", 10, "minor", 200,
+						  "fileMode", 0660, "uid", 3);
+	const struct ns_mount dev = { .destination = "/dev", .source = "/dev", .flags.bind = true };
+	const struct ns_spec hostly = { .mounts = &dev, .mount_count = 1 };
 	struct ns_hot hot = { .pid = 77 };
+	struct ns_device d = { 0 };
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct ns_mount m;
@@ -173,7 +182,14 @@ static void test_hot(void **state)
 	assert_int_equal(ns_parse_hot(o, "/cwd", false, &a, &m, &e), -EINVAL); /* idmap needs ids */
 	assert_int_equal(ns_parse_hot(o, "/cwd", true, &a, &m, &e), 0);
 	ns_plan_hot_add(&p, &hot, &m);
-	ns_plan_hot_remove(&p, &hot, m.destination, 1234);
+	ns_plan_hot_remove(&p, &hot, m.destination, false, 1234);
+	/* A device: its node, taken off again; in a user namespace the host's, bound. */
+	assert_int_equal(ns_parse_hot_device(device, &hostly, &a, &d, &e), -EINVAL);
+	assert_int_equal(ns_parse_hot_device(device, &(struct ns_spec){ 0 }, &a, &d, &e), 0);
+	ns_plan_hot_node(&p, &hot, &d);
+	ns_plan_hot_unnode(&p, &hot, &d);
+	hot.root_uid = hot.root_gid = 100000;
+	ns_plan_hot_bound(&p, &hot, &d, "/dev/net/tun");
 	assert_int_equal(plan_check(&p, &e), 0);
 	render(&p);
 	compare(DATA "ns-hot.plan");

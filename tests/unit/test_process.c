@@ -262,6 +262,7 @@ static void build(struct plan *p, const struct process_spec *s, const struct sec
 
 	plan_init(p, &arena);
 	process_plan_host(p, s);
+	process_plan_early_limits(p, s);
 	process_plan_cwd(p, s, -1);
 	process_plan_limits(p, s);
 	process_plan_leave(p, s, f, o, process_plan_become(p, s, f, o));

@@ -26,7 +26,7 @@
 #include "base/fd.h"
 #include "runtime/profile_job.h"
 #include "runtime/seccomp.h"
-#include "tests/unit/bpf_sim.h"
+#include "tests/lib/bpf_vm.h"
 
 #define ALLOWED	      SECCOMP_RET_ALLOW
 #define FAILS(errno_) (SECCOMP_RET_ERRNO | (errno_))
@@ -72,7 +72,7 @@ static uint32_t sim6(uint32_t arch, int nr, uint64_t a0, uint64_t a1)
 {
 	struct seccomp_data d = { .nr = nr, .arch = arch, .args = { a0, a1 } };
 
-	return bpf_sim_run(filter.code, filter.count, &d);
+	return bpf_vm_run(filter.code, filter.count, &d, NULL);
 }
 
 static uint32_t sim(int nr, uint64_t a0, uint64_t a1)

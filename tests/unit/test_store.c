@@ -150,11 +150,11 @@ static void what_is_not_there(void **state)
 	(void)state;
 	assert_int_equal(image_resolve(path, "img", &a, &info, &pin, &e), -ENOENT);
 	assert_err(&e, "no such image: img");
-	assert_non_null(strstr(e.fix, "kist image load FILE"));
+	assert_non_null(strstr(e.fix, "kist pull NAME"));
 	err_clear(&e);
 	snprintf(none, sizeof(none), "%s-none", path);
 	assert_int_equal(image_resolve(none, "img", &a, &info, &pin, &e), -ENOENT);
-	assert_non_null(strstr(e.fix, "kist image load FILE"));
+	assert_non_null(strstr(e.fix, "kist pull NAME"));
 	assert_int_equal(access(none, F_OK), -1);
 	err_clear(&e);
 	assert_int_equal(image_resolve(path, "../x", &a, &info, &pin, &e), -EINVAL);

@@ -134,10 +134,28 @@ static void controllers(void **state)
 			       "systemd has not been given"));
 }
 
+/* What podman writes is fine: no cgroup below the scope. */
+static void subgroup(void **state)
+{
+	static const char key[] = "run.oci.systemd.subgroup";
+	_cleanup_json_ json_t *none = json_pack("{s:s}", key, ""), *one = json_pack("{s:s}", key, "sub");
+	struct cgroup_spec s = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(cgroup_use_systemd(&s, one, &JSON_AT_ROOT, "web", &system_manager, &arena, &e),
+			 -EINVAL);
+	assert_string_equal(e.where, "/run.oci.systemd.subgroup");
+	err_clear(&e);
+	assert_int_equal(cgroup_use_systemd(&s, none, &JSON_AT_ROOT, "web", &system_manager, &arena, &e), 0);
+	assert_string_equal(s.path, "/system.slice/kist-web.scope");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
+		cmocka_unit_test(subgroup),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(slices),
 		cmocka_unit_test(controllers),

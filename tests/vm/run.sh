@@ -34,7 +34,7 @@ mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 for path in kist kist-image kist-monitor tests tools fixtures peers; do
 	[ ! -e "$top/build/$path" ] || cp -al "$top/build/$path" "$work/tree/build/$path"
 done
-rm -rf "$work/tree/build/peers/debs"
+rm -rf "$work/tree/build/peers"/{debs,usr/bin/docker-registry,usr/bin/skopeo}
 find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 {
 	for name in CI ${!KIST_*} ${KIST_VM_ENV-}; do

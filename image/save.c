@@ -1,0 +1,276 @@
+/*
+ * save.c - writing the archive, with libarchive's ustar and pax (archive_write(3)).
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/json.h"
+#include "image/hash.h"
+#include "image/reference.h"
+#include "image/save.h"
+#include "image/store-gc.h"
+
+#define SAVE_BLOCK (256u << 10)
+
+struct save_image {
+	const char *reference;
+	const struct index_entry *entry;
+	struct image_manifest manifest;
+};
+
+struct save {
+	const struct store *store;
+	struct save_image *images;
+	size_t count;
+	struct archive *archive;
+	struct arena arena;
+	json_t *index, *docker; /* index.json's entries; manifest.json */
+	json_t *seen;		/* the digests that are in the archive */
+	char *block;
+	struct err *e;
+};
+
+static int failed(struct save *v, const char *what)
+{
+	int error = archive_errno(v->archive);
+
+	return err_set(v->e, error > 0 ? error : EIO, "cannot write %s", what);
+}
+
+static int begin(struct save *v, const char *path, uint64_t size, mode_t type)
+{
+	struct archive_entry *entry = archive_entry_new();
+	int r;
+
+	if (entry == NULL)
+		return err_set(v->e, ENOMEM, "no memory for an archive");
+	archive_entry_set_pathname(entry, path);
+	archive_entry_set_size(entry, size);
+	archive_entry_set_filetype(entry, type);
+	archive_entry_set_perm(entry, type == AE_IFDIR ? 0755 : 0644);
+	archive_entry_set_mtime(entry, 0, 0);
+	r = archive_write_header(v->archive, entry);
+	archive_entry_free(entry);
+	return r == ARCHIVE_OK ? 0 : failed(v, path);
+}
+
+static int add(struct save *v, const void *data, size_t size, const char *path)
+{
+	return archive_write_data(v->archive, data, size) == (la_ssize_t)size ? 0 : failed(v, path);
+}
+
+static int add_text(struct save *v, const char *path, const char *text)
+{
+	int error = text ? begin(v, path, strlen(text), AE_IFREG)
+			 : err_set(v->e, ENOMEM, "no memory for an archive");
+
+	return error ? error : add(v, text, strlen(text), path);
+}
+
+static int copy_blob(struct save *v, int fd, const struct descriptor *d, const char *path)
+{
+	_cleanup_hash_ struct hash h = HASH_INIT;
+	struct digest got;
+	uint64_t left = d->size;
+	int error = hash_begin(&h, v->e);
+
+	while (!error && left > 0) {
+		ssize_t n = fd_read_full(fd, v->block, left < SAVE_BLOCK ? left : SAVE_BLOCK);
+
+		if (n <= 0)
+			return err_set(v->e, n < 0 ? -n : EBADMSG, "blob %.12s", d->digest.hex);
+		hash_add(&h, v->block, n);
+		error = add(v, v->block, n, path);
+		left -= n;
+	}
+	if (error)
+		return error;
+	hash_end(&h, &got);
+	if (!digest_equal(&got, &d->digest)) {
+		err_say(v->e, EBADMSG, "blob sha256:%.12s... is damaged in the store", d->digest.hex);
+		return err_fix(v->e, "remove the image and get it again");
+	}
+	return 0;
+}
+
+static int add_blob(struct save *v, const struct descriptor *d)
+{
+	struct store_path path = store_blob_path(&d->digest);
+	_cleanup_fd_ int fd = -EBADF;
+	int error;
+
+	if (json_object_get(v->seen, d->digest.hex))
+		return 0;
+	json_object_set_new(v->seen, d->digest.hex, json_true());
+	fd = openat(v->store->dir, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(v->e, errno, "blob sha256:%.12s...", d->digest.hex);
+	error = begin(v, path.text, d->size, AE_IFREG);
+	return error ? error : copy_blob(v, fd, d, path.text);
+}
+
+static json_t *layer_paths(const struct image_manifest *m)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < m->layer_count; i++)
+		json_array_append_new(list,
+				      json_string(store_blob_path(&m->layers[i].digest).text));
+	return list;
+}
+
+/* Name, and only a tag, as docker and ctr write them: each reads what it knows. */
+static int add_names(struct save *v, const struct index_entry *entry, const struct image_manifest *m)
+{
+	const char *tag = strrchr(entry->ref_name, ':');
+	bool tagged = tag && !strchr(tag, '/') && !strchr(entry->ref_name, '@');
+	json_t *o = json_pack("{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType",
+			      entry->descriptor.media_type, "digest",
+			      digest_text(&entry->descriptor.digest).text, "size",
+			      (json_int_t)entry->descriptor.size, "annotations",
+			      "io.containerd.image.name", entry->ref_name,
+			      "org.opencontainers.image.ref.name",
+			      tagged ? tag + 1 : entry->ref_name);
+	json_t *p = json_pack("{s:s, s:[], s:o}", "Config", store_blob_path(&m->config.digest).text,
+			      "RepoTags", "Layers", layer_paths(m));
+
+	if (tagged)
+		json_array_append_new(json_object_get(p, "RepoTags"),
+				      json_string(reference_familiar(entry->ref_name).text));
+	if (json_array_append_new(v->index, o) < 0 || json_array_append_new(v->docker, p) < 0)
+		return err_set(v->e, ENOMEM, "no memory for an archive");
+	return 0;
+}
+
+static int add_image(struct save *v, const struct save_image *image)
+{
+	size_t i;
+	int error = add_names(v, image->entry, &image->manifest);
+
+	if (!error)
+		error = add_blob(v, &image->entry->descriptor);
+	if (!error)
+		error = add_blob(v, &image->manifest.config);
+	for (i = 0; !error && i < image->manifest.layer_count; i++)
+		error = add_blob(v, &image->manifest.layers[i]);
+	return error ? err_wrap(v->e, "image %.200s", image->reference) : 0;
+}
+
+static int add_documents(struct save *v)
+{
+	_cleanup_json_ json_t *index =
+		json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType",
+			  "application/vnd.oci.image.index.v1+json", "manifests", v->index);
+	_cleanup_free_ char *text = json_dumps(index, JSON_COMPACT);
+	_cleanup_free_ char *docker = json_dumps(v->docker, JSON_COMPACT);
+	int error = add_text(v, "index.json", text);
+
+	return error ? error : add_text(v, "manifest.json", docker);
+}
+
+static int write_all(struct save *v, int fd)
+{
+	size_t i;
+	int error = 0;
+
+	if (archive_write_set_format_pax_restricted(v->archive) != ARCHIVE_OK ||
+	    archive_write_open_fd(v->archive, fd) != ARCHIVE_OK)
+		return failed(v, "the archive");
+	error = add_text(v, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
+	for (i = 0; !error && i < v->count; i++)
+		error = add_image(v, &v->images[i]);
+	if (!error)
+		error = add_documents(v);
+	if (!error && archive_write_close(v->archive) != ARCHIVE_OK)
+		error = failed(v, "the archive");
+	return error;
+}
+
+static int find_all(struct save *v, const char *const *references, size_t count)
+{
+	size_t i;
+	int error = 0;
+
+	v->images = arena_array(&v->arena, count, sizeof(*v->images));
+	if (v->images == NULL)
+		return err_set(v->e, ENOMEM, "no memory for an archive");
+	for (i = 0; !error && i < count; i++) {
+		struct save_image *image = &v->images[v->count++];
+
+		image->reference = references[i];
+		error = store_find(v->store, references[i], &v->arena, &image->entry, v->e);
+		if (!error)
+			error = store_read_manifest(v->store, &image->entry->descriptor, &v->arena,
+						    &image->manifest, v->e);
+	}
+	return error;
+}
+
+/* Nothing of it may be removed while it is written, which may take as long as its reader likes: so
+ * it is pinned, and the lock is not held. */
+static int pin_all(struct save *v, struct store_tmp *tmp)
+{
+	struct digest *pins;
+	size_t i, j, count = 0, room = 0;
+
+	for (i = 0; i < v->count; i++)
+		room += 2 + v->images[i].manifest.layer_count;
+	pins = arena_array(&v->arena, room, sizeof(*pins));
+	if (pins == NULL)
+		return err_set(v->e, ENOMEM, "no memory for pins");
+	for (i = 0; i < v->count; i++) {
+		const struct save_image *image = &v->images[i];
+
+		pins[count++] = image->entry->descriptor.digest;
+		pins[count++] = image->manifest.config.digest;
+		for (j = 0; j < image->manifest.layer_count; j++)
+			pins[count++] = image->manifest.layers[j].digest;
+	}
+	return store_tmp_pin(tmp, pins, count, v->e);
+}
+
+static int find_and_pin(struct save *v, const char *const *references, size_t count,
+			struct store_tmp *tmp)
+{
+	_cleanup_fd_ int lock = -EBADF;
+	int error = store_lock(v->store, true, &lock, v->e);
+
+	if (!error)
+		error = find_all(v, references, count);
+	if (!error)
+		error = store_tmp_new(v->store, tmp, v->e);
+	return error ? error : pin_all(v, tmp);
+}
+
+int image_save(const struct store *s, const char *const *references, size_t count, int fd,
+	       struct err *e)
+{
+	struct save v = { .store = s, .e = e };
+	struct store_tmp tmp = STORE_TMP_INIT;
+	int error = find_and_pin(&v, references, count, &tmp);
+
+	v.archive = archive_write_new();
+	v.index = json_array();
+	v.docker = json_array();
+	v.seen = json_object();
+	v.block = malloc(SAVE_BLOCK);
+	if (!error && (!v.archive || !v.index || !v.docker || !v.seen || !v.block))
+		error = err_set(e, ENOMEM, "no memory for an archive");
+	if (!error)
+		error = write_all(&v, fd);
+	store_tmp_remove(s, &tmp, NULL);
+	archive_write_free(v.archive);
+	json_decref(v.index);
+	json_decref(v.docker);
+	json_decref(v.seen);
+	free(v.block);
+	arena_free(&v.arena);
+	return error;
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""registry-layouts.py DIR: the images that registry.py serves, each a layout in DIR/NAME.
+
+everything, small, bulk, two: make-oci-image.py's; big: one layer of 3 MB; many: several platforms
+(DIR/many.here is this machine's digest, DIR/many.platforms a line for each that is asked for).
+DIR/htpasswd: a user of docker-registry's.
+"""
+import os
+import random
+import runpy
+import sys
+import warnings
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, here)
+from ociimage import ARCH, Layout, Tar  # noqa: E402
+
+top = sys.argv[1]
+for name, *more in (("everything",), ("small", "--small"), ("bulk", "--bulk"), ("two", "--two")):
+    sys.argv = ["", top + "/" + name, *more]
+    runpy.run_path(here + "/make-oci-image.py")
+layout = Layout(top + "/big")
+layout.image([(Tar().add("data", random.Random(1).randbytes(3 << 20)).bytes(), "gzip")], ref="big:1")
+layout.write()
+
+layout = Layout(top + "/many")
+tar = Tar().add("which", b"x").bytes()
+digests = {}
+for arch, variant in (("arm64", "v8"), ("arm", "v6"), ("arm", "v7"), (ARCH, ""), ("s390x", "")):
+    def change(config, variant=variant):
+        if variant:
+            config["variant"] = variant
+        config["author"] = arch + variant
+    d = layout.image([(tar, "plain")], arch=arch, change_config=change, say_platform=True)
+    if variant:
+        d["platform"]["variant"] = variant
+    digests[arch + variant] = d["digest"]
+layout.entries.append({"mediaType": d["mediaType"], "digest": d["digest"], "size": d["size"],
+                       "platform": {"os": "unknown", "architecture": "unknown"}})
+layout.write()
+with open(top + "/many.here", "w") as f:
+    f.write(digests[ARCH] + "\n")
+with open(top + "/many.platforms", "w") as f:
+    for asked, which in (("linux/arm64", "arm64v8"), ("linux/aarch64/v8", "arm64v8"),
+                         ("linux/arm/v6", "armv6"), ("linux/arm/v7", "armv7")):
+        f.write(asked + " " + digests[which] + "\n")
+warnings.simplefilter("ignore")
+import crypt  # noqa: E402
+
+with open(top + "/htpasswd", "w") as f:  # kist: s3cret; Go wants the newer prefix
+    f.write("kist:" + crypt.crypt("s3cret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))
+            .replace("$2b$", "$2y$") + "\n")
