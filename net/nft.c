@@ -460,7 +460,7 @@ int nft_remove_other(const char *table, struct err *e)
 	nl_batch_init(&b);
 	put_batch_edge(&b, NFNL_MSG_BATCH_BEGIN);
 	m = begin(&b, NFT_MSG_DELTABLE, NFPROTO_INET, NLM_F_ACK);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, table);
+	nl_put_string(m, NFTA_TABLE_NAME, table);
 	nl_end(&b, m);
 	put_batch_edge(&b, NFNL_MSG_BATCH_END);
 	r = nl_talk(fd, &b, NULL, NULL, e);

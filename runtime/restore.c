@@ -104,7 +104,7 @@ static int prepare(void *user)
 	if (n == 0 && r->record.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	if (n == 0 && r->keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
-	    errno != ENOSYS && errno != EDQUOT)
+	    errno != ENOSYS)
 		return -errno;
 	if (n == 0 && r->net >= 0) {
 		int high = fcntl(r->net, F_DUPFD_CLOEXEC, CRIU_FDS_ABOVE);
