@@ -211,7 +211,7 @@ SWEEP_ERRNOS ?= turn
 sweep: build-tests
 	@for verb in create run start exec kill delete; do \
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
-	@for verb in create run start exec kill state pause resume delete 'delete --force'; do \
+	@for verb in create run start exec kill list state pause resume delete 'delete --force'; do \
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \

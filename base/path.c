@@ -340,18 +340,29 @@ struct remover {
 	uint64_t mount; /* its mount id, or device where the kernel does not tell */
 	unsigned int moved;
 	bool again;
+	bool no_statx;  /* devices are compared */
 };
 
 /* A bind mount of the same filesystem has the same device: only the mount id tells them apart. */
-static uint64_t mount_of(int fd)
+static int mount_of(struct remover *rm, int fd, uint64_t *ret)
 {
 	struct statx stx;
+	struct stat st;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
-		return UINT64_MAX;
-	if (stx.stx_mask & STATX_MNT_ID)
-		return stx.stx_mnt_id;
-	return (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
+	if (!rm->no_statx && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) == 0) {
+		*ret = stx.stx_mask & STATX_MNT_ID
+			       ? stx.stx_mnt_id
+			       : (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
+		return 0;
+	}
+	/* A sandbox may forbid it; but only from the first call on, or numbers would be mixed. */
+	if (!rm->no_statx && (errno != EPERM || fd != rm->top))
+		return -errno;
+	rm->no_statx = true;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret = st.st_dev;
+	return 0;
 }
 
 static int remove_content(struct remover *rm, int dirfd, unsigned int depth);
@@ -359,13 +370,15 @@ static int remove_content(struct remover *rm, int dirfd, unsigned int depth);
 static int remove_folder(struct remover *rm, int dirfd, const char *name, unsigned int depth)
 {
 	int sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+	uint64_t mount;
 	char moved[32];
 
 	if (sub < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (mount_of(sub) != rm->mount) {
+	r = mount_of(rm, sub, &mount);
+	if (r < 0 || mount != rm->mount) {
 		close(sub);
-		return -EXDEV;
+		return r < 0 ? r : -EXDEV;
 	}
 	if (depth >= REMOVE_DEPTH_MAX) {
 		/* A container digs deeper than a process may hold fds. */
@@ -388,16 +401,19 @@ static int remove_content(struct remover *rm, int dirfd, unsigned int depth)
 	int r = 0;
 
 	if (!dir) {
+		r = -errno;
 		close(dirfd);
-		return -ENOMEM;
+		return r;
 	}
-	while (r == 0 && (entry = readdir(dir))) {
+	while (errno = 0, r == 0 && (entry = readdir(dir))) {
 		if (is_dots(entry->d_name) || unlinkat(dirfd, entry->d_name, 0) == 0 ||
 		    errno == ENOENT)
 			continue;
 		r = errno == EISDIR || errno == EPERM
 			    ? remove_folder(rm, dirfd, entry->d_name, depth) : -errno;
 	}
+	if (r == 0 && errno)
+		r = -errno;
 	closedir(dir);
 	return r;
 }
@@ -406,6 +422,7 @@ int path_remove_tree(int dirfd, const char *name, struct err *e)
 {
 	_cleanup_fd_ int top = -EBADF;
 	struct remover rm;
+	uint64_t mount;
 	int r;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
@@ -413,8 +430,13 @@ int path_remove_tree(int dirfd, const char *name, struct err *e)
 	top = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot remove %s", name);
-	rm = (struct remover){ .top = top, .mount = mount_of(top) };
-	if (rm.mount != mount_of(dirfd))
+	rm = (struct remover){ .top = top };
+	r = mount_of(&rm, top, &rm.mount);
+	if (r == 0)
+		r = mount_of(&rm, dirfd, &mount);
+	if (r < 0)
+		return err_set(e, -r, "cannot remove %s: statx", name);
+	if (rm.mount != mount)
 		return err_set(e, EXDEV, "cannot remove %s: it is a mount point", name);
 	do {
 		int content = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

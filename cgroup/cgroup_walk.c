@@ -70,10 +70,12 @@ static int read_names(int cgroup, struct level *l, struct err *e)
 		fd_close(&copy);
 		return r;
 	}
-	while (r >= 0 && (entry = readdir(dir)))
+	while (errno = 0, r >= 0 && (entry = readdir(dir)))
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") &&
 		    strcmp(entry->d_name, ".."))
 			r = add_name(l, entry->d_name, e);
+	if (r >= 0 && errno && errno != ENOENT && errno != ENODEV)
+		r = err_set(e, errno, "list cgroup");
 	closedir(dir);
 	return r;
 }

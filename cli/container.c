@@ -67,7 +67,7 @@ int command_kill(int argc, char **argv)
 	};
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
-	int status, r, signal = 0;
+	int status, r, signal = -1;
 	int first = cli_parse(cli_find("kill"), table, 1, argc, argv, &status);
 
 	if (first < 0)
@@ -150,46 +150,61 @@ static void print_table(json_t *list)
 	}
 }
 
-static void add_owner(int root, const char *id, json_t *state)
+static int add_owner(const struct container *c, json_t *state, struct err *e)
 {
+	const struct passwd *user;
 	struct stat st;
-	struct passwd *user;
 
-	if (fstatat(root, id, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
+	if (fstat(c->dir, &st) < 0)
+		return err_set(e, errno, "cannot tell whose container %s is", c->id);
 	user = getpwuid(st.st_uid);
 	if (user)
 		json_object_set_new(state, "owner", json_string(user->pw_name));
 	else
 		json_object_set_new(state, "owner", json_sprintf("#%u", st.st_uid));
+	return 0;
 }
 
-static json_t *list_all(int root)
+/* *ret_status becomes 1 when one is missing that could be there; a damaged one is only told of. */
+static int list_all(int root, json_t *list, int *ret_status, struct err *e)
 {
-	json_t *list = json_array();
-	DIR *dir = fdopendir(fcntl(root, F_DUPFD_CLOEXEC, 3));
+	_cleanup_fd_ int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	int error = 0;
 
-	while (dir && (entry = readdir(dir))) {
+	if (!dir)
+		return err_set(e, errno, "cannot read the state root");
+	fd = -EBADF;
+	while (errno = 0, (entry = readdir(dir))) {
 		_cleanup_container_ struct container c = CONTAINER_INIT;
-		struct err e = ERR_INIT;
+		struct err one = ERR_INIT;
 		json_t *state;
+		int r;
 
 		if (entry->d_name[0] == '.' || container_check_id(entry->d_name, NULL) < 0)
 			continue;
-		if (container_open(root, entry->d_name, false, &c, &e) < 0) {
+		r = container_open(root, entry->d_name, false, &c, &one);
+		if (r < 0) {
 			/* One that goes away while we look is no news; a damaged one is. */
-			if (e.error != ENOENT)
-				log_err(&e);
+			if (r != -ENOENT)
+				log_err(&one);
+			if (r != -ENOENT && r != -EINVAL)
+				*ret_status = 1;
 			continue;
 		}
 		state = state_json(&c);
-		add_owner(root, entry->d_name, state);
 		json_array_append_new(list, state);
+		if (add_owner(&c, state, &one) < 0) {
+			log_err(&one);
+			*ret_status = 1;
+		}
 	}
-	if (dir)
-		closedir(dir);
-	return list;
+	error = errno;
+	closedir(dir);
+	if (error || json_out_of_memory)
+		return err_set(e, error ? error : ENOMEM, "cannot read the state root");
+	return 0;
 }
 
 int command_list(int argc, char **argv)
@@ -200,12 +215,12 @@ int command_list(int argc, char **argv)
 		{ "format", 'f', OPTION_TEXT, &format, "FORMAT", "table or json" },
 		{ "quiet", 'q', OPTION_FLAG, &quiet, NULL, "only ids" },
 	};
-	_cleanup_json_ json_t *list = NULL;
+	_cleanup_json_ json_t *list = json_array();
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
 	json_t *o;
 	size_t i;
-	int status;
+	int status, result = 0;
 
 	if (cli_parse(cli_find("list"), table, 2, argc, argv, &status) < 0)
 		return status;
@@ -215,7 +230,8 @@ int command_list(int argc, char **argv)
 	}
 	if (cli_open_root(false, &root, &e) < 0 && e.error != ENOENT)
 		return cli_fail(&e, 1);
-	list = root < 0 ? json_array() : list_all(root);
+	if (root >= 0 && list_all(root, list, &result, &e) < 0)
+		return cli_fail(&e, 1);
 	if (quiet) {
 		json_array_foreach(list, i, o)
 			printf("%s\n", json_string_value(json_object_get(o, "id")));
@@ -225,5 +241,5 @@ int command_list(int argc, char **argv)
 	} else {
 		print_table(list);
 	}
-	return 0;
+	return result;
 }

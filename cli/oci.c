@@ -184,6 +184,9 @@ static int finish_run(const struct request *q, const char *id, struct compiled *
 		log_err(&lost);
 	if (r == 0 && !q->keep)
 		r = runtime_delete_made(root, id, run, e);
+	/* Nobody watches over it any more. */
+	else if (r < 0 && !q->keep && runtime_delete_made(root, id, run, &lost) < 0)
+		log_err(&lost);
 	run_close(run);
 	attach_restore_signals();
 	return r < 0 ? r : result.status;

@@ -313,9 +313,11 @@ static int each_lease(int dir, on_lease each, void *user)
 		fd_close(&copy);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(stream)))
+	while (errno = 0, r == 0 && (entry = readdir(stream)))
 		if (inet_pton(AF_INET, entry->d_name, &address) == 1)
 			r = each(dir, entry->d_name, user);
+	if (r == 0 && errno)
+		r = -errno;
 	closedir(stream);
 	return r;
 }

@@ -67,13 +67,15 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
 }
 
-static bool is_owner(int dir, const char *name, const char *id)
+/* 1 or 0; -errno: not to know is not "another's". */
+static int is_owner(int dir, const char *name, const char *id)
 {
 	char owner[PATH_MAX];
 	ssize_t n = readlinkat(dir, name, owner, sizeof owner - 1);
 
+	/* EINVAL: no link, so nothing of ours; "." and "..". */
 	if (n < 0)
-		return false;
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
 	owner[n] = '\0';
 	return strcmp(owner, id) == 0;
 }
@@ -87,7 +89,7 @@ void idrange_drop(int root, const char *id, uint32_t base)
 		return;
 	snprintf(name, sizeof name, "%u", (base - IDRANGE_FIRST) / IDRANGE_SIZE);
 	/* It may have been given back, and be leased to another, by now. */
-	if (is_owner(dir, name, id))
+	if (is_owner(dir, name, id) > 0)
 		unlinkat(dir, name, 0);
 	unlinkat(root, FOLDER, AT_REMOVEDIR);
 }
@@ -97,19 +99,29 @@ int idrange_release(int root, const char *id, struct err *e)
 	int fd = open_folder(root, false, e);
 	struct dirent *entry;
 	DIR *dir;
+	int r = 0;
 
 	if (fd == -ENOENT)
 		return 0;
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
+		r = fd < 0 ? -fd : errno;
 		if (fd >= 0)
 			close(fd);
-		return err_set(e, fd < 0 ? -fd : ENOMEM, "cannot open the folder of id leases");
+		return err_set(e, r, "cannot open the folder of id leases");
 	}
-	while ((entry = readdir(dir)))
-		if (is_owner(fd, entry->d_name, id))
-			unlinkat(fd, entry->d_name, 0);
+	while (errno = 0, r == 0 && (entry = readdir(dir))) {
+		int mine = is_owner(fd, entry->d_name, id);
+
+		r = mine < 0 ? mine : 0;
+		if (mine > 0 && unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	if (r == 0 && errno)
+		r = -errno;
 	closedir(dir);
+	if (r < 0)
+		return err_set(e, -r, "cannot give back the range of ids of %s", id);
 	/* The last one out; fails while others have leases, as it should. */
 	unlinkat(root, FOLDER, AT_REMOVEDIR);
 	return 0;

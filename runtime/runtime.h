@@ -30,7 +30,7 @@ int runtime_walk(struct compiled *c, const struct container_spec *s, const struc
 /* Lets a created container go; returns once its program runs, and, when somebody wants to be notified
  * of that (a) and it was created so, is ready. */
 int runtime_start(int root, const char *id, const struct activation *a, struct err *e);
-/* signal 0: what its image says (STOP_SIGNAL_KEY), else SIGTERM. */
+/* signal -1: what its image says (STOP_SIGNAL_KEY), else SIGTERM; 0: none, only whether it could. */
 #define STOP_SIGNAL_KEY "org.opencontainers.image.stopSignal"
 int runtime_kill(int root, const char *id, int signal, bool all, struct err *e);
 int runtime_delete(int root, const char *id, bool force, struct err *e);
@@ -53,7 +53,7 @@ int runtime_delete_made(int root, const char *id, const struct run *run, struct 
 /* Kills what is left of a container whose lock this process holds, and takes it back. */
 int runtime_destroy(struct container *c, struct err *e);
 
-/* "9", "KILL", "SIGKILL", "RTMIN+3"; -EINVAL with runc's words. */
+/* "9", "0", "KILL", "SIGKILL", "RTMIN+3"; -EINVAL with runc's words. */
 int signal_parse(const char *text, int *ret_signal, struct err *e);
 
 /* Waits for a child while passing on signals and the terminal. */

@@ -311,7 +311,7 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 		return err_wrap(e, "the state of container %s is damaged", id);
 	}
 	if (r == -ENOENT) {
-		err_clear(e);
+		err_clear(e); /* being created, or deleted this moment */
 	} else {
 		c.cgroup = json_string_value(json_object_get(c.state, "cgroup"));
 		r = find_status(&c, e);

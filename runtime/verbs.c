@@ -80,7 +80,8 @@ int runtime_walk(struct compiled *c, const struct container_spec *s, const struc
 	if (r == 0) {
 		net_devices_let_go();
 		/* It stands: whoever deletes it must not wait until this process is done with it. */
-		flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN);
+		while (flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN) < 0 && errno == EINTR)
+			;
 		*ret_run = run;
 		return 0;
 	}
@@ -233,7 +234,7 @@ int signal_parse(const char *text, int *ret_signal, struct err *e)
 
 	if (text[0] >= '0' && text[0] <= '9') {
 		number = strtol(text, &end, 10);
-		if (*end == '\0' && number > 0 && number < _NSIG) {
+		if (*end == '\0' && number >= 0 && number < _NSIG) {
 			*ret_signal = (int)number;
 			return 0;
 		}
@@ -352,6 +353,8 @@ static int stop_signal(const struct container *c, int *ret, struct err *e)
 	if (!text || !*text)
 		return 0;
 	r = signal_parse(text, ret, e);
+	if (r == 0 && *ret == 0)
+		r = err_say(e, EINVAL, "unknown signal \"0\"");
 	if (r < 0) {
 		err_at(e, "/annotations/" STOP_SIGNAL_KEY);
 		err_fix(e, "name one: kist kill %.64s SIGNAL", c->id);
@@ -379,7 +382,7 @@ int runtime_kill(int root, const char *id, int signal, bool all, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (signal == 0) {
+	if (signal < 0) {
 		r = stop_signal(&c, &signal, e);
 		if (r < 0)
 			return r;
@@ -424,7 +427,10 @@ int runtime_destroy(struct container *c, struct err *e)
 		r = kill_all(c, SIGKILL, e);
 	if (r == 0)
 		r = wait_gone(c, e);
-	return r < 0 ? r : container_take_back(c->root, c->id, e);
+	if (r == 0)
+		r = container_take_back(c->root, c->id, e);
+	return r < 0 ? err_fix(e, "the record of what is left is there: kist delete --force %.64s", c->id)
+		     : 0;
 }
 
 /* A damaged record must not keep a container alive for ever: only the intent is followed. */
@@ -469,6 +475,8 @@ int runtime_delete_made(int root, const char *id, const struct run *run, struct 
 		err_clear(e);
 		return 0;
 	}
+	if (r == -EBUSY)
+		return r;
 	if (r < 0)
 		return runtime_delete(root, id, true, e);
 	/* The run still holds the folder open, so that its inode's number is nobody else's. */

@@ -2,7 +2,7 @@
 # sweep.sh - disturbs an OCI command at every system call and looks what comes of it.
 #
 # usage: sweep.sh [OPTION]... VERB [ARG]...        VERB: create start run exec kill delete
-#                                                  state pause resume
+#                                                  list state pause resume
 #        sweep.sh [OPTION]... -- WORD...           any command; @ID@ @ROOT@ @BUNDLE@ @KIST@ are filled in;
 #                                                  with --fail it runs @BUNDLE@'s posture once
 #   --who main|acting|both  whom the kill hits (default main: the runtime; acting: who makes the call)
@@ -83,7 +83,7 @@ runtime_do() { # VERB ARG...
 before_verb() { # ID
 	case $verb in
 	start) out=$work/seen runtime_do create --bundle "$work/bundle" "$1" ;;
-	exec | kill | delete | state | pause | resume)
+	exec | kill | delete | list | state | pause | resume)
 		runtime_do create --bundle "$work/bundle" "$1"
 		runtime_do start "$1"
 		;;
@@ -103,6 +103,7 @@ set_command() { # ID - fills the array `command`
 	create) command+=(--bundle "$work/bundle" "${verb_args[@]}" "$id") ;;
 	run) command+=(--detach --bundle "$work/bundle" "${verb_args[@]}" "$id") ;;
 	start | delete | state | pause | resume) command+=("${verb_args[@]}" "$id") ;;
+	list) command+=(--format json) ;;
 	exec) command+=("${verb_args[@]}" "$id" "${exec_words[@]}") ;;
 	kill) command+=("${verb_args[@]}" "$id" KILL) ;;
 	--)
@@ -283,7 +284,7 @@ done
 verb=$1
 shift
 verb_args=("$@")
-case $verb in create | start | run | exec | kill | delete | state | pause | resume) ;; --) [ $# -gt 0 ] || usage ;; *) usage ;; esac
+case $verb in create | start | run | exec | kill | delete | list | state | pause | resume) ;; --) [ $# -gt 0 ] || usage ;; *) usage ;; esac
 nft=$(command -v nft || true)
 if [ "$mode" != kill ]; then
 	let_go=(--let-go posture)

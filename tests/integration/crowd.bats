@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Many kists at once, and one that has too little of something: one winner, all done or a line that
+# native only: hundreds of starts at once take too long under emulation
 # says why, nothing left.
 
 bats_require_minimum_version 1.5.0

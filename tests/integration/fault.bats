@@ -109,7 +109,7 @@ sweep() {
 }
 
 @test "a sample of system calls fails: all is done, or nothing and a line says why" {
-	for verb in create run start exec kill state pause delete; do
+	for verb in create run start exec kill list state pause delete; do
 		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --fail turn --sample 10 $verb
 		echo "$verb: $output"
 		[ "$status" -eq 0 ]

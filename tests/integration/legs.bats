@@ -57,13 +57,20 @@ leg() {
 
 @test "each call that an older kernel or a sandbox may lack: the same container, or none" {
 	reference
+	if [ -n "${KIST_IN_VM-}" ]; then
+		# A run takes seconds there.
+		for call in openat2 mount_setattr statx; do
+			leg $call
+		done
+		return
+	fi
 	for call in openat2 clone3 fsopen fsconfig fsmount mount_setattr open_tree move_mount close_range \
 		pidfd_open pidfd_send_signal memfd_create statx execveat bpf \
 		sched_setattr ioprio_set pivot_root setgroups; do
 		leg $call
 	done
 	leg seccomp /linux/seccomp
-	leg prlimit64 RLIMIT_NOFILE
+	leg prlimit64 /process/rlimits/
 	leg keyctl keyctl keyring
 	leg unshare unshare unshare
 	leg faccessat2 '"/bin/posture"'
@@ -81,8 +88,10 @@ leg() {
 		edit_bundle . 'del(.annotations)'
 	fi
 	reference
-	for call in openat2 clone3 fsopen mount_setattr open_tree move_mount close_range pidfd_open statx \
-		setns execveat pivot_root unshare; do
+	calls="openat2 clone3 fsopen mount_setattr open_tree move_mount close_range pidfd_open statx
+		setns execveat pivot_root unshare"
+	[ -z "${KIST_IN_VM-}" ] || calls=openat2
+	for call in $calls; do
 		leg $call "" unshare
 	done
 	if grep -q '^open /etc/secret 0 EACCES$' "$T/reference"; then
@@ -109,7 +118,10 @@ leg() {
 	killat=("$TOP/build/tools/killat" fail openat@cgroup.kill)
 	run --separate-stderr "${killat[@]}" EPERM -- "$KIST" --root "$ROOT" delete --force "$ID-k"
 	is_one_line 1 cgroup.kill
-	"${killat[@]}" ENOENT -o "$T/hit" -- "$KIST" --root "$ROOT" delete --force "$ID-k"
+	kist delete --force "$ID-k"
+	detached kist run -d "$ID-l"
+	pid=$(pid_of "$ID-l")
+	"${killat[@]}" ENOENT -o "$T/hit" -- "$KIST" --root "$ROOT" delete --force "$ID-l"
 	grep -q openat "$T/hit"
 	is_dead "$pid"
 	assert_nothing_left

@@ -221,12 +221,17 @@ args() { bundle_args "$T/b" "$@"; }
 	detached kist run -d $ID
 	cgroup=$(cgroup_of "$(pid_of $ID)")
 	wait_until 10 eval '[ $(wc -l <"'"$cgroup"'/cgroup.procs") -eq 3 ]'
-	for signal in NOSUCH 0 65 9x ""; do
+	for signal in NOSUCH 65 9x -1 ""; do
 		run --separate-stderr kist kill $ID "$signal"
 		is_one_line 1 'unknown signal'
 	done
+	# None at all: whether it lives.
+	kist kill $ID 0
+	[ "$(state_of $ID)" = running ]
 	kist kill --all $ID SIGUSR1
 	wait_until 10 is_in_state $ID stopped
+	run --separate-stderr kist kill $ID 0
+	is_one_line 1 'container not running'
 	[ -z "$(cat "$cgroup/cgroup.procs")" ]
 	kist delete $ID
 	# Also one in a cgroup nested deeper than anybody would.

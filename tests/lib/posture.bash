@@ -44,7 +44,9 @@ posture_normal() { # ID-REGEX
 		link=$(readlink "/proc/self/ns/$name")
 		script+="s/^namespace ${link%[*}\\[${link//[!0-9]/}\\]/namespace $name of the host/;"
 	done
-	printf "%s\n" "$script s/\[[0-9]+\]/[own]/; s/$1/ID/g; s/(\"pid\": )[0-9]+/\1PID/
-		s/(\"created\": )\".*\"/\1NOW/; s/(cgroup.procs:)[0-9]+/\1PID/
+	printf "%s\n" "$script s/\[[0-9]+\]/[own]/; s/$1/ID/g; s/(\"pid\": ?)[0-9]+/\1PID/
+		s/(\"created\": ?)\"[^\"]*\"/\1NOW/; s/(cgroup.procs:)[0-9]+/\1PID/
+		s/([ug]id=|[ug]id_map +0 +)1[0-9]{9}/\1LEASED/g # a job's range
+		s/\"owner\": \"#0\"/\"owner\": \"root\"/ # its name could not be looked up
 		s/(shared|master|propagate_from):[0-9]+/\1:N/g"
 }

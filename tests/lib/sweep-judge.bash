@@ -37,8 +37,8 @@ look() { # ID FILE
 		[ -z "$wrong" ]
 		return
 		;;
-	state | pause | resume)
-		[ "$verb" = state ] || "$runtime" --root "$root" state "$1" >"$work/seen"
+	list | state | pause | resume)
+		[[ $verb == list || $verb == state ]] || "$runtime" --root "$root" state "$1" >"$work/seen"
 		sed -E "$normal_script" "$work/seen" >"$2"
 		return
 		;;
@@ -68,7 +68,7 @@ is_clear() {
 	mapfile -t lines <"$work/said"
 	[ "$1" -ne 127 ] || [[ ${lines[0]-} == "kist: "* ]] || return 0
 	[[ ${#lines[@]} -eq 1 || (${#lines[@]} -eq 2 && ${lines[1]} == "fix: "?*) ]] &&
-		[[ ${lines[0]} == "kist: "?*": "?* ]]
+		[[ ${lines[0]} == "kist: "?*": "?* || ${lines[0]} == *" has no "* ]]
 }
 
 judge() { # ID STATUS WHERE - reports and counts what should not be
@@ -96,7 +96,7 @@ judge() { # ID STATUS WHERE - reports and counts what should not be
 		refused_count=$((refused_count + 1))
 	elif ! is_clear "$status"; then
 		count mute "$where: status $status: '$said'"
-	elif [[ $verb == create || $verb == run || $verb == -- ]] && [ -e "$root/$id" ]; then
+	elif [[ $verb == create || $verb == run ]] && [ -e "$root/$id" ]; then
 		count residue "$where: $said: $(echo "$root/$id"/*)"
 	elif [ -s "$work/seen" ] && [ "$verb" != exec ] && await_end &&
 		! difference=$(diff <(grep -hv '^[{} ]\|^/sys/fs/cgroup' "$work/reference") \
