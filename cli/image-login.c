@@ -5,6 +5,7 @@
  * host sees the others' command lines.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,19 +30,35 @@ static int read_line(char *text, size_t size, const char *what, struct err *e)
 	return len ? 0 : err_say(e, EINVAL, "the %s is empty", what);
 }
 
+static struct termios terminal; /* as it was */
+
+/* Who gives up at the prompt must get his echo back. */
+static void restore_and_die(int signal_number)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
 static int ask_password(char *text, size_t size, struct err *e)
 {
-	struct termios was, hidden;
+	static const int deaths[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct termios hidden;
+	size_t i;
 	int error;
 
-	if (tcgetattr(STDIN_FILENO, &was) < 0)
+	if (tcgetattr(STDIN_FILENO, &terminal) < 0)
 		return read_line(text, size, "password", e);
-	fputs("Password: ", stderr);
-	hidden = was;
+	for (i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++)
+		signal(deaths[i], restore_and_die);
+	hidden = terminal;
 	hidden.c_lflag &= ~ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	fputs("Password: ", stderr);
 	error = read_line(text, size, "password", e);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
+	for (i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++)
+		signal(deaths[i], SIG_DFL);
 	fputc('\n', stderr);
 	return error;
 }
@@ -80,11 +97,14 @@ static int domain_of(const struct image_cli *o, struct reference *ret, struct er
 		return err_say(e, EINVAL, "that is no registry: it is too long");
 	len = strcspn(text, "/");
 	if (strncmp(domain, "index.docker.io/v1", 18) != 0 && text[len] && text[len + 1])
-		return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]", domain);
+		return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]",
+			       domain);
 	snprintf(text + len, sizeof(text) - len, "/x/x");
 	if (reference_parse(text, ret, NULL) || strncmp(ret->name, "docker.io/", 10) == 0) {
-		if (strncmp(text, "docker.io/", 10) != 0 && strncmp(text, "index.docker.io/", 16) != 0)
-			return err_say(e, EINVAL, "\"%.100s\" is no registry: it is written HOST[:PORT]",
+		if (strncmp(text, "docker.io/", 10) != 0 &&
+		    strncmp(text, "index.docker.io/", 16) != 0)
+			return err_say(e, EINVAL,
+				       "\"%.100s\" is no registry: it is written HOST[:PORT]",
 				       domain);
 	}
 	ret->name[strcspn(ret->name, "/")] = '\0';

@@ -19,13 +19,14 @@
 #include "image/load.h"
 
 #define BAR_WIDTH	 24
+#define LINE_WIDTH	 76 /* a longer line would wrap, and not be drawn over */
 #define REDRAW_SECONDS	 0.1
 #define RATE_SECONDS_MIN 0.5
 
 struct progress {
 	const struct image_cli *o;
 	bool terminal;
-	unsigned rows;
+	unsigned rows, columns;
 	size_t drawn; /* lines on the screen that are ours */
 	double began, last;
 	bool said[MANIFEST_LAYERS_MAX]; /* this layer is done, and that was printed */
@@ -44,9 +45,9 @@ static double now(void)
 static void draw_bar(const struct load_layer_state *s, double seconds)
 {
 	char have[24], size[24], rate[24], bar[BAR_WIDTH + 1];
-	size_t full = s->done	   ? BAR_WIDTH
+	size_t full = s->done	    ? BAR_WIDTH
 		      : s->size > 0 ? (size_t)((double)s->have / s->size * BAR_WIDTH)
-				   : 0;
+				    : 0;
 
 	if (full > BAR_WIDTH)
 		full = BAR_WIDTH;
@@ -70,7 +71,7 @@ static void draw_bar(const struct load_layer_state *s, double seconds)
 	fputc('\n', stderr);
 }
 
-/* Images with more layers than the screen has lines get one line for all. */
+/* Where the lines have no room there is one for all layers. */
 static void draw_sum(const struct load_layer_state *layers, size_t count)
 {
 	char have[24], size[24];
@@ -98,7 +99,7 @@ static void draw(struct progress *p, const struct load_layer_state *layers, size
 	p->last = now();
 	if (p->drawn)
 		fprintf(stderr, "\x1b[%zuA", p->drawn);
-	if (count + 2 > p->rows) {
+	if (count + 2 > p->rows || p->columns < LINE_WIDTH) {
 		draw_sum(layers, count);
 		p->drawn = 1;
 	} else {
@@ -153,10 +154,10 @@ static void pulled(void *user, const char *reference, const struct digest *manif
 	_cleanup_free_ char *text = NULL;
 
 	if (p->o->json) {
-		o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "reference", reference, "digest",
-			      digest_text(manifest).text, "layers", (json_int_t)layers, "unpacked",
-			      (json_int_t)unpacked, "fetched", (json_int_t)p->fetched, "resumed",
-			      (json_int_t)p->resumed, "seconds", now() - p->began);
+		o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "reference", reference,
+			      "digest", digest_text(manifest).text, "layers", (json_int_t)layers,
+			      "unpacked", (json_int_t)unpacked, "fetched", (json_int_t)p->fetched,
+			      "resumed", (json_int_t)p->resumed, "seconds", now() - p->began);
 		text = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(3)) : NULL;
 		puts(text ? text : "{}");
 	} else if (p->o->quiet) {
@@ -191,7 +192,7 @@ void image_cli_registry(const struct image_cli *o, struct registry_options *ret)
 
 int image_cli_pull(const struct image_cli *o, struct err *e)
 {
-	struct progress p = { .o = o, .began = now(), .rows = 24 };
+	struct progress p = { .o = o, .began = now(), .rows = 24, .columns = 80 };
 	struct registry_options registry;
 	struct arena a = ARENA_INIT;
 	struct platform platform;
@@ -213,8 +214,10 @@ int image_cli_pull(const struct image_cli *o, struct err *e)
 	registry.note = note;
 	registry.user = &p;
 	p.terminal = !o->quiet && !o->json && isatty(STDERR_FILENO);
-	if (p.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0)
+	if (p.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) {
 		p.rows = size.ws_row;
+		p.columns = size.ws_col;
+	}
 	if (o->platform) {
 		error = platform_parse(o->platform, &a, &platform, e);
 		load.platform = &platform;

@@ -41,7 +41,8 @@ static void print_result(const struct image_cli *o, const struct push_result *r)
 	} else if (o->quiet) {
 		printf("sha256:%s\n", r->digest.hex);
 	} else {
-		printf("pushed %s  sha256:%s  %zu blobs (%zu sent, %zu mounted, %zu already there)\n",
+		printf("pushed %s  sha256:%s  %zu blobs (%zu sent, %zu mounted, %zu already "
+		       "there)\n",
 		       reference_familiar(r->reference).text, r->digest.hex, r->blobs, r->sent,
 		       r->mounted, r->there);
 	}

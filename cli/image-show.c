@@ -43,8 +43,8 @@ static int view_open(const struct image_cli *o, struct view *v, bool exclusive, 
 	if (!error)
 		error = store_find(&v->store, o->args[0], &v->arena, &v->entry, e);
 	if (!error)
-		error = store_read_manifest(&v->store, &v->entry->descriptor, &v->arena, &v->manifest,
-					    e);
+		error = store_read_manifest(&v->store, &v->entry->descriptor, &v->arena,
+					    &v->manifest, e);
 	if (!error)
 		error = store_read_json(&v->store, &v->entry->descriptor, MANIFEST_BYTES_MAX,
 					&v->manifest_json, e);
@@ -86,7 +86,8 @@ static int layer_list(struct view *v, json_t *list, struct err *e)
 
 		got = store_read_marker(&v->store, &chain, &m, e);
 		if (got == 0)
-			return err_say(e, ENOENT, "layer %.12s is missing from the store", chain.hex);
+			return err_say(e, ENOENT, "layer %.12s is missing from the store",
+				       chain.hex);
 		if (got < 0)
 			break;
 		json_array_insert_new(
@@ -112,9 +113,9 @@ int image_cli_inspect(const struct image_cli *o, struct err *e)
 	if (!error)
 		error = layer_list(&v, layers, e);
 	if (!error) {
-		out = json_pack("{s:s, s:s, s:O, s:O, s:O}", "reference", v.entry->ref_name, "digest",
-				digest_text(&v.entry->descriptor.digest).text, "layers", layers,
-				"manifest", v.manifest_json, "config", v.config_json);
+		out = json_pack("{s:s, s:s, s:O, s:O, s:O}", "reference", v.entry->ref_name,
+				"digest", digest_text(&v.entry->descriptor.digest).text, "layers",
+				layers, "manifest", v.manifest_json, "config", v.config_json);
 		error = print(out, e);
 	}
 	view_close(&v);
@@ -159,7 +160,8 @@ static int print_history(struct view *v, json_t *steps, bool as_json, struct err
 			continue;
 		}
 		if (d)
-			json_object_set_new(step, "layer", json_string(digest_text(&d->digest).text));
+			json_object_set_new(step, "layer",
+					    json_string(digest_text(&d->digest).text));
 		if (d)
 			json_object_set_new(step, "size", json_integer(d->size));
 		json_array_append(list, step);

@@ -207,8 +207,8 @@ static int get_token(struct auth_slot *s, const struct auth_options *o, struct h
 		error = make_request(s, o, realm, form, 4 * CREDENTIAL_MAX, e);
 	if (error)
 		return error;
-	if (http_origin_of(url, &at_home, NULL) == 0 && http_origin_of(realm, &at_realm, NULL) == 0 &&
-	    strcmp(at_home.host, at_realm.host) == 0)
+	if (http_origin_of(url, &at_home, NULL) == 0 &&
+	    http_origin_of(realm, &at_realm, NULL) == 0 && strcmp(at_home.host, at_realm.host) == 0)
 		r.tls = &host->tls;
 	r.url = realm;
 	r.form = form[0] ? form : NULL;

@@ -25,7 +25,7 @@ struct auth_slot { /* of one host */
 struct auth_options {
 	const char *authfile;		     /* NULL: the usual ones */
 	const struct credential *credential; /* of login: this and no other */
-	const char *scope; /* "repository:library/busybox:pull", or "" */
+	const char *scope;		     /* "repository:library/busybox:pull", or "" */
 	bool plain_http;
 	unsigned idle_seconds;
 };

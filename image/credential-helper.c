@@ -42,9 +42,14 @@ static int find_program(const char *name, char *path, size_t size, struct err *e
 /* Of our environment only these. */
 static void make_environment(char *lines[], char text[][1024], size_t count)
 {
-	static const char *const names[] = { "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR",
-					     "DBUS_SESSION_BUS_ADDRESS", "DISPLAY",
-					     "WAYLAND_DISPLAY", "GNUPGHOME" };
+	static const char *const names[] = { "HOME",
+					     "USER",
+					     "LOGNAME",
+					     "XDG_RUNTIME_DIR",
+					     "DBUS_SESSION_BUS_ADDRESS",
+					     "DISPLAY",
+					     "WAYLAND_DISPLAY",
+					     "GNUPGHOME" };
 	size_t i, n = 0;
 
 	snprintf(text[n], 1024, "PATH=" HELPER_PATH);

@@ -144,7 +144,8 @@ static json_t *best_match(json_t *object, const char *repository)
 	const char *key;
 	size_t most = 0, n;
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		n = key_matches(key, repository);
 		if (n > most) {
 			most = n;
@@ -336,7 +337,8 @@ static bool drop(json_t *auths, const char *registry)
 	bool any = false;
 	char plain[512];
 
-	json_object_foreach_safe(auths, next, key, value) {
+	json_object_foreach_safe(auths, next, key, value)
+	{
 		plain_key(key, plain, sizeof(plain));
 		if (strcmp(plain, registry) == 0) {
 			json_object_del(auths, key);
@@ -460,8 +462,8 @@ int credentials_erase(const char *file, const char *registry, struct err *e)
 		return error;
 	helper = helper_for(document, registry);
 	if (helper) {
-		error = credential_helper(helper, "erase", key_of(registry), output,
-					  sizeof(output), e);
+		error = credential_helper(helper, "erase", key_of(registry), output, sizeof(output),
+					  e);
 		any = error == 0;
 		if (error && error != -ENOENT)
 			return error;

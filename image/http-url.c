@@ -67,8 +67,8 @@ int http_resolve(const char *base, const char *location, char ret[HTTP_URL_MAX],
 		    get_part(u, CURLUPART_URL, 0, ret, HTTP_URL_MAX);
 
 	curl.curl_url_cleanup(u);
-	return fine ? 0 : err_say(e, EPROTO, "it points to \"%.100s\", which is no http URL",
-				  location);
+	return fine ? 0
+		    : err_say(e, EPROTO, "it points to \"%.100s\", which is no http URL", location);
 }
 
 bool http_escape(char *to, size_t size, const char *text)

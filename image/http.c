@@ -312,6 +312,15 @@ static void set_method(struct http *h, const struct http_request *r)
 		curl.curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
+/* A proxy's loopback is not ours. */
+static void set_proxy(CURL *c, const char *url)
+{
+	struct http_origin to;
+
+	if (http_origin_of(url, &to, NULL) == 0 && http_host_is_loopback(to.host))
+		curl.curl_easy_setopt(c, CURLOPT_PROXY, "");
+}
+
 static void set_options(struct http *h, const struct http_request *r)
 {
 	CURL *c = h->easy;
@@ -332,6 +341,7 @@ static void set_options(struct http *h, const struct http_request *r)
 	curl.curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
 	curl.curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl.curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
+	set_proxy(c, r->url);
 	set_method(h, r);
 	if (r->from > 0) {
 		snprintf(range, sizeof(range), "%llu-", (unsigned long long)r->from);

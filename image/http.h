@@ -12,17 +12,17 @@
 #include <sys/types.h>
 #include "base/err.h"
 
-#define HTTP_URL_MAX     8192
+#define HTTP_URL_MAX	 8192
 #define HTTP_HEADERS_MAX (256u << 10) /* bytes of all headers of one answer */
 
-struct http_tls { /* of one host; all NULL: the system's authorities alone */
-	const char *ca_pem; /* more authorities, as PEM text */
+struct http_tls {		/* of one host; all NULL: the system's authorities alone */
+	const char *ca_pem;	/* more authorities, as PEM text */
 	const char *cert, *key; /* files */
 	bool skip_verify;
 };
 
-struct http_upload { /* what is sent: memory, or a part of a file */
-	const char *type; /* Content-Type */
+struct http_upload {	   /* what is sent: memory, or a part of a file */
+	const char *type;  /* Content-Type */
 	const char *range; /* Content-Range, or NULL */
 	const void *data;  /* or NULL: fd */
 	int fd;
@@ -31,15 +31,15 @@ struct http_upload { /* what is sent: memory, or a part of a file */
 
 struct http_request {
 	const char *url;
-	const char *method;	   /* NULL: GET, or POST with a form */
-	const char *form;	   /* urlencoded, or NULL */
+	const char *method;		  /* NULL: GET, or POST with a form */
+	const char *form;		  /* urlencoded, or NULL */
 	const struct http_upload *upload; /* with PUT and PATCH, or NULL */
-	const char *accept;	   /* or NULL */
-	const char *authorization; /* the header's value, or NULL */
-	const char *const *headers; /* more whole lines, NULL-terminated, or NULL */
-	const struct http_tls *tls; /* or NULL */
-	uint64_t from;		    /* the first byte wanted */
-	unsigned idle_seconds;	    /* without progress: given up */
+	const char *accept;		  /* or NULL */
+	const char *authorization;	  /* the header's value, or NULL */
+	const char *const *headers;	  /* more whole lines, NULL-terminated, or NULL */
+	const struct http_tls *tls;	  /* or NULL */
+	uint64_t from;			  /* the first byte wanted */
+	unsigned idle_seconds;		  /* without progress: given up */
 	unsigned connect_seconds;
 };
 
@@ -54,8 +54,8 @@ struct http_reply {
 
 enum http_failure {
 	HTTP_FAILED_FOR_GOOD,
-	HTTP_FAILED_FOR_NOW,   /* the network: another try may work */
-	HTTP_FAILED_NOT_TLS,   /* what answered speaks no TLS */
+	HTTP_FAILED_FOR_NOW, /* the network: another try may work */
+	HTTP_FAILED_NOT_TLS, /* what answered speaks no TLS */
 };
 
 struct http; /* a connection cache; for one thread */

@@ -103,8 +103,8 @@ static int write_layout(struct load *l, const struct document *d, struct err *e)
 		return err_set(e, ENOMEM, "no memory for an index");
 	error = write_file(l->source.dir, "index.json", text, strlen(text), e);
 	if (!error)
-		error = write_file(l->source.dir, store_blob_path(&d->digest).text, d->data, d->size,
-				   e);
+		error = write_file(l->source.dir, store_blob_path(&d->digest).text, d->data,
+				   d->size, e);
 	return error;
 }
 
@@ -304,8 +304,7 @@ static int open_in_store(struct load *l, const struct load_layer *layer)
 	return fd_take(&fd);
 }
 
-static int stream(struct load *l, struct load_layer *layer, struct unpack_job *job,
-		  struct err *e)
+static int stream(struct load *l, struct load_layer *layer, struct unpack_job *job, struct err *e)
 {
 	_cleanup_fd_ int root = -EBADF;
 	int error = layer->unpack ? load_make_root(l, layer, &root, e) : 0;
@@ -392,7 +391,8 @@ int pull_layer(struct load *l, struct load_layer *layer, struct err *e)
 			error = fetch_layer(l, layer, http, &w, &suspect, e);
 	}
 	/* Wrong bytes are no good start for the next run, and a full disk wants room. */
-	if (error && (is_useless(layer) || error == -EBADMSG || error == -ENOSPC || error == -EDQUOT))
+	if (error &&
+	    (is_useless(layer) || error == -EBADMSG || error == -ENOSPC || error == -EDQUOT))
 		drop_partial(l, layer);
 	http_close(&http);
 	if (!error)

@@ -23,7 +23,7 @@ struct push {
 	struct image_index index;
 	struct image_manifest manifest;
 	struct reference target;
-	const char *mount_path; /* of the repository at the same registry, or NULL */
+	const char *mount_path;	     /* of the repository at the same registry, or NULL */
 	struct image_manifest mount; /* what that one has */
 	char push_scope[REFERENCE_NAME_MAX + 32];
 	struct registry_options registry_options;
@@ -72,8 +72,7 @@ static int find_mount(struct push *p, struct err *e)
 static int pin(struct push *p, struct err *e)
 {
 	size_t i, count = 0;
-	struct digest *pins =
-		arena_array(&p->arena, p->manifest.layer_count + 2, sizeof(*pins));
+	struct digest *pins = arena_array(&p->arena, p->manifest.layer_count + 2, sizeof(*pins));
 
 	if (pins == NULL)
 		return err_set(e, ENOMEM, "no memory for pins");
@@ -147,8 +146,8 @@ static int begin(struct push *p, const struct descriptor *d, char url[HTTP_URL_M
 	int error;
 
 	if (p->mount_path && has_blob(&p->mount, &d->digest)) {
-		snprintf(what, sizeof(what), "blobs/uploads/?mount=%s&from=",
-			 digest_text(&d->digest).text);
+		snprintf(what, sizeof(what),
+			 "blobs/uploads/?mount=%s&from=", digest_text(&d->digest).text);
 		if (!http_escape(what, sizeof(what), p->mount_path))
 			snprintf(what, sizeof(what), "blobs/uploads/");
 	}
@@ -203,7 +202,9 @@ static int send_blob(struct push *p, int fd, const struct descriptor *d, char ur
 		     bool *again, struct err *e)
 {
 	struct http_reply reply = { 0 };
-	struct http_upload upload = { .type = "application/octet-stream", .fd = fd, .size = d->size };
+	struct http_upload upload = { .type = "application/octet-stream",
+				      .fd = fd,
+				      .size = d->size };
 	struct registry_call call = { "PUT", "", url, &upload };
 	int error = 0;
 

@@ -49,7 +49,8 @@ static int check_digest(const struct document *d, const struct digest *digest,
 	struct digest header;
 
 	if (digest && !digest_equal(digest, &d->digest))
-		return err_say(e, EBADMSG, "it gives sha256:%.12s... when asked for sha256:%.12s...",
+		return err_say(e, EBADMSG,
+			       "it gives sha256:%.12s... when asked for sha256:%.12s...",
 			       d->digest.hex, digest->hex);
 	if (digest || reply->digest[0] == '\0' || strncmp(reply->digest, "sha256:", 7) != 0)
 		return 0;
@@ -69,7 +70,8 @@ static int try_once(struct registry *r, struct http *h, size_t host, const char 
 {
 	bool manifest = strncmp(what, "manifests/", 10) == 0;
 	struct http_reply reply = { 0 };
-	int error = registry_get(r, h, host, what, manifest ? ACCEPT_ALL : NULL, 0, &reply, again, e);
+	int error =
+		registry_get(r, h, host, what, manifest ? ACCEPT_ALL : NULL, 0, &reply, again, e);
 
 	*ret_wait = reply.retry_after;
 	if (error)
@@ -92,8 +94,7 @@ static int try_once(struct registry *r, struct http *h, size_t host, const char 
 
 /* Of one host, with tries. A mirror that fails has somebody behind it: it gets one. */
 static int from_host(struct registry *r, struct http *h, size_t host, const char *what,
-		     const struct digest *digest, size_t limit, struct document *ret,
-		     struct err *e)
+		     const struct digest *digest, size_t limit, struct document *ret, struct err *e)
 {
 	struct retry t = { 0, r->hosts.list[host].is_mirror ? 1 : r->options->tries };
 	struct document d;

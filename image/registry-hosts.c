@@ -28,8 +28,8 @@ static void without_port(const char *name, char *to, size_t size)
 {
 	const char *colon = strrchr(name, ':'), *bracket = strrchr(name, ']');
 
-	snprintf(to, size, "%.*s", (int)(colon && colon > bracket ? (size_t)(colon - name) :
-					 strlen(name)), name);
+	snprintf(to, size, "%.*s",
+		 (int)(colon && colon > bracket ? (size_t)(colon - name) : strlen(name)), name);
 }
 
 /* Where nobody says otherwise. */
@@ -93,8 +93,8 @@ static int parse_capabilities(const json_t *v, const struct json_at *at, struct 
 		else if (strcmp(text, "resolve") == 0)
 			h->resolve = true;
 		else if (strcmp(text, "push") != 0 && strcmp(text, "referrers") != 0)
-			return json_bad(e, at, "\"%.40s\" is none of pull, resolve, push, referrers",
-					text);
+			return json_bad(
+				e, at, "\"%.40s\" is none of pull, resolve, push, referrers", text);
 	}
 	return 0;
 }
@@ -150,7 +150,8 @@ static int parse_headers(json_t *v, const struct json_at *at, struct arena *a,
 
 	if (lines == NULL)
 		return err_set(e, ENOMEM, "no memory for headers");
-	json_object_foreach(v, key, value) {
+	json_object_foreach(v, key, value)
+	{
 		struct json_at here = json_at_key(at, key);
 
 		if (!all_texts(value))
@@ -181,7 +182,8 @@ static int parse_authorities(const json_t *v, const struct json_at *at, struct a
 	return error;
 }
 
-/* scheme://host[:port][/path] -> base and name; a path needs override_path, as containerd has it. */
+/* scheme://host[:port][/path] -> base and name; a path needs override_path, as containerd has it.
+ */
 static int set_url(const char *url, bool override, const struct json_at *at, struct arena *a,
 		   struct registry_host *h, struct err *e)
 {
@@ -219,7 +221,8 @@ static int parse_host(const char *url, json_t *o, const struct json_at *at, stru
 
 	h->pull = h->resolve = true;
 	h->connect_seconds = CONNECT_SECONDS;
-	json_object_foreach(o, key, value) {
+	json_object_foreach(o, key, value)
+	{
 		struct json_at here = json_at_key(at, key);
 
 		if (strcmp(key, "capabilities") == 0) {
@@ -263,7 +266,8 @@ int registry_hosts_parse(json_t *document, const char *registry, struct arena *a
 	hosts.list = arena_array(a, HOSTS_MIRRORS_MAX + 1, sizeof(*hosts.list));
 	if (hosts.list == NULL)
 		return err_set(e, ENOMEM, "no memory for hosts");
-	json_object_foreach(mirrors, url, value) {
+	json_object_foreach(mirrors, url, value)
+	{
 		struct json_at at = json_at_key(&hosts_at, url);
 
 		if (!json_is_object(value))
@@ -378,7 +382,8 @@ int registry_hosts_find(const char *registry, const struct registry_hosts_option
 	}
 	/* The first folder that knows the registry says all. */
 	for (i = 0; i < 4; i++) {
-		const char *path = folders[i] ? arena_printf(a, "%s/%s", folders[i], registry) : NULL;
+		const char *path =
+			folders[i] ? arena_printf(a, "%s/%s", folders[i], registry) : NULL;
 		_cleanup_fd_ int dir =
 			path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
 

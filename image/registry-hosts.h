@@ -15,12 +15,12 @@
 #define HOSTS_MIRRORS_MAX 16
 
 struct registry_host {
-	const char *base;     /* "https://host:port/v2" */
-	const char *name;     /* "host:port": whose credentials it gets */
-	bool is_mirror;	      /* is asked with ?ns=REGISTRY */
-	bool is_usual;	      /* nobody named another URL for the registry */
-	bool may_be_plain;    /* loopback: plain http when it speaks no TLS */
-	bool pull, resolve;   /* what it may be asked for */
+	const char *base;   /* "https://host:port/v2" */
+	const char *name;   /* "host:port": whose credentials it gets */
+	bool is_mirror;	    /* is asked with ?ns=REGISTRY */
+	bool is_usual;	    /* nobody named another URL for the registry */
+	bool may_be_plain;  /* loopback: plain http when it speaks no TLS */
+	bool pull, resolve; /* what it may be asked for */
 	struct http_tls tls;
 	const char **headers; /* "Name: value", NULL-terminated, or NULL */
 	unsigned connect_seconds;

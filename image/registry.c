@@ -55,8 +55,9 @@ void registry_close(struct registry *r)
 static void sleep_unless_cancelled(struct registry *r, double seconds)
 {
 	for (; seconds > 0 && !atomic_load(&r->cancelled); seconds -= 0.1)
-		nanosleep(&(struct timespec){ 0, seconds < 0.1 ? (long)(seconds * 1e9) : 100000000 },
-			  NULL);
+		nanosleep(
+			&(struct timespec){ 0, seconds < 0.1 ? (long)(seconds * 1e9) : 100000000 },
+			NULL);
 }
 
 int retry_wait(struct registry *r, struct retry *t, unsigned retry_after, struct err *e)
@@ -252,7 +253,8 @@ static int answer(struct round *w, struct http_reply *reply, struct err *e)
 			return error;
 		if (reply->status == 401 && !w->away && w->renewals++ < 2) {
 			if (!reply->challenge[0])
-				return err_say(e, EPROTO, "a 401 that says nothing of what it wants");
+				return err_say(e, EPROTO,
+					       "a 401 that says nothing of what it wants");
 			error = renew(w, reply, e);
 		} else if (is_redirect(reply->status) && w->request.upload) {
 			return err_say(e, EPROTO, "it redirects an upload");
@@ -263,8 +265,8 @@ static int answer(struct round *w, struct http_reply *reply, struct err *e)
 			return 0;
 		}
 	}
-	return error ? error : err_say(e, ELOOP, "it redirects more than %d times",
-				       REGISTRY_REDIRECTS_MAX);
+	return error ? error
+		     : err_say(e, ELOOP, "it redirects more than %d times", REGISTRY_REDIRECTS_MAX);
 }
 
 static int prepare(struct round *w, const char *url, struct err *e)

@@ -93,7 +93,8 @@ static int copy_blob(struct save *v, int fd, const struct descriptor *d, const c
 		return error;
 	hash_end(&h, &got);
 	if (!digest_equal(&got, &d->digest)) {
-		err_say(v->e, EBADMSG, "blob sha256:%.12s... is damaged in the store", d->digest.hex);
+		err_say(v->e, EBADMSG, "blob sha256:%.12s... is damaged in the store",
+			d->digest.hex);
 		return err_fix(v->e, "remove the image and get it again");
 	}
 	return 0;
@@ -127,17 +128,17 @@ static json_t *layer_paths(const struct image_manifest *m)
 }
 
 /* Name, and only a tag, as docker and ctr write them: each reads what it knows. */
-static int add_names(struct save *v, const struct index_entry *entry, const struct image_manifest *m)
+static int add_names(struct save *v, const struct index_entry *entry,
+		     const struct image_manifest *m)
 {
 	const char *tag = strrchr(entry->ref_name, ':');
 	bool tagged = tag && !strchr(tag, '/') && !strchr(entry->ref_name, '@');
-	json_t *o = json_pack("{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType",
-			      entry->descriptor.media_type, "digest",
-			      digest_text(&entry->descriptor.digest).text, "size",
-			      (json_int_t)entry->descriptor.size, "annotations",
-			      "io.containerd.image.name", entry->ref_name,
-			      "org.opencontainers.image.ref.name",
-			      tagged ? tag + 1 : entry->ref_name);
+	json_t *o = json_pack(
+		"{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType", entry->descriptor.media_type,
+		"digest", digest_text(&entry->descriptor.digest).text, "size",
+		(json_int_t)entry->descriptor.size, "annotations", "io.containerd.image.name",
+		entry->ref_name, "org.opencontainers.image.ref.name",
+		tagged ? tag + 1 : entry->ref_name);
 	json_t *p = json_pack("{s:s, s:[], s:o}", "Config", store_blob_path(&m->config.digest).text,
 			      "RepoTags", "Layers", layer_paths(m));
 

@@ -160,7 +160,8 @@ static int read_number(struct toml *t, json_t **ret)
 	const char *from = t->at;
 
 	for (; t->at < t->end && *t->at >= '0' && *t->at <= '9'; t->at++)
-		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *t->at - '0', &n))
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, *t->at - '0', &n))
 			return bad(t, "too large a number");
 	if (t->at == from)
 		return bad(t, "a value must be a string, a number, true, false or an array");

@@ -1,4 +1,5 @@
-/* fuzz_registry.c - any text as WWW-Authenticate header, hosts.toml, base64 credential, platform. */
+/* fuzz_registry.c - any text as WWW-Authenticate header, hosts.toml, base64 credential, platform.
+ */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

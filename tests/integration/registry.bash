@@ -29,7 +29,7 @@ registry_begin() {
 	need_program python3 zstd openssl
 	python3 "$TOP/tests/lib/registry-layouts.py" "$LAYOUTS"
 	certificates "$SERVED"
-	background server python3 "$TOP/tests/lib/registry.py" "$LAYOUTS" "$SERVED" "$SERVED/cert.pem" "$SERVED/key.pem"
+	background server python3 "$TOP/tests/lib/registry.py" "$LAYOUTS" "$SERVED" "$SERVED"/{cert,key,cert}.pem
 	real_begin
 	wait_until 20 test -s "$SERVED/ports"
 	mkdir "$CERTS/localhost:$(cut -d' ' -f3 "$SERVED/ports")"

@@ -13,7 +13,7 @@ setup() {
 	KIST_IMAGE=${KIST_IMAGE:-$TOP/build/kist-image}
 	read -r HTTP AWAY HTTPS <"$SERVED/ports"
 	: >"$SERVED/log"
-	unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR
+	unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR {http,https,all,no}_proxy {HTTP,HTTPS,ALL,NO}_PROXY
 	export HOME=$T
 }
 teardown() { kist_teardown; }
@@ -408,6 +408,13 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	refused "its certificate is not trusted" "localhost:$HTTPS/good/bulk"
 	[[ $output == *"fix: put its authority's certificate into "* ]]
 	img pull -q --certs-dir "$CERTS" "localhost:$HTTPS/good/small"
+	[ "$(asked "$HTTPS .* unknown$")" = 3 ]
+	cp -r "$CERTS" "$T/known"
+	cp "$SERVED/cert.pem" "$T/known/localhost:$HTTPS/me.cert"
+	cp "$SERVED/key.pem" "$T/known/localhost:$HTTPS/me.key"
+	img pull -q --certs-dir "$T/known" "localhost:$HTTPS/good/two"
+	[ "$(asked "$HTTPS .* known$")" = 3 ] # a layer was here
+	img rm -q "localhost:$HTTPS/good/two"
 	# the certificate is localhost's, not this name's
 	mkdir "$T/certs"
 	cp -r "$CERTS/localhost:$HTTPS" "$T/certs/127.0.0.1:$HTTPS"
@@ -463,20 +470,23 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	img pull -q --certs-dir "$T/certs" registry.test/good/big
 	[ "$(asked "$AWAY GET /mirror/v2/good/big/blobs/.* auth=- ")" -ge 2 ]
 	[ "$(asked "$HTTP GET /v2/good/big/blobs")" = 1 ]
+	# one that wants a password does not get the registry's, which is asked instead
+	img pull -q --certs-dir "$T/certs" registry.test/basic/two
+	[ "$(asked "$AWAY GET /mirror/v2/basic/two/blobs")" -ge 3 ]
+	[ "$(asked "$HTTP GET /v2/basic/two/blobs/.* auth=Basic_")" = 3 ]
 	[ "$(asked "$AWAY .* auth=Basic")" = 0 ]
 }
 
-@test "a proxy of the environment is asked, unless NO_PROXY says no" {
-	proxy=http://127.0.0.1:$AWAY
-	run env http_proxy="$proxy" NO_PROXY= "$KIST_IMAGE" pull --plain-http -q registry.test/good/small
-	echo "$output"
-	[ "$status" -eq 0 ]
+@test "a proxy of the environment is asked, unless NO_PROXY says no, or it is our own loopback" {
+	export http_proxy=http://127.0.0.1:$AWAY NO_PROXY=
+	img pull --plain-http -q registry.test/good/small
 	[ "$(asked "$AWAY GET http://registry.test/v2/good/small/manifests/latest ")" = 1 ]
 	: >"$SERVED/log"
-	http_proxy=$proxy NO_PROXY=127.0.0.1 pull -q good/two
+	pull -q good/two
 	[ "$(asked "$AWAY ")" = 0 ]
 	img rm -q registry.test/good/small "127.0.0.1:$HTTP/good/two"
-	refused "resolve host" --plain-http nowhere.test/good/small
+	NO_PROXY=nowhere.test refused "resolve host" --plain-http nowhere.test/good/small
+	[ "$(asked nowhere)" = 0 ]
 }
 
 @test "a terminal gets a line for each layer, redrawn" {
@@ -485,6 +495,19 @@ trees() { # of a store: what is in every blob and layer, by name; whiteouts have
 	[[ $output == *$'\x1b[3A'* ]]
 	[[ $output == *"[========================] "*" MB  done"* ]]
 	[[ $output == *"pulled 127.0.0.1:$HTTP/good/bulk"* ]]
+	img rm -q "127.0.0.1:$HTTP/good/bulk"
+	run timeout 60 python3 "$TOP/tests/lib/on-a-pty.py" 4x40 "$KIST_IMAGE" pull "127.0.0.1:$HTTP/good/bulk"
+	[[ $output == *"3 of 3 layers  12 MB / 12 MB"* ]]
+	[[ $output != *"[=="* ]]
+}
+
+@test "login on a terminal: the password is asked for, and not shown" {
+	run timeout 60 python3 "$TOP/tests/lib/on-a-pty.py" 24x80 -s "Password: " $'pass word\n' \
+		"$KIST_IMAGE" login -u user "127.0.0.1:$HTTP"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"Password: "*"logged in to 127.0.0.1:$HTTP as user"* ]]
+	[[ $output != *"pass word"* ]]
 }
 
 @test "Debian's registry, TLS and a password: what skopeo puts in, kist pulls, the same as load" {

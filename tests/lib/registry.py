@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""registry.py LAYOUTS FOLDER [CERT KEY]: a registry that lies as its repositories' names say.
+"""registry.py LAYOUTS FOLDER [CERT KEY [CLIENTS]]: a registry that lies as its repositories' names say.
 
 Serves /v2/TRICK/IMAGE/... from the OCI layouts LAYOUTS/IMAGE on loopback. FOLDER gets `ports` (http,
-a second origin, https when CERT and KEY are given) when it listens, and `log`: a line per request.
+a second origin, https when CERT and KEY are given; CLIENTS is the authority of its clients) when it
+listens, and `log`: a line per request.
 """
 import base64
 import hashlib
@@ -42,9 +43,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def note(self):
         auth = self.headers.get("Authorization", "-").replace(" ", "_")
+        known = isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert()
         with LOCK, open(FOLDER + "/log", "a") as f:
             print(self.server.server_address[1], self.command, self.path, "auth=" + auth,
                   "range=" + self.headers.get("Range", "-"), "x=" + self.headers.get("X-Test", "-"),
+                  "known" if known else "unknown",
                   file=f)
 
     def answer(self, status, body=b"", headers=(), length=None):

@@ -46,16 +46,11 @@ static void what_is_refused(void **state)
 	static const struct {
 		const char *header, *why;
 	} bad[] = {
-		{ "", "neither Basic nor Bearer" },
-		{ "Negotiate", "neither Basic nor Bearer" },
-		{ "Bearer", "names no realm" },
-		{ "Bearer service=\"x\"", "names no realm" },
-		{ "Bearer realm=\"x", "malformed" },
-		{ "Bearer realm=\"x\\", "malformed" },
-		{ "Bearer realm=", "malformed" },
-		{ "Bearer realm=\"a\r\nX: y\"", "malformed" },
-		{ "\"Bearer\"", "malformed" },
-		{ "=", "malformed" },
+		{ "", "neither Basic nor Bearer" },  { "Negotiate", "neither Basic nor Bearer" },
+		{ "Bearer", "names no realm" },	     { "Bearer service=\"x\"", "names no realm" },
+		{ "Bearer realm=\"x", "malformed" }, { "Bearer realm=\"x\\", "malformed" },
+		{ "Bearer realm=", "malformed" },    { "Bearer realm=\"a\r\nX: y\"", "malformed" },
+		{ "\"Bearer\"", "malformed" },	     { "=", "malformed" },
 	};
 	char longest[5000];
 	struct challenge c = { .kind = CHALLENGE_BASIC };

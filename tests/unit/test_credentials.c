@@ -5,7 +5,9 @@
 
 static void base64_there_and_back(void **state)
 {
-	static const char *const bad[] = { "", "=", "a", "YQ==", "!!!!", "dTpw=", "dTpw====", "AAA=" };
+	static const char *const bad[] = {
+		"", "=", "a", "YQ==", "!!!!", "dTpw=", "dTpw====", "AAA="
+	};
 	struct credential c = { .user = "u", .secret = "p:ss wörd" }, again;
 	char text[200];
 	size_t i;
@@ -29,21 +31,27 @@ static void base64_there_and_back(void **state)
 
 static void the_longest_key_wins(void **state)
 {
-	static const char text[] = "{\"auths\": {"
-				   "\"https://index.docker.io/v1/\": {\"auth\": \"aHViOmE=\"},"
-				   "\"quay.io\": {\"auth\": \"YTph\"},"
-				   "\"quay.io/team\": {\"username\": \"team\", \"password\": \"p\"},"
-				   "\"quay.io/team/one\": {\"auth\": \"b25lOmE=\"},"
-				   "\"http://plain.example:5000\": {\"identitytoken\": \"t\"},"
-				   "\"empty.example\": {}}}";
+	static const char text[] =
+		"{\"auths\": {"
+		"\"https://index.docker.io/v1/\": {\"auth\": \"aHViOmE=\"},"
+		"\"quay.io\": {\"auth\": \"YTph\"},"
+		"\"quay.io/team\": {\"username\": \"team\", \"password\": \"p\"},"
+		"\"quay.io/team/one\": {\"auth\": \"b25lOmE=\"},"
+		"\"http://plain.example:5000\": {\"identitytoken\": \"t\"},"
+		"\"empty.example\": {}}}";
 	static const struct {
 		const char *repository, *user;
 	} want[] = {
-		{ "docker.io/library/x", "hub" }, { "docker.io", "hub" },
-		{ "quay.io/x", "a" },		  { "quay.io/team/two", "team" },
-		{ "quay.io/team/one", "one" },	  { "quay.io/team/one/more", "one" },
-		{ "quay.io/teams", "a" },	  { "quay.io:5000/x", NULL },
-		{ "xquay.io/x", NULL },		  { "empty.example/x", NULL },
+		{ "docker.io/library/x", "hub" },
+		{ "docker.io", "hub" },
+		{ "quay.io/x", "a" },
+		{ "quay.io/team/two", "team" },
+		{ "quay.io/team/one", "one" },
+		{ "quay.io/team/one/more", "one" },
+		{ "quay.io/teams", "a" },
+		{ "quay.io:5000/x", NULL },
+		{ "xquay.io/x", NULL },
+		{ "empty.example/x", NULL },
 		{ "plain.example:5000/x", "" },
 	};
 	char path[128];
@@ -68,9 +76,13 @@ static void the_longest_key_wins(void **state)
 
 static void files_that_are_no_auth_files(void **state)
 {
-	static const char *const bad[] = { "", "[]", "{\"auths\": []}", "{\"auths\": {\"q\": 1}}",
+	static const char *const bad[] = { "",
+					   "[]",
+					   "{\"auths\": []}",
+					   "{\"auths\": {\"q\": 1}}",
 					   "{\"auths\": {\"q\": {\"auth\": 1}}}",
-					   "{\"credHelpers\": {\"q\": 1}}", "{\"credsStore\": 1}" };
+					   "{\"credHelpers\": {\"q\": 1}}",
+					   "{\"credsStore\": 1}" };
 	struct credential c;
 	char path[128];
 	int fd = scratch_open();
@@ -94,12 +106,21 @@ static void platforms_have_words(void **state)
 	static const struct {
 		const char *text, *os, *architecture, *variant;
 	} good[] = {
-		{ "linux/amd64", "linux", "amd64", "" },  { "linux/x86_64", "linux", "amd64", "" },
-		{ "linux/arm/v7", "linux", "arm", "v7" }, { "linux/armhf", "linux", "arm", "v7" },
+		{ "linux/amd64", "linux", "amd64", "" },
+		{ "linux/x86_64", "linux", "amd64", "" },
+		{ "linux/arm/v7", "linux", "arm", "v7" },
+		{ "linux/armhf", "linux", "arm", "v7" },
 		{ "linux/aarch64/v8", "linux", "arm64", "v8" },
 	};
-	static const char *const bad[] = { "", "linux", "/", "linux/", "/amd64", "linux/amd64/",
-					   "linux/AMD64", "linux/amd64/v1/x", "li nux/amd64" };
+	static const char *const bad[] = { "",
+					   "linux",
+					   "/",
+					   "linux/",
+					   "/amd64",
+					   "linux/amd64/",
+					   "linux/AMD64",
+					   "linux/amd64/v1/x",
+					   "li nux/amd64" };
 	struct arena a = ARENA_INIT;
 	struct platform p;
 	size_t i;
