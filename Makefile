@@ -59,6 +59,7 @@ PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c)) $(B)/libkist.a
+BENCH    := $(B)/tests/bench/seccomp
 TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/lib/*.c)
 # Drivers link kist's library, static tools nothing of it; tests/tools/build.sh makes the rest.
 DRIVERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*driver.c))
@@ -130,6 +131,10 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+
+$(BENCH): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
@@ -229,7 +234,7 @@ lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all
+bench: all $(BENCH)
 	@tests/bench/run.sh
 deps:
 	@tests/deps.sh

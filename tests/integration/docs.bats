@@ -134,6 +134,11 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 		tr -d '`')
 }
 
+@test "security.md: each sabotage it names is there, and none is left out" {
+	diff <(grep -oE '`sabotage: [a-z-]+`' "$TOP/docs/security.md" | tr -d '`' | sed 's/sabotage: //' | sort -u) \
+		<(sed -n 's/^\[\(.*\)\].*/\1/p' "$TOP"/tests/sabotage/*.txt | sort)
+}
+
 # rows: "STATUS<tab>PROOF<tab>ITEM" of every row of conformance.md's tables.
 rows() {
 	awk -F ' [|] ' '/^[|] item / || !/^[|] / { next }
