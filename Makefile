@@ -65,6 +65,7 @@ PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c)) $(B)/libkist.a
+BENCH    := $(B)/tests/bench/seccomp
 TEST_SRC := $(wildcard tests/unit/*.c tests/fuzz/*.c tests/lib/*.c)
 # Drivers link kist's library, static tools nothing of it; tests/tools/build.sh makes the rest.
 DRIVERS  := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*driver.c))
@@ -136,7 +137,13 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
+# Its calls of libc go through tests/unit/failing.h.
+$(B)/tests/unit/test_failing: WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+
+$(BENCH): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
@@ -220,6 +227,8 @@ sweep: build-tests
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
 	@for verb in create run start exec kill list state pause resume delete 'delete --force'; do \
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
+		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
@@ -236,7 +245,7 @@ lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all
+bench: all $(BENCH)
 	@tests/bench/run.sh
 deps:
 	@tests/deps.sh
@@ -259,7 +268,7 @@ asan-run: build-tests
 coverage:
 	@$(MAKE) --no-print-directory B=build/coverage CC=clang CI= HARDEN=-fPIE CFLAGS="-O1 -g \
 		-fprofile-instr-generate=$(CURDIR)/build/coverage/profiles/%m%c.profraw \
-		-fcoverage-mapping -mllvm -runtime-counter-relocation" coverage-run
+		-fcoverage-mapping -Xclang -mllvm -Xclang -runtime-counter-relocation" coverage-run
 coverage-run: build-tests
 	@tests/coverage.sh $(B) $(FILES)
 

@@ -204,9 +204,7 @@ static int keep_rule(struct seccomp_profile *p, const struct seccomp_rule *rule,
 {
 	if (p->rule_count == SECCOMP_RULES_MAX)
 		return json_bad(e, at, "the profile has more than %d rules", SECCOMP_RULES_MAX);
-	p->rules[p->rule_count] = *rule;
-	p->rules[p->rule_count].order = (unsigned int)p->rule_count;
-	p->rule_count++;
+	p->rules[p->rule_count++] = *rule;
 	return 0;
 }
 
@@ -252,10 +250,10 @@ static int parse_entry(const json_t *o, const struct json_at *at, size_t entry, 
 	if (r == 0)
 		r = parse_conditions(o, at, a, &rule, e);
 	for (size_t i = 0; i < count && r == 0; i++) {
-		struct json_at item = json_at_index(&here, i);
-
-		if (!*names[i])
-			return json_bad(e, &item, "must be the name of a syscall");
+		if (!*names[i]) {
+			here = json_at_index(&here, i);
+			return json_bad(e, &here, "must be the name of a syscall");
+		}
 		r = add_rules(p, names[i], &rule, at, e);
 	}
 	return r;
@@ -284,15 +282,16 @@ static int parse_syscalls(const json_t *seccomp, const struct json_at *at, struc
 
 /* --- checks ----------------------------------------------------------------- */
 
-static int by_call(const void *a, const void *b)
+/* For each call the first rule without conditions, as index + 1. One with the default action
+ * decides nothing; others may stand beside it. */
+static void find_plain_rules(const struct seccomp_profile *p, uint16_t ret[SECCOMP_CALLS_MAX])
 {
-	const struct seccomp_rule *x = a, *y = b;
+	for (size_t i = 0; i < p->rule_count; i++) {
+		const struct seccomp_rule *rule = &p->rules[i];
 
-	if (x->call != y->call)
-		return x->call < y->call ? -1 : 1;
-	if (!x->count != !y->count)
-		return x->count ? 1 : -1; /* the unconditional one first */
-	return x->order < y->order ? -1 : 1;
+		if (!ret[rule->call] && rule->count == 0 && rule->action != p->default_action)
+			ret[rule->call] = (uint16_t)(i + 1);
+	}
 }
 
 /*
@@ -302,24 +301,24 @@ static int by_call(const void *a, const void *b)
  */
 static int check_conflicts(const struct seccomp_profile *p, const struct json_at *at, struct err *e)
 {
-	const struct seccomp_rule *plain = NULL;
+	uint16_t plain[SECCOMP_CALLS_MAX] = { 0 };
 
+	find_plain_rules(p, plain);
 	for (size_t i = 0; i < p->rule_count; i++) {
-		const struct seccomp_rule *rule = &p->rules[i];
-		struct json_at here = json_at_key(at, "syscalls");
+		const struct seccomp_rule *rule = &p->rules[i], *other;
+		struct json_at here;
 
-		if (plain && plain->call != rule->call)
-			plain = NULL;
-		/* One with the default action decides nothing; others may stand beside it. */
-		if (!plain && rule->count == 0 && rule->action != p->default_action)
-			plain = rule;
-		if (!plain || rule->count == 0 || rule->action == plain->action)
+		if (!plain[rule->call] || rule->count == 0)
 			continue;
+		other = &p->rules[plain[rule->call] - 1];
+		if (rule->action == other->action)
+			continue;
+		here = json_at_key(at, "syscalls");
 		here = json_at_index(&here, rule->entry);
 		json_bad(e, &here,
 			 "the rule for %s has no effect: /syscalls/%u, without "
 			 "conditions, decides every call of it",
-			 seccomp_call_name(rule->call), plain->entry);
+			 seccomp_call_name(rule->call), other->entry);
 		return err_fix(e, "give the other rule the opposite conditions");
 	}
 	return 0;
@@ -342,10 +341,10 @@ static int check_execve(const struct seccomp_profile *p, const struct json_at *a
 
 		if (rule->call != execve_call || rule->action == p->default_action)
 			continue;
-		if (permits(rule->action))
-			permitted = true;
-		else if (rule->count == 0)
-			permitted = false;
+		/* With conditions it may permit some; the first without decides. */
+		permitted = permits(rule->action) || (rule->count && permitted);
+		if (!rule->count)
+			break;
 	}
 	if (permitted)
 		return 0;
@@ -385,10 +384,31 @@ static int parse_agent(const json_t *seccomp, const struct json_at *at,
 	return arena_failed(a) ? err_set(e, ENOMEM, "%s", at->text) : 0;
 }
 
+/* Each name, and each of its alternatives: no more than are allowed. Types are checked later. */
+static size_t rules_at_most(const json_t *seccomp)
+{
+	const json_t *entries = json_object_get(seccomp, "syscalls"), *o;
+	size_t count = 0, i;
+
+	json_array_foreach(entries, i, o)
+	{
+		size_t names = json_array_size(json_object_get(o, "names"));
+		size_t conditions = json_array_size(json_object_get(o, "args"));
+
+		if (conditions > SECCOMP_ARGS_MAX || names > SECCOMP_RULES_MAX)
+			return SECCOMP_RULES_MAX;
+		count += names * (conditions ? conditions : 1);
+		if (count > SECCOMP_RULES_MAX)
+			return SECCOMP_RULES_MAX;
+	}
+	return count;
+}
+
 int seccomp_parse_for(enum seccomp_abi native, const json_t *seccomp, const struct json_at *at,
 		      struct arena *a, struct seccomp_filter *ret, struct err *e)
 {
-	_cleanup_free_ struct seccomp_rule *rules = malloc(SECCOMP_RULES_MAX * sizeof *rules);
+	_cleanup_free_ struct seccomp_rule *rules =
+		calloc(rules_at_most(seccomp) + 1, sizeof *rules);
 	struct seccomp_profile p = { .native = native, .rules = rules };
 	struct seccomp_filter filter = { 0 };
 	uint64_t flags = 0;
@@ -408,7 +428,6 @@ int seccomp_parse_for(enum seccomp_abi native, const json_t *seccomp, const stru
 		r = parse_syscalls(seccomp, at, a, &p, e);
 	if (r < 0)
 		return r;
-	qsort(rules, p.rule_count, sizeof *rules, by_call);
 	r = check_conflicts(&p, at, e);
 	if (r == 0)
 		r = check_execve(&p, at, e);

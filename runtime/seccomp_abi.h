@@ -40,6 +40,8 @@ enum seccomp_abi {
 #define SECCOMP_X32_BIT                                                                            \
 	0x40000000u /* in the numbers of x32, which seccomp_data.arch calls x86_64 */
 
+#define SECCOMP_CALLS_MAX 1024 /* an index of the table is below that */
+
 /* Its number without x32's bit; -1: that ABI has no such call. `call` is of seccomp_call_find(). */
 int seccomp_call_number(int call, enum seccomp_abi abi);
 /* An index of the table; -1: nobody here knows that name. */

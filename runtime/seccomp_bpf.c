@@ -73,37 +73,69 @@ static place put_load(struct seccomp_bpf *b, uint32_t offset)
 
 /* --- conditions ------------------------------------------------------------- */
 
-/* (word & mask) == value */
+#define NOTHING UINT32_MAX /* is no offset */
+
+/* (word & mask) == value. `loaded`: what is in the accumulator by then. */
 static place put_equal(struct seccomp_bpf *b, uint32_t offset, uint32_t mask, uint32_t value,
-		       place yes, place no)
+		       place yes, place no, uint32_t loaded)
 {
+	const uint32_t clear = mask & ~value;
+
 	if (yes == no || mask == 0)
 		return yes;
 	if (mask == UINT32_MAX) {
-		put_jump(b, BPF_JEQ, value, yes, no);
+		yes = put_jump(b, BPF_JEQ, value, yes, no);
 	} else if (value == 0) {
-		put_jump(b, BPF_JSET, mask, no, yes);
+		yes = put_jump(b, BPF_JSET, mask, no, yes);
+	} else if (__builtin_popcount(value) == 1) { /* keeps the word, as BPF_AND does not */
+		yes = put_jump(b, BPF_JSET, value, yes, no);
+		yes = clear ? put_jump(b, BPF_JSET, clear, no, yes) : yes;
 	} else {
 		put_jump(b, BPF_JEQ, value, yes, no);
-		put(b, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+		yes = put(b, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
 	}
-	return put_load(b, offset);
+	return offset == loaded ? yes : put_load(b, offset);
+}
+
+struct masked {
+	uint64_t mask, value;
+};
+
+static struct masked masked_of(uint32_t arch, const struct seccomp_condition *c)
+{
+	return (struct masked){ seccomp_arch_is_wide(arch) ? c->mask : (uint32_t)c->mask,
+				seccomp_arch_value(arch, c->value) };
+}
+
+/* The one word it looks at, and leaves in the accumulator; else NOTHING. */
+static uint32_t word_of(uint32_t arch, const struct seccomp_condition *c)
+{
+	struct masked m = masked_of(arch, c);
+	bool high = m.mask >> 32;
+	uint32_t mask = (uint32_t)(high ? m.mask >> 32 : m.mask);
+	uint32_t value = (uint32_t)(high ? m.value >> 32 : m.value);
+
+	if (c->compare != SECCOMP_EQ && c->compare != SECCOMP_MASKED_EQ)
+		return NOTHING;
+	if (!mask || (high && (uint32_t)m.mask) || (m.value & ~m.mask))
+		return NOTHING;
+	if (mask != UINT32_MAX && value && __builtin_popcount(value) != 1)
+		return NOTHING;
+	return seccomp_arg_offset(arch, c->arg, high);
 }
 
 static place put_masked(struct seccomp_bpf *b, uint32_t arch, const struct seccomp_condition *c,
-			place yes, place no)
+			place yes, place no, uint32_t loaded)
 {
-	bool wide = seccomp_arch_is_wide(arch);
-	uint64_t value = seccomp_arch_value(arch, c->value),
-		 mask = wide ? c->mask : (uint32_t)c->mask;
+	struct masked m = masked_of(arch, c);
 	place low;
 
-	if (value & ~mask)
+	if (m.value & ~m.mask)
 		return no;
-	low = put_equal(b, seccomp_arg_offset(arch, c->arg, false), (uint32_t)mask, (uint32_t)value,
-			yes, no);
-	return put_equal(b, seccomp_arg_offset(arch, c->arg, true), (uint32_t)(mask >> 32),
-			 (uint32_t)(value >> 32), low, no);
+	low = put_equal(b, seccomp_arg_offset(arch, c->arg, false), (uint32_t)m.mask,
+			(uint32_t)m.value, yes, no, loaded);
+	return put_equal(b, seccomp_arg_offset(arch, c->arg, true), (uint32_t)(m.mask >> 32),
+			 (uint32_t)(m.value >> 32), low, no, loaded);
 }
 
 /* With `test` BPF_JGT or BPF_JGE: the low word decides where the high one is equal. */
@@ -137,11 +169,11 @@ static place put_greater(struct seccomp_bpf *b, uint32_t arch, const struct secc
 }
 
 static place put_condition(struct seccomp_bpf *b, uint32_t arch, const struct seccomp_condition *c,
-			   place yes, place no)
+			   place yes, place no, uint32_t loaded)
 {
 	switch (c->compare) {
 	case SECCOMP_NE:
-		return put_masked(b, arch, c, no, yes);
+		return put_masked(b, arch, c, no, yes, NOTHING);
 	case SECCOMP_GT:
 		return put_greater(b, arch, c, BPF_JGT, yes, no);
 	case SECCOMP_GE:
@@ -154,7 +186,15 @@ static place put_condition(struct seccomp_bpf *b, uint32_t arch, const struct se
 	case SECCOMP_MASKED_EQ:
 		break;
 	}
-	return put_masked(b, arch, c, yes, no);
+	return put_masked(b, arch, c, yes, no, loaded);
+}
+
+/* What the term before leaves loaded where it does not hold: nobody else leads to this one. */
+static uint32_t loaded_before(const struct seccomp_node *n, size_t i)
+{
+	if (i == 0 || n->terms[i - 1].count != 1)
+		return NOTHING;
+	return word_of(n->arch, n->terms[i - 1].conditions);
 }
 
 static place put_terms(struct seccomp_bpf *b, const struct seccomp_node *n)
@@ -163,10 +203,15 @@ static place put_terms(struct seccomp_bpf *b, const struct seccomp_node *n)
 
 	for (size_t i = n->term_count; i-- > 0 && !b->too_long;) {
 		const struct seccomp_term *term = &n->terms[i];
+		uint32_t loaded = loaded_before(n, i);
 		place yes = put_return(b, term->action);
 
+		/* Only what keeps a word can do with one that is kept. */
+		if (word_of(n->arch, term->conditions) != loaded)
+			loaded = NOTHING;
 		for (unsigned int c = term->count; c-- > 0;)
-			yes = put_condition(b, n->arch, &term->conditions[c], yes, next);
+			yes = put_condition(b, n->arch, &term->conditions[c], yes, next,
+					    c == 0 ? loaded : NOTHING);
 		next = yes;
 	}
 	return next;

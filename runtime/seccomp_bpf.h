@@ -12,11 +12,11 @@
 #include "runtime/seccomp_ranges.h"
 
 struct seccomp_bpf {
-	struct sock_filter code[BPF_MAXINSNS]; /* the last `count` of them */
 	size_t count;
 	bool too_long;
 	struct arena *arena;	  /* scratch */
 	uint32_t returned_at[64]; /* where the nearest return of an action is, by its hash */
+	struct sock_filter code[BPF_MAXINSNS]; /* the last `count` of them; need not be cleared */
 };
 
 /* False: longer than the kernel's BPF_MAXINSNS. b->arena may have failed. */

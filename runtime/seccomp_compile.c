@@ -2,24 +2,27 @@
  * seccomp_compile.c - a profile to BPF: ranges, then instructions.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "runtime/seccomp_bpf.h"
 
 int seccomp_compile(const struct seccomp_profile *p, const struct json_at *at, struct arena *a,
 		    struct seccomp_filter *ret, struct err *e)
 {
 	struct arena scratch = ARENA_INIT;
-	struct seccomp_bpf *b = arena_alloc(&scratch, sizeof *b);
+	_cleanup_free_ struct seccomp_bpf *b = malloc(sizeof *b);
 	struct seccomp_node *root = seccomp_ranges(p, &scratch);
 	bool fits = false;
 	int r = 0;
 
 	if (b && root) {
+		memset(b, 0, offsetof(struct seccomp_bpf, code));
 		b->arena = &scratch;
 		fits = seccomp_bpf_write(b, root);
 	}
-	if (arena_failed(&scratch)) {
+	if (!b || !root || arena_failed(&scratch)) {
 		r = err_set(e, ENOMEM, "%s", at->text);
 	} else if (!fits) {
 		json_bad(e, at, "compiles to more instructions than the kernel's %d", BPF_MAXINSNS);

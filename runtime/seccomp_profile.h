@@ -33,16 +33,14 @@ struct seccomp_rule {
 	const struct seccomp_condition *conditions; /* all must hold */
 	unsigned int count;
 	unsigned int entry; /* index in /syscalls */
-	unsigned int order; /* among all rules */
 };
 
-/* Rules are sorted: by call, the unconditional ones first, then as the profile has them. */
 struct seccomp_profile {
 	uint32_t default_action;
 	enum seccomp_abi native;
 	enum seccomp_abi abis[SECCOMP_ABIS]; /* the native one first */
 	size_t abi_count;
-	struct seccomp_rule *rules;
+	struct seccomp_rule *rules; /* as the profile has them */
 	size_t rule_count;
 	const char **skipped;
 	size_t skipped_count;

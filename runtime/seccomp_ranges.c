@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define LAST_NUMBER 0xffffffffu
 #define NO_NUMBER   0xffffffffu /* -1: what a tracer writes to have the call skipped */
@@ -32,18 +30,11 @@ uint64_t seccomp_arch_value(uint32_t arch, uint64_t value)
 
 /* --- what one number gets ----------------------------------------------------- */
 
-struct entry { /* a rule, for a number */
-	const struct seccomp_condition *conditions;
-	unsigned int count;
-	uint32_t action;
-};
-
 struct table {
 	const struct seccomp_profile *p;
 	struct arena *arena;
 	uint32_t arch;
-	struct entry *entries;
-	uint64_t *keys; /* number, conditional, order, index in entries */
+	uint64_t *keys; /* of a rule, for a number */
 	size_t count;
 	struct seccomp_range *ranges;
 	size_t range_count;
@@ -51,21 +42,31 @@ struct table {
 	unsigned int next_recent;
 };
 
+/* In the order in which rules are looked at: the number; then, before all others, rules that
+ * depend on nothing; then as in the profile. The last bit: through another call. */
+#define KEY(number, depends, rule, through)                                                        \
+	((uint64_t)(number) << 32 | (uint64_t)(depends) << 31 | (uint64_t)(rule) << 1 | (through))
 #define KEY_NUMBER(key)	 ((uint32_t)((key) >> 32))
-#define KEY_INDEX(key)	 ((key)&0xffff)
-#define KEY_PLAIN(key)	 (!((key) >> 31 & 1))
-#define ENTRIES_PER_RULE 2 /* itself, and through socketcall(2) or ipc(2) */
+#define KEY_DEPENDS(key) ((key) >> 31 & 1)
+#define KEY_RULE(key)	 ((uint32_t)(key) >> 1 & 0x3fffffff)
+#define KEY_THROUGH(key) ((key)&1)
+#define KEYS_PER_RULE	 2 /* itself, and through socketcall(2) or ipc(2) */
 
-_Static_assert(SECCOMP_RULES_MAX <= 1 << 13, "an order has 13 bits");
-_Static_assert(SECCOMP_RULES_MAX *ENTRIES_PER_RULE * 2 <= 1 << 16, "two ABIs share a table");
-
-static void add_entry(struct table *t, uint32_t number, const struct seccomp_rule *rule,
-		      const struct seccomp_condition *conditions, unsigned int count)
+/* Shell's, with Ciura's gaps: some hundred numbers, several times in each start. */
+static void sort_keys(uint64_t *keys, size_t count)
 {
-	t->entries[t->count] = (struct entry){ conditions, count, rule->action };
-	t->keys[t->count] = (uint64_t)number << 32 | (uint64_t)(count > 0) << 31 |
-			    (uint64_t)rule->order << 16 | t->count;
-	t->count++;
+	static const size_t gaps[] = { 8929, 3968, 1764, 701, 301, 132, 57, 23, 10, 4, 1 };
+
+	for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
+		for (size_t i = gaps[g]; i < count; i++) {
+			uint64_t key = keys[i];
+			size_t at = i;
+
+			for (; at >= gaps[g] && keys[at - gaps[g]] > key; at -= gaps[g])
+				keys[at] = keys[at - gaps[g]];
+			keys[at] = key;
+		}
+	}
 }
 
 /* Lower is stricter, as seccomp(2) has it where several filters answer. */
@@ -80,52 +81,63 @@ static bool is_stricter(uint32_t action, uint32_t than)
  * them, socketcall's not even in registers: what permits if they hold permits nothing, what
  * refuses if they hold refuses all.
  */
-static void add_through(struct table *t, enum seccomp_abi abi, const struct seccomp_mux *mux,
-			const struct seccomp_rule *rule)
+static bool counts_through(const struct seccomp_profile *p, const struct seccomp_rule *rule)
 {
-	int through = seccomp_call_number(seccomp_call_find(mux->through), abi);
-	struct seccomp_condition *c;
-
-	if (through < 0 || (rule->count && !is_stricter(rule->action, t->p->default_action)))
-		return;
-	c = arena_alloc(t->arena, sizeof *c);
-	if (!c)
-		return;
-	*c = (struct seccomp_condition){ 0, SECCOMP_MASKED_EQ, mux->mask, mux->value };
-	add_entry(t, (uint32_t)through, rule, c, 1);
+	return rule->count == 0 || is_stricter(rule->action, p->default_action);
 }
 
-static void add_entries(struct table *t, enum seccomp_abi abi)
+static void add_keys(struct table *t, enum seccomp_abi abi)
 {
 	uint32_t bit = abi == SECCOMP_ABI_X32 ? SECCOMP_X32_BIT : 0;
 
 	for (size_t i = 0; i < t->p->rule_count; i++) {
 		const struct seccomp_rule *rule = &t->p->rules[i];
-		int number = seccomp_call_number(rule->call, abi);
+		int number = seccomp_call_number(rule->call, abi), through = -1;
 		const struct seccomp_mux *mux = seccomp_call_mux(rule->call);
 
 		/* One that repeats the default action adds nothing, as runc has it. */
 		if (rule->action == t->p->default_action)
 			continue;
 		if (number >= 0)
-			add_entry(t, (uint32_t)number | bit, rule, rule->conditions, rule->count);
-		if (mux)
-			add_through(t, abi, mux, rule);
+			t->keys[t->count++] = KEY((uint32_t)number | bit, rule->count > 0, i, 0);
+		if (mux && counts_through(t->p, rule))
+			through = seccomp_call_number(seccomp_call_find(mux->through), abi);
+		if (through >= 0)
+			t->keys[t->count++] = KEY((uint32_t)through, 1, i, 1);
 	}
+}
+
+/* The rule behind a key. Through another call, that it is asked for is the only condition. */
+static bool term_of(struct table *t, uint64_t key, struct seccomp_term *ret)
+{
+	const struct seccomp_rule *rule = &t->p->rules[KEY_RULE(key)];
+	const struct seccomp_mux *mux = seccomp_call_mux(rule->call);
+	struct seccomp_condition *c;
+
+	*ret = (struct seccomp_term){ rule->conditions, rule->count, rule->action };
+	if (!KEY_THROUGH(key))
+		return true;
+	c = arena_alloc(t->arena, sizeof *c);
+	if (!c)
+		return false;
+	*c = (struct seccomp_condition){ 0, SECCOMP_MASKED_EQ, mux->mask, mux->value };
+	ret->conditions = c;
+	ret->count = 1;
+	return true;
 }
 
 static bool same_terms(const struct seccomp_node *a, const struct seccomp_term *terms, size_t count)
 {
 	if (a->term_count != count)
 		return false;
+	/* They are an entry's of the profile, or one of them: who shares them shares its action. */
 	for (size_t i = 0; i < count; i++)
-		if (a->terms[i].conditions != terms[i].conditions ||
-		    a->terms[i].count != terms[i].count || a->terms[i].action != terms[i].action)
+		if (a->terms[i].conditions != terms[i].conditions)
 			return false;
 	return true;
 }
 
-/* `count` conditional entries from the key on. */
+/* So many rules that depend on something, from that key on. */
 static struct seccomp_node *terms_node(struct table *t, const uint64_t *keys, size_t count)
 {
 	struct seccomp_term *terms = arena_array(t->arena, count, sizeof *terms);
@@ -133,11 +145,9 @@ static struct seccomp_node *terms_node(struct table *t, const uint64_t *keys, si
 
 	if (!terms || !node)
 		return NULL;
-	for (size_t i = 0; i < count; i++) {
-		const struct entry *e = &t->entries[KEY_INDEX(keys[i])];
-
-		terms[i] = (struct seccomp_term){ e->conditions, e->count, e->action };
-	}
+	for (size_t i = 0; i < count; i++)
+		if (!term_of(t, keys[i], &terms[i]))
+			return NULL;
 	for (size_t i = 0; i < sizeof t->recent / sizeof t->recent[0]; i++)
 		if (t->recent[i] && same_terms(t->recent[i], terms, count))
 			return t->recent[i];
@@ -217,13 +227,6 @@ static size_t ground_of(const struct seccomp_profile *p, enum seccomp_abi abi, b
 	return n;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Behind the numbers of rules the ground goes on. */
 static void lay_ground(struct table *t, const struct ground *g, size_t count, uint64_t from,
 		       uint64_t to)
@@ -244,11 +247,11 @@ static bool lay_rules(struct table *t, const struct ground *g, size_t ground_cou
 	for (size_t i = 0, next; i < t->count; i = next) {
 		uint32_t number = KEY_NUMBER(t->keys[i]);
 		struct seccomp_node *node = NULL;
-		uint32_t action = t->entries[KEY_INDEX(t->keys[i])].action;
+		uint32_t action = t->p->rules[KEY_RULE(t->keys[i])].action;
 
 		for (next = i + 1; next < t->count && KEY_NUMBER(t->keys[next]) == number;)
 			next++;
-		if (!KEY_PLAIN(t->keys[i])) {
+		if (KEY_DEPENDS(t->keys[i])) {
 			node = terms_node(t, &t->keys[i], next - i);
 			action = 0;
 			if (!node)
@@ -264,23 +267,20 @@ static bool lay_rules(struct table *t, const struct ground *g, size_t ground_cou
 
 /* The switch over the numbers of an architecture; x32's stand beside those of x86_64. */
 static struct seccomp_node *number_node(const struct seccomp_profile *p, enum seccomp_abi abi,
-					bool x32, struct arena *a)
+					bool x32, uint64_t *keys, struct arena *a)
 {
 	struct seccomp_node *node = arena_alloc(a, sizeof *node);
-	size_t max = p->rule_count * ENTRIES_PER_RULE * (x32 ? 2 : 1);
-	struct table t = { .p = p, .arena = a, .arch = seccomp_abi_audit(abi) };
+	struct table t = { .p = p, .arena = a, .arch = seccomp_abi_audit(abi), .keys = keys };
 	struct ground ground[GROUND_MAX];
 	size_t ground_count = ground_of(p, abi, x32, ground);
 
-	t.entries = arena_array(a, max, sizeof *t.entries);
-	t.keys = arena_array(a, max, sizeof *t.keys);
-	t.ranges = arena_array(a, 2 * max + GROUND_MAX, sizeof *t.ranges);
-	if (!node || !t.entries || !t.keys || !t.ranges)
-		return NULL;
-	add_entries(&t, abi);
+	add_keys(&t, abi);
 	if (x32)
-		add_entries(&t, SECCOMP_ABI_X32);
-	qsort(t.keys, t.count, sizeof *t.keys, by_value);
+		add_keys(&t, SECCOMP_ABI_X32);
+	sort_keys(t.keys, t.count);
+	t.ranges = arena_array(a, 2 * t.count + GROUND_MAX, sizeof *t.ranges);
+	if (!node || !t.ranges)
+		return NULL;
 	if (!lay_rules(&t, ground, ground_count))
 		return NULL;
 	*node = (struct seccomp_node){ .offset = offsetof(struct seccomp_data, nr),
@@ -325,16 +325,18 @@ struct seccomp_node *seccomp_ranges(const struct seccomp_profile *p, struct aren
 	struct seccomp_node *root = arena_alloc(a, sizeof *root);
 	enum seccomp_abi abis[SECCOMP_ABIS];
 	size_t count = sorted_abis(p, abis);
+	uint64_t *keys;
 
+	keys = arena_array(a, p->rule_count * KEYS_PER_RULE * 2, sizeof *keys); /* two: x32 */
 	t.ranges = arena_array(a, 2 * count + 1, sizeof *t.ranges);
-	if (!root || !t.ranges)
+	if (!root || !keys || !t.ranges)
 		return NULL;
 	/* Stops calls through an ABI whose numbers the profile does not know. */
 	add_range(&t, 0, SECCOMP_RET_KILL_PROCESS, NULL);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t arch = seccomp_abi_audit(abis[i]);
 		bool x32 = arch == AUDIT_ARCH_X86_64 && has_x32(p);
-		struct seccomp_node *node = number_node(p, abis[i], x32, a);
+		struct seccomp_node *node = number_node(p, abis[i], x32, keys, a);
 
 		if (!node)
 			return NULL;

@@ -12,7 +12,6 @@
 
 #include "runtime/seccomp_abi.h"
 
-#define CALLS_MAX 1024
 #define NUMBERS	  8192 /* MIPS n32 begins at 6000 */
 #define SLOTS	  2048
 #define ARM_FIRST 0x0f0000 /* ARM's private calls stand here */
@@ -23,7 +22,7 @@ struct call {
 	int number[SECCOMP_ABIS];
 };
 
-static struct call calls[CALLS_MAX];
+static struct call calls[SECCOMP_CALLS_MAX];
 static int count;
 
 /* Later than the libseccomp of Debian 12; since Linux 5.1 a new call has one number everywhere. */
@@ -52,8 +51,8 @@ static struct call *call_of(const char *name)
 	for (int i = 0; i < count; i++)
 		if (strcmp(calls[i].name, name) == 0)
 			return &calls[i];
-	if (count == CALLS_MAX || !(calls[count].name = strdup(name))) {
-		fprintf(stderr, "syscalls: more than %d names\n", CALLS_MAX);
+	if (count == SECCOMP_CALLS_MAX || !(calls[count].name = strdup(name))) {
+		fprintf(stderr, "syscalls: more than %d names\n", SECCOMP_CALLS_MAX);
 		exit(1);
 	}
 	for (int abi = 0; abi < SECCOMP_ABIS; abi++)

@@ -53,6 +53,13 @@ bench_print_table() {
 		{ printf "%10.2f %10.2f %8.2f  %s\n", $1, $2, $3, $4 }'
 }
 
+# bench_add_seccomp BUNDLE TO PROFILE - a copy of the bundle with that seccomp profile.
+bench_add_seccomp() {
+	cp -r "$1" "$2"
+	jq --slurpfile profile "$3" '.linux.seccomp = $profile[0]' "$1/config.json" \
+		>"$2/config.json"
+}
+
 # bench_need_cgroup2 SCRIPT ARG... - where /sys/fs/cgroup is not cgroup2, runs the script again in
 # a private mount namespace in which it is (the host sees nothing of it). Returns when it is.
 bench_need_cgroup2() {

@@ -148,6 +148,35 @@ ids=$(seq -f 'bench-many-%.0f' $have)
 # shellcheck disable=SC2086
 $many delete --force $ids
 
+# --- seccomp profiles ---
+
+# Docker's kind of profile: the same in each run, and one that was never seen before.
+bench_add_seccomp "$tmp/plain" "$tmp/known" "$repo/tests/lib/docker-like-seccomp.json"
+cp -r "$tmp/known" "$tmp/new"
+cat >"$tmp/renew" <<'EOF'
+#!/bin/sh
+# renew BUNDLE VALUE: the file again, with that value in a rule of the profile; "now" is the time.
+value=$2
+[ "$value" != now ] || value=$(date +%s%N)
+sed "s/\"value\": 131080/\"value\": $value/" "$1/config.template" >"$1/config.json"
+EOF
+chmod 755 "$tmp/renew"
+for bundle in known new; do mv "$tmp/$bundle/config.json" "$tmp/$bundle/config.template"; done
+{
+	echo "known|$tmp/renew $tmp/known 131080|${command[kist]} run -b $tmp/known %i|"
+	echo "new|$tmp/renew $tmp/new now|${command[kist]} run -b $tmp/new %i|"
+} | measure profile 'kist, a profile that was seen before, and a new one'
+loads=$repo/build/tests/bench/seccomp
+if [ -x "$loads" ]; then
+	echo '== compiling and loading profiles'
+	"$loads" -j "$tmp/seccomp.json" "$repo/tests/lib/docker-like-seccomp.json" \
+		"$repo/tests/lib/podman-like-seccomp.json" job
+else
+	note "no $loads, its table is left out (make bench builds it)"
+	echo null >"$tmp/seccomp.json"
+fi
+load_ratio() { jq ".[\"$1\"].libseccomp.kist_load_ratio // empty" "$tmp/seccomp.json"; }
+
 # --- what it takes ---
 
 calls() { # BUNDLE NAME
@@ -192,12 +221,19 @@ printf '%8s %6s %6s  %-8s %s\n' ratio must aim '' ''
 		fi
 		judge "$name memory of a run to crun" "$(memory run/$name)" "$(memory run/crun)" 0.35 0.25
 	done
+	judge 'kist, a new seccomp profile to one seen before' "$(p50 profile/new)" "$(p50 profile/known)" 1.1 1.05
+	judge "loading docker's kind of profile to libseccomp's program" \
+		"$(load_ratio docker-like-seccomp.json)" 1 0.25 0.13
+	judge "loading podman's kind of profile to libseccomp's program" \
+		"$(load_ratio podman-like-seccomp.json)" 1 0.25 0.13
+	judge "loading the profile of jobs to libseccomp's program" "$(load_ratio job)" 1 0.25 0.13
 } | tee "$tmp/ratios"
 
 mkdir -p "$repo/build"
-jq -n --rawfile figures "$tmp/figures" --rawfile ratios "$tmp/ratios" --arg kernel "$(uname -r)" \
+jq -n --rawfile figures "$tmp/figures" --rawfile ratios "$tmp/ratios" \
+	--slurpfile seccomp "$tmp/seccomp.json" --arg kernel "$(uname -r)" \
 	--argjson cpus "$(nproc)" --arg time "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --argjson rounds "$rounds" '
-	{time: $time, kernel: $kernel, cpus: $cpus, rounds: $rounds,
+	{time: $time, kernel: $kernel, cpus: $cpus, rounds: $rounds, seccomp: $seccomp[0],
 	 figures: ($figures | split("\n") | map(select(. != "") | split("\t")
 		| {name: .[0], p50_ms: (.[1] | tonumber), p99_ms: (.[2] | tonumber),
 		   ratio: (.[3] | tonumber), memory_kib: (.[4] | tonumber)})),

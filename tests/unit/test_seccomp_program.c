@@ -23,7 +23,7 @@
 #include "tests/lib/bpf_vm.h"
 #include "tests/lib/seccomp_compare.h"
 
-#define ROUNDS 12
+#define ROUNDS 16
 
 static struct compare_counts counts;
 
@@ -205,6 +205,36 @@ static void add_value(struct buf *b, const char *key)
 		buf_addf(b, ", \"%s\": %llu", key, (unsigned long long)PICK(values));
 }
 
+/* Many conditions on the same words of few calls, mostly masks. */
+static void add_focused_entry(struct buf *b)
+{
+	static const uint64_t masks[] = { 0,	      1,	  2,	      3,
+					  4,	      8,	  12,	      16,
+					  0xffffffff, 1ULL << 32, 3ULL << 32, 0x100000001,
+					  5ULL << 32 };
+	static const char *const few[] = { "ioctl", "prctl", "socket" };
+	unsigned int conditions = 1 + (pick(3) == 0);
+
+	buf_addf(b, ", {\"names\": [\"%s\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": %u, ",
+		 PICK(few), pick(40));
+	buf_add(b, "\"args\": [");
+	for (unsigned int i = 0; i < conditions; i++) {
+		uint64_t mask = PICK(masks), value = PICK(masks);
+
+		buf_addf(b, "%s{\"index\": %u, ", i ? ", " : "", pick(2));
+		if (pick(4))
+			buf_addf(b,
+				 "\"op\": \"SCMP_CMP_MASKED_EQ\", \"value\": %llu, \"valueTwo\": "
+				 "%llu}",
+				 (unsigned long long)mask,
+				 (unsigned long long)(pick(8) ? value & mask : value));
+		else
+			buf_addf(b, "\"op\": \"SCMP_CMP_%s\", \"value\": %llu}", compares[pick(6)],
+				 (unsigned long long)value);
+	}
+	buf_add(b, "]}");
+}
+
 static void add_action(struct buf *b, const char *key, const char *errno_key)
 {
 	const char *action = PICK(actions);
@@ -255,6 +285,7 @@ static void add_entry(struct buf *b, uint64_t conditional_ones)
 static void random_profile(struct buf *b, const char *const *archs)
 {
 	unsigned int entries = 1 + pick(pick(4) ? 12 : 50);
+	bool focused = pick(3) == 0;
 	uint64_t conditional_ones;
 
 	buf_reset(b);
@@ -268,7 +299,10 @@ static void random_profile(struct buf *b, const char *const *archs)
 	pick(2);
 	conditional_ones = random_state;
 	for (unsigned int i = 0; i < entries; i++)
-		add_entry(b, conditional_ones);
+		if (focused)
+			add_focused_entry(b);
+		else
+			add_entry(b, conditional_ones);
 	buf_add(b, "]}");
 	assert_false(buf_truncated(b));
 }
