@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "runtime/protect.h"
@@ -36,6 +37,10 @@ const struct command cli_commands[] = {
 	  3, 3, false, command_devices },
 	{ "mounts", "[options] add|remove ID ...", "mount into a container that runs, or take it off",
 	  3, 3, false, command_mounts },
+	{ "checkpoint", "[options] ID", "save a container's processes to files, by criu", 1, 1, false,
+	  command_checkpoint },
+	{ "restore", "[options] ID", "make a container of saved processes, by criu", 1, 1, false,
+	  command_restore },
 	{ "delete", "[options] ID...", "remove a stopped container", 1, -1, false,
 	  command_delete },
 	{ "list", "[options]", "list containers", 0, 0, false, command_list },
@@ -231,4 +236,14 @@ int cli_settle(struct container_spec *s, const char *id, const struct host *h, s
 	if (cli.systemd_cgroup)
 		r = spec_use_systemd(s, id, h, a, e);
 	return r < 0 ? r : spec_settle(s, h, cli_tolerant(h), a, e);
+}
+
+const char *cli_absolute(const char *path, char text[PATH_MAX])
+{
+	char here[PATH_MAX];
+
+	if (!path || path[0] == '/' || !getcwd(here, sizeof here) ||
+	    snprintf(text, PATH_MAX, "%s/%s", here, path) >= PATH_MAX)
+		return path;
+	return text;
 }

@@ -51,11 +51,16 @@ int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
 
+/* A path that will be used after chdirs of its own: absolute now. NULL stays NULL. */
+const char *cli_absolute(const char *path, char text[4096]);
+
 /* explain.c */
 void explain_report(void *user, const struct plan *p, struct run_report report);
 json_t *explain_plan_json(const struct plan *p);
 void explain_plan_text(const struct plan *p);
 
+int command_checkpoint(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_spec(int argc, char **argv);
 int command_create(int argc, char **argv);
 int command_run(int argc, char **argv);

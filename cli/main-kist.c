@@ -11,25 +11,10 @@
 #include "cli/cli.h"
 #include "runtime/protect.h"
 
-/* Commands of runc and crun that kist does not have. */
-static const struct {
-	const char *name, *why;
-} missing[] = {
-	{ "checkpoint", "it does not save processes to files (criu)" },
-	{ "restore", "it does not load processes from files (criu)" },
-};
-
 static int no_command(const char *name)
 {
 	struct err e = ERR_INIT;
 
-	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
-		if (strcmp(missing[i].name, name) != 0)
-			continue;
-		err_say(&e, ENOTSUP, "%s is not supported by this version of kist: %s", name,
-			missing[i].why);
-		return cli_fail(&e, 1);
-	}
 	err_say(&e, EINVAL, "unknown command \"%.64s\"", name);
 	err_fix(&e, "see kist --help");
 	return cli_fail(&e, 1);

@@ -52,17 +52,6 @@ static void warn_line(void *user, bool usual, const char *text)
 	log_msg(usual ? LOG_DEBUG : LOG_WARN, "%s", text);
 }
 
-/* A path the container's setup will use after chdirs of its own: absolute now. */
-static const char *absolute(const char *path, char text[PATH_MAX])
-{
-	char here[PATH_MAX];
-
-	if (!path || path[0] == '/' || !getcwd(here, sizeof here) ||
-	    snprintf(text, PATH_MAX, "%s/%s", here, path) >= PATH_MAX)
-		return path;
-	return text;
-}
-
 static int check_terminal(const struct request *q, const struct container_spec *s, bool foreground,
 			  struct err *e)
 {
@@ -142,7 +131,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	/* The program may ask for the size before this process has a moment to pass it on. */
 	if (o.console && foreground && !q->console_socket)
 		attach_window_size(&s->process.rows, &s->process.cols);
-	o.pid_file = absolute(q->pid_file, pid_file);
+	o.pid_file = cli_absolute(q->pid_file, pid_file);
 	return runtime_create(c, s, &host, &o, &in, a, run, e);
 }
 

@@ -445,3 +445,28 @@ int nft_remove(struct err *e)
 	}
 	return r < 0 ? explain(r, e) : 0;
 }
+
+int nft_remove_other(const char *table, struct err *e)
+{
+	_cleanup_fd_ int fd = nl_open(NETLINK_NETFILTER);
+	struct nlmsghdr *m;
+	struct nl_batch b;
+	int r;
+
+	if (fd == -EPROTONOSUPPORT)
+		return 0;
+	if (fd < 0)
+		return err_set(e, -fd, "socket(AF_NETLINK, NETLINK_NETFILTER)");
+	nl_batch_init(&b);
+	put_batch_edge(&b, NFNL_MSG_BATCH_BEGIN);
+	m = begin(&b, NFT_MSG_DELTABLE, NFPROTO_INET, NLM_F_ACK);
+	nl_put_string(m, NFTA_TABLE_NAME, table);
+	nl_end(&b, m);
+	put_batch_edge(&b, NFNL_MSG_BATCH_END);
+	r = nl_talk(fd, &b, NULL, NULL, e);
+	if (r == -ENOENT) {
+		err_clear(e);
+		return 0;
+	}
+	return r < 0 ? explain(r, e) : 0;
+}

@@ -28,3 +28,6 @@ void nft_put_delete(struct nl_batch *b);
 int nft_ensure(const struct nft_network *n, struct err *e);
 /* Removes it; absent, or not made by kist: 0. */
 int nft_remove(struct err *e);
+/* Removes the table of that name in the inet family, which is not kist's own, in the caller's network
+ * namespace; absent: 0. For what criu leaves of its lock. */
+int nft_remove_other(const char *table, struct err *e);

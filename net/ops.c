@@ -12,6 +12,7 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "net/bridge.h"
 #include "net/link.h"
 #include "net/netlink.h"
@@ -67,11 +68,21 @@ static int enter(int netns, int *ret_back)
 
 static void go_back(int back)
 {
+	struct err e = ERR_INIT;
+
+	/* For want of memory, say: that may pass. */
+	for (int tries = 0; tries < 3; tries++) {
+		if (setns(back, CLONE_NEWNET) < 0)
+			continue;
+		close(back);
+		return;
+	}
 	/* In the container's namespace every later step, and every undo, would act on the wrong
-	 * host. Dead is better: the intent record then takes all back. */
-	if (setns(back, CLONE_NEWNET) < 0)
-		abort();
-	close(back);
+	 * host. To end is better: the intent record then takes all back. */
+	err_set(&e, errno, "cannot return from the container's network namespace: setns");
+	err_fix(&e, "what was made is on record: kist delete --force");
+	log_err(&e);
+	_exit(1);
 }
 
 static int act_rtnl_open(struct run *r, const void *args, struct err *e)

@@ -7,6 +7,7 @@
  */
 #include "runtime/compile.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "runtime/activation.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
+#include "runtime/restore.h"
 
 #define KEYRING_NAME "_ses.%s" /* as runc's: tools look for it */
 
@@ -241,6 +243,39 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		c.step_pid_file = publish_plan_pid_file(p, o->pid_file);
 	process_plan_leave(p, process, seccomp, &exec, found);
 	if (plan_check(p, e) < 0)
+		return -e->error;
+	*ret = c;
+	return 0;
+}
+
+int compile_restore(struct compiled *ret, const struct container_spec *s, const struct host *h,
+		    const struct create_options *o, struct restore *restore, struct arena *a,
+		    struct err *e)
+{
+	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
+	struct container_spec *restored = arena_alloc(a, sizeof *restored);
+	struct plan *p = &c.plan;
+
+	if (!restored)
+		return err_set(e, ENOMEM, "the plan");
+	/* criu gives its processes a time namespace, so that their clocks go on where they stood. */
+	*restored = *s;
+	restored->ns.new_namespaces |= CLONE_NEWTIME;
+	plan_init(p, a);
+	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
+	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
+	c.slot_cgroup = plan_new_slot(p, "cgroup");
+	cgroup_plan_make(p, &s->cgroup, h, o->id, c.slot_cgroup);
+	plan_scope(p, "", NULL);
+	publish_plan_mkdir(p, "criu");
+	restore_plan_sources(p, restore);
+	restore_plan_criu(p, restore);
+	restore_plan_verify(p, restore);
+	plan_scope(p, "", NULL);
+	publish_plan_state(p, restored, h, o);
+	if (o->pid_file)
+		c.step_pid_file = publish_plan_pid_file(p, o->pid_file);
+	if (container_plan_seal(p, c.intent, o->id, e) < 0)
 		return -e->error;
 	*ret = c;
 	return 0;

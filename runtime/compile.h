@@ -64,3 +64,9 @@ struct exec_options {
 int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e);
+
+struct restore;
+/* restore: everything around the program criu. */
+int compile_restore(struct compiled *ret, const struct container_spec *s, const struct host *h,
+		    const struct create_options *o, struct restore *restore, struct arena *a,
+		    struct err *e);

@@ -29,7 +29,7 @@ struct state_args {
 	const json_t *config;
 	unsigned int namespaces, new_namespaces;
 	const struct seccomp_filter *filter;
-	bool no_new_keyring;
+	bool no_new_keyring, foreground;
 };
 
 static json_t *build_state(const struct state_args *a, pid_t pid, unsigned long long start)
@@ -67,6 +67,8 @@ static int act_state(struct run *r, const void *args, struct err *e)
 		return -ENOMEM;
 	if (a->no_new_keyring)
 		json_object_set_new(state, "noNewKeyring", json_true());
+	if (a->foreground)
+		json_object_set_new(state, "foreground", json_true());
 	/* Whoever orders the start is another process, and tells the agent. */
 	if (a->filter->notify)
 		json_object_set_new(state, "seccompListener",
@@ -96,7 +98,8 @@ void publish_plan_state(struct plan *p, const struct container_spec *s, const st
 						: NULL,
 		 .namespaces = s->ns.new_namespaces | s->ns.join_namespaces,
 		 .new_namespaces = s->ns.new_namespaces,
-		 .filter = &s->seccomp, .no_new_keyring = o->no_new_keyring);
+		 .filter = &s->seccomp, .no_new_keyring = o->no_new_keyring,
+		 .foreground = !o->outlive);
 }
 
 /* --- pid file --------------------------------------------------------------- */

@@ -22,6 +22,11 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 		   const struct create_options *o, const struct runtime_hooks_in *in,
 		   struct arena *a, struct run *ret_run, struct err *e);
 
+/* The same for what is compiled already. */
+int runtime_walk(struct compiled *c, const struct container_spec *s, const struct host *h,
+		 const struct create_options *o, const struct runtime_hooks_in *in,
+		 struct run *ret_run, struct err *e);
+
 /* Lets a created container go; returns once its program runs, and, when somebody wants to be notified
  * of that (a) and it was created so, is ready. */
 int runtime_start(int root, const char *id, const struct activation *a, struct err *e);

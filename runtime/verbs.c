@@ -49,14 +49,20 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 		   const struct create_options *o, const struct runtime_hooks_in *in,
 		   struct arena *a, struct run *ret_run, struct err *e)
 {
+	int r = compile_create(c, s, h, o, a, e);
+
+	return r < 0 ? r : runtime_walk(c, s, h, o, in, ret_run, e);
+}
+
+int runtime_walk(struct compiled *c, const struct container_spec *s, const struct host *h,
+		 const struct create_options *o, const struct runtime_hooks_in *in,
+		 struct run *ret_run, struct err *e)
+{
 	struct undo_at at = { .id = o->id, .state_root = o->root };
 	struct err failure;
 	struct run run;
 	int r;
 
-	r = compile_create(c, s, h, o, a, e);
-	if (r < 0)
-		return r;
 	run_init(&run, &c->plan);
 	if (in) {
 		run.report = in->report;

@@ -141,3 +141,16 @@ sweep() {
 	[ "$(wc -l <"$T/count")" = "$(wc -l <"$T/steps")" ]
 	assert_nothing_left
 }
+
+@test "kist that can't come back from the container's network ends with a word, and all is taken back" {
+	ip link add kist-b0 type bridge 2>/dev/null || skip "no bridges in this kernel"
+	ip link del kist-b0
+	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
+	# The second setns is the first way back.
+	run --separate-stderr "$TOP/build/tools/killat" fail setns:2 ENOMEM --each -o "$T/hit" -- \
+		"$KIST" --root "$ROOT" job run --id "$ID" --net bridge "$D/rootfs" -- true
+	is_one_line 1 "cannot return from the container's network namespace: setns: Cannot allocate memory"
+	[ "$(grep -c ' main setns$' "$T/hit")" = 3 ]
+	kist delete --force "$ID"
+	assert_nothing_left
+}

@@ -190,9 +190,6 @@ args() { bundle_args "$T/b" "$@"; }
 	refused 1 'unknown option --nosuch' kist --nosuch list
 	refused 1 'unknown command' kist nosuch
 	refused 1 'log-format' kist --log-format xml list
-	for command in checkpoint restore; do
-		refused 1 "$command is not supported by this version of kist" kist $command --help
-	done
 }
 
 @test "--systemd-cgroup without a systemd, and systemd's form of a path without it: one line each" {

@@ -22,9 +22,10 @@ packages=(
 	nftables passwd procps python3 runc uidmap sed strace tar util-linux attr e2fsprogs xz-utils
 	zlib1g zstd usr-is-merged
 	systemd libsystemd0 dbus dbus-user-session
+	libbsd0 libgnutls30 libnet1 libnftables1 libnl-3-200 libprotobuf-c1
 )
-# Without what they depend on, which is for their configuration.
-alone=(apparmor)
+# Without what they depend on, which is for their configuration, or listed above.
+alone=(apparmor criu)
 # Modules that go into the image, below kernel/.
 modules=(
 	arch crypto lib net
@@ -115,7 +116,8 @@ unpack() {
 	dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2" \
 		--exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
 		--exclude='./usr/share/locale/*' --exclude='./usr/share/info/*' \
-		--exclude='./usr/share/perl*' --exclude='./usr/lib/*/perl*'
+		--exclude='./usr/share/perl*' --exclude='./usr/lib/*/perl*' \
+		--exclude='./usr/lib/python3/dist-packages/pycriu'
 }
 export -f unpack
 dpkg-deb -x "$cache/debs/$(grep ^linux-image "$list")" "$work" &
