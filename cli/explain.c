@@ -44,12 +44,25 @@ static void print_ways_out(FILE *out, const struct step *s)
 	}
 }
 
+/* Names of the configuration are somebody's bytes: a terminal must not act on them. */
+static void put(FILE *out, const char *text)
+{
+	char clean[4 * CALL_MAX];
+	struct buf b = BUF_ON(clean);
+
+	buf_reset(&b);
+	buf_add_clean(&b, text);
+	fputs(clean, out);
+}
+
 /* "taken back by rmdir_cgroup(/sys/fs/cgroup/x)" */
 static void print_undo(FILE *out, const struct step *s)
 {
 	fprintf(out, "           taken back by %s(", s->undo->name);
-	for (size_t i = 0; i < PLAN_UNDO_ARGS && s->undo_args[i]; i++)
-		fprintf(out, "%s%s", i ? ", " : "", s->undo_args[i]);
+	for (size_t i = 0; i < PLAN_UNDO_ARGS && s->undo_args[i]; i++) {
+		fputs(i ? ", " : "", out);
+		put(out, s->undo_args[i]);
+	}
 	fputs(")\n", out);
 }
 
@@ -62,18 +75,27 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 	buf_reset(&c);
 	buf_reset(&h);
 	plan_show_step(&c, p, step);
-	fprintf(out, "%4d %-5s %s%s%s\n", step, side_name(s), call, result ? " = " : "",
-		result ? result : "");
+	fprintf(out, "%4d %-5s ", step, side_name(s));
+	put(out, call);
+	fprintf(out, "%s%s\n", result ? " = " : "", result ? result : "");
 	fprintf(out, "           %s", s->op->man);
-	if (s->why[0])
-		fprintf(out, "  %s", s->why);
-	if (s->about)
-		fprintf(out, "  (%s)", s->about);
+	if (s->why[0]) {
+		fputs("  ", out);
+		put(out, s->why);
+	}
+	if (s->about) {
+		fputs("  (", out);
+		put(out, s->about);
+		fputc(')', out);
+	}
 	fputc('\n', out);
 	if (s->op->by_hand)
 		s->op->by_hand(&h, p, s->args);
-	if (hand[0])
-		fprintf(out, "           $ %s\n", hand);
+	if (hand[0]) {
+		fputs("           $ ", out);
+		put(out, hand);
+		fputc('\n', out);
+	}
 	/* Of a step that ran, what really happened is shown. */
 	if (!result)
 		print_ways_out(out, s);

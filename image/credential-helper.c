@@ -72,13 +72,22 @@ static int start(const char *path, const char *verb, int in, int out, pid_t *ret
 	char text[12][1024], *lines[12];
 	char *args[] = { (char *)(uintptr_t)path, (char *)(uintptr_t)verb, NULL };
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t usual;
 	int error;
 
 	make_environment(lines, text, 12);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	error = posix_spawn(ret, path, &actions, NULL, args, lines);
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	posix_spawnattr_init(&attr);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGPIPE); /* we ignore it, which would be inherited */
+	posix_spawnattr_setsigdefault(&attr, &usual);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	error = posix_spawn(ret, path, &actions, &attr, args, lines);
+	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	return error;
 }

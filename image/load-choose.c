@@ -223,8 +223,12 @@ static int name_image(const struct load *l, const char *ref, struct load_image *
 static int check_platform(const struct load *l, const struct load_image *image, struct err *e)
 {
 	const struct platform *here = &l->platform;
+	struct platform have = image->config.platform;
 
-	if (platform_rank(&image->config.platform, here) > 0)
+	/* The index has said it; many a config does not. */
+	if (have.variant[0] == '\0')
+		have.variant = here->variant;
+	if (platform_rank(&have, here) > 0)
 		return 0;
 	return err_say(e, EINVAL, "its config says %.20s/%.20s, %s %s/%s",
 		       image->config.platform.os, image->config.platform.architecture,

@@ -17,6 +17,7 @@
 #include "image/registry.h"
 
 #define ERROR_BODY_MAX (16u << 10)
+#define WAIT_SAID      3 /* seconds that nobody would wait for without a word */
 
 int registry_open(struct registry *r, const struct reference *reference,
 		  const struct registry_options *o, struct err *e)
@@ -66,10 +67,16 @@ int retry_wait(struct registry *r, struct retry *t, unsigned retry_after, struct
 	double seconds;
 
 	if (++t->tries >= t->max || atomic_load(&r->cancelled))
-		return t->tries > 1 && e ? err_wrap(e, "after %u tries", t->tries) : -e->error;
+		return t->tries > 1 ? err_wrap(e, "after %u tries", t->tries) : -e->error;
 	if (retry_after > REGISTRY_WAIT_MAX) {
 		err_fix(e, "it asks to wait %u seconds: try again then", retry_after);
 		return -e->error;
+	}
+	if (retry_after >= WAIT_SAID && r->options->note) {
+		char text[80];
+
+		snprintf(text, sizeof(text), "the registry asks to wait %u seconds", retry_after);
+		r->options->note(r->options->user, text);
 	}
 	/* Many clients that failed together must not come back together. */
 	(void)!getrandom(&jitter, 1, GRND_NONBLOCK);

@@ -16,8 +16,8 @@
 
 #define REGISTRY_REDIRECTS_MAX 10
 #define REGISTRY_WAIT_MAX      120 /* seconds; a longer Retry-After ends it */
-#define REGISTRY_TRIES_USUAL   5
-#define REGISTRY_TIMEOUT_USUAL 30
+#define REGISTRY_TRIES_USUAL   5u
+#define REGISTRY_TIMEOUT_USUAL 30u
 
 struct registry_options {
 	struct registry_hosts_options hosts;

@@ -174,10 +174,12 @@ static _Noreturn void become(const struct criu_run *r, int said, pid_t parent)
 	char *env[] = { path, NULL };
 	int null, error;
 
-	/* Without kist nobody would take back what it makes. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(1);
+	if (r->dies_with_us) {
+		/* Nobody would take back what it makes. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (getppid() != parent)
+			_exit(1);
+	}
 	/* Out of the way of those that criu finds by number. */
 	said = fcntl(said, F_DUPFD_CLOEXEC, CRIU_FDS_ABOVE);
 	null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, CRIU_FDS_ABOVE);

@@ -33,6 +33,8 @@ struct criu_run {
 	/* In the child, before criu begins; NULL: nothing. No allocation, no stdio. -errno. */
 	int (*prepare)(void *user);
 	void *user;
+	/* Not in a dump: killed in the middle it would leave code of its own in those it saves. */
+	bool dies_with_us;
 	bool keep_stdio; /* leaves the caller's 0, 1, 2 at CRIU_STDIO and up */
 };
 #define CRIU_STDIO     20 /* where criu finds the caller's stdin, stdout, stderr */

@@ -174,6 +174,7 @@ static int act_criu(struct run *run, const void *args, struct err *e)
 			      .log = CHECKPOINT_RESTORE_LOG,
 			      .prepare = prepare,
 			      .user = r,
+			      .dies_with_us = true,
 			      .keep_stdio = true };
 	int n, pid, pidfd;
 

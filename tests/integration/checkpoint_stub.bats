@@ -31,6 +31,10 @@ setup() {
 			printf '(00.01)      1: Error (criu/a.c:1): the reason\n(00.02) Error (criu/b.c:2): Restoring FAILED.\n' >"$work/restore.log"
 			exit 1
 		fi
+		if [ -e "$work/slow" ]; then
+			echo $$ >"$work/slow"
+			exec sleep 1000
+		fi
 		sleep 1000 20>&- 21>&- 22>&- &
 		echo $! >"$cgroup/cgroup.procs"
 		echo $! >"$pidfile"
@@ -67,6 +71,19 @@ restores() { kist restore --detach --image-path "$T/image" "$@" $ID; }
 	rm "$T/image/fail"
 	edit '.process.capabilities.bounding = []'
 	refused 1 '/process/capabilities/bounding: .*does not give' restores
+}
+
+@test "restore: killed in the middle: criu ends with it, delete --force clears up" {
+	: >"$T/image/slow"
+	"$KIST" --root "$ROOT" restore --detach --image-path "$T/image" $ID </dev/null >/dev/null 2>&1 3>&- &
+	kist=$!
+	wait_until 10 test -s "$T/image/slow"
+	kill -KILL $kist
+	wait $kist || true
+	wait_until 10 is_dead "$(cat "$T/image/slow")"
+	[ -n "$(ls -A "$ROOT")" ]
+	kist delete --force $ID
+	has_no_state
 }
 
 @test "restore: folders and records that can't be trusted" {

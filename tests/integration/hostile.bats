@@ -2,6 +2,7 @@
 # What an image and a container can try against kist and the host, tried.
 
 bats_require_minimum_version 1.5.0
+# native only: it compiles an attacker, and waits for several deadlines of ten seconds
 load helpers
 load runtime
 
