@@ -130,9 +130,11 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
+# Its calls of libc go through tests/unit/failing.h.
+$(B)/tests/unit/test_failing: WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
 $(BENCH): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
@@ -259,7 +261,7 @@ asan-run: build-tests
 coverage:
 	@$(MAKE) --no-print-directory B=build/coverage CC=clang CI= HARDEN=-fPIE CFLAGS="-O1 -g \
 		-fprofile-instr-generate=$(CURDIR)/build/coverage/profiles/%m%c.profraw \
-		-fcoverage-mapping -mllvm -runtime-counter-relocation" coverage-run
+		-fcoverage-mapping -Xclang -mllvm -Xclang -runtime-counter-relocation" coverage-run
 coverage-run: build-tests
 	@tests/coverage.sh $(B) $(FILES)
 
