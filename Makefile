@@ -130,9 +130,11 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
+# Its calls of libc go through tests/unit/failing.h.
+$(B)/tests/unit/test_failing: WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
 
 $(BENCH): $(B)/%: $(B)/%.o $(TEST_LIB)
 	$(call say,LINK)
@@ -218,6 +220,8 @@ sweep: build-tests
 		echo "$$verb:"; tests/sweep.sh --who both $$verb || exit 1; done
 	@for verb in create run start exec kill list state pause resume delete 'delete --force'; do \
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
+	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
+		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
@@ -257,7 +261,7 @@ asan-run: build-tests
 coverage:
 	@$(MAKE) --no-print-directory B=build/coverage CC=clang CI= HARDEN=-fPIE CFLAGS="-O1 -g \
 		-fprofile-instr-generate=$(CURDIR)/build/coverage/profiles/%m%c.profraw \
-		-fcoverage-mapping -mllvm -runtime-counter-relocation" coverage-run
+		-fcoverage-mapping -Xclang -mllvm -Xclang -runtime-counter-relocation" coverage-run
 coverage-run: build-tests
 	@tests/coverage.sh $(B) $(FILES)
 

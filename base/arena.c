@@ -82,9 +82,12 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
 	return copy;
 }
 
+/* NULL is what an allocation before this one got. */
 char *arena_strdup(struct arena *a, const char *s)
 {
-	return arena_strndup(a, s, strlen(s));
+	if (!s)
+		a->failed = true;
+	return s ? arena_strndup(a, s, strlen(s)) : NULL;
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)

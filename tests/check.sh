@@ -114,10 +114,6 @@ tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 { tests/peers.sh consumers && tests/peers.sh docker-registry skopeo; } >$logs/peers.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
-one layering tests/layering.sh
-one ldd links_only build/kist 'libjansson\.so\.4' \
-	'libc\.so\.6'
-stage unit make --no-print-directory -s unit-tap
 if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one lint tests/lint.sh
 	one sweep make --no-print-directory sweep
@@ -128,9 +124,8 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
-[ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
-# Both at once: the native suite mostly waits, for processes and the disk. The test machine may be
-# slow; a hang is told by the tests' own limits, the timeout here is the last one.
+# The test machine is what takes long: all else runs beside it, and mostly waits, for processes and the
+# disk. A hang is told by the tests' own limits, the timeout here is the last one.
 wait $peers || echo "check: runc, containerd, docker, podman, docker-registry are not all there: $logs/peers.log"
 rm -f $logs/vm.{skipped,ran,status}
 : >$logs/vm.skipped
@@ -144,8 +139,12 @@ vm_begin=$SECONDS
 	echo $status $((SECONDS - vm_begin)) >$logs/vm.status
 ) &
 vm=$!
+one layering tests/layering.sh
+one ldd links_only build/kist 'libjansson\.so\.4' \
+	'libc\.so\.6'
+stage unit make --no-print-directory -s unit-tap
+[ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick
 stage native native
-# While the test machine is still at it.
 stage fuzz make -j"$(nproc)" fuzz
 stage asan-short make -j"$(nproc)" asan-short
 wait $vm

@@ -164,3 +164,26 @@ ladder() { # PRLIMIT-OPTION FROM TO STEP
 	kist delete --force "$ID"
 	assert_nothing_left
 }
+
+@test "a state folder with no room: it runs, or says so and leaves nothing" {
+	local refused=0 same=0 option
+	edit_bundle . '.process.args += ["once"]'
+	mkdir "$T/small"
+	ROOT=$T/small/state
+	for option in nr_inodes={2..9} size={4..32..4}k; do
+		mount -t tmpfs -o "$option" tmpfs "$T/small"
+		run --separate-stderr kist run "$ID-${option#*=}"
+		if [ "$status" = 0 ]; then
+			same=$((same + 1))
+			[ "${lines[-1]}" = end ]
+		else
+			refused=$((refused + 1))
+			is_one_line 1 'No space left on device' || { echo "with $option"; umount "$T/small"; return 1; }
+		fi
+		has_no_state || { umount "$T/small"; return 1; }
+		umount "$T/small"
+	done
+	echo "$refused refused, $same the same"
+	[ "$refused" -gt 3 ] && [ "$same" -gt 0 ]
+	assert_nothing_left
+}

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: it is about files and messages, the same under any kernel, and takes a hundred starts
 # The records of a state folder, damaged: nothing is done on the word of one, the folder's name still
 # is enough to clean up.
 
