@@ -303,7 +303,7 @@ int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
 	_cleanup_fd_ int parent = -EBADF, made = -EBADF;
 	char name[NAME_MAX + 1];
 	struct stat st;
-	int fd;
+	int fd, error;
 
 	fd = path_open_in_root(rootfd, path, O_PATH, 0);
 	if (fd == -ENOENT) {
@@ -322,9 +322,8 @@ int path_mkfile_in_root(int rootfd, const char *path, mode_t mode)
 	}
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)) {
-		int error = S_ISDIR(st.st_mode) ? EISDIR : ELOOP;
-
+	error = fstat(fd, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : S_ISLNK(st.st_mode) ? ELOOP : 0;
+	if (error) {
 		close(fd);
 		return -error;
 	}
@@ -427,6 +426,8 @@ int path_remove_tree(int dirfd, const char *name, struct err *e)
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
+	if (errno != EISDIR && errno != EPERM) /* what it says of a folder */
+		return err_set(e, errno, "cannot remove %s", name);
 	top = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot remove %s", name);

@@ -218,6 +218,8 @@ static int parse_mount(const json_t *o, const struct json_at *at, const char *bu
 		r = parse_bind(m, source, options, count, bundle, at, a, e);
 	else
 		r = parse_fs(m, source, type, options, count, at, a, e);
+	if (r >= 0 && arena_failed(a))
+		r = err_set(e, ENOMEM, "a mount");
 	if (r >= 0)
 		r = check_proc(m, at, e);
 	if (r >= 0)

@@ -187,8 +187,8 @@ static int act_drop_bounding_set(struct run *run, const void *args, struct err *
 		if ((a->keep & CAPS_BIT(cap)) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
 		error = errno;
-		if (error == EINVAL)
-			return 0; /* past the last capability this kernel knows */
+		if (error == EINVAL && cap > 0)
+			return 0; /* past the last capability this kernel knows, never the first */
 		/* Without the right to drop any: that is fine for one that isn't there. */
 		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
 			return err_set(e, error, "prctl(PR_CAPBSET_DROP, %s)",

@@ -1,18 +1,20 @@
 #!/bin/bash
 # make coverage: what the unit tests and the native integration suite reach, by clang's own counting.
 #
-#   tests/coverage.sh BUILD_FOLDER [FILE.bats... | --unit | --report]
+#   tests/coverage.sh BUILD_FOLDER [--add] [FILE.bats... | --unit | --report]
 #
-# --unit: no integration file; --report: runs nothing, says it again.
+# --unit: no integration file; --report: runs nothing, says it again; --add: to what was counted before.
 # BUILD_FOLDER/coverage.txt gets each file's lines and branches, missed.txt each missed branch of the
 # set-up path, html/ the whole of it. A test that fails under it is told, and is no failure of this:
 # whether tests pass is for make check to say.
 cd "$(dirname "$0")/.." || exit 1
 build=$PWD/$1
 shift
+add=
+[ "${1-}" != --add ] || { add=1; shift; }
 if [ "${1-}" != --report ]; then
-	rm -rf "$build/profiles"
-	mkdir -m 777 "$build/profiles"
+	[ -n "$add" ] || rm -rf "$build/profiles"
+	mkdir -p -m 777 "$build/profiles"
 	# Made before users without rights need them.
 	for program in kist kist-image; do
 		"$build/$program" --help >/dev/null

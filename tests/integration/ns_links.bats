@@ -92,13 +92,16 @@ kinds='kinds() { for f; do if [ -L $f ]; then echo "link $(readlink $f)"; else s
 
 @test "copy-symlink, *-nofollow: not over what the runtime itself makes, nor for other mounts" {
 	local option place
-	for option in copy-symlink src-nofollow dest-nofollow; do
-		for place in /dev /proc /sys /proc/cpuinfo; do
-			edit ".mounts |= map(select(.source != \"/x\")) | .mounts += [{destination: \"$place\",
-				source: \"/x\", type: \"bind\", options: [\"bind\", \"$option\"]}]"
-			refused 1 "/mounts/[0-9]+/options/1: $option is not for $place" kist run $ID
-		done
-	done
+	while read -r option place; do
+		edit ".mounts |= map(select(.source != \"/x\")) | .mounts += [{destination: \"$place\",
+			source: \"/x\", type: \"bind\", options: [\"bind\", \"$option\"]}]"
+		refused 1 "/mounts/[0-9]+/options/1: $option is not for $place" kist run $ID
+	done <<-END
+		copy-symlink /dev
+		src-nofollow /proc
+		dest-nofollow /sys
+		copy-symlink /proc/cpuinfo
+	END
 	edit '.mounts[-1] |= (.type = "tmpfs" | .options = ["src-nofollow"] | .destination = "/x")'
 	refused 1 '/mounts/[0-9]+/options/0: src-nofollow is for a new bind mount' kist run $ID
 }

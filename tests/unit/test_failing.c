@@ -1,0 +1,654 @@
+/*
+ * test_failing.c - when a call of the kernel fails: paths, files, and each step a guest takes.
+ *
+ * Two ways: a function in a world of its own, with its first, second, ... call failing until it
+ * makes no more; and each step of whole plans with every call failing, in a child of its own. What
+ * fails says so by the errno, leaves no descriptor open, and nothing outside of the root.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+
+#include "tests/unit/failing.h"
+
+#include "base/engine.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "ns/ops.h"
+#include "runtime/caps.h"
+#include "runtime/compile.h"
+
+static const int errors[] = { EIO,    EPERM, ENOENT,  EINVAL, EEXIST, ENOSYS, ENODEV,	 ENOMEM,
+			      EAGAIN, ELOOP, ENOTDIR, EISDIR, EACCES, EXDEV,  EOPNOTSUPP };
+#define ERRORS (sizeof errors / sizeof errors[0])
+
+static char top[64];
+static int top_fd = -EBADF, root = -EBADF;
+
+static void put(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "text\n", 5), 5);
+	close(fd);
+}
+
+static void make_world(void)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
+	fd_close(&root);
+	assert_int_equal(mkdirat(top_fd, "root", 0755), 0);
+	root = openat(top_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(root >= 0);
+	assert_int_equal(mkdirat(root, "a", 0755), 0);
+	assert_int_equal(mkdirat(root, "a/b", 0755), 0);
+	assert_int_equal(symlinkat("/a/b", root, "link"), 0);
+	assert_int_equal(symlinkat("../../outside", root, "out"), 0);
+	put(root, "a/b/file");
+	put(root, "a/c");
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	failing = mmap(NULL, sizeof *failing, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	assert_ptr_not_equal(failing, MAP_FAILED);
+	snprintf(top, sizeof top, "/dev/shm/kist-failing-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	put(top_fd, "outside");
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	fd_close(&root);
+	path_remove_tree(top_fd, "root", &e);
+	unlinkat(top_fd, "outside", 0);
+	rmdir(top);
+	fd_close(&top_fd);
+	return 0;
+}
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += __real_fcntl(fd, F_GETFD, NULL) >= 0;
+	return n;
+}
+
+/* --- the n-th call ------------------------------------------------------------ */
+
+/* >= 0: done, an fd where it is above 2 and kept; or -errno. */
+struct act {
+	const char *name;
+	int (*run)(void);
+	bool tolerant; /* some of its calls may fail, and it is done all the same */
+	int fine;      /* this errno is an answer to it */
+	bool for_root;
+};
+
+static int keep(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+static int opens_a_file(void)
+{
+	return keep(path_open_in_root(root, "link/../b/./file", O_RDONLY, 0));
+}
+static int opens_a_folder(void)
+{
+	return keep(path_open_in_root(root, "link/", O_PATH | O_DIRECTORY, 0));
+}
+static int opens_the_root(void)
+{
+	return keep(path_open_in_root(root, "/", O_PATH, 0));
+}
+static int opens_dots(void)
+{
+	return keep(path_open_in_root(root, "a/..", O_PATH, 0));
+}
+static int creates(void)
+{
+	return keep(path_open_in_root(root, "link/new", O_CREAT | O_WRONLY, 0644));
+}
+static int opens_beneath(void)
+{
+	return keep(path_open_beneath(root, "a/b/file", O_RDONLY, 0, true));
+}
+static int makes_folders(void)
+{
+	return keep(path_mkdir_in_root(root, "link/x/y/z", 0755));
+}
+static int makes_a_file(void)
+{
+	return keep(path_mkfile_in_root(root, "link/x/y", 0644));
+}
+static int removes_a_tree(void)
+{
+	struct err e = ERR_INIT;
+	int r = path_remove_tree(root, "a", &e);
+
+	assert_int_equal(r, -e.error);
+	return r;
+}
+static int replaces_a_file(void)
+{
+	struct err e = ERR_INIT;
+	int r = file_replace_at(root, "c", "new", 3, 0600, true, &e);
+
+	assert_int_equal(r, -e.error);
+	return r;
+}
+static int reads_a_file(void)
+{
+	struct err e = ERR_INIT;
+	char *text = NULL;
+	size_t size;
+	int r = file_read_whole(root, "a/c", 100, &text, &size, &e);
+
+	free(text);
+	return r;
+}
+static int reads_a_small_file(void)
+{
+	char text[20];
+	ssize_t n = file_read_at(root, "a/c", text, sizeof text);
+
+	return n < 0 ? (int)n : 0;
+}
+static int writes_a_file(void)
+{
+	return file_write_at(root, "a/c", "x");
+}
+static int passes_an_fd(void)
+{
+	int pair[2], fd = -EBADF, r;
+	char byte = 'x';
+	ssize_t n;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r = socket_send_fd(pair[0], &byte, 1, 0);
+	n = r < 0 ? r : socket_recv_fd(pair[1], &byte, 1, &fd);
+	fd_close(&fd);
+	close(pair[0]);
+	close(pair[1]);
+	return n < 0 ? (int)n : 0;
+}
+
+/* An op, with slot 5 the root, 6 a file of it, and what it makes in 7 and 8. */
+static int act(const struct op *op, const void *args)
+{
+	struct plan p = { 0 };
+	struct err e = ERR_INIT;
+	struct run r;
+	int result;
+
+	run_init(&r, &p);
+	run_set_number(&r, 5, root);
+	run_set_number(&r, 6,
+		       __real_openat(root, op == &op_copy_symlink ? "link" : "a/c",
+				     O_PATH | O_NOFOLLOW | O_CLOEXEC));
+	result = op->act(&r, args, &e);
+	if (e.error)
+		assert_int_equal(e.error, -result);
+	close(run_slot(&r, 6));
+	run_close(&r);
+	return result < 0 ? result : 0;
+}
+#define ACT(op, type, ...) act(&(op), &(struct type){ __VA_ARGS__ })
+
+static int makes_a_place(void)
+{
+	return ACT(op_make_target, op_make_target_args, .root_slot = 5, .path = "/link/d/e",
+		   .like_slot = -1, .slot = 7);
+}
+static int makes_a_place_like_a_file(void)
+{
+	return ACT(op_make_target, op_make_target_args, .root_slot = 5, .path = "/link/d/e",
+		   .like_slot = 6, .slot = 7);
+}
+static int makes_a_plain_place(void)
+{
+	return ACT(op_make_target, op_make_target_args, .root_slot = 5, .path = "/dev",
+		   .like_slot = -1, .plain = true, .slot = 7);
+}
+static int makes_a_place_itself(void)
+{
+	return ACT(op_make_target, op_make_target_args, .root_slot = 5, .path = "/link/n",
+		   .like_slot = 6, .nofollow = true, .slot = 7);
+}
+static int makes_a_folder(void)
+{
+	return ACT(op_mkdirat, op_mkdirat_args, 5, "a/new", 0700);
+}
+static int makes_a_link(void)
+{
+	return ACT(op_symlinkat, op_symlinkat_args, "x", 5, "a/new");
+}
+static int looks_at_a_device(void)
+{
+	return ACT(op_check_device, op_check_device_args, .dir_slot = -1, .path = "/dev/null",
+		   .type = S_IFCHR, .major = 1, .minor = 3);
+}
+static int copies_a_link(void)
+{
+	struct op_copy_symlink_args a = { .from_slot = 6, .root_slot = 5, .path = "/link/new" };
+	int r = act(&op_copy_symlink, &a);
+
+	return r == -EALREADY ? 0 : r; /* what a plan skips the mount by */
+}
+static int copies_a_link_that_is_there(void)
+{
+	struct op_copy_symlink_args a = { .from_slot = 6, .root_slot = 5, .path = "/link" };
+	int r = act(&op_copy_symlink, &a);
+
+	return r == -EALREADY ? 0 : r;
+}
+static int looks_at_the_root(void)
+{
+	/* It is not the one of slot 5, as long as nothing fails. */
+	int r = ACT(op_check_root, op_check_root_args, 5);
+
+	return r == -EXDEV ? 0 : r;
+}
+
+/* What changes the process for good is done by a child. */
+static int in_a_child(int (*run)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(-run());
+	__real_waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+static int drop(void)
+{
+	return ACT(op_drop_bounding_set, op_drop_bounding_set_args, 0);
+}
+static int drops_the_bounding_set(void)
+{
+	return in_a_child(drop);
+}
+static int set_caps(void)
+{
+	return ACT(op_capset, op_capset_args, 1, 1, 1);
+}
+static int sets_capabilities(void)
+{
+	return in_a_child(set_caps);
+}
+static int raise_ambient(void)
+{
+	/* CAP_CHOWN is permitted to root, and made inheritable here, whatever fails. */
+	bool armed = failing->armed;
+	int r;
+
+	failing->armed = false;
+	r = ACT(op_capset, op_capset_args, 1, 1, 1);
+	failing->armed = armed;
+	return r < 0 ? r : ACT(op_set_ambient, op_set_ambient_args, 1);
+}
+static int raises_ambient_ones(void)
+{
+	return in_a_child(raise_ambient);
+}
+static int makes_a_namespace_for_its_maps(void)
+{
+	return ACT(op_make_userns, op_make_userns_args, "0 0 1\n", "0 0 1\n", 7);
+}
+static int runs_a_helper(void)
+{
+	static const struct ns_id_map line = { 0, 0, 1 };
+	static const struct ns_id_maps maps = { .line = &line, .count = 1 };
+
+	return ACT(op_map_ids, op_map_ids_args, "/bin/true", &maps, 10000);
+}
+
+static const struct act acts[] = {
+	{ .name = "opens_a_file", .run = opens_a_file },
+	{ .name = "opens_a_folder", .run = opens_a_folder },
+	{ .name = "opens_the_root", .run = opens_the_root },
+	{ .name = "opens_dots", .run = opens_dots },
+	{ .name = "creates", .run = creates },
+	{ .name = "opens_beneath", .run = opens_beneath },
+	{ .name = "makes_folders", .run = makes_folders },
+	{ .name = "makes_a_file", .run = makes_a_file },
+	{ .name = "removes_a_tree", .run = removes_a_tree },
+	{ .name = "replaces_a_file",
+	  .run = replaces_a_file,
+	  .tolerant = true }, /* the file that was left of the last time */
+	{ .name = "reads_a_file", .run = reads_a_file },
+	{ .name = "reads_a_small_file", .run = reads_a_small_file },
+	{ .name = "writes_a_file", .run = writes_a_file },
+	{ .name = "passes_an_fd", .run = passes_an_fd },
+	{ .name = "makes_a_place", .run = makes_a_place },
+	{ .name = "makes_a_place_like_a_file", .run = makes_a_place_like_a_file },
+	{ .name = "makes_a_plain_place", .run = makes_a_plain_place },
+	{ .name = "makes_a_place_itself", .run = makes_a_place_itself },
+	{ .name = "makes_a_folder", .run = makes_a_folder },
+	{ .name = "makes_a_link", .run = makes_a_link },
+	{ .name = "looks_at_a_device", .run = looks_at_a_device },
+	{ .name = "copies_a_link", .run = copies_a_link },
+	{ .name = "copies_a_link_that_is_there", .run = copies_a_link_that_is_there },
+	{ .name = "looks_at_the_root", .run = looks_at_the_root, .fine = EXDEV },
+	{ .name = "drops_the_bounding_set",
+	  .run = drops_the_bounding_set,
+	  .tolerant = true, /* of one that is not there */
+	  .for_root = true },
+	{ .name = "sets_capabilities", .run = sets_capabilities, .for_root = true },
+	{ .name = "raises_ambient_ones", .run = raises_ambient_ones, .for_root = true },
+	{ .name = "makes_a_namespace_for_its_maps",
+	  .run = makes_a_namespace_for_its_maps,
+	  .tolerant = true,
+	  .for_root = true },
+	{ .name = "runs_a_helper", .run = runs_a_helper, .tolerant = true },
+};
+
+/* Errors that are an answer to a lookup, and so may lead on to another call, or to success. */
+static bool is_an_answer(int error)
+{
+	return error == ENOENT || error == EEXIST || error == ENOSYS || error == EISDIR ||
+	       error == EPERM || error == EAGAIN;
+}
+
+static void one_by_one(const struct act *a, bool walk, int error)
+{
+	for (int at = 1;; at++) {
+		int before, r;
+
+		make_world();
+		before = open_fds();
+		path_openat2_missing = walk;
+		*failing = (struct failing){ .armed = true, .error = error, .at = at };
+		r = a->run();
+		failing->armed = false;
+		path_openat2_missing = false;
+		if (open_fds() != before)
+			fail_msg("%s, call %d, %s: %d descriptors, there were %d", a->name, at,
+				 strerrorname_np(error), open_fds(), before);
+		if (failing->calls < at) {
+			if (r != 0)
+				fail_msg("%s, no call failed: %s", a->name, strerrorname_np(-r));
+			return;
+		}
+		if (r >= 0 && !a->tolerant && error != a->fine && !is_an_answer(error))
+			fail_msg("%s, call %d, %s: it says that it is done", a->name, at,
+				 strerrorname_np(error));
+		assert_true(at < 200);
+	}
+}
+
+static void each_call_of_a_function(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+		for (size_t k = 0; k < ERRORS && (!acts[i].for_root || geteuid() == 0); k++) {
+			one_by_one(&acts[i], false, errors[k]);
+			one_by_one(&acts[i], true, errors[k]);
+		}
+	assert_int_equal(fstatat(top_fd, "outside", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode) && st.st_size == 5);
+}
+
+/* What a signal interrupts is done all the same. Each time with another function's descriptors. */
+static int reads(int fd, const int pair[2])
+{
+	char text[20];
+
+	(void)pair;
+	return (int)fd_read_full(fd, text, sizeof text);
+}
+static int writes(int fd, const int pair[2])
+{
+	(void)pair;
+	return fd_write_all(fd, "12345", 5) + 5;
+}
+static int sends(int fd, const int pair[2])
+{
+	return socket_send_fd(pair[0], "12345", 5, fd) + 5;
+}
+static int receives(int fd, const int pair[2])
+{
+	char text[20];
+	int got = -EBADF, n;
+
+	(void)fd;
+	assert_int_equal(__real_write(pair[0], "12345", 5), 5);
+	n = (int)socket_recv_fd(pair[1], text, sizeof text, &got);
+	fd_close(&got);
+	return n;
+}
+
+static void a_signal_interrupts(void **state)
+{
+	static int (*const calls[])(int, const int[2]) = { reads, writes, sends, receives };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		int fd, pair[2], n;
+
+		make_world();
+		fd = openat(root, "a/c", O_RDWR | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		*failing = (struct failing){ .armed = true, .error = EINTR, .at_most = 1 };
+		n = calls[i](fd, pair);
+		failing->armed = false;
+		assert_int_equal(n, 5);
+		assert_true(failing->calls > 1);
+		close(fd);
+		close(pair[0]);
+		close(pair[1]);
+	}
+}
+
+/* A rename anywhere makes openat2 ask to try again; one without end holds nobody for ever. */
+static void somebody_renames(void **state)
+{
+	int r;
+
+	(void)state;
+	make_world();
+	*failing = (struct failing){ .armed = true, .error = EAGAIN, .at_most = 5000 };
+	r = opens_a_file();
+	failing->armed = false;
+	assert_int_equal(r, 0);
+	*failing = (struct failing){ .armed = true, .error = EAGAIN };
+	r = opens_a_file();
+	failing->armed = false;
+	assert_int_equal(r, -EAGAIN);
+}
+
+/* --- each step of a plan ------------------------------------------------------ */
+
+static json_t *everything(void)
+{
+	_cleanup_json_ json_t *config = NULL;
+	struct err e = ERR_INIT;
+
+	if (json_read_file(AT_FDCWD, "tests/fuzz/corpus/fuzz_config/full.json", &config, &e) < 0)
+		fail_msg("run from the top: %s", e.context[0]);
+	return json_incref(config);
+}
+
+/* In a child: whatever does not fail does its work there. 0: it failed; 1: with two errnos; 2: with
+ * an fd more; 3: it did not fail. */
+static int try_step(const struct plan *p, int step, int error)
+{
+	const struct step *s = &p->steps[step];
+	struct err e = ERR_INIT;
+	struct run r;
+	int before, result;
+
+	__real_unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC);
+	alarm(20);
+	run_init(&r, p);
+	r.side = s->side;
+	r.step = step;
+	before = open_fds();
+	*failing = (struct failing){ .armed = true, .error = error };
+	result = s->op->act(&r, s->args, &e);
+	failing->armed = false;
+	if (result >= 0)
+		return 3; /* it makes no call that fails here, or that errno is fine to it */
+	if (e.error && e.error != -result)
+		return 1;
+	return open_fds() > before ? 2 : 0;
+}
+
+static void each_step_of(json_t *config, const struct host *h, int *ret_failed, int *ret_done)
+{
+	struct create_options o = { .id = "web",
+				    .root = -1,
+				    .root_path = "/run/kist",
+				    .wait_for_start = true,
+				    .console = true,
+				    .preserve_fds = 0 };
+	struct arena arena = ARENA_INIT;
+	struct container_spec spec;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	char line[1000];
+
+	if (spec_parse(config, "/bundle", "web", &arena, &spec, &e) < 0 ||
+	    spec_settle(&spec, h, !h->root, &arena, &e) < 0 ||
+	    compile_create(&c, &spec, h, &o, &arena, &e) < 0) {
+		err_format(&e, line, sizeof line);
+		fail_msg("%s", line);
+	}
+	for (int i = 0; i < c.plan.count; i++) {
+		if (c.plan.steps[i].side != SIDE_GUEST)
+			continue;
+		for (size_t k = 0; k < ERRORS; k++) {
+			pid_t pid = fork();
+			int status = -1;
+
+			if (pid == 0)
+				_exit(try_step(&c.plan, i, errors[k]));
+			assert_int_equal(__real_waitpid(pid, &status, 0), pid);
+			failing->armed = false; /* it may have died */
+			*(status ? ret_done : ret_failed) += 1;
+			if (status != 0 && status != 3 << 8)
+				fail_msg("step %d, %s, with %s: status %x", i,
+					 c.plan.steps[i].op->name, strerrorname_np(errors[k]),
+					 status);
+		}
+	}
+	spec_free(&spec);
+	arena_free(&arena);
+}
+
+static void each_step_of_a_guest(void **state)
+{
+	static const struct host host = { .root = true,
+					  .cgroup_mount = "/sys/fs/cgroup",
+					  .last_cap = 40,
+					  .controllers = 0xff,
+					  .landlock_abi = 3 };
+	int failed = 0, done = 0;
+
+	(void)state;
+	each_step_of(everything(), &host, &failed, &done);
+	each_step_of(spec_default(false), &host, &failed, &done);
+	/* Most make a call, and no errno is fine to it. */
+	assert_true(failed > 8 * done);
+}
+
+/* --- each allocation ---------------------------------------------------------- */
+
+static int start(json_t *config, const struct host *h, struct err *e)
+{
+	struct create_options o = { .id = "web",
+				    .root = -1,
+				    .root_path = "/run/kist",
+				    .wait_for_start = true,
+				    .console = true };
+	struct arena arena = ARENA_INIT;
+	struct container_spec spec;
+	struct compiled c;
+	int r = spec_parse(json_incref(config), "/bundle", "web", &arena, &spec, e);
+
+	if (r == 0) {
+		r = spec_settle(&spec, h, !h->root, &arena, e);
+		if (r >= 0)
+			r = compile_create(&c, &spec, h, &o, &arena, e);
+		spec_free(&spec);
+	}
+	arena_free(&arena);
+	return r;
+}
+
+/* Out of memory: nothing is read that was not allocated, and no plan is
+ * taken for whole that lacks a step. */
+static void each_allocation_of(json_t *config, const struct host *h)
+{
+	for (int at = 1;; at++) {
+		struct err e = ERR_INIT;
+		char line[1000];
+		int r;
+
+		*failing = (struct failing){ .armed = true, .memory = true, .at = at };
+		r = start(config, h, &e);
+		failing->armed = false;
+		if (failing->calls < at) {
+			assert_int_equal(r, 0);
+			break;
+		}
+		err_format(&e, line, sizeof line);
+		if (r >= 0 || e.error != -r)
+			fail_msg("allocation %d: %d, %s", at, r, line);
+	}
+	json_decref(config);
+}
+
+static void each_allocation_of_a_start(void **state)
+{
+	static const struct host host = { .root = true,
+					  .cgroup_mount = "/sys/fs/cgroup",
+					  .last_cap = 40,
+					  .controllers = 0xff,
+					  .landlock_abi = 3 };
+
+	(void)state;
+	each_allocation_of(everything(), &host);
+	each_allocation_of(spec_default(false), &host);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_call_of_a_function),
+		cmocka_unit_test(a_signal_interrupts),
+		cmocka_unit_test(somebody_renames),
+		cmocka_unit_test(each_step_of_a_guest),
+		cmocka_unit_test(each_allocation_of_a_start),
+	};
+
+	return cmocka_run_group_tests_name("failing", tests, begin, end);
+}
