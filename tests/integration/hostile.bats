@@ -104,6 +104,7 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 }
 
 @test "a filter that refuses all but execve and what the program itself needs" {
+	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer makes calls of its own"
 	edit '.linux.seccomp = {"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [{"action": "SCMP_ACT_ALLOW",
 		"names": ["execve", "brk", "arch_prctl", "set_tid_address", "set_robust_list", "rseq",
 		"prlimit64", "readlink", "readlinkat", "getrandom", "mprotect", "getuid", "prctl", "exit_group"]}]}'

@@ -16,11 +16,12 @@ setup() {
 }
 teardown() { runtime_teardown; }
 
-# quickly SECONDS CMD...: `refused` in that time, with 512 MiB to live in.
+# quickly SECONDS CMD...: `refused` in that time (ten times as much, on a busy machine), with 512 MiB
+# to live in; ASan alone maps more.
 quickly() {
-	local begin=$SECONDS limit=$(($1 * 5))
+	local begin=$SECONDS limit=$(($1 * 10))
 	shift
-	(ulimit -v 524288 && refused "$@") || return
+	([ -n "${KIST_SANITIZED-}" ] || ulimit -v 524288; refused "$@") || return
 	[ $((SECONDS - begin)) -le "$limit" ] || { echo "took $((SECONDS - begin)) s"; return 1; }
 }
 

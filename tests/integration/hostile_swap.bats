@@ -12,6 +12,7 @@ setup_file() {
 	export TOOLS
 }
 setup() {
+	[ -z "${KIST_SANITIZED-}" ] || skip "LeakSanitizer does not work under ptrace"
 	need_root
 	kist_setup
 	ID=${T##*.}
