@@ -52,7 +52,7 @@ uint32_t seccomp_abi_audit(enum seccomp_abi abi)
 
 enum seccomp_abi seccomp_abi_native(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__cppcheck__) /* which has no machine */
 	return SECCOMP_ABI_X86_64;
 #elif defined(__i386__)
 	return SECCOMP_ABI_X86;
