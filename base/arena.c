@@ -4,18 +4,48 @@
 #include "base/arena.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define CHUNK_BYTES (32u << 10)
+/* With the header whole pages: a usual start fills one or two. */
+#define CHUNK_BYTES ((64u << 10) - offsetof(struct arena_chunk, data))
 
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t used, size;
 	_Alignas(max_align_t) char data[];
 };
+
+#ifdef __SANITIZE_ADDRESS__ /* LeakSanitizer looks for pointers only in what malloc gave */
+static void *get_pages(size_t size)
+{
+	return calloc(1, size);
+}
+
+static void give_pages(void *pages, size_t size)
+{
+	(void)size;
+	free(pages);
+}
+#else
+/* Zeroed and there at once: a fault for each page would take longer than all that is done with it. */
+static void *get_pages(size_t size)
+{
+	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void give_pages(void *pages, size_t size)
+{
+	munmap(pages, size);
+}
+#endif
 
 static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
 {
@@ -24,7 +54,7 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
 
 	if (__builtin_add_overflow(size, sizeof *c, &total))
 		return NULL;
-	c = calloc(1, total);
+	c = get_pages(total);
 	if (!c)
 		return NULL;
 	c->size = size;
@@ -115,7 +145,7 @@ void arena_free(struct arena *a)
 	while (a->chunks) {
 		struct arena_chunk *next = a->chunks->next;
 
-		free(a->chunks);
+		give_pages(a->chunks, sizeof *a->chunks + a->chunks->size);
 		a->chunks = next;
 	}
 	a->failed = false;

@@ -97,12 +97,11 @@ void run_close(struct run *r)
 
 static void report(struct run *r, int step, int result)
 {
-	struct message m = { .type = MESSAGE_REPORT, .step = step, .value = result };
+	if (r->side == SIDE_GUEST && r->report_steps) {
+		struct message m = { .type = MESSAGE_REPORT, .step = step, .value = result };
 
-	if (r->side == SIDE_GUEST) {
-		if (r->report_steps)
-			socket_send_fd(r->sync, &m, SHORT_MESSAGE, -1);
-	} else if (r->report) {
+		socket_send_fd(r->sync, &m, SHORT_MESSAGE, -1);
+	} else if (r->side == SIDE_HOST && r->report) {
 		r->report(r->user, r->plan, (struct run_report){ step, result });
 	}
 }

@@ -110,8 +110,13 @@ int err_fix(struct err *e, const char *fmt, ...)
 
 void err_clear(struct err *e)
 {
-	if (e)
-		*e = (struct err)ERR_INIT;
+	if (!e)
+		return;
+	/* Once for every step: not the texts, which are a page nearly. */
+	start(e, 0);
+	e->step = -1;
+	e->contexts = 0;
+	e->context[0][0] = '\0';
 }
 
 void err_format(const struct err *e, char *text, size_t size)

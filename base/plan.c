@@ -39,7 +39,7 @@ void plan_scope(struct plan *p, const char *why, const char *about)
 
 static bool make_room(struct plan *p)
 {
-	int room = p->room ? p->room * 2 : 128;
+	int room = p->room ? p->room * 2 : 256; /* a usual start has some 200 */
 	struct step *steps;
 
 	if (p->count < p->room)
@@ -92,7 +92,11 @@ static void add_on_errno(struct plan *p, int step, struct on_errno on)
 	if (step >= p->count)
 		return;
 	s = &p->steps[step];
-	if (s->on_errno_count == PLAN_ON_ERRNO_MAX)
+	if (!s->on_errno)
+		s->on_errno = arena_array(p->arena, PLAN_ON_ERRNO_MAX, sizeof on);
+	if (!s->on_errno)
+		p->error = -ENOMEM;
+	else if (s->on_errno_count == PLAN_ON_ERRNO_MAX)
 		p->error = -E2BIG;
 	else
 		s->on_errno[s->on_errno_count++] = on;

@@ -86,7 +86,7 @@ struct step {
 	const char *why;         /* JSON pointer into config.json, or "" */
 	const char *about;       /* what a user calls it: "/data"; may be NULL */
 	int on_errno_count;
-	struct on_errno on_errno[PLAN_ON_ERRNO_MAX];
+	struct on_errno *on_errno; /* room for PLAN_ON_ERRNO_MAX, or NULL: most steps have none */
 	const struct undo_kind *undo;
 	const char *undo_args[PLAN_UNDO_ARGS];
 };

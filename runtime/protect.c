@@ -21,7 +21,9 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+/* Not F_SEAL_WRITE, which makes every processor give back its pages first, and waits for that: it
+ * is about writable mappings and pinned pages that are there already, and there are none. */
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE)
 
 extern char **environ;
 

@@ -321,7 +321,7 @@ size_t seccomp_bpf_depth(const struct sock_filter *code, size_t count)
 
 	for (size_t i = count; i-- > 0;) {
 		const struct sock_filter *s = &code[i];
-		size_t next = i + 1, other = i + 1;
+		size_t next = i + 1, other = next;
 
 		if (BPF_CLASS(s->code) == BPF_RET) {
 			depth[i] = 1;

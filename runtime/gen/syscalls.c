@@ -187,8 +187,10 @@ int main(void)
 	ask_for_absent();
 	add_newer();
 	qsort(calls, (size_t)count, sizeof *calls, by_name);
-	if (call_of("execve")->number[seccomp_abi_native()] < 0) {
-		fprintf(stderr, "syscalls: this libseccomp does not know this architecture\n");
+	if (seccomp_abi_native() == SECCOMP_ABIS ||
+	    call_of("execve")->number[seccomp_abi_native()] < 0) {
+		fprintf(stderr, "syscalls: an architecture that runtime/seccomp_abi.c or this "
+				"libseccomp does not know\n");
 		return 1;
 	}
 	printf("/* Made by runtime/gen/syscalls.c from libseccomp %u.%u.%u. */\n", v->major,

@@ -161,7 +161,13 @@ begin() {
 		import fcntl, sys
 		fd = open(f"/proc/{sys.argv[1]}/exe", "rb")
 		seals = fcntl.fcntl(fd, 1034)          # F_GET_SEALS
-		assert seals & 0xf == 0xf, seals       # SEAL, SHRINK, GROW, WRITE
+		assert seals & 0x17 == 0x17, seals     # SEAL, SHRINK, GROW, FUTURE_WRITE
+		try:
+		    open(f"/proc/{sys.argv[1]}/exe", "r+b").write(b"x")
+		except OSError as e:
+		    print(e)
+		else:
+		    raise SystemExit("it was written")
 	END
 	kist delete --force $ID
 }

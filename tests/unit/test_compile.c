@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "cgroup/systemd.h"
 #include "runtime/compile.h"
+#include "runtime/restore.h"
 #include "supervisor/job.h"
 
 static const struct host host = {
@@ -256,6 +257,45 @@ static void rootless_exec(void **state)
 	arena_free(&arena);
 }
 
+/* Limits before criu makes a process, what may run compared before it is said to be there. */
+static void restored(void **state)
+{
+	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist", .outlive = true };
+	const struct checkpoint_options options = { .file_locks = true };
+	struct checkpoint_external *list = NULL;
+	struct arena arena = ARENA_INIT;
+	struct restore r = {
+		.arena = &arena, .o = &options, .criu = "/usr/sbin/criu", .image_path = "/image",
+		.work_path = "/work", .private_path = "/run/kist/web/criu",
+		.pid_file = "/run/kist/web/criu.pid", .cgroup_mount = "/sys/fs/cgroup", .yard = true,
+		.record = { .pid = 9, .stdio = { { "pipe:[5]", 0, 0 }, { "pipe:[6]", 0, 0 },
+						 { "pipe:[6]", 0, 0 } } },
+	};
+	struct container_spec spec;
+	struct err e = ERR_INIT;
+	struct compiled c;
+	json_t *config = spec_default(false);
+	char *text;
+
+	(void)state;
+	json_array_append_new(json_object_get(config, "mounts"),
+			      json_pack("{s:s, s:s, s:[s]}", "destination", "/data", "source", "/srv",
+					"options", "rbind"));
+	assert_int_equal(spec_parse(config, "/bundle", "web", &arena, &spec, &e), 0);
+	r.count = checkpoint_externals(&spec, &host, &arena, &list);
+	assert_int_equal(r.count, 2);
+	r.list = list;
+	r.rootfs = spec.ns.rootfs;
+	r.cgroup = spec.cgroup.path;
+	assert_int_equal(compile_restore(&c, &spec, &host, &o, &r, &arena, &e), 0);
+	assert_int_equal(criu_args_check(&r.args, &e), 0);
+	text = plan_text(&c.plan);
+	compare("restore", text);
+	free(text);
+	spec_free(&spec);
+	arena_free(&arena);
+}
+
 /* Compiling twice gives the same plan: nothing of the world or the clock gets in. */
 static void pure(void **state)
 {
@@ -289,6 +329,7 @@ int main(void)
 		cmocka_unit_test(rootless),
 		cmocka_unit_test(rootless_with_more_ids),
 		cmocka_unit_test(rootless_exec),
+		cmocka_unit_test(restored),
 		cmocka_unit_test(pure),
 	};
 

@@ -2,6 +2,7 @@
  * test_json.c - base/json.c: what strict means, and that every complaint names its place.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -211,6 +212,54 @@ static void test_depth_costs_nothing(void **state)
 	getrusage(RUSAGE_SELF, &after);
 	assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, (long)size * 2 / 1024);
 	free(text);
+}
+
+struct small {
+	const char *text;
+	size_t size;
+	int result;
+};
+
+static void *parse_small(void *user)
+{
+	struct small *s = user;
+	struct err e = ERR_INIT;
+	json_t *root = NULL;
+
+	s->result = json_parse_strict(s->text, s->size, "test", &root, &e);
+	json_decref(root);
+	return NULL;
+}
+
+/* Nor do they need more of a stack than the deepest document that is taken: 64 KiB. */
+static void test_depth_on_a_small_stack(void **state)
+{
+	static const struct {
+		size_t depth;
+		char bracket;
+		int result;
+	} rows[] = {
+		{ 10, '[', 0 },		 { 63, '{', 0 },	 { 64, '[', 0 },	   { 64, '{', 0 },
+		{ 65, '[', -EINVAL },	 { 65, '{', -EINVAL },	 { 1000, '[', -EINVAL },
+		{ 1000000, '[', -EINVAL }, { 1000000, '{', -EINVAL },
+	};
+	pthread_attr_t attr;
+
+	(void)state;
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstacksize(&attr, 64 << 10), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct small s = { .result = 1 };
+		char *text = nest(rows[i].depth, rows[i].bracket, true, &s.size);
+		pthread_t thread;
+
+		s.text = text;
+		assert_int_equal(pthread_create(&thread, &attr, parse_small, &s), 0);
+		pthread_join(thread, NULL);
+		free(text);
+		assert_int_equal(s.result, rows[i].result);
+	}
+	pthread_attr_destroy(&attr);
 }
 
 /* --- where ------------------------------------------------------------------------- */
@@ -461,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_depth_counts_only_nesting),
 		cmocka_unit_test(test_depth_costs_nothing),
+		cmocka_unit_test(test_depth_on_a_small_stack),
 		cmocka_unit_test(test_parse_errors_say_where),
 		cmocka_unit_test(test_pointers),
 		cmocka_unit_test(test_getters),
