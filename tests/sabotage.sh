@@ -189,6 +189,9 @@ if [ "${1-}" = --list ]; then
 	exit
 fi
 [ "$(id -u)" = 0 ] || { echo "sabotage: needs root" >&2; exit 125; }
+# One at a time: the trees are the same.
+mkdir -p build/sabotage
+exec 9<build/sabotage && flock 9
 echo "# begin sabotage"
 echo "1..${#chosen[@]}"
 jobs=${KIST_TEST_JOBS:-$(nproc)}
@@ -197,7 +200,7 @@ output=$(mktemp -d)
 for ((i = 0; i < jobs; i++)); do
 	for ((n = i; n < ${#chosen[@]}; n += jobs)); do
 		echo "${chosen[n]}"
-	done | worker "$top/build/sabotage/$i" >"$output/$i" &
+	done | worker "$top/build/sabotage/$i" >"$output/$i" 9<&- &
 done
 wait
 cat "$output"/*

@@ -27,14 +27,20 @@ static int act_nothing(const struct undo_at *at, const char *const args[PLAN_UND
 	return sum % 7 ? 0 : err_set(e, EBUSY, "no");
 }
 
-static const struct undo_kind nothing = { "rmdir_cgroup", act_nothing };
+static const struct undo_kind nothing = { .name = "rmdir_cgroup", .act = act_nothing };
 static const struct undo_kind *const kinds[] = { &nothing, NULL };
 const struct undo_kind *const *const undo_registry[] = { kinds, NULL };
 
-void undo_by_name(const struct undo_at *at, struct err *e)
+const struct undo_kind *undo_find_kind(const char *name)
+{
+	return strcmp(name, nothing.name) == 0 ? &nothing : NULL;
+}
+
+void undo_by_name(const struct undo_at *at, const char *cgroup, struct err *e)
 {
 	(void)at;
 	(void)e;
+	assert(!cgroup || strlen(cgroup) < 1 << 24);
 }
 
 static int root = -EBADF;
@@ -102,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Whatever was in the records, the folder goes; or it stays because an undo could not be
 	 * done. */
 	if (container_take_back(root, "web", &e) < 0) {
-		assert(e.error == EBUSY);
+		assert(e.error);
 		err_clear(&e);
 		assert(undo_kind_state_folder.act(&(struct undo_at){ "web", root }, NULL, &e) == 0);
 	}
