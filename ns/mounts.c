@@ -352,19 +352,24 @@ static void plan_cgroup(struct mounting *g, uint64_t attr)
 	bool own = (g->s->new_namespaces | g->s->join_namespaces) & CLONE_NEWCGROUP;
 	struct ns_mount *bind;
 
-	if (own || !in_userns(g)) {
+	if (own || (!in_userns(g) && !g->h->cgroup_mount[0])) {
 		plan_new_fs(g, "cgroup2", attr);
 		return;
 	}
-	/* Without a cgroup namespace of its own the user namespace may not mount the hierarchy, and
-	 * gets the host's view, read-only: a delegated part in it would be writable
+	/* Without a cgroup namespace of its own it gets the host's view. Mounted once more from the
+	 * host's namespace, the hierarchy itself would lose the options it has for the whole host,
+	 * such as nsdelegate (cgroups(7)), and that takes milliseconds. A user namespace may not mount
+	 * it at all, and gets it read-only: a delegated part in it would be writable
 	 * (CVE-2023-25809). */
 	bind = as_bind(g, g->h->cgroup_mount[0] ? g->h->cgroup_mount : "/sys/fs/cgroup", false);
 	if (!bind)
 		return;
 	bind->flags.attr_asked = true;
-	bind->flags.attr_set = attr | MOUNT_ATTR_RDONLY;
-	bind->flags.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	bind->flags.attr_set = attr;
+	if (in_userns(g)) {
+		bind->flags.attr_set |= MOUNT_ATTR_RDONLY;
+		bind->flags.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	}
 	g->m = bind;
 	plan_bind(g);
 }

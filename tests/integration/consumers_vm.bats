@@ -61,7 +61,7 @@ find_cgroup() {
 	dockerd_end
 }
 
-@test "podman: limits become cgroup v2's, and an update changes them" {
+@test "podman: limits become cgroup v2's, and an update changes them; checkpoint and restore keep them" {
 	podman_begin cgroupfs
 	podman_start limited --memory 64m --cpus 0.5 --pids-limit 50 busybox sleep 1000
 	find_cgroup "$(podman inspect --format '{{.State.Pid}}' limited)"
@@ -71,6 +71,12 @@ find_cgroup() {
 	podman update --memory 96m limited
 	want 3 podman exec limited sh -c 'cat /sys/fs/cgroup/memory.max; exit 3'
 	says 100663296
+	podman container checkpoint limited
+	[ ! -e "$cgroup" ]
+	[ "$(podman inspect --format '{{.State.Checkpointed}}' limited)" = true ]
+	podman container restore limited
+	want 3 podman exec limited sh -c 'cat /proc/1/comm /sys/fs/cgroup/pids.max; exit 3'
+	[ "$output" = $'sleep\n50' ]
 	podman rm -f -t 0 limited
 	[ ! -e "$cgroup" ]
 	no_container_in /run/kist

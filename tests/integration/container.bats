@@ -444,3 +444,14 @@ begin() {
 	grep -qw memory "$(cgroup_mount)/cgroup.controllers" ||
 		refused 1 '/linux/resources/memory' kist run $ID
 }
+
+@test "without a cgroup namespace the host's hierarchy is seen as it is, and keeps its options" {
+	before=$(grep ' cgroup2 ' /proc/self/mountinfo)
+	edit '.linux.namespaces |= map(select(.type != "cgroup"))'
+	args sh -c 'grep " /sys/fs/cgroup " /proc/mounts; cat /proc/self/cgroup'
+	run kist run $ID
+	echo "$output"
+	[[ $output == *"/sys/fs/cgroup cgroup2 ro,"* ]]
+	[[ $output == *"0::/"*"kist-$ID"* ]]
+	[ "$(grep ' cgroup2 ' /proc/self/mountinfo)" = "$before" ]
+}
