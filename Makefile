@@ -116,7 +116,8 @@ help:
 $(B)/.flags: need-libs
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" >$@
-$(B)/.flags: export FLAGS_NOW = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+# Not -Werror: it makes no other objects.
+$(B)/.flags: export FLAGS_NOW = $(CC) $(filter-out -Werror,$(ALL_CFLAGS)) $(ALL_LDFLAGS)
 need-libs:
 	@$(if $(PKG_MISSING),echo "make: missing: $(PKG_MISSING). Run: sudo make deps" >&2; exit 1,:)
 
