@@ -141,6 +141,8 @@ static int finish(const struct request *q, const char *id, struct compiled *c, s
 		run_close(run);
 		return 0;
 	}
+	if (q->no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	r = attach_wait(&attach, false, &result, e);
 	if (r == 0 && q->keep && exit_record_write(run, c->slot_cgroup, &result, &lost) < 0)
 		log_err(&lost);
@@ -182,7 +184,8 @@ int command_restore(int argc, char **argv)
 
 	if (first < 0)
 		return status;
-	if (!q.detach && !q.no_subreaper)
+	/* The restored process is criu's child, and must be ours to be waited for. */
+	if (!q.detach)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	attach_block_signals();
 	r = checkpoint_check_mode(cgroups_mode, &e);

@@ -93,10 +93,11 @@ b' $'a\tb' 'a;b' -x $'\xff'; do
 		run --separate-stderr kist kill $ID "$number"
 		is_one_line 1 'signal' || { echo "signal '$number'"; false; }
 	done
-	for signal in 0 65 NOSUCH SIGSIG RTMIN+ RTMIN+99 RTMIN-1 RTMAX+1 'TERM '; do
+	for signal in 00x 65 NOSUCH SIGSIG RTMIN+ RTMIN+99 RTMIN-1 RTMAX+1 'TERM '; do
 		run --separate-stderr kist kill $ID "$signal"
 		is_one_line 1 'signal' || { echo "signal '$signal'"; false; }
 	done
+	kist kill $ID 0 # none, as of kill(2)
 	is_in_state $ID running
 	kist delete --force $ID
 }

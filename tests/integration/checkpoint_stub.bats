@@ -35,7 +35,7 @@ setup() {
 			echo $$ >"$work/slow"
 			exec sleep 1000
 		fi
-		sleep 1000 20>&- 21>&- 22>&- &
+		bash -c "$(cat "$work/program" 2>/dev/null || echo exec sleep 1000)" 20>&- 21>&- 22>&- &
 		echo $! >"$cgroup/cgroup.procs"
 		echo $! >"$pidfile"
 	END
@@ -45,11 +45,15 @@ setup() {
 teardown() { runtime_teardown; }
 
 edit() { cp plain.json config.json && edit_bundle "$T/b" "$@"; }
+# As those of the stand-in's process.
+with_all_capabilities() {
+	edit '.process.capabilities.bounding = $all | .process.noNewPrivileges = false' \
+		--argjson all "$(kist features | jq -c .linux.capabilities)"
+}
 restores() { kist restore --detach --image-path "$T/image" "$@" $ID; }
 
 @test "restore: each step fails without a trace, and so does criu; then it works" {
-	edit '.process.capabilities.bounding = $all | .process.noNewPrivileges = false' \
-		--argjson all "$(kist features | jq -c .linux.capabilities)"
+	with_all_capabilities
 	failed=0
 	# Of alternatives some are not taken: then it works.
 	for step in {0..30}; do
@@ -136,6 +140,7 @@ restores() { kist restore --detach --image-path "$T/image" "$@" $ID; }
 	# A warning of device rules comes before it.
 	run --separate-stderr kist --cgroup-manager disabled restore --image-path "$T/image" $ID
 	[ "$status" = 1 ] && [[ $stderr == *'restore: needs a cgroup'* ]]
+	refused 1 'systemd' kist --systemd-cgroup restore --image-path "$T/image" $ID
 }
 
 @test "checkpoint: only of what runs, and not by itself; every option that is not there says why" {
@@ -176,9 +181,87 @@ restores() { kist restore --detach --image-path "$T/image" "$@" $ID; }
 	[ "$(state_of $ID)" = running ]
 	kist delete --force $ID
 	detached timeout 100 "$KIST" --root "$ROOT" run $ID &
-	wait_until 10 is_in_state $ID running
+	wait_until 10 is_in_state $ID running || { cat out err; false; }
 	run --separate-stderr kist checkpoint $ID
 	is_one_line 1 'ends with the kist that started it'
 	kist delete --force $ID
 	wait $! || true
+}
+
+# in_foreground FLAG...: restore; $kist and $pid.
+in_foreground() {
+	"$KIST" --root "$ROOT" restore --image-path "$T/image" "$@" $ID </dev/null >"$T/out" 2>&1 3>&- &
+	kist=$!
+	wait_until 10 is_in_state $ID running || { cat "$T/out"; return 1; }
+	pid=$(pid_of $ID)
+}
+# ends STATUS: the restored process by TERM, and kist so.
+ends() {
+	local status=0
+	kill -TERM "$pid"
+	wait $kist || status=$?
+	cat "$T/out"
+	[ $status = "$1" ]
+}
+parent_of() { proc_status "$1" PPid; }
+
+@test "restore in the foreground: its status; --keep, --no-subreaper" {
+	with_all_capabilities
+	in_foreground
+	[ "$(parent_of "$pid")" = $kist ]
+	ends 143
+	has_no_state
+	in_foreground --keep
+	ends 143
+	[ "$(state_of $ID '"\(.status) \(.exit.signal)"')" = "stopped 15" ]
+	kist delete $ID
+	# One whose child becomes an orphan when it is told to.
+	cat >"$T/image/program" <<-END
+		cd "$T/image"
+		(sleep 1000 & echo \$! >orphan; until [ -e go ]; do sleep 0.02; done) &
+		exec sleep 1000
+	END
+	for flag in "" --no-subreaper; do
+		rm -f "$T/image/go" "$T/image/orphan"
+		# shellcheck disable=SC2086 # a flag, or none
+		in_foreground $flag
+		wait_until 10 test -s "$T/image/orphan"
+		orphan=$(cat "$T/image/orphan")
+		before=$(parent_of "$orphan")
+		touch "$T/image/go"
+		wait_until 10 is_no_child_of "$before" "$orphan"
+		[ "$(parent_of "$pid")" = $kist ]
+		if [ -z "$flag" ]; then
+			[ "$(parent_of "$orphan")" = $kist ]
+		else
+			[ "$(parent_of "$orphan")" != $kist ]
+		fi
+		ends 143
+		has_no_state
+		! kill -KILL "$orphan" 2>/dev/null || wait_until 10 is_dead "$orphan"
+	done
+}
+is_no_child_of() { [ "$(parent_of "$2")" != "$1" ]; }
+
+@test "restore --no-new-keyring: the caller's session keyring; else it is another" {
+	[ -r /proc/keys ] || skip "no keyrings here"
+	with_all_capabilities
+	echo "cat /proc/keys >'$T/image/keys'; exec sleep 1000" >"$T/image/program"
+	for flag in --no-new-keyring ""; do
+		# KEYCTL_JOIN_SESSION_KEYRING, and KEYCTL_SETPERM: only who possesses it sees it in /proc/keys.
+		python3 -c '
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+ring = libc.syscall(250, 1, b"kist-test-ring")
+assert ring > 0 and libc.syscall(250, 5, ring, 0x3f000000) == 0
+os.execv(sys.argv[1], sys.argv[1:])' "$KIST" --root "$ROOT" restore -d $flag --image-path "$T/image" $ID </dev/null >"$T/out" 2>&1 3>&-
+		wait_until 10 test -s "$T/image/keys"
+		kist delete --force $ID
+		if [ -n "$flag" ]; then
+			grep kist-test-ring "$T/image/keys"
+		else
+			[ "$(grep -c kist-test-ring "$T/image/keys")" = 0 ]
+		fi
+		rm "$T/image/keys"
+	done
 }

@@ -170,7 +170,7 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	[[ $output != *warning* ]] || { echo "$output"; return 1; }
 	podman rmi localhost/again
 	want 0 python3 "$TOP/tests/lib/on-a-pty.py" 20x30 buildah run -t --runtime "$KIST_AT" --isolation oci \
-		--network none "$ctr" stty size
+		--network none "$ctr" sh -c "$tty_size"
 	says '20 30'
 	buildah rm "$ctr"
 	podman rmi localhost/mine

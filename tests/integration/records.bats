@@ -22,7 +22,7 @@ damage() {
 	cp "$file" "$T/whole"
 	size=$(stat -c %s "$file")
 	case $2 in
-	pid) sed -i 's/"pid":\([0-9]*\)[0-9],/"pid":\1X,/; s/X/'$(((PID + 1) % 10))'/' "$file" ;;
+	pid) sed -i 's/"pid":\([0-9]*\)[0-9],/"pid":\1'$(((PID + 1) % 10))',/' "$file" ;;
 	cut) truncate -s $((size / 2)) "$file" ;;
 	empty) : >"$file" ;;
 	garbage) head -c "$size" /dev/urandom >"$file" ;;
