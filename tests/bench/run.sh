@@ -3,8 +3,9 @@
 #
 # usage: run.sh [-r ROUNDS]
 #
-# Everything runs from the bundle that `runc spec` makes, with programs without a libc, state on
-# tmpfs, turn by turn (turns.c). KIST is the runtime under test (default build/kist); where `make
+# Everything runs from the bundle that `runc spec` makes and Docker's kind of seccomp profile, with
+# programs without a libc, state on tmpfs, turn by turn (turns.c). The floor loads kist's program of
+# that profile. KIST is the runtime under test (default build/kist); where `make
 # static` was, build/static/kist too. Each is held against the floor that is linked with its libc.
 # build/bench.json keeps the figures. The host is left as it is: cgroup2 lies over /sys/fs/cgroup
 # only in a mount namespace of our own.
@@ -65,7 +66,12 @@ fi
 
 bench_build_floor "${CC:-cc}" "$here/floor.c" "$tmp/floor"
 ! command -v musl-gcc >/dev/null || bench_build_floor musl-gcc "$here/floor.c" "$tmp/floor-musl"
-bench_make_bundle "$tmp/plain" "${runc:-$kist}"
+loads=$repo/build/tests/bench/seccomp
+[ -x "$loads" ] || { echo "bench: no $loads (make bench builds it)" >&2; exit 2; }
+profile=$repo/tests/lib/docker-like-seccomp.json
+"$loads" -o "$tmp/program" "$profile"
+bench_make_bundle "$tmp/bare" "${runc:-$kist}"
+bench_add_seccomp "$tmp/bare" "$tmp/plain" "$profile"
 cp -r "$tmp/plain" "$tmp/userns"
 bench_add_userns "$tmp/userns" 100000 65536
 cp -r "$tmp/plain" "$tmp/stays"
@@ -102,7 +108,7 @@ each() { # 'BEFORE|TIMED|AFTER', in which @ is the runtime with its root, and %n
 floors() { # OPTIONS BUNDLE
 	local name
 	for name in floor floor-musl; do
-		[ ! -x "$tmp/$name" ] || echo "$name||$tmp/$name $1 $2/rootfs /bin/true|"
+		[ ! -x "$tmp/$name" ] || echo "$name||$tmp/$name --bpf $tmp/program $1 $2/rootfs /bin/true|"
 	done
 }
 # What it leaves behind must not hold on to our output.
@@ -113,7 +119,7 @@ p50() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$tmp/figures"; }
 memory() { awk -F '\t' -v name="$1" '$1 == name { print $5 }' "$tmp/figures"; }
 
 { floors '' "$tmp/plain"; each "|@ run -b $tmp/plain %i|"; } |
-	measure run "run /bin/true, the default bundle ($rounds rounds)"
+	measure run "run /bin/true, the default bundle with Docker's kind of profile ($rounds rounds)"
 { floors --userns=100000:65536 "$tmp/userns"; each "|@ run -b $tmp/userns %i|"; } |
 	measure userns 'the same with a user namespace of 65536 ids'
 { floors '' "$tmp/plain"; each "|@ run -b $tmp/plain %i|"; } |
@@ -150,9 +156,9 @@ $many delete --force $ids
 
 # --- seccomp profiles ---
 
-# Docker's kind of profile: the same in each run, and one that was never seen before.
-bench_add_seccomp "$tmp/plain" "$tmp/known" "$repo/tests/lib/docker-like-seccomp.json"
-cp -r "$tmp/known" "$tmp/new"
+# The same in each run, and one that was never seen before.
+cp -r "$tmp/plain" "$tmp/known"
+cp -r "$tmp/plain" "$tmp/new"
 cat >"$tmp/renew" <<'EOF'
 #!/bin/sh
 # renew BUNDLE VALUE: the file again, with that value in a rule of the profile; "now" is the time.
@@ -166,15 +172,8 @@ for bundle in known new; do mv "$tmp/$bundle/config.json" "$tmp/$bundle/config.t
 	echo "known|$tmp/renew $tmp/known 131080|${command[kist]} run -b $tmp/known %i|"
 	echo "new|$tmp/renew $tmp/new now|${command[kist]} run -b $tmp/new %i|"
 } | measure profile 'kist, a profile that was seen before, and a new one'
-loads=$repo/build/tests/bench/seccomp
-if [ -x "$loads" ]; then
-	echo '== compiling and loading profiles'
-	"$loads" -j "$tmp/seccomp.json" "$repo/tests/lib/docker-like-seccomp.json" \
-		"$repo/tests/lib/podman-like-seccomp.json" job
-else
-	note "no $loads, its table is left out (make bench builds it)"
-	echo null >"$tmp/seccomp.json"
-fi
+echo '== compiling and loading profiles'
+"$loads" -j "$tmp/seccomp.json" "$profile" "$repo/tests/lib/podman-like-seccomp.json" job
 load_ratio() { jq ".[\"$1\"].libseccomp.kist_load_ratio // empty" "$tmp/seccomp.json"; }
 
 # --- what it takes ---

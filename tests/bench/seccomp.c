@@ -3,6 +3,7 @@
  * libseccomp's programs for the same profile.
  *
  * usage: seccomp [-r ROUNDS] [-j FILE] PROFILE...
+ *        seccomp -o FILE PROFILE    only writes kist's program, an array of struct sock_filter
  *
  * PROFILE is the JSON of /linux/seccomp, or "job" for the profile of jobs. Loads are timed in a
  * child each, around seccomp(2) alone, turn by turn; figures are medians. libseccomp is asked for
@@ -178,15 +179,39 @@ static json_t *show(const char *name, const struct figures *f)
 	return o;
 }
 
+static json_t *read_profile(const char *path)
+{
+	json_t *profile = strcmp(path, "job") == 0 ? json_loads(profile_job_json(), 0, NULL)
+						   : json_load_file(path, 0, NULL);
+
+	if (!profile)
+		die(path);
+	return profile;
+}
+
+static int write_program(const char *profile, const char *file)
+{
+	struct arena arena = ARENA_INIT;
+	FILE *out = fopen(file, "we");
+	struct seccomp_filter f;
+
+	parse(read_profile(profile), &arena, &f);
+	if (!out || fwrite(f.code, sizeof *f.code, f.count, out) != f.count || fclose(out) != 0)
+		die(file);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	json_t *all = json_object();
-	const char *out = NULL;
+	const char *out = NULL, *program = NULL;
 	int rounds = 101, c;
 
-	while ((c = getopt(argc, argv, "r:j:")) != -1) {
+	while ((c = getopt(argc, argv, "r:j:o:")) != -1) {
 		if (c == 'r')
 			rounds = atoi(optarg);
+		else if (c == 'o')
+			program = optarg;
 		else if (c == 'j')
 			out = optarg;
 		else
@@ -196,15 +221,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: seccomp [-r ROUNDS] [-j FILE] PROFILE...\n");
 		return 2;
 	}
+	if (program)
+		return write_program(argv[optind], program);
 	for (; optind < argc; optind++) {
 		const char *path = argv[optind];
 		const char *slash = strrchr(path, '/');
-		json_t *profile = strcmp(path, "job") == 0 ? json_loads(profile_job_json(), 0, NULL)
-							   : json_load_file(path, 0, NULL);
+		json_t *profile = read_profile(path);
 		struct figures f;
 
-		if (!profile)
-			die(path);
 		measure(profile, rounds, &f);
 		json_object_set_new(all, slash ? slash + 1 : path,
 				    show(slash ? slash + 1 : path, &f));
