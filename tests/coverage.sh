@@ -14,7 +14,8 @@ add=
 [ "${1-}" != --add ] || { add=1; shift; }
 if [ "${1-}" != --report ]; then
 	[ -n "$add" ] || rm -rf "$build/profiles"
-	mkdir -p -m 777 "$build/profiles"
+	mkdir -p "$build/profiles"
+	chmod 777 "$build/profiles"
 	# Made before users without rights need them.
 	for program in kist kist-image; do
 		"$build/$program" --help >/dev/null

@@ -179,7 +179,8 @@ load_ratio() { jq ".[\"$1\"].libseccomp.kist_load_ratio // empty" "$tmp/seccomp.
 # --- what it takes ---
 
 calls() { # BUNDLE NAME
-	local words=(${command[$2]}) set=()
+	local words set=()
+	read -ra words <<<"${command[$2]}"
 	while [[ ${words[0]} == *=* ]]; do
 		set+=(-E "${words[0]}")
 		words=("${words[@]:1}")
@@ -203,7 +204,7 @@ printf '%8s %6s %6s  %-8s %s\n' ratio must aim '' ''
 	for name in kist kist-static; do
 		[ -n "${command[$name]-}" ] || continue
 		floor=floor
-		[ $name = kist ] || floor=floor-musl
+		[ $name = kist ] || floor="floor-musl"
 		judge "$name run to $floor, user namespace" "$(p50 userns/$name)" "$(p50 userns/$floor)" 1.4 1.2
 		judge "$name run to $floor" "$(p50 run/$name)" "$(p50 run/$floor)" 1.6 1.35
 		judge "$name run to crun" "$(p50 run/$name)" "$(p50 run/crun)" 0.2 0.12
