@@ -98,10 +98,11 @@ static size_t on_body(char *data, size_t one, size_t count, void *user)
 		h->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	if (take > 0)
+	if (take > 0) { /* else there may be no place at all, and no arithmetic on it */
 		memcpy(h->to, data, take);
-	h->to += take;
-	h->room -= take;
+		h->to += take;
+		h->room -= take;
+	}
 	memcpy(h->stash, data + take, size - take);
 	h->stash_at = 0;
 	h->stash_size = size - take;
