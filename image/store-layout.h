@@ -85,8 +85,12 @@ struct store_query {
 	char reference[512];		 /* canonical name:tag, or "" */
 	char name[256];			 /* with name@digest: the name */
 	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
+	bool no_domain;			 /* Docker Hub was assumed: settle may find another */
 };
 int store_query_parse(const char *text, struct store_query *ret, struct err *e);
+/* "debian:12" is Docker Hub's; where the store has no such image, but one registry's debian:12, that
+ * one is meant: the query then names it. Two registries' different ones: -EINVAL. */
+int store_query_settle(struct store_query *q, const struct image_index *index, struct err *e);
 /* The entry of an image that can be run. With the store's lock held. */
 int store_find(const struct store *s, const char *reference, struct arena *a,
 	       const struct index_entry **ret, struct err *e);
