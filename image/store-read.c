@@ -132,20 +132,22 @@ static bool is_hex_start(const char *text, size_t least)
 {
 	size_t n = strspn(text, "0123456789abcdef");
 
-	return text[n] == '\0' && n >= least && n <= DIGEST_HEX_LEN;
+	return text[n] == '\0' && n >= least && n <= DIGEST_HEX_MAX;
 }
 
 int store_query_parse(const char *text, struct store_query *ret, struct err *e)
 {
 	struct store_query q = { 0 };
 	struct reference r;
-	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
+	const char *hex = strncmp(text, "sha256:", 7) == 0 || strncmp(text, "sha512:", 7) == 0
+				  ? text + 7
+				  : text;
 	int error;
 
 	if (is_hex_start(hex, DIGEST_SHORT)) {
 		snprintf(q.digest, sizeof(q.digest), "%s", hex);
 		/* 64 digits can't be a name; fewer can, and a name goes first */
-		if (hex != text || strlen(hex) == DIGEST_HEX_LEN) {
+		if (hex != text || strlen(hex) >= DIGEST_HEX_LEN) {
 			*ret = q;
 			return 0;
 		}

@@ -94,7 +94,7 @@ static int tear_down(void **state)
 static void an_image_resolves_by_all_its_names(void **state)
 {
 	static const char *const names[] = { "img", "img:latest", "docker.io/library/img" };
-	char short_digest[64], by_digest[128], full[128];
+	char short_digest[64], by_digest[192], full[192];
 	const char *all[6];
 	size_t i;
 
@@ -159,7 +159,7 @@ static void a_short_name_finds_another_registrys(void **state)
 	struct store_put other = { .platform = { "linux", "x", "" } };
 	struct store_removed removed = { 0 };
 	const char *name = "img";
-	char digest[128];
+	char digest[192];
 
 	(void)state;
 	put_image("localhost:5000/img:latest", false);
