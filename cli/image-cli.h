@@ -8,8 +8,9 @@
 #include "base/err.h"
 
 struct image_cli { /* a parsed command line */
-	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output;
+	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
 	bool json, quiet, log_json, plain_http, password_stdin;
+	bool rootless, tty;
 	uint64_t bytes_max, entries_max, tries, timeout, chunk;
 	char **args;
 	int arg_count;
@@ -23,6 +24,7 @@ int image_cli_tag(const struct image_cli *o, struct err *e);
 int image_cli_inspect(const struct image_cli *o, struct err *e);
 int image_cli_history(const struct image_cli *o, struct err *e);
 int image_cli_save(const struct image_cli *o, struct err *e);
+int image_cli_bundle(const struct image_cli *o, struct err *e);
 int image_cli_login(const struct image_cli *o, struct err *e);
 int image_cli_logout(const struct image_cli *o, struct err *e);
 
