@@ -207,7 +207,7 @@ static void rm_keeps_what_is_pinned(void **state)
 	assert_int_equal(image_resolve(path, "img", &a, &info, &pin, &e), 0);
 	copy = dup(pin);
 	close(pin); /* the copy holds it as well */
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), 0);
 	assert_int_equal(removed.references, 1);
 	assert_int_equal(removed.blobs, 4);
 	assert_int_equal(removed.layers, 0);
@@ -225,10 +225,10 @@ static void rm_is_all_or_nothing(void **state)
 
 	(void)state;
 	put_image("docker.io/library/img:latest", false);
-	assert_int_equal(store_remove(&store, names, 2, &removed, &e), -ENOENT);
+	assert_int_equal(store_remove(&store, names, 2, false, &removed, &e), -ENOENT);
 	assert_err(&e, "no such image: absent (see: kist image ls)");
 	err_clear(&e);
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), 0);
 	assert_int_equal(removed.layers, 3);
 	assert_false(there(store_layer_path(&chains[0], "").text));
 	assert_false(there(store_blob_path(&manifest_digest).text));
