@@ -129,8 +129,9 @@ static int live_add_pins(const struct store *s, struct live *l, struct err *e)
 			continue;
 		maker = openat(dirfd(dir), entry->d_name,
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (maker >= 0 && flock(maker, LOCK_EX | LOCK_NB) == 0)
-			continue; /* dead, and only not yet cleared away */
+		if (maker < 0 ? errno == ELOOP || errno == ENOTDIR
+			      : flock(maker, LOCK_EX | LOCK_NB) == 0)
+			continue; /* dead, and only not yet cleared away; or no maker's */
 		snprintf(path, sizeof(path), "%s/pins", entry->d_name);
 		error = file_read_whole(dirfd(dir), path, PINS_BYTES_MAX, &text, &size, e);
 		if (error == -ENOENT) {
