@@ -34,10 +34,10 @@ static void loaded(void *user, const char *reference, const struct digest *manif
 	const struct image_cli *o = user;
 
 	if (o->quiet)
-		printf("sha256:%s\n", manifest->hex);
+		printf("%s\n", digest_text(manifest).text);
 	else
-		printf("loaded %s  sha256:%s  %zu layer%s (%zu unpacked)\n",
-		       reference_familiar(reference).text, manifest->hex, layers,
+		printf("loaded %s  %s  %zu layer%s (%zu unpacked)\n",
+		       reference_familiar(reference).text, digest_text(manifest).text, layers,
 		       layers == 1 ? "" : "s", unpacked);
 }
 
@@ -157,7 +157,7 @@ static int print_rows(const struct image_cli *o, const struct row *rows, size_t 
 	if (!o->quiet)
 		print_table(rows, count);
 	for (i = 0; o->quiet && i < count; i++)
-		printf("sha256:%s\n", rows[i].digest.hex);
+		printf("%s\n", digest_text(&rows[i].digest).text);
 	return 0;
 }
 

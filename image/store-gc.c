@@ -28,7 +28,7 @@ struct live { /* digests that stay: blobs and chainIDs, which cannot be mistaken
 
 static int live_compare(const void *a, const void *b)
 {
-	return memcmp(a, b, DIGEST_HEX_LEN);
+	return strcmp(a, b);
 }
 
 static int live_add(struct live *l, const struct digest *d, struct err *e)
@@ -139,9 +139,9 @@ static int live_add_pins(const struct store *s, struct live *l, struct err *e)
 			error = 0;
 			continue;
 		}
-		for (at = 0; !error && at + DIGEST_HEX_LEN < size; at += DIGEST_HEX_LEN + 1) {
-			memcpy(d.hex, text + at, DIGEST_HEX_LEN);
-			d.hex[DIGEST_HEX_LEN] = '\0';
+		for (at = 0; !error && at < size; at += strcspn(text + at, "\n") + 1) {
+			snprintf(d.hex, sizeof(d.hex), "%.*s", (int)strcspn(text + at, "\n"),
+				 text + at);
 			error = live_add(l, &d, e);
 		}
 	}
@@ -155,14 +155,18 @@ typedef int visit_fn(const struct store *s, const char *hex, void *user, struct 
 static int for_each(const struct store *s, const char *folder, visit_fn *visit, void *user,
 		    struct err *e)
 {
+	const char *algorithm = strrchr(folder, '/') + 1;
 	DIR *dir = store_open_folder(s->dir, folder);
 	struct dirent *entry;
+	struct digest digest;
 	int error = 0;
 
+	if (dir == NULL && errno == ENOENT)
+		return 0; /* a store from before there were sha512 */
 	if (dir == NULL)
 		return err_set(e, errno, "cannot read %s/%s", s->path, folder);
 	while (!error && (entry = readdir(dir)) != NULL)
-		if (digest_is_hex(entry->d_name))
+		if (digest_from_hex(algorithm, entry->d_name, &digest))
 			error = visit(s, entry->d_name, user, e);
 	closedir(dir);
 	return error;
@@ -224,7 +228,7 @@ static int visit_in_use(const struct store *s, const char *hex, void *user, stru
 	struct sweep *w = user;
 	struct digest chain;
 
-	memcpy(chain.hex, hex, sizeof(chain.hex));
+	snprintf(chain.hex, sizeof(chain.hex), "%s", hex);
 	if (live_has(&w->live, hex) || !store_layer_in_use(s, &chain))
 		return 0;
 	w->removed.layers_in_use++;
@@ -237,7 +241,7 @@ static int visit_layer(const struct store *s, const char *hex, void *user, struc
 	struct digest chain;
 	uint64_t bytes;
 
-	memcpy(chain.hex, hex, sizeof(chain.hex));
+	snprintf(chain.hex, sizeof(chain.hex), "%s", hex);
 	if (live_has(&w->live, hex))
 		return 0;
 	bytes = store_layer_bytes(s, &chain);
@@ -254,7 +258,7 @@ static int visit_blob(const struct store *s, const char *hex, void *user, struct
 	struct digest d;
 	struct stat st;
 
-	memcpy(d.hex, hex, sizeof(d.hex));
+	snprintf(d.hex, sizeof(d.hex), "%s", hex);
 	if (live_has(&w->live, hex))
 		return 0;
 	if (fstatat(s->dir, store_blob_path(&d).text, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -288,6 +292,8 @@ int store_sweep_as(const struct store *s, const struct store_tmp *t,
 		error = for_each(s, "layers/sha256", visit_layer, &w, e);
 	if (!error)
 		error = for_each(s, "blobs/sha256", visit_blob, &w, e);
+	if (!error)
+		error = for_each(s, "blobs/sha512", visit_blob, &w, e);
 	free(w.live.set);
 	*ret = w.removed;
 	return error ? err_wrap(e, "cannot free what is not needed") : 0;

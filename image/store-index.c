@@ -97,6 +97,8 @@ static int remove_matching(json_t *document, const struct image_index *index, co
 	size_t i;
 	int error = store_query_parse(reference, &q, e);
 
+	if (!error)
+		error = store_query_settle(&q, index, e);
 	if (error)
 		return error;
 	for (i = 0; i < index->count; i++)

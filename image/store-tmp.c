@@ -174,14 +174,12 @@ int store_tmp_remove(const struct store *s, struct store_tmp *t, struct err *e)
 int store_tmp_pin(const struct store_tmp *t, const struct digest *digests, size_t count,
 		  struct err *e)
 {
-	size_t i, line = DIGEST_HEX_LEN + 1;
-	_cleanup_free_ char *text = malloc(count * line + 1);
+	size_t i, size = 0;
+	_cleanup_free_ char *text = malloc(count * (DIGEST_HEX_MAX + 1) + 1);
 
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for pins");
-	for (i = 0; i < count; i++) {
-		memcpy(text + i * line, digests[i].hex, DIGEST_HEX_LEN);
-		text[i * line + DIGEST_HEX_LEN] = '\n';
-	}
-	return file_replace_at(t->dir, "pins", text, count * line, 0600, false, e);
+	for (i = 0; i < count; i++)
+		size += snprintf(text + size, DIGEST_HEX_MAX + 2, "%s\n", digests[i].hex);
+	return file_replace_at(t->dir, "pins", text, size, 0600, false, e);
 }
