@@ -38,8 +38,9 @@ int store_default_path(char *text, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
-					   "lock",	 "locks",      "tmp",	 "partial" };
+static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
+					   "lock",	 "locks",      "tmp",	  "partial",
+					   "users",	 "index.broken" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -119,8 +120,9 @@ static int make_parents(const char *path, struct err *e)
 
 static int fill(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "blobs", "blobs/sha256", "blobs/sha512", "layers", "layers/sha256",
-					       "locks", "tmp",		"partial" };
+	static const char *const folders[] = { "blobs",		"blobs/sha256", "blobs/sha512",
+					       "layers",	"layers/sha256", "locks",
+					       "tmp",		"partial",	"users" };
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 	_cleanup_fd_ int lock = -EBADF;
 	size_t i;

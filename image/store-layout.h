@@ -6,7 +6,8 @@
  * progress lives in tmp/NAME, whose own flock says that its maker lives, and
  * whose file `pins` names the digests that the maker counts on. Whoever makes
  * the layer of one chainID holds locks/CHAINID. Whoever fetches a blob holds a
- * flock on partial/HEX, which stays when the fetching is cut off. All locks are flock(2): the
+ * flock on partial/HEX, which stays when the fetching is cut off. users/NAME says
+ * which container runs an image. All locks are flock(2): the
  * kernel drops them when their holder dies.
  */
 #pragma once
@@ -95,3 +96,13 @@ int store_query_settle(struct store_query *q, const struct image_index *index, s
 int store_find(const struct store *s, const char *reference, struct arena *a,
 	       const struct index_entry **ret, struct err *e);
 bool store_query_matches(const struct store_query *q, const struct index_entry *entry);
+
+struct store_use { /* one file of users/ */
+	const char *name;
+	bool alive; /* else its maker is dead, and id and manifest are empty */
+	char id[256];
+	struct digest manifest;
+};
+typedef int store_use_fn(const struct store *s, const struct store_use *use, void *user,
+			 struct err *e);
+int store_each_use(const struct store *s, store_use_fn *visit, void *user, struct err *e);
