@@ -34,7 +34,7 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 	if (error || to < 0)
 		return error;
 	error = merge_copy_content(fd, to, size, e);
-	return error ? error : apply_file_done(&b->apply, entry, size, e);
+	return error ? error : apply_file_done(&b->apply, entry, 0, size, e);
 }
 
 static int merge_into(struct bundle *b, int rootfs, struct err *e)
