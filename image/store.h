@@ -20,6 +20,8 @@ struct image_info {		     /* all in the arena */
 	const char *reference;	     /* canonical: docker.io/library/busybox:latest */
 	const char *manifest_digest; /* sha256:HEX */
 	char **layers;		     /* absolute paths of the layers' folders, TOP first */
+	const char *layer_dir;	     /* absolute: the folder that all of them lie in */
+	char **layer_names;	     /* the same below it */
 	size_t layer_count;
 	char **env, **entrypoint, **cmd; /* NULL-terminated; NULL when the image says nothing */
 	const char *workdir, *user;	 /* "" when the image says nothing */
