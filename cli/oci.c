@@ -67,21 +67,6 @@ static int check_terminal(const struct request *q, const struct container_spec *
 	return 0;
 }
 
-/* The protected copy begins from the start: what this one would do first, it would do in vain. Who
- * can't read the file says so later. */
-static int protect_early(const struct request *q, struct err *e)
-{
-	_cleanup_fd_ int dir = open(q->bundle ? q->bundle : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	struct err unread = ERR_INIT;
-	size_t size;
-
-	if (file_read_whole(q->config ? AT_FDCWD : dir, q->config ? q->config : "config.json",
-			    JSON_BYTES_LIMIT, &text, &size, &unread) < 0)
-		return 0;
-	return protect_is_surely_needed(text, size) ? protect_self(cli.argv, e) : 0;
-}
-
 /* Loads, checks, protects, creates. On success the run is the caller's. */
 static int create(struct request *q, const char *id, bool wait_for_start, bool foreground,
 		  int root, struct arena *a, struct container_spec *s, struct compiled *c,
@@ -104,8 +89,6 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = cli_preserve_fds(q->activation.listen_fds + q->preserve_fds, &o.preserve_fds, e);
 	if (r < 0 && q->activation.listen_fds && e->error == EBADF)
 		err_wrap(e, "LISTEN_FDS=%d", q->activation.listen_fds);
-	if (r == 0)
-		r = protect_early(q, e);
 	if (r == 0)
 		r = spec_load(q->bundle ? q->bundle : ".", q->config,
 			      activation_mount(&q->activation, o.root_path, id), id, a, s, e);

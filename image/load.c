@@ -19,7 +19,7 @@ static int compare_layers(const void *a, const void *b)
 {
 	const struct load_layer *x = a, *y = b;
 
-	return memcmp(x->chain.hex, y->chain.hex, DIGEST_HEX_LEN);
+	return strcmp(x->chain.hex, y->chain.hex);
 }
 
 struct load_layer *load_find_layer(struct load *l, const struct digest *chain)
@@ -164,7 +164,7 @@ static int copy_document(struct load *l, const struct descriptor *d, struct err 
 {
 	_cleanup_fd_ int from = -EBADF, to = -EBADF;
 	struct blob_expect expect = { d->digest, d->size };
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	int error;
 
 	snprintf(path, sizeof(path), "blobs/%s", d->digest.hex);
@@ -201,7 +201,7 @@ static int move(int from, const char *path, int to, const char *target, struct e
 
 static int move_document(struct load *l, const struct descriptor *d, struct err *e)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 
 	snprintf(path, sizeof(path), "blobs/%s", d->digest.hex);
 	if (faccessat(l->tmp.dir, path, F_OK, 0) < 0)
@@ -212,7 +212,7 @@ static int move_document(struct load *l, const struct descriptor *d, struct err 
 static int move_layer(struct load *l, const struct load_layer *layer, struct err *e)
 {
 	struct store_path target = store_blob_path(&layer->blob->digest);
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	int error = 0;
 
 	snprintf(path, sizeof(path), "blobs/%s", layer->blob->digest.hex);
@@ -257,6 +257,8 @@ static int move_all(struct load *l, struct err *e)
 	}
 	if (!error)
 		error = sync_folder(&l->store, "blobs/sha256", e);
+	if (!error)
+		error = sync_folder(&l->store, "blobs/sha512", e);
 	return error ? error : sync_folder(&l->store, "layers/sha256", e);
 }
 

@@ -38,8 +38,9 @@ int store_default_path(char *text, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
-					   "lock",	 "locks",      "tmp",	 "partial" };
+static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
+					   "lock",	 "locks",      "tmp",	  "partial",
+					   "users",	 "index.broken" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -119,8 +120,9 @@ static int make_parents(const char *path, struct err *e)
 
 static int fill(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "blobs", "blobs/sha256", "layers", "layers/sha256",
-					       "locks", "tmp",		"partial" };
+	static const char *const folders[] = { "blobs",		"blobs/sha256", "blobs/sha512",
+					       "layers",	"layers/sha256", "locks",
+					       "tmp",		"partial",	"users" };
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 	_cleanup_fd_ int lock = -EBADF;
 	size_t i;
@@ -242,7 +244,7 @@ int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e
 
 static void chain_lock_name(const struct digest *chain, char text[80])
 {
-	snprintf(text, 80, "locks/%s", chain->hex);
+	snprintf(text, 80, "locks/%.64s", chain->hex);
 }
 
 int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
@@ -284,7 +286,7 @@ struct store_path store_blob_path(const struct digest *d)
 {
 	struct store_path p;
 
-	snprintf(p.text, sizeof(p.text), "blobs/sha256/%s", d->hex);
+	snprintf(p.text, sizeof(p.text), "blobs/%s/%s", digest_algorithm(d), d->hex);
 	return p;
 }
 

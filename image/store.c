@@ -32,6 +32,8 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 
 	if (!error)
 		error = store_read_index(s, a, &index, e);
+	if (!error)
+		error = store_query_settle(&q, &index, e);
 	if (error)
 		return error;
 	for (i = 0; i < index.count; i++) {

@@ -8,7 +8,7 @@
  * layers:
  *   oci-layout  index.json  blobs/sha256/HEX
  *   layers/sha256/CHAINID/{diff/, complete}
- *   lock  locks/CHAINID  tmp/NAME/
+ *   lock  locks/CHAINID  tmp/NAME/  users/NAME
  */
 #pragma once
 #include <stdbool.h>
@@ -36,3 +36,19 @@ int store_default_path(char *text, size_t size);
  * is inherited over fork. -ENOENT with a fix when the store has no such image. */
 int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
 		  int *ret_pin_fd, struct err *e);
+
+/* Who runs it, for people: `kist image rm` names them. Ends with the process, at the latest. */
+struct image_user {
+	int dir, fd;
+	char name[24];
+};
+#define IMAGE_USER_INIT                                                                            \
+	{                                                                                          \
+		.dir = -EBADF, .fd = -EBADF                                                        \
+	}
+/* After image_resolve(), whose fd is what keeps the layers. Does what it can: *ret stays as it was
+ * when the store cannot be written to. */
+void image_user_begin(const char *store, const struct image_info *image, const char *id,
+		      struct image_user *ret);
+void image_user_end(struct image_user *u);
+#define _cleanup_image_user_ __attribute__((cleanup(image_user_end)))

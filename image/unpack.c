@@ -249,16 +249,16 @@ static int check_diffid(struct unpack *u)
 	hash_end(&u->hash, &got);
 	if (!digest_equal(&got, &u->job->diffid))
 		return err_say(u->e, EBADMSG,
-			       "the unpacked layer is sha256:%.12s..., the config's diff_id is "
-			       "sha256:%.12s...",
-			       got.hex, u->job->diffid.hex);
+			       "the unpacked layer is %.19s..., the config's diff_id is "
+			       "%.19s...",
+			       digest_text(&got).text, digest_text(&u->job->diffid).text);
 	return 0;
 }
 
 static int run(struct unpack *u)
 {
 	struct archive *a = archive_read_new();
-	int error = hash_begin(&u->hash, u->e);
+	int error = hash_begin_as(&u->hash, &u->job->diffid, u->e);
 
 	if (a == NULL)
 		error = err_set(u->e, ENOMEM, "cannot start libarchive");

@@ -246,6 +246,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 {
 	_cleanup_spec_ struct container_spec spec = { 0 };
 	_cleanup_fd_ int pin = -EBADF;
+	_cleanup_image_user_ struct image_user user = IMAGE_USER_INIT;
 	struct image_info image;
 	struct host host;
 	struct running r = { .job = job, .host = &host, .root = root };
@@ -259,8 +260,10 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		n = image_resolve(store, job->source, a, &image, &pin, e);
 	if (n < 0)
 		return n;
-	if (!job->is_folder)
+	if (!job->is_folder) {
 		ret->image_digest = image.manifest_digest;
+		image_user_begin(store, &image, job->id, &user);
+	}
 	n = idrange_take(root, job->id, &first_id, e);
 	if (n < 0)
 		return n;
