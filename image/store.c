@@ -140,6 +140,9 @@ static int fill_info(const struct store *s, const struct index_entry *entry, str
 		error = collect_layers(s, &top, manifest.layer_count, a, &info, e);
 	if (error)
 		return error;
+	info.userxattr |= s->userxattr;
+	info.store = arena_strdup(a, s->path);
+	info.chain = arena_strdup(a, digest_text(&top).text);
 	info.reference = entry->ref_name;
 	info.manifest_digest = arena_strdup(a, digest_text(&entry->descriptor.digest).text);
 	info.env = config.env;
@@ -166,6 +169,8 @@ int image_resolve(const char *store, const char *reference, struct arena *a, str
 		err_clear(e);
 		return not_found(reference, s.path, e);
 	}
+	if (!error)
+		error = store_check_kind(s.path, s.userxattr, e);
 	if (!error) /* from reading the index until the layers are pinned, nothing may be removed */
 		error = store_lock(&s, false, &lock, e);
 	if (!error)

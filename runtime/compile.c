@@ -140,6 +140,9 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	hooks_plan_outputs(p, &s->hooks, &hooks);
 	if (o->layers && o->layers->pin >= 0)
 		slot_pin = publish_plan_given_fd(p, "image", o->layers->pin);
+	if (o->layers && o->layers->image && o->outlive)
+		image_plan_hold(p, o->layers->image, o->id,
+				arena_printf(a, "%s/%s", o->root_path, o->id));
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	if (o->notify) {

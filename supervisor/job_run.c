@@ -202,6 +202,7 @@ static int start_and_watch(struct running *r, const struct image_info *image, in
 {
 	static const char *const itself[] = { "." };
 	const struct root_layers layers = {
+		.image = image,
 		.pin = pin,
 		.dir = image ? image->layer_dir : r->job->source,
 		.layers = image ? (const char *const *)image->layer_names : itself,
