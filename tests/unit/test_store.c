@@ -262,7 +262,12 @@ static void rm_keeps_what_is_pinned(void **state)
 	assert_int_equal(image_resolve(path, "img", &a, &info, &pin, &e), 0);
 	copy = dup(pin);
 	close(pin); /* the copy holds it as well */
-	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), -EBUSY);
+	assert_err(&e, "img:latest is used by a container");
+	assert_true(there(store_blob_path(&manifest_digest).text));
+	err_clear(&e);
+	removed = (struct store_removed){ 0 };
+	assert_int_equal(store_remove(&store, names, 1, true, &removed, &e), 0);
 	assert_int_equal(removed.references, 1);
 	assert_int_equal(removed.blobs, 4);
 	assert_int_equal(removed.layers, 0);
