@@ -40,6 +40,9 @@ void store_close(struct store *s);
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
 int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e);
+/* -EWOULDBLOCK when it is held. */
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e);
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
