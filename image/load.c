@@ -61,7 +61,7 @@ static int plan_layers(struct load *l, struct err *e)
 				layer->parent = *parent;
 			layer->blob = &image->manifest.layers[j];
 			layer->lock = layer->partial = -EBADF;
-			layer->result.apply.parent_fd = layer->result.apply.file_fd = -EBADF;
+			layer->result.apply.file_fd = -EBADF;
 		}
 	}
 	qsort(l->layers, l->layer_count, sizeof(*l->layers), compare_layers);
