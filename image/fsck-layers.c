@@ -199,7 +199,7 @@ static int unpack_beside(const struct place *p, int *ret_root, struct layer_mark
 				  .diffid = p->image->config.diff_ids[p->at],
 				  .privileged = p->privileged,
 				  .budget = &budget };
-	struct unpack_result result = { .apply = { .parent_fd = -EBADF, .file_fd = -EBADF } };
+	struct unpack_result result = { .apply = { .file_fd = -EBADF } };
 	int error;
 
 	if (blob < 0)
