@@ -423,7 +423,7 @@ int image_load(const struct load_options *o, struct err *e)
 		.tmp = STORE_TMP_INIT,
 		.source = SOURCE_INIT,
 		.budget = { .entries_max = o->entries_max, .bytes_max = o->bytes_max },
-		.privileged = geteuid() == 0,
+		.privileged = !store_caller_userxattr(),
 		.platform = o->platform ? *o->platform : platform_here(),
 	};
 	int error = run(&l, e), later;

@@ -187,12 +187,31 @@ uint64_t store_layer_bytes(const struct store *s, const struct digest *chain)
 	return store_read_marker(s, chain, &m, NULL) == 1 ? m.bytes : 0;
 }
 
+struct holding {
+	const struct digest *chain;
+	bool found;
+};
+
+static int compare_hold(const struct store *s, const struct store_use *use, void *user, struct err *e)
+{
+	struct holding *h = user;
+
+	(void)s;
+	(void)e;
+	h->found |= digest_equal(&use->chain, h->chain);
+	return 0;
+}
+
 bool store_layer_in_use(const struct store *s, const struct digest *chain)
 {
+	struct holding h = { .chain = chain };
 	_cleanup_fd_ int fd = openat(s->dir, store_layer_path(chain, "").text,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return true;
+	/* Not to know is not "nobody's". */
+	return store_each_hold(s, compare_hold, &h, NULL) < 0 || h.found;
 }
 
 struct users {
@@ -222,6 +241,7 @@ bool store_image_in_use(const struct store *s, const struct index_entry *entry, 
 	    !store_layer_in_use(s, &chain))
 		return false;
 	store_each_use(s, add_user, &u, NULL);
+	store_each_hold(s, add_user, &u, NULL);
 	return true;
 }
 

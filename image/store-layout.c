@@ -40,7 +40,7 @@ int store_default_path(char *text, size_t size)
 
 static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
 					   "lock",	 "locks",      "tmp",	  "partial",
-					   "users",	 "index.broken" };
+					   "users",	 "index.broken", "xattrs",  "containers" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -202,12 +202,22 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	if (create) {
 		error = check_foreign(s, e);
 		if (!error)
+			error = store_read_kind(s, e);
+		if (!error)
+			error = store_check_kind(s->path, s->userxattr, e);
+		if (!error)
 			error = fill(s, e);
+		if (!error)
+			error = store_write_kind(s, e);
 		if (error)
 			return error;
 	}
 	error = check_version(s, e);
-	return error ? error : check_own(s, e);
+	if (error == -EACCES)
+		return err_fix(e, "it is another user's: leave out --store and KIST_STORE");
+	if (!error)
+		error = check_own(s, e);
+	return error ? error : store_read_kind(s, e);
 }
 
 void store_close(struct store *s)
