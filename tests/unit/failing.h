@@ -272,7 +272,7 @@ static const int errors[] = { EIO,    EPERM, ENOENT,  EINVAL, EEXIST, ENOSYS, EN
 			      EAGAIN, ELOOP, ENOTDIR, EISDIR, EACCES, EXDEV,  EOPNOTSUPP, EINTR };
 #define ERRORS (sizeof errors / sizeof errors[0])
 
-static int open_fds(void)
+static inline int open_fds(void)
 {
 	int n = 0;
 
