@@ -147,6 +147,25 @@ static int start(json_t *config, const struct host *h, struct err *e)
 	return r;
 }
 
+/* Mounts that become others, or take mount(2). */
+static json_t *odd_mounts(void)
+{
+	static const char text[] =
+		"{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"r\"}, \"process\": {\"args\": [\"a\"], "
+		"\"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}}, \"mounts\": ["
+		"{\"destination\": \"/sys\", \"type\": \"sysfs\"}, "
+		"{\"destination\": \"/cg\", \"type\": \"cgroup\"}, "
+		"{\"destination\": \"/b\", \"source\": \"/\", \"options\": [\"bind\", "
+		"\"ridmap=uids=0-5-1;gids=0-5-1\"]}, "
+		"{\"destination\": \"/o\", \"type\": \"overlay\", \"options\": [\"a=b\", \"c\"]}], "
+		"\"linux\": {\"mountLabel\": \"a:b\", \"namespaces\": [{\"type\": \"mount\"}, "
+		"{\"type\": \"user\"}, {\"type\": \"pid\"}], "
+		"\"uidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 100}], "
+		"\"gidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 100}]}}";
+
+	return json_loads(text, 0, NULL);
+}
+
 /* Out of memory: nothing is read that was not allocated, and no plan is
  * taken for whole that lacks a step. */
 static void each_allocation_of(json_t *config, const struct host *h)
@@ -180,6 +199,7 @@ static void each_allocation_of_a_start(void **state)
 					  .landlock_abi = 3 };
 
 	(void)state;
+	each_allocation_of(odd_mounts(), &host);
 	each_allocation_of(everything(), &host);
 	each_allocation_of(spec_default(false), &host);
 }
