@@ -185,11 +185,11 @@ static void a_short_name_finds_another_registrys(void **state)
 	assert_string_equal(resolved("img", &a, &e), "docker.io/library/img:latest");
 	err_clear(&e);
 	name = "example.net/img";
-	assert_int_equal(store_remove(&store, &name, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
 	name = "img";
-	assert_int_equal(store_remove(&store, &name, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
 	assert_string_equal(resolved("img", &a, &e), "localhost:5000/img:latest");
-	assert_int_equal(store_remove(&store, &name, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
 	assert_string_equal(resolved("img", &a, &e), "example.org/library/img:latest");
 	arena_free(&a);
 }
@@ -262,7 +262,12 @@ static void rm_keeps_what_is_pinned(void **state)
 	assert_int_equal(image_resolve(path, "img", &a, &info, &pin, &e), 0);
 	copy = dup(pin);
 	close(pin); /* the copy holds it as well */
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), -EBUSY);
+	assert_err(&e, "img:latest is used by a container");
+	assert_true(there(store_blob_path(&manifest_digest).text));
+	err_clear(&e);
+	removed = (struct store_removed){ 0 };
+	assert_int_equal(store_remove(&store, names, 1, true, &removed, &e), 0);
 	assert_int_equal(removed.references, 1);
 	assert_int_equal(removed.blobs, 4);
 	assert_int_equal(removed.layers, 0);
@@ -280,10 +285,10 @@ static void rm_is_all_or_nothing(void **state)
 
 	(void)state;
 	put_image("docker.io/library/img:latest", false);
-	assert_int_equal(store_remove(&store, names, 2, &removed, &e), -ENOENT);
+	assert_int_equal(store_remove(&store, names, 2, false, &removed, &e), -ENOENT);
 	assert_err(&e, "no such image: absent (see: kist image ls)");
 	err_clear(&e);
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), 0);
 	assert_int_equal(removed.layers, 3);
 	assert_false(there(store_layer_path(&chains[0], "").text));
 	assert_false(there(store_blob_path(&manifest_digest).text));
