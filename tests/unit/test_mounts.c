@@ -128,8 +128,8 @@ static const struct {
 	{ LABEL, &root, FS("/x", "overlay", "\"lowerdir=/l\", \"volatile\""),
 	  "\"lowerdir=/l,volatile,context=\\\"a:b:c0,c1\\\"\"", NULL },
 	{ LABEL, &root, FS("/x", "overlay", ""), "\"context=\\\"a:b:c0,c1\\\"\"", NULL },
-	{ "", &root, FS("/x", "overlay", "\"defcontext=l,m\", \"rootcontext\", \"fscontext=n\""),
-	  "\"defcontext=\\\"l,m\\\",rootcontext,fscontext=\\\"n\\\"\"", NULL },
+	{ "", &root, FS("/x", "overlay", "\"defcontext=l,m\", \"other\", \"fscontext=n\", \"rootcontext=o\""),
+	  "\"defcontext=\\\"l,m\\\",other,fscontext=\\\"n\\\",rootcontext=\\\"o\\\"\"", NULL },
 	{ "", &root, FS("/x", "overlay", ""), "mount(\"src\", \".\", \"overlay\", 0, \"\")", "-o" },
 	{ "", &root, FS("/x", "overlay", "\"a\""), "mount -t overlay -o a src .", NULL },
 	/* A tmpfs has the owner of what it covers, unless it was given one. */
