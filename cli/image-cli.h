@@ -10,8 +10,9 @@
 #define IMAGE_CLI_FILTERS_MAX 16
 
 struct image_cli { /* a parsed command line */
-	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output;
+	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
 	bool json, quiet, log_json, plain_http, password_stdin;
+	bool rootless, tty;
 	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
 	const char *older_than, *filters[IMAGE_CLI_FILTERS_MAX];
 	size_t filter_count;
@@ -28,6 +29,7 @@ int image_cli_tag(const struct image_cli *o, struct err *e);
 int image_cli_inspect(const struct image_cli *o, struct err *e);
 int image_cli_history(const struct image_cli *o, struct err *e);
 int image_cli_save(const struct image_cli *o, struct err *e);
+int image_cli_bundle(const struct image_cli *o, struct err *e);
 int image_cli_login(const struct image_cli *o, struct err *e);
 int image_cli_logout(const struct image_cli *o, struct err *e);
 

@@ -247,11 +247,16 @@ static const struct verb verbs[] = {
 	{ "history", "[--json] REFERENCE", "print how an image was made", 1, 1, image_cli_history },
 	{ "save", "[--output FILE] REFERENCE...",
 	  "write images as an archive that load, docker and others read", 1, -1, image_cli_save },
+	{ "bundle", "[--rootless] [--tty] [--user USER[:GROUP]] REFERENCE DIR [-- ARG...]",
+	  "make a bundle that kist run, runc and others start", 2, -1, image_cli_bundle },
 	{ "rm", "[--quiet] [--force] REFERENCE...",
 	  "remove images that no container uses, and what no other image needs", 1, -1, run_rm },
 	{ "prune", "[--all [--filter FILTER]...] [--dry-run] [--older-than TIME] [--json|--quiet]",
 	  "free what no image needs; with --all also images that no container uses", 0, 0,
 	  image_cli_prune },
+	{ "fsck", "[--repair] [--quick] [--json|--quiet]",
+	  "look at all of the store, byte by byte, for what is damaged; and mend it", 0, 0,
+	  image_cli_fsck },
 	{ "df", "[--json]", "print what takes how much, and what prune would free", 0, 0,
 	  image_cli_df },
 };
@@ -266,7 +271,7 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, login, logout)\n"
+		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, fsck, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
@@ -306,7 +311,8 @@ static bool read_size(const char *text, bool units, uint64_t *ret)
 
 enum { OPT_STORE = 256, OPT_TAG, OPT_JSON, OPT_MAX_SIZE, OPT_MAX_ENTRIES, OPT_LOG, OPT_LOG_FORMAT, OPT_PLATFORM,
        OPT_AUTHFILE, OPT_CERTS_DIR, OPT_PLAIN_HTTP, OPT_PASSWORD_STDIN, OPT_TRIES, OPT_TIMEOUT,
-       OPT_CHUNK_SIZE, OPT_DRY_RUN, OPT_FILTER, OPT_OLDER_THAN, OPT_REPAIR, OPT_QUICK, OPT_END };
+       OPT_CHUNK_SIZE, OPT_DRY_RUN, OPT_FILTER, OPT_OLDER_THAN, OPT_REPAIR, OPT_QUICK,
+       OPT_ROOTLESS, OPT_USER, OPT_END };
 
 static const struct option long_options[] = {
 	{ "store", required_argument, NULL, OPT_STORE },
@@ -326,6 +332,9 @@ static const struct option long_options[] = {
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
+	{ "rootless", no_argument, NULL, OPT_ROOTLESS },
+	{ "tty", no_argument, NULL, 't' },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "output", required_argument, NULL, 'o' },
 	{ "all", no_argument, NULL, 'a' },
 	{ "force", no_argument, NULL, 'f' },
@@ -363,6 +372,10 @@ static const char *verbs_of_option(int option)
 		return "pull";
 	case 'o':
 		return "save";
+	case OPT_ROOTLESS:
+	case OPT_USER:
+	case 't':
+		return "bundle";
 	case OPT_CHUNK_SIZE:
 		return "push";
 	case 'u':
@@ -419,6 +432,15 @@ static int take_word(struct image_cli *o, int option)
 		return 0;
 	case 'o':
 		o->output = optarg;
+		return 0;
+	case OPT_ROOTLESS:
+		o->rootless = true;
+		return 0;
+	case 't':
+		o->tty = true;
+		return 0;
+	case OPT_USER:
+		o->run_as = optarg;
 		return 0;
 	case OPT_PASSWORD_STDIN:
 		o->password_stdin = true;
@@ -508,7 +530,7 @@ static int parse(int argc, char **argv, struct image_cli *o, const struct verb *
 	size_t i;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "qhafu:o:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qhaftu:o:", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return usage(stdout) + 1;
 		if (option == '?')
