@@ -79,7 +79,7 @@ static int protect_early(const struct request *q, struct err *e)
 	if (file_read_whole(q->config ? AT_FDCWD : dir, q->config ? q->config : "config.json",
 			    JSON_BYTES_LIMIT, &text, &size, &unread) < 0)
 		return 0;
-	return protect_is_surely_needed(text, size) ? protect_self(cli.argv, e) : 0;
+	return protect_is_surely_needed(text, size) ? cli_protect(e) : 0;
 }
 
 /* Loads, checks, protects, creates. On success the run is the caller's. */
@@ -122,7 +122,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r == 0)
 		r = cli_fault(&in, e);
 	if (r == 0 && protect_is_needed(&s->ns))
-		r = protect_self(cli.argv, e);
+		r = cli_protect(e);
 	if (r < 0)
 		return r;
 	spec_warn(s, warn_line, NULL);
