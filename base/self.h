@@ -14,5 +14,6 @@
 
 /* Puts the program's own path into argv[0]; leaves it alone when that can't be told. */
 void self_remember(char **argv);
-/* The path of `name` in this program's folder. 0, -ENOENT when the folder is not known, or -errno. */
+/* The path of `name` in this program's folder. 0, -ENOENT when the folder is not known, or -errno.
+ */
 int self_beside(const char *name, char *path, size_t size);

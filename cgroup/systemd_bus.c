@@ -93,8 +93,9 @@ static int lost(struct systemd_bus *b, int error, struct err *e)
 {
 	systemd_bus_close(b);
 	if (error == EPROTO || error == EPROTONOSUPPORT) {
-		err_say(e, EPROTO, HELPER " %s", error == EPROTO ? "answers what makes no sense"
-								  : "is of another version of kist");
+		err_say(e, EPROTO, HELPER " %s",
+			error == EPROTO ? "answers what makes no sense"
+					: "is of another version of kist");
 		return err_fix(e, "install kist and " HELPER " of one build");
 	}
 	if (error == ECONNRESET)
@@ -142,7 +143,8 @@ int systemd_bus_open(bool user, struct systemd_bus *ret, struct err *e)
 	int r = start_helper(&b, e);
 
 	if (r == 0)
-		r = ask(&b, &(struct systemd_request){ .verb = SYSTEMD_OPEN, .user = user }, NULL, e);
+		r = ask(&b, &(struct systemd_request){ .verb = SYSTEMD_OPEN, .user = user }, NULL,
+			e);
 	if (r < 0)
 		systemd_bus_close(&b);
 	else

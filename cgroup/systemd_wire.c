@@ -78,8 +78,8 @@ static void put_reply(struct writer *w, const void *message)
 	put_text(w, reply->text);
 }
 
-static int pack(void (*put_message)(struct writer *, const void *), const void *message,
-		void **ret, size_t *ret_size)
+static int pack(void (*put_message)(struct writer *, const void *), const void *message, void **ret,
+		size_t *ret_size)
 {
 	struct writer measure = { 0 }, w = { 0 };
 
@@ -153,7 +153,8 @@ static void take_values(struct reader *r, struct systemd_property *p, struct are
 	union systemd_value *values;
 	const void *at;
 
-	/* A value is five bytes at least: no number in a message asks for more memory than it is worth. */
+	/* A value is five bytes at least: no number in a message asks for more memory than it is
+	 * worth. */
 	if (!p->type || !strchr(TYPES, p->type) || p->count > r->left / 5) {
 		r->bad = true;
 		return;

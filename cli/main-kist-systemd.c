@@ -19,7 +19,8 @@ int main(int argc, char **argv)
 
 	(void)argv;
 	if (argc != 1 || fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-		fputs("kist-systemd: kist runs this program by itself, for --systemd-cgroup\n", stderr);
+		fputs("kist-systemd: kist runs this program by itself, for --systemd-cgroup\n",
+		      stderr);
 		return 125;
 	}
 	r = systemd_serve(STDIN_FILENO);

@@ -1,5 +1,8 @@
-/* What kist and kist-systemd say to each other, cut and changed at each byte; and the bus itself. */
+/* What kist and kist-systemd say to each other, cut and changed at each byte; and the bus itself.
+ */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -92,6 +95,70 @@ static void a_reply(void **state)
 	free(data);
 }
 
+/* A record whose texts have no end, or that counts more than it holds. */
+static void a_bad_record(void **state)
+{
+	struct systemd_reply reply = { .result = -EIO, .err = ERR_INIT }, got = { .result = 77 };
+	struct err good;
+
+	(void)state;
+	err_set(&reply.err, EIO, "what");
+	good = reply.err;
+	for (int i = 0; i < 6; i++) {
+		void *data;
+		size_t size;
+
+		reply.err = good;
+		if (i == 0)
+			memset(reply.err.where, 'x', sizeof reply.err.where);
+		if (i == 1)
+			memset(reply.err.fix, 'x', sizeof reply.err.fix);
+		if (i == 2)
+			memset(reply.err.context[0], 'x', sizeof reply.err.context[0]);
+		if (i == 3)
+			reply.err.contexts = ERR_CONTEXTS_MAX + 1;
+		if (i == 4)
+			reply.err.contexts = -1;
+		if (i == 5)
+			reply.err.error = -1;
+		assert_int_equal(systemd_reply_pack(&reply, &data, &size), 0);
+		assert_int_equal(systemd_reply_unpack((char *)data + HEAD, size - HEAD, &got),
+				 -EPROTO);
+		assert_int_equal(got.result, 77);
+		free(data);
+	}
+}
+
+static long pages(void)
+{
+	char text[128];
+
+	assert_true(file_read_at(AT_FDCWD, "/proc/self/statm", text, sizeof text) > 0);
+	return strtol(text, NULL, 10);
+}
+
+/* An array is no longer than what is left of the message. */
+static void a_number_too_large(void **state)
+{
+	const struct systemd_property p = { .name = "P", .type = 'u', .array = true };
+	const struct systemd_request one = { .unit = "u", .properties = &p, .count = 1 };
+	const uint32_t many = 1u << 24;
+	struct arena arena = ARENA_INIT;
+	struct systemd_request q;
+	long before = pages();
+	void *data;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(systemd_request_pack(&one, &data, &size), 0);
+	memcpy((char *)data + size - sizeof many, &many, sizeof many);
+	assert_int_equal(systemd_request_unpack((char *)data + HEAD, size - HEAD, &arena, &q),
+			 -EPROTO);
+	assert_true(pages() - before < 4096);
+	arena_free(&arena);
+	free(data);
+}
+
 /* Each shorter one is none; each longer one neither; with any byte changed it is read as something
  * whole or not at all (ASan looks on). */
 static void cut_and_changed(void **state)
@@ -119,9 +186,10 @@ static void cut_and_changed(void **state)
 				: systemd_request_unpack(copy, n, &arena, &q);
 			assert_int_equal(got, whole ? 0 : -EPROTO);
 			if (whole) /* a byte more */
-				assert_int_equal(k ? systemd_reply_unpack(copy, n + 1, &r)
-						   : systemd_request_unpack(copy, n + 1, &arena, &q),
-						 -EPROTO);
+				assert_int_equal(
+					k ? systemd_reply_unpack(copy, n + 1, &r)
+					  : systemd_request_unpack(copy, n + 1, &arena, &q),
+					-EPROTO);
 			for (size_t b = 0; n > 0 && b < sizeof bytes; b++) {
 				memcpy(copy, data[k] + HEAD, n);
 				copy[n - 1] = bytes[b];
@@ -134,7 +202,8 @@ static void cut_and_changed(void **state)
 			free(copy);
 		}
 	data[0][HEAD] = data[1][HEAD] = SYSTEMD_WIRE_VERSION + 1;
-	assert_int_equal(systemd_reply_unpack(data[1] + HEAD, size[1] - HEAD, &r), -EPROTONOSUPPORT);
+	assert_int_equal(systemd_reply_unpack(data[1] + HEAD, size[1] - HEAD, &r),
+			 -EPROTONOSUPPORT);
 	assert_int_equal(systemd_request_unpack(data[0] + HEAD, size[0] - HEAD, NULL, &q),
 			 -EPROTONOSUPPORT);
 	free(data[0]);
@@ -272,7 +341,10 @@ static void dies_with_kist(void **state)
 	assert_int_equal(read(report[0], &helper, sizeof helper), sizeof helper);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	/* Its copy of the pipe closes when it ends. */
-	assert_int_equal(read(report[0], &helper, sizeof helper), 0);
+	if (poll(&(struct pollfd){ .fd = report[0] }, 1, 20000) != 1) {
+		kill(helper, SIGKILL);
+		fail_msg("the helper outlived kist");
+	}
 	close(report[0]);
 	close(pair[0]);
 	close(pair[1]);
@@ -281,9 +353,10 @@ static void dies_with_kist(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_request), cmocka_unit_test(a_reply),
+		cmocka_unit_test(a_request),	   cmocka_unit_test(a_reply),
+		cmocka_unit_test(a_bad_record),	   cmocka_unit_test(a_number_too_large),
 		cmocka_unit_test(cut_and_changed), cmocka_unit_test(too_much),
-		cmocka_unit_test(the_bus), cmocka_unit_test(dies_with_kist),
+		cmocka_unit_test(the_bus),	   cmocka_unit_test(dies_with_kist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
