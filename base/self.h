@@ -1,8 +1,8 @@
 /*
  * self.h - where this program lies, and with it the programs that belong to it.
  *
- * The protective copy of kist (runtime/protect.c) has no folder: what starts it
- * calls self_remember() first, and the copy finds the path in its argv[0].
+ * /proc/self/exe does not always say it: kist lets go of its file, or runs on as a
+ * copy in memory, so that no container can write it (runtime/protect.h).
  */
 #pragma once
 #include <stddef.h>
@@ -12,8 +12,9 @@
 #define KIST_LIBEXEC "/usr/local/libexec"
 #endif
 
-/* Puts the program's own path into argv[0]; leaves it alone when that can't be told. */
-void self_remember(char **argv);
-/* The path of `name` in this program's folder. 0, -ENOENT when the folder is not known, or -errno.
- */
+/* The path of `name` in this program's folder. 0, -ENOENT when the folder can't be told, or
+ * -errno. */
 int self_beside(const char *name, char *path, size_t size);
+/* For a copy that is about to be started: its argv[0] is the path of the original, where that is
+ * known. */
+void self_tell_copy(char *argv[]);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/self.h"
 #include "runtime/protect.h"
 
 struct cli cli;
@@ -237,12 +236,6 @@ int cli_settle(struct container_spec *s, const char *id, const struct host *h, s
 	if (cli.systemd_cgroup)
 		r = spec_use_systemd(s, id, h, a, e);
 	return r < 0 ? r : spec_settle(s, h, cli_tolerant(h), a, e);
-}
-
-int cli_protect(struct err *e)
-{
-	self_remember(cli.argv);
-	return protect_self(cli.argv, e);
 }
 
 const char *cli_absolute(const char *path, char text[PATH_MAX])

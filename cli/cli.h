@@ -51,8 +51,6 @@ int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
 
-/* protect_self(), and what it starts knows what lies beside kist (base/self.h). */
-int cli_protect(struct err *e);
 /* The name /etc/passwd has for a user, until the next call; NULL when it has none. */
 const char *cli_user_name(uid_t uid);
 

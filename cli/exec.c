@@ -262,7 +262,7 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 
 	r = cli_preserve_fds(q->preserve_fds, &o.preserve_fds, e);
 	if (r == 0 && protect_is_needed_in(c->pid))
-		r = cli_protect(e);
+		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
 	r = host_probe(&host, e);
