@@ -18,7 +18,9 @@ void root_layers_close(struct root_layers *l)
 
 void root_layers_of_image(const struct image_info *image, int pin, struct root_layers *ret)
 {
-	*ret = (struct root_layers){ .pin = pin, .image = image, .dir = image->layer_dir,
+	*ret = (struct root_layers){ .pin = pin,
+				     .image = image,
+				     .dir = image->layer_dir,
 				     .layers = (const char *const *)image->layer_names,
 				     .count = image->layer_count };
 }
@@ -32,7 +34,8 @@ int root_layers_parse_writable(const char *text, struct root_layers *l, struct e
 		return 0;
 	}
 	if (size_parse(text, &bytes) < 0 || bytes <= 0)
-		return err_say(e, EINVAL, "\"%.64s\" is neither a size, like 64m, nor an absolute folder",
+		return err_say(e, EINVAL,
+			       "\"%.64s\" is neither a size, like 64m, nor an absolute folder",
 			       text);
 	l->upper_bytes = (uint64_t)bytes;
 	return 0;
