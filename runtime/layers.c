@@ -89,3 +89,17 @@ int root_layers_find(const json_t *config, struct arena *a, struct root_layers *
 	}
 	return r < 0 ? r : 1;
 }
+
+/* Overlay notes in user xattrs, when it may not use trusted ones, which of a new folder's names are not
+ * the old one's. */
+#define TMPFS_USER_XATTR HOST_KERNEL(6, 6)
+
+int root_layers_check(const struct root_layers *l, const struct host *h, bool readonly, struct err *e)
+{
+	if (h->root || readonly || l->upper_dir || h->kernel >= TMPFS_USER_XATTR)
+		return 0;
+	err_say(e, ENOTSUP, "a writable root without root needs user xattrs in what takes the changes, and "
+		"this kernel's tmpfs has none (Linux 6.6 does)");
+	return err_fix(e, "let a folder on a disk take them: " ANNOTATION_WRITABLE "=/folder, or for a job "
+			  "--writable /folder");
+}
