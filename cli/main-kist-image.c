@@ -18,13 +18,14 @@
 #include "image/reference.h"
 #include "image/store-gc.h"
 #include "image/store.h"
+#include "image/usage.h"
 
 #define EXIT_USAGE 2
 
 struct verb {
 	const char *name, *usage, *help;
 	int args_min, args_max; /* -1: any */
-	int (*run)(const struct image_cli *o, struct err *e);
+	int (*run)(const struct image_cli *o, struct err *e); /* 0, an exit status, or -errno */
 };
 
 static void loaded(void *user, const char *reference, const struct digest *manifest, size_t layers,
@@ -33,10 +34,10 @@ static void loaded(void *user, const char *reference, const struct digest *manif
 	const struct image_cli *o = user;
 
 	if (o->quiet)
-		printf("sha256:%s\n", manifest->hex);
+		printf("%s\n", digest_text(manifest).text);
 	else
-		printf("loaded %s  sha256:%s  %zu layer%s (%zu unpacked)\n",
-		       reference_familiar(reference).text, manifest->hex, layers,
+		printf("loaded %s  %s  %zu layer%s (%zu unpacked)\n",
+		       reference_familiar(reference).text, digest_text(manifest).text, layers,
 		       layers == 1 ? "" : "s", unpacked);
 }
 
@@ -67,7 +68,7 @@ static int run_load(const struct image_cli *o, struct err *e)
 struct row {
 	const char *reference, *created;
 	struct digest digest;
-	uint64_t size;
+	uint64_t size, shared, own; /* compressed; on the disk, with what is unpacked */
 	size_t layers;
 };
 
@@ -108,7 +109,7 @@ const char *image_cli_size(uint64_t n, char text[24])
 static void print_table(const struct row *rows, size_t count)
 {
 	int width = (int)strlen("REFERENCE");
-	char size[24];
+	char size[24], disk[24], own[24];
 	size_t i;
 
 	for (i = 0; i < count; i++) {
@@ -116,12 +117,14 @@ static void print_table(const struct row *rows, size_t count)
 
 		width = len > width ? len : width;
 	}
-	printf("%-*s  %-12s  %8s  %6s  %s\n", width, "REFERENCE", "DIGEST", "SIZE", "LAYERS",
-	       "CREATED");
+	printf("%-*s  %-12s  %8s  %8s  %8s  %6s  %s\n", width, "REFERENCE", "DIGEST", "SIZE", "DISK",
+	       "OWN", "LAYERS", "CREATED");
 	for (i = 0; i < count; i++)
-		printf("%-*s  %.12s  %8s  %6zu  %.19s\n", width,
+		printf("%-*s  %.12s  %8s  %8s  %8s  %6zu  %.19s\n", width,
 		       reference_familiar(rows[i].reference).text, rows[i].digest.hex,
-		       image_cli_size(rows[i].size, size), rows[i].layers,
+		       image_cli_size(rows[i].size, size),
+		       image_cli_size(rows[i].shared + rows[i].own, disk),
+		       image_cli_size(rows[i].own, own), rows[i].layers,
 		       rows[i].created[0] ? rows[i].created : "-");
 }
 
@@ -133,9 +136,10 @@ static int print_json(const struct row *rows, size_t count, struct err *e)
 
 	for (i = 0; i < count; i++)
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:I, s:I, s:s}", "reference", rows[i].reference,
+			list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "reference", rows[i].reference,
 					"digest", digest_text(&rows[i].digest).text, "size",
-					(json_int_t)rows[i].size, "layers",
+					(json_int_t)rows[i].size, "shared", (json_int_t)rows[i].shared, "own",
+					(json_int_t)rows[i].own, "layers",
 					(json_int_t)rows[i].layers, "created", rows[i].created));
 	text = json_dumps(list, JSON_INDENT(1));
 	if (text == NULL)
@@ -153,7 +157,7 @@ static int print_rows(const struct image_cli *o, const struct row *rows, size_t 
 	if (!o->quiet)
 		print_table(rows, count);
 	for (i = 0; o->quiet && i < count; i++)
-		printf("sha256:%s\n", rows[i].digest.hex);
+		printf("%s\n", digest_text(&rows[i].digest).text);
 	return 0;
 }
 
@@ -161,19 +165,25 @@ static int list(const struct image_cli *o, const struct store *s, struct arena *
 {
 	_cleanup_fd_ int lock = -EBADF;
 	struct image_index index;
+	struct usage usage = { 0 };
 	struct row *rows;
 	size_t i;
 	int error = store_lock(s, false, &lock, e);
 
 	if (!error)
 		error = store_read_index(s, a, &index, e);
+	if (!error)
+		error = usage_of_images(s, &index, a, &usage, e);
 	if (error)
 		return error;
 	rows = arena_array(a, index.count + 1, sizeof(*rows));
 	if (rows == NULL)
 		return err_set(e, ENOMEM, "no memory for the list");
-	for (i = 0; !error && i < index.count; i++)
+	for (i = 0; !error && i < index.count; i++) {
 		error = fill_row(s, &index.entries[i], a, &rows[i], e);
+		rows[i].shared = usage.images[i].shared;
+		rows[i].own = usage.images[i].own;
+	}
 	return error ? error : print_rows(o, rows, index.count, e);
 }
 
@@ -204,7 +214,8 @@ static int run_rm(const struct image_cli *o, struct err *e)
 		return err_say(e, ENOENT, "no such image: %.200s (see: kist image ls)", o->args[0]);
 	}
 	if (!error)
-		error = store_remove(&s, (const char *const *)o->args, o->arg_count, &removed, e);
+		error = store_remove(&s, (const char *const *)o->args, o->arg_count, o->force,
+				     &removed, e);
 	if (error)
 		return error;
 	if (!o->quiet)
@@ -213,7 +224,7 @@ static int run_rm(const struct image_cli *o, struct err *e)
 		       removed.blobs == 1 ? "" : "s", removed.layers,
 		       removed.layers == 1 ? "" : "s");
 	if (removed.layers_in_use)
-		log_msg(LOG_WARN, "%zu layer%s in use: the next rm after that frees what is left",
+		log_msg(LOG_WARN, "%zu layer%s in use: the next prune or rm after that frees what is left",
 			removed.layers_in_use, removed.layers_in_use == 1 ? " is" : "s are");
 	return 0;
 }
@@ -236,7 +247,18 @@ static const struct verb verbs[] = {
 	{ "history", "[--json] REFERENCE", "print how an image was made", 1, 1, image_cli_history },
 	{ "save", "[--output FILE] REFERENCE...",
 	  "write images as an archive that load, docker and others read", 1, -1, image_cli_save },
-	{ "rm", "[--quiet] REFERENCE...", "remove images, and what no other image needs", 1, -1, run_rm },
+	{ "bundle", "[--rootless] [--tty] [--user USER[:GROUP]] REFERENCE DIR [-- ARG...]",
+	  "make a bundle that kist run, runc and others start", 2, -1, image_cli_bundle },
+	{ "rm", "[--quiet] [--force] REFERENCE...",
+	  "remove images that no container uses, and what no other image needs", 1, -1, run_rm },
+	{ "prune", "[--all [--filter FILTER]...] [--dry-run] [--older-than TIME] [--json|--quiet]",
+	  "free what no image needs; with --all also images that no container uses", 0, 0,
+	  image_cli_prune },
+	{ "fsck", "[--repair] [--quick] [--json|--quiet]",
+	  "look at all of the store, byte by byte, for what is damaged; and mend it", 0, 0,
+	  image_cli_fsck },
+	{ "df", "[--json]", "print what takes how much, and what prune would free", 0, 0,
+	  image_cli_df },
 };
 
 static int usage(FILE *to)
@@ -249,7 +271,7 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, login, logout)\n"
+		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, fsck, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
@@ -289,7 +311,8 @@ static bool read_size(const char *text, bool units, uint64_t *ret)
 
 enum { OPT_STORE = 256, OPT_TAG, OPT_JSON, OPT_MAX_SIZE, OPT_MAX_ENTRIES, OPT_LOG, OPT_LOG_FORMAT, OPT_PLATFORM,
        OPT_AUTHFILE, OPT_CERTS_DIR, OPT_PLAIN_HTTP, OPT_PASSWORD_STDIN, OPT_TRIES, OPT_TIMEOUT,
-       OPT_CHUNK_SIZE, OPT_END };
+       OPT_CHUNK_SIZE, OPT_DRY_RUN, OPT_FILTER, OPT_OLDER_THAN, OPT_REPAIR, OPT_QUICK,
+       OPT_ROOTLESS, OPT_USER, OPT_END };
 
 static const struct option long_options[] = {
 	{ "store", required_argument, NULL, OPT_STORE },
@@ -309,7 +332,17 @@ static const struct option long_options[] = {
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
+	{ "rootless", no_argument, NULL, OPT_ROOTLESS },
+	{ "tty", no_argument, NULL, 't' },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "output", required_argument, NULL, 'o' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "filter", required_argument, NULL, OPT_FILTER },
+	{ "older-than", required_argument, NULL, OPT_OLDER_THAN },
+	{ "repair", no_argument, NULL, OPT_REPAIR },
+	{ "quick", no_argument, NULL, OPT_QUICK },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -324,11 +357,25 @@ static const char *verbs_of_option(int option)
 	case OPT_MAX_ENTRIES:
 		return "load pull";
 	case OPT_JSON:
-		return "ls pull push history";
+		return "ls pull push history prune df fsck";
+	case 'a':
+	case OPT_DRY_RUN:
+	case OPT_FILTER:
+	case OPT_OLDER_THAN:
+		return "prune";
+	case 'f':
+		return "rm";
+	case OPT_REPAIR:
+	case OPT_QUICK:
+		return "fsck";
 	case OPT_PLATFORM:
 		return "pull";
 	case 'o':
 		return "save";
+	case OPT_ROOTLESS:
+	case OPT_USER:
+	case 't':
+		return "bundle";
 	case OPT_CHUNK_SIZE:
 		return "push";
 	case 'u':
@@ -386,8 +433,40 @@ static int take_word(struct image_cli *o, int option)
 	case 'o':
 		o->output = optarg;
 		return 0;
+	case OPT_ROOTLESS:
+		o->rootless = true;
+		return 0;
+	case 't':
+		o->tty = true;
+		return 0;
+	case OPT_USER:
+		o->run_as = optarg;
+		return 0;
 	case OPT_PASSWORD_STDIN:
 		o->password_stdin = true;
+		return 0;
+	case 'a':
+		o->all = true;
+		return 0;
+	case 'f':
+		o->force = true;
+		return 0;
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		return 0;
+	case OPT_REPAIR:
+		o->repair = true;
+		return 0;
+	case OPT_QUICK:
+		o->quick = true;
+		return 0;
+	case OPT_OLDER_THAN:
+		o->older_than = optarg;
+		return 0;
+	case OPT_FILTER:
+		if (o->filter_count == IMAGE_CLI_FILTERS_MAX)
+			return bad_usage("too many filters: ", optarg);
+		o->filters[o->filter_count++] = optarg;
 		return 0;
 	default:
 		return bad_usage("unknown option", "");
@@ -451,7 +530,7 @@ static int parse(int argc, char **argv, struct image_cli *o, const struct verb *
 	size_t i;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "qhu:o:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qhaftu:o:", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return usage(stdout) + 1;
 		if (option == '?')
@@ -499,7 +578,8 @@ int main(int argc, char **argv)
 		log_err(&e);
 		return EXIT_FAILURE;
 	}
-	if (verb->run(&o, &e)) {
+	code = verb->run(&o, &e);
+	if (code < 0) {
 		log_err(&e);
 		return EXIT_FAILURE;
 	}
@@ -508,5 +588,5 @@ int main(int argc, char **argv)
 		log_err(&e);
 		return EXIT_FAILURE;
 	}
-	return EXIT_SUCCESS;
+	return code;
 }

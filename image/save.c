@@ -78,7 +78,7 @@ static int copy_blob(struct save *v, int fd, const struct descriptor *d, const c
 	_cleanup_hash_ struct hash h = HASH_INIT;
 	struct digest got;
 	uint64_t left = d->size;
-	int error = hash_begin(&h, v->e);
+	int error = hash_begin_as(&h, &d->digest, v->e);
 
 	while (!error && left > 0) {
 		ssize_t n = fd_read_full(fd, v->block, left < SAVE_BLOCK ? left : SAVE_BLOCK);
@@ -93,8 +93,8 @@ static int copy_blob(struct save *v, int fd, const struct descriptor *d, const c
 		return error;
 	hash_end(&h, &got);
 	if (!digest_equal(&got, &d->digest)) {
-		err_say(v->e, EBADMSG, "blob sha256:%.12s... is damaged in the store",
-			d->digest.hex);
+		err_say(v->e, EBADMSG, "blob %.19s... is damaged in the store",
+			digest_text(&d->digest).text);
 		return err_fix(v->e, "remove the image and get it again");
 	}
 	return 0;
@@ -111,7 +111,7 @@ static int add_blob(struct save *v, const struct descriptor *d)
 	json_object_set_new(v->seen, d->digest.hex, json_true());
 	fd = openat(v->store->dir, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_set(v->e, errno, "blob sha256:%.12s...", d->digest.hex);
+		return err_set(v->e, errno, "blob %.19s...", digest_text(&d->digest).text);
 	error = begin(v, path.text, d->size, AE_IFREG);
 	return error ? error : copy_blob(v, fd, d, path.text);
 }

@@ -53,17 +53,24 @@ static la_ssize_t read_callback(struct archive *archive, void *user, const void 
 	return -1;
 }
 
+#define SPOOL_NAME (DIGEST_HEX_MAX + 32)
+
 /* The name to spool an entry under, or NULL when it is not part of a layout. */
-static const char *spool_name(struct spool *sp, const char *path, char name[128])
+static const char *spool_name(struct spool *sp, const char *path, char name[SPOOL_NAME])
 {
+	struct digest digest;
+
 	while (path[0] == '.' && path[1] == '/')
 		path += 2;
 	if (strcmp(path, "manifest.json") == 0)
 		sp->docker_archive = true;
 	if (strcmp(path, "oci-layout") == 0 || strcmp(path, "index.json") == 0)
-		snprintf(name, 128, "%s", path);
-	else if (strncmp(path, "blobs/sha256/", 13) == 0 && digest_is_hex(path + 13))
-		snprintf(name, 128, "%s", path);
+		snprintf(name, SPOOL_NAME, "%s", path);
+	else if ((strncmp(path, "blobs/sha256/", 13) == 0 &&
+		  digest_from_hex("sha256", path + 13, &digest)) ||
+		 (strncmp(path, "blobs/sha512/", 13) == 0 &&
+		  digest_from_hex("sha512", path + 13, &digest)))
+		snprintf(name, SPOOL_NAME, "%s", path);
 	else
 		return NULL;
 	return name;
@@ -92,7 +99,7 @@ static int spool_entry(struct spool *sp, struct archive *a, struct archive_entry
 {
 	_cleanup_fd_ int fd = -EBADF;
 	const char *path = archive_entry_pathname(ae);
-	char name[128];
+	char name[SPOOL_NAME];
 
 	sp->entries++;
 	if (path == NULL || spool_name(sp, path, name) == NULL)
@@ -137,7 +144,8 @@ static int spool_tar(struct spool *sp, int fd)
 	int error = decompress_new(fd, NULL, -1, &sp->in, sp->e);
 
 	if (!error &&
-	    (mkdirat(sp->dir, "blobs", 0700) < 0 || mkdirat(sp->dir, "blobs/sha256", 0700) < 0))
+	    (mkdirat(sp->dir, "blobs", 0700) < 0 || mkdirat(sp->dir, "blobs/sha256", 0700) < 0 ||
+	     mkdirat(sp->dir, "blobs/sha512", 0700) < 0))
 		error = err_set(sp->e, errno, "cannot make a folder in the store");
 	if (!error && (a == NULL || archive_read_support_format_tar(a) != ARCHIVE_OK))
 		error = err_set(sp->e, ENOMEM, "cannot start libarchive");
