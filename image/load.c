@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "image/hash.h"
+#include "image/layout-make.h"
 #include "image/load-internal.h"
 
 static int compare_layers(const void *a, const void *b)
@@ -262,6 +263,28 @@ static int move_all(struct load *l, struct err *e)
 	return error ? error : sync_folder(&l->store, "layers/sha256", e);
 }
 
+/* What this load found in the store and counts on: its pins keep it from every sweep, but not from an
+ * fsck that found it damaged. With the lock held. */
+static int still_there(const struct load *l, struct err *e)
+{
+	const char *lost = NULL;
+	struct layer_marker m;
+	size_t i;
+
+	for (i = 0; i < l->image_count && !lost; i++)
+		if (!blob_there(l, &l->images[i].descriptor) ||
+		    !blob_there(l, &l->images[i].manifest.config))
+			lost = l->images[i].reference;
+	for (i = 0; i < l->layer_count && !lost; i++)
+		if (!blob_there(l, l->layers[i].blob) ||
+		    store_read_marker(&l->store, &l->layers[i].chain, &m, NULL) != 1)
+			lost = l->layers[i].chain.hex;
+	if (lost == NULL)
+		return 0;
+	err_say(e, ESTALE, "what the store had of %.200s was removed meanwhile", lost);
+	return err_fix(e, "try again");
+}
+
 static int commit(struct load *l, struct err *e)
 {
 	_cleanup_fd_ int lock = -EBADF;
@@ -284,6 +307,8 @@ static int commit(struct load *l, struct err *e)
 	error = move_all(l, e);
 	if (!error)
 		error = store_lock(&l->store, true, &lock, e);
+	if (!error)
+		error = still_there(l, e);
 	return error ? error : store_index_put(&l->store, puts, l->image_count, e);
 }
 
@@ -360,6 +385,13 @@ static int open_all(struct load *l, struct err *e)
 		return err_set(e, errno, "cannot open a folder in the store %s", l->store.path);
 	if (l->options->registry)
 		return pull_open(l, spool, e);
+	if (l->options->import) {
+		error = source_from_rootfs(spool, l->options->source, l->options->import,
+					   l->budget.bytes_max, e);
+		l->source.spooled = true;
+		l->source.dir = fd_take(&spool);
+		return error;
+	}
 	return source_open(&l->source, l->options->source, spool, l->budget.bytes_max, e);
 }
 
@@ -419,6 +451,7 @@ int image_load(const struct load_options *o, struct err *e)
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the store's file system, or use another --store");
 	if (error)
-		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : "load", o->source);
+		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : o->import ? "import" : "load",
+				o->source);
 	return later;
 }

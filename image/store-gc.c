@@ -57,7 +57,7 @@ static void live_sort(struct live *l)
 		qsort(l->set, l->count, sizeof(*l->set), live_compare);
 }
 
-/* A layer, and all below it. */
+/* A layer, and all below it: 0; 1 when one of them is missing. */
 static int live_add_chain(const struct store *s, struct live *l, struct digest chain, struct err *e)
 {
 	struct layer_marker m = { .has_parent = true };
@@ -68,7 +68,7 @@ static int live_add_chain(const struct store *s, struct live *l, struct digest c
 		if (got == 0)
 			got = store_read_marker(s, &chain, &m, e);
 		if (got <= 0)
-			return got;
+			return got < 0 ? got : 1;
 		chain = m.parent;
 	}
 	return 0;
@@ -91,7 +91,9 @@ static int live_add_entry(const struct store *s, struct live *l, const struct in
 	if (error || entry->chain == NULL)
 		return error;
 	error = digest_parse(entry->chain, &chain, e);
-	return error ? error : live_add_chain(s, l, chain, e);
+	if (!error)
+		error = live_add_chain(s, l, chain, e);
+	return error < 0 ? error : 0;
 }
 
 static int live_add_index(const struct store *s, struct live *l, const struct image_index *other,
@@ -247,12 +249,17 @@ static int visit_in_use(const struct store *s, const char *hex, void *user, stru
 {
 	struct sweep *w = user;
 	struct digest chain;
+	int broken;
 
 	snprintf(chain.hex, sizeof(chain.hex), "%s", hex);
 	if (live_has(&w->live, hex) || !store_layer_in_use(s, &chain))
 		return 0;
 	w->removed.layers_in_use++;
-	return live_add_chain(s, &w->live, chain, e);
+	broken = live_add_chain(s, &w->live, chain, e);
+	if (broken <= 0)
+		return broken;
+	err_say(e, EBADMSG, "a container uses layer %.12s, and what it needs below is not known", hex);
+	return err_fix(e, "end the container; then kist image fsck --repair mends the store");
 }
 
 static int visit_layer(const struct store *s, const char *hex, void *user, struct err *e)

@@ -260,7 +260,8 @@ static void chain_lock_name(const struct digest *chain, char text[80])
 	snprintf(text, 80, "locks/%.64s", chain->hex);
 }
 
-int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+static int lock_chain(const struct store *s, const struct digest *chain, int how, int *ret_fd,
+		      struct err *e)
 {
 	char name[80];
 	struct stat st;
@@ -273,7 +274,7 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 
 		if (fd < 0)
 			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);
-		error = lock_fd(fd, LOCK_EX);
+		error = lock_fd(fd, how);
 		if (error)
 			return err_set(e, -error, "cannot lock layer %.12s", chain->hex);
 		/* The holder before us removes the file: then this lock guards nothing. */
@@ -282,6 +283,17 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 			return 0;
 		}
 	}
+}
+
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX, ret_fd, e);
+}
+
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX | LOCK_NB, ret_fd, e);
 }
 
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd)

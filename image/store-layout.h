@@ -46,6 +46,9 @@ int store_write_kind(const struct store *s, struct err *e);
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
 int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e);
+/* -EWOULDBLOCK when it is held. */
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e);
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
