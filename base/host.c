@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -176,6 +178,19 @@ static bool has_capability(int cap)
 	       data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
 }
 
+/* Only for what cannot be asked: what a kernel is too old for is done in the older way, which all
+ * know, so that a name that lies does no harm. */
+static unsigned int kernel_version(void)
+{
+	unsigned int major, minor;
+	struct utsname name;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2 ||
+	    major > 0x7fff || minor > 0xffff)
+		return 0;
+	return HOST_KERNEL(major, minor);
+}
+
 static void probe_security(struct host *h)
 {
 	char text[16];
@@ -290,6 +305,7 @@ int host_probe(struct host *ret, struct err *e)
 		h.cgroup_hybrid = v1_holds_one_of(~h.controllers);
 	probe_rights(&h);
 	probe_security(&h);
+	h.kernel = kernel_version();
 	*ret = h;
 	return 0;
 }

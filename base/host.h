@@ -31,8 +31,10 @@ struct host {
 	char cgroup_base[1024];   /* below cgroup_mount; "" for root: anywhere */
 	int landlock_abi;         /* 0: none */
 	int last_cap;             /* /proc/sys/kernel/cap_last_cap */
+	unsigned int kernel;      /* HOST_KERNEL(), as uname(2) says; 0: it said something else */
 	bool apparmor, selinux;
 };
+#define HOST_KERNEL(major, minor) (((major) << 16) | (minor))
 
 #define HOST_NEWUIDMAP "/usr/bin/newuidmap"
 #define HOST_NEWGIDMAP "/usr/bin/newgidmap"

@@ -48,10 +48,11 @@ static int parse_until(const char *text, time_t *ret, struct err *e)
 	if (prune_parse_time(text, ret) == 0)
 		return 0;
 	if (parse_age(text, &age))
-		return err_say(e, EINVAL,
-			       "--filter until=%.100s: not a time (2026-01-31T12:00:00Z), nor how long "
-			       "ago (36h, 7d)",
-			       text);
+		return err_say(
+			e, EINVAL,
+			"--filter until=%.100s: not a time (2026-01-31T12:00:00Z), nor how long "
+			"ago (36h, 7d)",
+			text);
 	*ret = time(NULL) - age;
 	return 0;
 }
@@ -110,15 +111,14 @@ static json_t *prune_json(const struct prune_result *r, bool dry_run)
 
 	for (i = 0; i < r->removed.references; i++)
 		json_array_append_new(names, json_string(r->names[i]));
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "images", names, "blobs",
-			 (json_int_t)r->removed.blobs, "layers", (json_int_t)r->removed.layers,
-			 "layers_in_use", (json_int_t)r->removed.layers_in_use, "partial",
-			 (json_int_t)r->leftovers.partial, "folders",
-			 (json_int_t)r->leftovers.folders, "files", (json_int_t)r->leftovers.files,
-			 "bytes",
-			 (json_int_t)(r->removed.bytes + r->leftovers.bytes +
-				      r->leftovers.partial_bytes),
-			 "dry_run", dry_run);
+	return json_pack(
+		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "images", names, "blobs",
+		(json_int_t)r->removed.blobs, "layers", (json_int_t)r->removed.layers,
+		"layers_in_use", (json_int_t)r->removed.layers_in_use, "partial",
+		(json_int_t)r->leftovers.partial, "folders", (json_int_t)r->leftovers.folders,
+		"files", (json_int_t)r->leftovers.files, "bytes",
+		(json_int_t)(r->removed.bytes + r->leftovers.bytes + r->leftovers.partial_bytes),
+		"dry_run", dry_run);
 }
 
 static void prune_text(const struct prune_result *r, bool dry_run)
@@ -183,21 +183,20 @@ static json_t *df_json(const struct usage *u)
 			json_pack("{s:s, s:s, s:I, s:I, s:b}", "reference",
 				  u->images[i].entry->ref_name ? u->images[i].entry->ref_name : "",
 				  "digest",
-				  digest_text(&u->images[i].entry->descriptor.digest).text, "shared",
-				  (json_int_t)u->images[i].shared, "own",
+				  digest_text(&u->images[i].entry->descriptor.digest).text,
+				  "shared", (json_int_t)u->images[i].shared, "own",
 				  (json_int_t)u->images[i].own, "in_use", u->images[i].in_use));
-	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I}, "
-			 "s:o}",
-			 "images", "total", (json_int_t)u->different, "in_use", (json_int_t)u->used,
-			 "bytes", (json_int_t)u->bytes, "reclaimable", (json_int_t)u->reclaimable,
-			 "unneeded", "blobs", (json_int_t)u->unneeded.blobs, "layers",
-			 (json_int_t)u->unneeded.layers, "layers_in_use",
-			 (json_int_t)u->unneeded.layers_in_use, "bytes",
-			 (json_int_t)u->unneeded.bytes, "partial", "total",
-			 (json_int_t)u->leftovers.partial, "bytes",
-			 (json_int_t)u->leftovers.partial_bytes, "leftovers", "total",
-			 (json_int_t)(u->leftovers.folders + u->leftovers.files), "bytes",
-			 (json_int_t)u->leftovers.bytes, "list", images);
+	return json_pack(
+		"{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I}, "
+		"s:o}",
+		"images", "total", (json_int_t)u->different, "in_use", (json_int_t)u->used, "bytes",
+		(json_int_t)u->bytes, "reclaimable", (json_int_t)u->reclaimable, "unneeded",
+		"blobs", (json_int_t)u->unneeded.blobs, "layers", (json_int_t)u->unneeded.layers,
+		"layers_in_use", (json_int_t)u->unneeded.layers_in_use, "bytes",
+		(json_int_t)u->unneeded.bytes, "partial", "total", (json_int_t)u->leftovers.partial,
+		"bytes", (json_int_t)u->leftovers.partial_bytes, "leftovers", "total",
+		(json_int_t)(u->leftovers.folders + u->leftovers.files), "bytes",
+		(json_int_t)u->leftovers.bytes, "list", images);
 }
 
 static void df_row(const char *what, size_t total, long used, uint64_t bytes, uint64_t reclaimable)

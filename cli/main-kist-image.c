@@ -254,6 +254,9 @@ static const struct verb verbs[] = {
 	{ "prune", "[--all [--filter FILTER]...] [--dry-run] [--older-than TIME] [--json|--quiet]",
 	  "free what no image needs; with --all also images that no container uses", 0, 0,
 	  image_cli_prune },
+	{ "fsck", "[--repair] [--quick] [--json|--quiet]",
+	  "look at all of the store, byte by byte, for what is damaged; and mend it", 0, 0,
+	  image_cli_fsck },
 	{ "df", "[--json]", "print what takes how much, and what prune would free", 0, 0,
 	  image_cli_df },
 };
@@ -268,7 +271,7 @@ static int usage(FILE *to)
 	fprintf(to,
 		"\n--store DIR   the store (or KIST_STORE; /var/lib/kist for root,\n"
 		"              ${XDG_DATA_HOME:-~/.local/share}/kist for a user)\n"
-		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, login, logout)\n"
+		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, fsck, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"

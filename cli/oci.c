@@ -78,6 +78,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 				    .no_pivot = q->no_pivot, .no_new_keyring = q->no_new_keyring,
 				    .console_socket = q->console_socket,
 				    .pidfd_socket = q->pidfd_socket };
+	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
 	char pid_file[PATH_MAX];
 	struct host host;
 	int r;
@@ -101,6 +102,10 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
+		r = root_layers_find(s->config, a, &layers, e);
+	if (r > 0)
+		o.layers = &layers;
+	if (r >= 0)
 		r = activation_apply(&q->activation, s, a, e);
 	if (r == 0)
 		r = cli_fault(&in, e);
@@ -268,6 +273,7 @@ int command_plan(int argc, char **argv)
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct create_options o = { .id = "plan", .root = -1, .root_path = "/run/kist" };
+	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
 	struct compiled c;
 	struct host host;
 	json_t *plan;
@@ -281,6 +287,12 @@ int command_plan(int argc, char **argv)
 		r = host_probe(&host, &e);
 	if (r == 0)
 		r = cli_settle(&s, o.id, &host, &arena, &e);
+	if (r == 0)
+		r = root_layers_find(s.config, &arena, &layers, &e);
+	if (r > 0) {
+		o.layers = &layers;
+		r = 0;
+	}
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

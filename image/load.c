@@ -262,6 +262,28 @@ static int move_all(struct load *l, struct err *e)
 	return error ? error : sync_folder(&l->store, "layers/sha256", e);
 }
 
+/* What this load found in the store and counts on: its pins keep it from every sweep, but not from an
+ * fsck that found it damaged. With the lock held. */
+static int still_there(const struct load *l, struct err *e)
+{
+	const char *lost = NULL;
+	struct layer_marker m;
+	size_t i;
+
+	for (i = 0; i < l->image_count && !lost; i++)
+		if (!blob_there(l, &l->images[i].descriptor) ||
+		    !blob_there(l, &l->images[i].manifest.config))
+			lost = l->images[i].reference;
+	for (i = 0; i < l->layer_count && !lost; i++)
+		if (!blob_there(l, l->layers[i].blob) ||
+		    store_read_marker(&l->store, &l->layers[i].chain, &m, NULL) != 1)
+			lost = l->layers[i].chain.hex;
+	if (lost == NULL)
+		return 0;
+	err_say(e, ESTALE, "what the store had of %.200s was removed meanwhile", lost);
+	return err_fix(e, "try again");
+}
+
 static int commit(struct load *l, struct err *e)
 {
 	_cleanup_fd_ int lock = -EBADF;
@@ -284,6 +306,8 @@ static int commit(struct load *l, struct err *e)
 	error = move_all(l, e);
 	if (!error)
 		error = store_lock(&l->store, true, &lock, e);
+	if (!error)
+		error = still_there(l, e);
 	return error ? error : store_index_put(&l->store, puts, l->image_count, e);
 }
 
@@ -399,7 +423,7 @@ int image_load(const struct load_options *o, struct err *e)
 		.tmp = STORE_TMP_INIT,
 		.source = SOURCE_INIT,
 		.budget = { .entries_max = o->entries_max, .bytes_max = o->bytes_max },
-		.privileged = geteuid() == 0,
+		.privileged = !store_caller_userxattr(),
 		.platform = o->platform ? *o->platform : platform_here(),
 	};
 	int error = run(&l, e), later;

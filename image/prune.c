@@ -63,9 +63,9 @@ static bool has_label(const json_t *labels, const struct prune_label *wanted)
 {
 	const json_t *value = json_object_get(labels, wanted->key);
 
-	return value && (wanted->value == NULL ||
-			 (json_is_string(value) &&
-			  strcmp(json_string_value(value), wanted->value) == 0));
+	return value &&
+	       (wanted->value == NULL ||
+		(json_is_string(value) && strcmp(json_string_value(value), wanted->value) == 0));
 }
 
 static int fits_filters(const struct store *s, const struct index_entry *entry,
@@ -115,7 +115,8 @@ static int choose(const struct store *s, const struct prune_options *o, struct a
 		const struct index_entry *entry = &index->entries[i];
 
 		fits = 0;
-		if (o->all && entry->ref_name && !store_image_in_use(s, entry, users, sizeof(users)))
+		if (o->all && entry->ref_name &&
+		    !store_image_in_use(s, entry, users, sizeof(users)))
 			fits = fits_filters(s, entry, o, a, e);
 		if (fits < 0)
 			return err_wrap(e, "image %.200s", entry->ref_name);

@@ -7,7 +7,7 @@
 
 #define PRUNE_PARTIAL_SECONDS 86400 /* what a cut-off pull left is younger than this: it stays */
 
-struct prune_label { /* label=KEY[=VALUE], label!=KEY[=VALUE] */
+struct prune_label {		 /* label=KEY[=VALUE], label!=KEY[=VALUE] */
 	const char *key, *value; /* NULL: any */
 	bool absent;
 };
@@ -15,11 +15,11 @@ struct prune_options {
 	bool all;     /* images, too: those that no container runs, and that fit the filters */
 	bool dry_run; /* says what it would do */
 	int64_t partial_seconds;
-	time_t until; /* 0, or: images made before */
+	time_t until;			  /* 0, or: images made before */
 	const struct prune_label *labels; /* all of them */
 	size_t label_count;
 };
-struct prune_result { /* in the arena */
+struct prune_result {	    /* in the arena */
 	const char **names; /* of images */
 	struct store_removed removed;
 	struct store_leftovers leftovers;

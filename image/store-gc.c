@@ -57,7 +57,7 @@ static void live_sort(struct live *l)
 		qsort(l->set, l->count, sizeof(*l->set), live_compare);
 }
 
-/* A layer, and all below it. */
+/* A layer, and all below it: 0; 1 when one of them is missing. */
 static int live_add_chain(const struct store *s, struct live *l, struct digest chain, struct err *e)
 {
 	struct layer_marker m = { .has_parent = true };
@@ -68,7 +68,7 @@ static int live_add_chain(const struct store *s, struct live *l, struct digest c
 		if (got == 0)
 			got = store_read_marker(s, &chain, &m, e);
 		if (got <= 0)
-			return got;
+			return got < 0 ? got : 1;
 		chain = m.parent;
 	}
 	return 0;
@@ -91,7 +91,9 @@ static int live_add_entry(const struct store *s, struct live *l, const struct in
 	if (error || entry->chain == NULL)
 		return error;
 	error = digest_parse(entry->chain, &chain, e);
-	return error ? error : live_add_chain(s, l, chain, e);
+	if (!error)
+		error = live_add_chain(s, l, chain, e);
+	return error < 0 ? error : 0;
 }
 
 static int live_add_index(const struct store *s, struct live *l, const struct image_index *other,
@@ -185,12 +187,31 @@ uint64_t store_layer_bytes(const struct store *s, const struct digest *chain)
 	return store_read_marker(s, chain, &m, NULL) == 1 ? m.bytes : 0;
 }
 
+struct holding {
+	const struct digest *chain;
+	bool found;
+};
+
+static int compare_hold(const struct store *s, const struct store_use *use, void *user, struct err *e)
+{
+	struct holding *h = user;
+
+	(void)s;
+	(void)e;
+	h->found |= digest_equal(&use->chain, h->chain);
+	return 0;
+}
+
 bool store_layer_in_use(const struct store *s, const struct digest *chain)
 {
+	struct holding h = { .chain = chain };
 	_cleanup_fd_ int fd = openat(s->dir, store_layer_path(chain, "").text,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return true;
+	/* Not to know is not "nobody's". */
+	return store_each_hold(s, compare_hold, &h, NULL) < 0 || h.found;
 }
 
 struct users {
@@ -220,6 +241,7 @@ bool store_image_in_use(const struct store *s, const struct index_entry *entry, 
 	    !store_layer_in_use(s, &chain))
 		return false;
 	store_each_use(s, add_user, &u, NULL);
+	store_each_hold(s, add_user, &u, NULL);
 	return true;
 }
 
@@ -227,12 +249,17 @@ static int visit_in_use(const struct store *s, const char *hex, void *user, stru
 {
 	struct sweep *w = user;
 	struct digest chain;
+	int broken;
 
 	snprintf(chain.hex, sizeof(chain.hex), "%s", hex);
 	if (live_has(&w->live, hex) || !store_layer_in_use(s, &chain))
 		return 0;
 	w->removed.layers_in_use++;
-	return live_add_chain(s, &w->live, chain, e);
+	broken = live_add_chain(s, &w->live, chain, e);
+	if (broken <= 0)
+		return broken;
+	err_say(e, EBADMSG, "a container uses layer %.12s, and what it needs below is not known", hex);
+	return err_fix(e, "end the container; then kist image fsck --repair mends the store");
 }
 
 static int visit_layer(const struct store *s, const char *hex, void *user, struct err *e)

@@ -20,6 +20,8 @@ struct store_tmp {
 
 /* With the lock held exclusively. First clears away what dead makers left. */
 int store_tmp_new(const struct store *s, struct store_tmp *ret, struct err *e);
+/* The same, and clears nothing. */
+int store_tmp_make(const struct store *s, struct store_tmp *ret, struct err *e);
 /* Removes the folder and all in it. No lock needed. */
 int store_tmp_remove(const struct store *s, struct store_tmp *t, struct err *e);
 /* Names digests (blobs and chainIDs) that must not be removed while t lives. With the lock held:

@@ -37,6 +37,7 @@ static const char *name_of(const json_t *entry)
 						 "org.opencontainers.image.ref.name"));
 }
 
+/* reference NULL: entries that have none. */
 static void drop_name(json_t *entries, const char *reference)
 {
 	size_t i = json_array_size(entries);
@@ -44,7 +45,7 @@ static void drop_name(json_t *entries, const char *reference)
 
 	while (i-- > 0) {
 		name = name_of(json_array_get(entries, i));
-		if (name && strcmp(name, reference) == 0)
+		if (name && reference ? strcmp(name, reference) == 0 : name == reference)
 			json_array_remove(entries, i);
 	}
 }

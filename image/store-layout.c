@@ -40,7 +40,7 @@ int store_default_path(char *text, size_t size)
 
 static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
 					   "lock",	 "locks",      "tmp",	  "partial",
-					   "users",	 "index.broken" };
+					   "users",	 "index.broken", "xattrs",  "containers" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -202,12 +202,22 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	if (create) {
 		error = check_foreign(s, e);
 		if (!error)
+			error = store_read_kind(s, e);
+		if (!error)
+			error = store_check_kind(s->path, s->userxattr, e);
+		if (!error)
 			error = fill(s, e);
+		if (!error)
+			error = store_write_kind(s, e);
 		if (error)
 			return error;
 	}
 	error = check_version(s, e);
-	return error ? error : check_own(s, e);
+	if (error == -EACCES)
+		return err_fix(e, "it is another user's: leave out --store and KIST_STORE");
+	if (!error)
+		error = check_own(s, e);
+	return error ? error : store_read_kind(s, e);
 }
 
 void store_close(struct store *s)
@@ -247,7 +257,8 @@ static void chain_lock_name(const struct digest *chain, char text[80])
 	snprintf(text, 80, "locks/%.64s", chain->hex);
 }
 
-int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+static int lock_chain(const struct store *s, const struct digest *chain, int how, int *ret_fd,
+		      struct err *e)
 {
 	char name[80];
 	struct stat st;
@@ -260,7 +271,7 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 
 		if (fd < 0)
 			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);
-		error = lock_fd(fd, LOCK_EX);
+		error = lock_fd(fd, how);
 		if (error)
 			return err_set(e, -error, "cannot lock layer %.12s", chain->hex);
 		/* The holder before us removes the file: then this lock guards nothing. */
@@ -269,6 +280,17 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 			return 0;
 		}
 	}
+}
+
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX, ret_fd, e);
+}
+
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX | LOCK_NB, ret_fd, e);
 }
 
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd)

@@ -24,6 +24,7 @@
 struct store {
 	int dir;		   /* the store's folder */
 	char path[STORE_PATH_MAX]; /* absolute */
+	bool userxattr;		   /* its layers have user.overlay.*: made without root */
 };
 #define STORE_INIT                                                                                 \
 	{                                                                                          \
@@ -36,10 +37,18 @@ int store_open(struct store *s, const char *path, bool create, struct err *e);
 void store_close(struct store *s);
 #define _cleanup_store_ __attribute__((cleanup(store_close)))
 
+/* Of which kind this caller's stores are; of which kind this one is (the file `xattrs`). */
+bool store_caller_userxattr(void);
+int store_read_kind(struct store *s, struct err *e);
+int store_write_kind(const struct store *s, struct err *e);
+
 /* The store's lock; waits. Close the fd to unlock. */
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
 int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e);
+/* -EWOULDBLOCK when it is held. */
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e);
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
@@ -97,12 +106,15 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 	       const struct index_entry **ret, struct err *e);
 bool store_query_matches(const struct store_query *q, const struct index_entry *entry);
 
-struct store_use { /* one file of users/ */
+struct store_use { /* one file of users/, or of containers/ */
 	const char *name;
 	bool alive; /* else its maker is dead, and id and manifest are empty */
 	char id[256];
 	struct digest manifest;
+	struct digest chain; /* of containers/: of the topmost layer */
 };
 typedef int store_use_fn(const struct store *s, const struct store_use *use, void *user,
 			 struct err *e);
 int store_each_use(const struct store *s, store_use_fn *visit, void *user, struct err *e);
+/* Of containers/: those that count. Others are removed. */
+int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e);

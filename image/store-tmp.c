@@ -133,13 +133,19 @@ static int clear_dead(const struct store *s, struct err *e)
 
 int store_tmp_new(const struct store *s, struct store_tmp *ret, struct err *e)
 {
+	int error = clear_dead(s, e);
+
+	return error ? err_wrap(e, "cannot clear the store of leftovers")
+		     : store_tmp_make(s, ret, e);
+}
+
+int store_tmp_make(const struct store *s, struct store_tmp *ret, struct err *e)
+{
 	struct store_tmp t = STORE_TMP_INIT;
 	unsigned long long random = 0;
 	char path[64];
-	int error = clear_dead(s, e);
+	int error;
 
-	if (error)
-		return err_wrap(e, "cannot clear the store of leftovers");
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return err_set(e, errno, "getrandom");
 	snprintf(t.name, sizeof(t.name), "%d-%016llx", (int)getpid(), random);

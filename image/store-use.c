@@ -30,7 +30,8 @@ static int open_users(const struct store *s)
 	return openat(s->dir, "users", flags);
 }
 
-/* A new file, locked. Who clears up may have had the lock, and the file, before us: then once more. */
+/* A new file, locked. Who clears up may have had the lock, and the file, before us: then once more.
+ */
 static int make_record(struct image_user *u)
 {
 	unsigned long long random = 0;
@@ -124,7 +125,8 @@ int store_each_use(const struct store *s, store_use_fn *visit, void *user, struc
 		if (fd < 0)
 			continue;
 		use.alive = flock(fd, LOCK_SH | LOCK_NB) < 0;
-		/* One that is just being written is no one's yet: its layer's flock speaks for it. */
+		/* One that is just being written is no one's yet: its layer's flock speaks for it.
+		 */
 		if (use.alive && read_record(dirfd(dir), d->d_name, &use, NULL))
 			continue;
 		error = visit(s, &use, user, e);

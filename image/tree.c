@@ -109,7 +109,7 @@ static int names_read(int fd, struct names *n)
 }
 
 struct comparison {
-	char path[4200]; /* for people */
+	char path[4200];   /* for people */
 	char names[65536]; /* of xattrs */
 	char *why, *blocks;
 	struct err *e;
@@ -178,13 +178,23 @@ static int same_xattrs(struct comparison *c, int want, int have, const char *nam
 	return same ? 1 : differs(c, "other xattrs");
 }
 
+/* In a user's store there may be files and folders that their owner cannot read: kist's modes are
+ * the image's. When that goes for both, that is all that can be told. */
+static bool both_closed(int a, int a_errno, int b, int b_errno)
+{
+	return a < 0 && b < 0 && a_errno == EACCES && b_errno == EACCES;
+}
+
 static int same_content(struct comparison *c, int want, int have, const char *name)
 {
 	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	_cleanup_fd_ int a = openat(want, name, flags);
+	int error = errno;
 	_cleanup_fd_ int b = openat(have, name, flags);
 	ssize_t n, m;
 
+	if (both_closed(a, error, b, errno))
+		return 1;
 	if (a < 0 || b < 0)
 		return failed(c, -errno);
 	do {
@@ -205,8 +215,9 @@ static int same_target(struct comparison *c, int want, int have, const char *nam
 
 	if (n < 0 || m < 0)
 		return failed(c, -errno);
-	return n == m && memcmp(c->blocks, c->blocks + BLOCK, n) == 0 ? 1
-								       : differs(c, "another target");
+	return n == m && memcmp(c->blocks, c->blocks + BLOCK, n) == 0
+		       ? 1
+		       : differs(c, "another target");
 }
 
 static int same_attributes(struct comparison *c, const struct stat *a, const struct stat *b)
@@ -223,8 +234,8 @@ static int same_attributes(struct comparison *c, const struct stat *a, const str
 		return differs(c, "another size");
 	if ((S_ISCHR(a->st_mode) || S_ISBLK(a->st_mode)) && a->st_rdev != b->st_rdev)
 		return differs(c, "another device");
-	if (!apply_is_whiteout(a) && (a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
-				      a->st_mtim.tv_nsec != b->st_mtim.tv_nsec))
+	if (!apply_is_whiteout(a) &&
+	    (a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec))
 		return differs(c, "another time");
 	return 1;
 }
@@ -234,8 +245,11 @@ static int same_folder(struct comparison *c, int want, int have);
 static int same_inside(struct comparison *c, int want, int have, const char *name)
 {
 	_cleanup_fd_ int a = openat(want, name, FOLDER_FLAGS);
+	int error = errno;
 	_cleanup_fd_ int b = openat(have, name, FOLDER_FLAGS);
 
+	if (both_closed(a, error, b, errno))
+		return 1;
 	return a < 0 || b < 0 ? failed(c, -errno) : same_folder(c, a, b);
 }
 
@@ -264,9 +278,7 @@ static int same_names(struct comparison *c, const struct names *a, const struct 
 	size_t i;
 
 	for (i = 0; i < a->count || i < b->count; i++) {
-		int order = i == a->count ? 1
-			    : i == b->count ? -1
-					    : strcmp(a->list[i], b->list[i]);
+		int order = i == a->count ? 1 : i == b->count ? -1 : strcmp(a->list[i], b->list[i]);
 
 		if (order == 0)
 			continue;
@@ -311,6 +323,7 @@ int tree_same(int want, int have, char why[TREE_DIFFERENCE_MAX], struct err *e)
 	c->e = e;
 	if (fstat(want, &a) < 0 || fstat(have, &b) < 0)
 		return err_set(e, errno, "cannot look at a layer");
+	b.st_mtim = a.st_mtim; /* a root that no entry sets is as old as the folder */
 	same = same_attributes(c, &a, &b);
 	if (same > 0)
 		same = same_xattrs(c, want, have, ".");

@@ -23,7 +23,8 @@ struct pieces {
 	size_t count, room;
 };
 
-static int add(struct pieces *p, const struct digest *d, uint64_t bytes, size_t image, struct err *e)
+static int add(struct pieces *p, const struct digest *d, uint64_t bytes, size_t image,
+	       struct err *e)
 {
 	if (p->count == p->room) {
 		size_t room = p->room ? 2 * p->room : 256;

@@ -12,8 +12,8 @@ struct usage_image {
 struct usage {
 	struct usage_image *images; /* one per name; two names of one image take what one takes */
 	size_t count, different, used; /* names; images; images that containers run */
-	uint64_t bytes;		 /* of all of them, each piece once */
-	uint64_t reclaimable;	 /* of these, what the images need that nobody runs */
+	uint64_t bytes;		       /* of all of them, each piece once */
+	uint64_t reclaimable;	       /* of these, what the images need that nobody runs */
 	struct store_removed unneeded; /* what no image needs */
 	struct store_leftovers leftovers;
 };

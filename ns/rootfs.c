@@ -106,7 +106,7 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct host
 		if (side == SIDE_HOST)
 			plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, root);
 	}
-	if (o->slot_root < 0 || o->no_pivot)
+	if (o->slot_root < 0 || o->detached || o->no_pivot)
 		attach_root(p, s, o, root);
 }
 
