@@ -284,7 +284,7 @@ static int start_pump(struct unpack *u)
 static int run(struct unpack *u)
 {
 	struct archive *a = archive_read_new();
-	int error = hash_begin(&u->hash, u->e);
+	int error = hash_begin_as(&u->hash, &u->job->diffid, u->e);
 
 	if (a == NULL)
 		error = err_set(u->e, ENOMEM, "cannot start libarchive");
