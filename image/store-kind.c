@@ -51,11 +51,16 @@ int store_read_kind(struct store *s, struct err *e)
 
 int store_write_kind(const struct store *s, struct err *e)
 {
+	_cleanup_fd_ int lock = -EBADF;
 	char text[16];
 	int n;
 
 	if (faccessat(s->dir, NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
+	/* Whoever has the lock may clear temporary files away. */
+	n = store_lock(s, true, &lock, e);
+	if (n)
+		return n;
 	n = snprintf(text, sizeof(text), "%s\n", kind_name(s->userxattr));
 	return file_replace_at(s->dir, NAME, text, n, 0600, true, e);
 }
