@@ -103,9 +103,11 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
 		r = root_layers_find(s->config, a, &layers, e);
-	if (r > 0)
+	if (r > 0) {
 		o.layers = &layers;
-	if (r >= 0)
+		r = root_layers_check(&layers, &host, s->ns.root_readonly, e);
+	}
+	if (r == 0)
 		r = activation_apply(&q->activation, s, a, e);
 	if (r == 0)
 		r = cli_fault(&in, e);
