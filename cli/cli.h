@@ -51,6 +51,9 @@ int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
 
+/* The name /etc/passwd has for a user, until the next call; NULL when it has none. */
+const char *cli_user_name(uid_t uid);
+
 /* A path that will be used after chdirs of its own: absolute now. NULL stays NULL. */
 const char *cli_absolute(const char *path, char text[4096]);
 
