@@ -146,8 +146,9 @@ $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(if $(SPLIT_DEBUG),$(Q)objcopy --only-keep-debug $@ $@.debug && \
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
-# Its calls of libc go through tests/unit/failing.h.
-$(B)/tests/unit/test_failing: WRAP = -Wl,@tests/unit/failing.wrap
+# Their calls of libc go through tests/unit/failing.h.
+$(patsubst %.c,$(B)/%,$(shell grep -l '^#include "tests/unit/failing.h"' tests/unit/*.c)): \
+	WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(shell pkg-config --libs $(PKGS_all))
