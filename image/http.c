@@ -6,6 +6,7 @@
  * would also count the time in which we unpack).
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,6 +40,7 @@ struct http {
 	bool paused;
 	size_t stash_at, stash_size;
 	char stash[STASH_MAX];
+	atomic_bool cancelled;
 };
 
 int http_open(struct http **ret, struct err *e)
@@ -59,6 +61,11 @@ int http_open(struct http **ret, struct err *e)
 	}
 	*ret = h;
 	return 0;
+}
+
+void http_cancel(struct http *h)
+{
+	atomic_store(&h->cancelled, true);
 }
 
 void http_end(struct http *h)
@@ -465,6 +472,8 @@ static int drive(struct http *h, struct watch *w, struct err *e)
 	CURLMsg *message;
 
 	h->failure = HTTP_FAILED_FOR_GOOD;
+	if (atomic_load(&h->cancelled))
+		return err_say(e, ECANCELED, "given up, since nobody wants it any more");
 	if (curl.curl_multi_perform(h->multi, &running) != CURLM_OK)
 		return err_say(e, EIO, "libcurl failed");
 	while ((message = curl.curl_multi_info_read(h->multi, &left)) != NULL) {

@@ -71,6 +71,8 @@ ssize_t http_read(struct http *h, void *data, size_t size, struct err *e);
 enum http_failure http_failure(const struct http *h);
 /* Drops a body that nobody wants. */
 void http_end(struct http *h);
+/* By another thread: whatever waits, and all that is asked later, ends with -ECANCELED. */
+void http_cancel(struct http *h);
 
 /* A URL's parts, as libcurl itself understands them. */
 struct http_origin {
