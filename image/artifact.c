@@ -73,7 +73,7 @@ static int write_blob(struct fetching *x, const struct descriptor *d, const char
 {
 	struct fetch f = { .registry = x->r, .http = x->h, .blob = *d, .partial = -EBADF };
 	struct blob_expect expect = { d->digest, d->size };
-	struct blob_reader from = { fetch_read, &f };
+	struct blob_reader from = { .read = fetch_read, .user = &f };
 	_cleanup_fd_ int fd = openat(x->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	char path[32];
 	int error;
