@@ -224,6 +224,19 @@ static void keep_range(struct http_reply *r, const char *value, size_t len)
 		       number(value + 6, dash - value - 6, &r->range_from);
 }
 
+/* Each on a line of its own; only what registries are meant to say by it (distribution-spec). */
+static void keep_warning(struct http_reply *r, const char *value, size_t len)
+{
+	size_t have = strlen(r->warning);
+
+	if (len < 8 || strncmp(value, "299 - \"", 7) != 0 || memchr(value, '\0', len) ||
+	    have + len + 2 > sizeof(r->warning))
+		return;
+	memcpy(r->warning + have, value + 7, len - 7);
+	r->warning[have + len - 7] = '\n';
+	r->warning[have + len - 6] = '\0';
+}
+
 static size_t on_header(char *line, size_t one, size_t count, void *user)
 {
 	struct http *h = user;
@@ -249,6 +262,10 @@ static size_t on_header(char *line, size_t one, size_t count, void *user)
 		keep(r->digest, sizeof(r->digest), v, n);
 	} else if (header_is(line, len, "location", &v, &n)) {
 		keep(r->location, sizeof(r->location), v, n);
+	} else if (header_is(line, len, "link", &v, &n)) {
+		keep(r->link, sizeof(r->link), v, n);
+	} else if (header_is(line, len, "warning", &v, &n)) {
+		keep_warning(r, v, n);
 	} else if (header_is(line, len, "www-authenticate", &v, &n)) {
 		keep_challenge(r, v, n);
 	} else if (header_is(line, len, "retry-after", &v, &n)) {

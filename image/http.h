@@ -50,6 +50,8 @@ struct http_reply {
 	unsigned retry_after; /* seconds; 0: nothing said */
 	char content_type[160], digest[160];
 	char location[HTTP_URL_MAX], challenge[4096];
+	char link[HTTP_URL_MAX + 64];
+	char warning[1024]; /* texts of Warning: 299, a line each, with what follows the quote */
 };
 
 enum http_failure {
