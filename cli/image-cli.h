@@ -7,19 +7,33 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define IMAGE_CLI_FILTERS_MAX 16
+#define IMAGE_CLI_USAGE	    2 /* the exit status of a wrong command line */
+#define IMAGE_CLI_WORDS_MAX 64
+
+struct image_cli_words { /* of an option that may be given often; NULL-terminated */
+	const char *item[IMAGE_CLI_WORDS_MAX + 1];
+	size_t count;
+};
 
 struct image_cli { /* a parsed command line */
 	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
-	bool json, quiet, log_json, plain_http, password_stdin;
-	bool rootless, tty;
+	const char *format, *message, *last, *artifact_type;
+	bool help, json, quiet, log_json, plain_http, password_stdin;
+	bool rootless, tty, rootfs, remote, raw, config, artifact, digests;
 	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
-	const char *older_than, *filters[IMAGE_CLI_FILTERS_MAX];
-	size_t filter_count;
-	uint64_t bytes_max, entries_max, tries, timeout, chunk;
+	const char *older_than;
+	struct image_cli_words filters, changes;
+	uint64_t bytes_max, entries_max, tries, timeout, chunk, limit;
+	uint64_t used; /* which options were given */
 	char **args;
 	int arg_count;
 };
+
+/* Fills o. 0; or an exit status, and what is wrong was said. */
+int image_cli_options(int argc, char **argv, struct image_cli *o);
+/* An option that was given, and is not one of this verb's; else NULL. */
+const char *image_cli_foreign(const struct image_cli *o, const char *verb);
+int image_cli_bad_usage(const char *what, const char *value);
 
 /* "12 MB" */
 const char *image_cli_size(uint64_t n, char text[24]);
@@ -28,6 +42,13 @@ int image_cli_push(const struct image_cli *o, struct err *e);
 int image_cli_tag(const struct image_cli *o, struct err *e);
 int image_cli_inspect(const struct image_cli *o, struct err *e);
 int image_cli_history(const struct image_cli *o, struct err *e);
+int image_cli_ls(const struct image_cli *o, struct err *e);
+int image_cli_tags(const struct image_cli *o, struct err *e);
+int image_cli_referrers(const struct image_cli *o, struct err *e);
+int image_cli_inspect_remote(const struct image_cli *o, struct err *e);
+int image_cli_pull_artifact(const struct image_cli *o, struct err *e);
+int image_cli_import(const struct image_cli *o, struct err *e);
+int image_cli_export(const struct image_cli *o, struct err *e);
 int image_cli_save(const struct image_cli *o, struct err *e);
 int image_cli_bundle(const struct image_cli *o, struct err *e);
 int image_cli_login(const struct image_cli *o, struct err *e);

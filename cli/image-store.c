@@ -82,7 +82,7 @@ static int parse_filter(const char *text, struct prune_options *o, struct prune_
 }
 
 static int prune_options(const struct image_cli *o, struct prune_options *ret,
-			 struct prune_label labels[IMAGE_CLI_FILTERS_MAX], struct arena *a,
+			 struct prune_label labels[IMAGE_CLI_WORDS_MAX], struct arena *a,
 			 struct err *e)
 {
 	size_t i;
@@ -95,12 +95,12 @@ static int prune_options(const struct image_cli *o, struct prune_options *ret,
 	if (o->older_than && parse_age(o->older_than, &ret->partial_seconds))
 		return err_say(e, EINVAL, "--older-than %.100s: it must be like 36h, 7d or 0",
 			       o->older_than);
-	if (o->filter_count && !o->all) {
+	if (o->filters.count && !o->all) {
 		err_say(e, EINVAL, "--filter chooses among images, which only --all removes");
 		return err_fix(e, "add --all, or leave it away");
 	}
-	for (i = 0; i < o->filter_count && !error; i++)
-		error = parse_filter(o->filters[i], ret, &labels[ret->label_count], a, e);
+	for (i = 0; i < o->filters.count && !error; i++)
+		error = parse_filter(o->filters.item[i], ret, &labels[ret->label_count], a, e);
 	return error;
 }
 
@@ -147,7 +147,7 @@ static void prune_text(const struct prune_result *r, bool dry_run)
 int image_cli_prune(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
-	struct prune_label labels[IMAGE_CLI_FILTERS_MAX];
+	struct prune_label labels[IMAGE_CLI_WORDS_MAX];
 	_cleanup_json_ json_t *out = NULL;
 	struct arena a = ARENA_INIT;
 	struct prune_result result = { 0 };

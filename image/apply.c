@@ -46,13 +46,6 @@ void apply_free(struct apply *a)
 	a->implied = NULL;
 }
 
-int apply_end(struct apply *a, struct err *e)
-{
-	(void)e;
-	folders_leave(a);
-	return 0;
-}
-
 static int note_implied(struct apply *a, const char *path, struct err *e)
 {
 	size_t size = strlen(path) + 1;
@@ -68,6 +61,19 @@ static int note_implied(struct apply *a, const char *path, struct err *e)
 	a->implied = more;
 	a->implied_size += size;
 	return 0;
+}
+
+int apply_end(struct apply *a, struct err *e)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, apply_implied_mtime };
+
+	folders_leave(a);
+	/* The root is a folder like others: the topmost layer's decides how it looks. */
+	if (a->root_said || a->opaque_root)
+		return 0;
+	if (futimens(a->root, times) < 0)
+		return err_set(e, errno, "futimens");
+	return note_implied(a, ".", e);
 }
 
 bool apply_is_whiteout(const struct stat *st)
@@ -227,6 +233,7 @@ static int apply_root(struct apply *a, const struct layer_entry *entry, struct e
 		return error;
 	a->in->mtime = entry->mtime;
 	a->in->touched = true;
+	a->root_said = true;
 	return 0;
 }
 

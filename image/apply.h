@@ -63,6 +63,7 @@ struct apply {
 	int root;	  /* borrowed: the layer's folder */
 	bool privileged;  /* owners, devices and trusted.* xattrs can be set */
 	bool opaque_root; /* the layer hides everything below it */
+	bool root_said;	  /* it has an entry for its root */
 	struct apply_note notes[NOTE_COUNT];
 	struct apply_folder folders[APPLY_FOLDERS];
 	size_t folder_count;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "image/hash.h"
+#include "image/layout-make.h"
 #include "image/load-internal.h"
 
 static int compare_layers(const void *a, const void *b)
@@ -384,6 +385,13 @@ static int open_all(struct load *l, struct err *e)
 		return err_set(e, errno, "cannot open a folder in the store %s", l->store.path);
 	if (l->options->registry)
 		return pull_open(l, spool, e);
+	if (l->options->import) {
+		error = source_from_rootfs(spool, l->options->source, l->options->import,
+					   l->budget.bytes_max, e);
+		l->source.spooled = true;
+		l->source.dir = fd_take(&spool);
+		return error;
+	}
 	return source_open(&l->source, l->options->source, spool, l->budget.bytes_max, e);
 }
 
@@ -443,6 +451,7 @@ int image_load(const struct load_options *o, struct err *e)
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the store's file system, or use another --store");
 	if (error)
-		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : "load", o->source);
+		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : o->import ? "import" : "load",
+				o->source);
 	return later;
 }

@@ -51,11 +51,16 @@ int store_read_kind(struct store *s, struct err *e)
 
 int store_write_kind(const struct store *s, struct err *e)
 {
+	_cleanup_fd_ int lock = -EBADF;
 	char text[16];
 	int n;
 
 	if (faccessat(s->dir, NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
+	/* Whoever has the lock may clear temporary files away. */
+	n = store_lock(s, true, &lock, e);
+	if (n)
+		return n;
 	n = snprintf(text, sizeof(text), "%s\n", kind_name(s->userxattr));
 	return file_replace_at(s->dir, NAME, text, n, 0600, true, e);
 }
@@ -65,13 +70,19 @@ int store_check_kind(const char *path, bool userxattr, struct err *e)
 	if (userxattr == store_caller_userxattr())
 		return 0;
 	if (userxattr) {
-		err_say(e, EPERM, "the store %s is one of a user without root, whose whiteouts root's "
-			"overlay does not see", path);
-		return err_fix(e, "run it as that user, or pull the image into root's own store (without "
-				  "--store and KIST_STORE)");
+		err_say(e, EPERM,
+			"the store %s is one of a user without root, whose whiteouts root's "
+			"overlay does not see",
+			path);
+		return err_fix(
+			e, "run it as that user, or pull the image into root's own store (without "
+			   "--store and KIST_STORE)");
 	}
-	err_say(e, EPERM, "the store %s is root's, whose whiteouts an overlay made without root does not "
-		"see", path);
-	return err_fix(e, "run it as root, or pull the image into a store of your own (without --store "
-			  "and KIST_STORE)");
+	err_say(e, EPERM,
+		"the store %s is root's, whose whiteouts an overlay made without root does not "
+		"see",
+		path);
+	return err_fix(
+		e, "run it as root, or pull the image into a store of your own (without --store "
+		   "and KIST_STORE)");
 }

@@ -18,7 +18,9 @@ void root_layers_close(struct root_layers *l)
 
 void root_layers_of_image(const struct image_info *image, int pin, struct root_layers *ret)
 {
-	*ret = (struct root_layers){ .pin = pin, .image = image, .dir = image->layer_dir,
+	*ret = (struct root_layers){ .pin = pin,
+				     .image = image,
+				     .dir = image->layer_dir,
 				     .layers = (const char *const *)image->layer_names,
 				     .count = image->layer_count };
 }
@@ -32,7 +34,8 @@ int root_layers_parse_writable(const char *text, struct root_layers *l, struct e
 		return 0;
 	}
 	if (size_parse(text, &bytes) < 0 || bytes <= 0)
-		return err_say(e, EINVAL, "\"%.64s\" is neither a size, like 64m, nor an absolute folder",
+		return err_say(e, EINVAL,
+			       "\"%.64s\" is neither a size, like 64m, nor an absolute folder",
 			       text);
 	l->upper_bytes = (uint64_t)bytes;
 	return 0;
@@ -85,4 +88,18 @@ int root_layers_find(const json_t *config, struct arena *a, struct root_layers *
 		root_layers_close(ret);
 	}
 	return r < 0 ? r : 1;
+}
+
+/* Overlay notes in user xattrs, when it may not use trusted ones, which of a new folder's names are not
+ * the old one's. */
+#define TMPFS_USER_XATTR HOST_KERNEL(6, 6)
+
+int root_layers_check(const struct root_layers *l, const struct host *h, bool readonly, struct err *e)
+{
+	if (h->root || readonly || l->upper_dir || h->kernel >= TMPFS_USER_XATTR)
+		return 0;
+	err_say(e, ENOTSUP, "a writable root without root needs user xattrs in what takes the changes, and "
+		"this kernel's tmpfs has none (Linux 6.6 does)");
+	return err_fix(e, "let a folder on a disk take them: " ANNOTATION_WRITABLE "=/folder, or for a job "
+			  "--writable /folder");
 }

@@ -29,3 +29,6 @@ int root_layers_find(const json_t *config, struct arena *a, struct root_layers *
 void root_layers_of_image(const struct image_info *image, int pin, struct root_layers *ret);
 /* "64m", or a folder; relative ones are refused. `what` is its name for messages. */
 int root_layers_parse_writable(const char *text, struct root_layers *l, struct err *e);
+/* Refuses what this host can't give such a root. readonly: only mount points are made in it. */
+int root_layers_check(const struct root_layers *l, const struct host *h, bool readonly,
+		      struct err *e);

@@ -506,7 +506,7 @@ outer_case("outer_gzip_cut", R, "ends early", lambda p, v: open(p, "r+b").write(
     gzip.compress(open(p, "rb").read())[:300]) and os.truncate(p, 300))
 
 
-@case("archives", R, "docker's old format")
+@case("archives", R, "index.json lists no image")
 def docker_archive(path, victim):
     with tarfile.open(path, "w") as t:
         member(t, "manifest.json", b"[]")
