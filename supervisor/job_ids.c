@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/ids.h"
 #include "runtime/idrange.h"
+#include "runtime/upper.h"
 
 #define FILE_MAX_BYTES (1u << 20)
 
@@ -119,9 +120,12 @@ static uint32_t own_size(const char *file)
 	return size > IDRANGE_SIZE ? IDRANGE_SIZE : (uint32_t)size;
 }
 
-int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id, struct err *e)
+int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
+		 const char *upper_dir, struct err *e)
 {
 	uint32_t first = 0;
+	uid_t uid;
+	gid_t gid;
 	int r = 0;
 
 	*ret = (struct job_ids){ .count = 1 };
@@ -131,7 +135,14 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 	}
 	ret->uid[0].size = ret->gid[0].size = IDRANGE_SIZE;
 	if (h->root) {
-		r = idrange_take(root, id, &first, e);
+		if (upper_dir && upper_read_ids(upper_dir, &uid, &gid) && uid == gid) {
+			first = uid;
+			r = idrange_take_this(root, id, first, e);
+			if (r < 0)
+				err_wrap(e, "the files in %.200s", upper_dir);
+		} else {
+			r = idrange_take(root, id, &first, e);
+		}
 		ret->uid[0].host = ret->gid[0].host = first;
 		ret->leased = r == 0;
 	} else {
