@@ -31,8 +31,8 @@
 #include "base/engine.h"
 #include "base/fd.h"
 
-#define IN_USE "in-use"
-#define IDS    "ids"
+#define IN_USE	    "in-use"
+#define IDS	    "ids"
 #define QUOTA_BLOCK 1024u /* QIF_DQBLKSIZE of linux/quota.h */
 
 struct claim_args {
@@ -50,10 +50,14 @@ static int check_fs(int fd, const char *dir, struct err *e)
 		long magic;
 		const char *name;
 	} refused[] = {
-		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" },
-		{ FUSE_SUPER_MAGIC, "fuse" },	      { MSDOS_SUPER_MAGIC, "vfat" },
-		{ V9FS_MAGIC, "9p" },		      { SMB2_SUPER_MAGIC, "smb" },
-		{ CIFS_SUPER_MAGIC, "cifs" },	      { PROC_SUPER_MAGIC, "proc" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" },
+		{ NFS_SUPER_MAGIC, "nfs" },
+		{ FUSE_SUPER_MAGIC, "fuse" },
+		{ MSDOS_SUPER_MAGIC, "vfat" },
+		{ V9FS_MAGIC, "9p" },
+		{ SMB2_SUPER_MAGIC, "smb" },
+		{ CIFS_SUPER_MAGIC, "cifs" },
+		{ PROC_SUPER_MAGIC, "proc" },
 	};
 	struct statfs fs;
 
@@ -62,8 +66,8 @@ static int check_fs(int fd, const char *dir, struct err *e)
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
 		if ((long)fs.f_type != refused[i].magic)
 			continue;
-		err_say(e, EINVAL, "the folder %s is on %s, which can't take an overlay's changes", dir,
-			refused[i].name);
+		err_say(e, EINVAL, "the folder %s is on %s, which can't take an overlay's changes",
+			dir, refused[i].name);
 		return err_fix(e, "use one on ext4, xfs, btrfs or tmpfs");
 	}
 	return 0;
@@ -81,8 +85,10 @@ static int open_folder(const char *dir, struct err *e)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_set(e, errno, "the folder %s", dir);
 	if (st.st_uid != geteuid() || (st.st_mode & 077)) {
-		err_say(e, EPERM, "the folder %s is open to others, who could reach setuid files that the "
-			"container makes there", dir);
+		err_say(e, EPERM,
+			"the folder %s is open to others, who could reach setuid files that the "
+			"container makes there",
+			dir);
 		return err_fix(e, "chown it to uid %u, and chmod 700", (unsigned)geteuid());
 	}
 	r = check_fs(fd, dir, e);
@@ -107,7 +113,8 @@ static int take(int fd, const struct claim_args *a, struct err *e)
 		unlinkat(fd, IN_USE, 0);
 	}
 	return symlinkat(a->owner, fd, IN_USE) < 0
-		? err_set(e, errno, "cannot mark the folder %s as in use", a->dir) : 0;
+		       ? err_set(e, errno, "cannot mark the folder %s as in use", a->dir)
+		       : 0;
 }
 
 /* upper/, and whose it is: files of other ids would be nobody's in this container. */
@@ -119,9 +126,12 @@ static int make_upper(int fd, const struct claim_args *a, struct err *e)
 	snprintf(wanted, sizeof wanted, "%u:%u", a->uid, a->gid);
 	found[n > 0 ? n : 0] = '\0';
 	if (n >= 0 && strcmp(found, wanted) != 0) {
-		err_say(e, EINVAL, "the folder %s has the changes of a root that is %.31s on the host; this "
-			"container's is %s", a->dir, found, wanted);
-		return err_fix(e, "give it the same uidMappings and gidMappings, or another folder");
+		err_say(e, EINVAL,
+			"the folder %s has the changes of a root that is %.31s on the host; this "
+			"container's is %s",
+			a->dir, found, wanted);
+		return err_fix(e,
+			       "give it the same uidMappings and gidMappings, or another folder");
 	}
 	if (n >= 0)
 		return 0;
@@ -149,9 +159,12 @@ bool upper_read_ids(const char *dir, uid_t *ret_uid, gid_t *ret_gid)
 
 static int no_quota(const char *dir, int error, struct err *e)
 {
-	err_say(e, error, "the folder %s can't be limited: its file system keeps no project quota", dir);
-	return err_fix(e, "mount it with prjquota (ext4: mkfs.ext4 -O quota,project; xfs), or let a tmpfs of "
-			  "that size take the changes");
+	err_say(e, error, "the folder %s can't be limited: its file system keeps no project quota",
+		dir);
+	return err_fix(
+		e,
+		"mount it with prjquota (ext4: mkfs.ext4 -O quota,project; xfs), or let a tmpfs of "
+		"that size take the changes");
 }
 
 /* All below the folder is counted as one project, whose number is the folder's inode: what an ext4
@@ -207,13 +220,17 @@ static void show_claim(struct buf *out, const struct plan *p, const void *args)
 
 	buf_addf(out, "claim_folder(%s for %s, %u:%u", a->dir, a->owner, a->uid, a->gid);
 	if (a->quota)
-		buf_addf(out, ", quotactl_fd(Q_SETQUOTA, %llu bytes)", (unsigned long long)a->quota);
+		buf_addf(out, ", quotactl_fd(Q_SETQUOTA, %llu bytes)",
+			 (unsigned long long)a->quota);
 	buf_add(out, ") = ");
 	plan_show_slot(out, p, a->slot);
 }
 
-static const struct op op_claim = { .name = "claim_folder", .man = "symlink(2)", .compound = true,
-				    .act = act_claim, .show = show_claim };
+static const struct op op_claim = { .name = "claim_folder",
+				    .man = "symlink(2)",
+				    .compound = true,
+				    .act = act_claim,
+				    .show = show_claim };
 
 /* What overlay leaves in work/work: its one whiteout, of many names, and what it was just making. A
  * folder among that stays, and the next mount clears it. */
@@ -238,7 +255,8 @@ static void remove_work(int dir)
 	unlinkat(dir, "work", AT_REMOVEDIR);
 }
 
-static int undo_claim(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS], struct err *e)
+static int undo_claim(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
+		      struct err *e)
 {
 	_cleanup_fd_ int fd = open(args[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	char owner[PATH_MAX];
@@ -257,7 +275,8 @@ static int undo_claim(const struct undo_at *at, const char *const args[PLAN_UNDO
 		return 0;
 	remove_work(fd);
 	return unlinkat(fd, IN_USE, 0) < 0 && errno != ENOENT
-		? err_set(e, errno, "cannot give back the folder %s", args[0]) : 0;
+		       ? err_set(e, errno, "cannot give back the folder %s", args[0])
+		       : 0;
 }
 
 static const struct undo_kind kind_claim = { .name = "release_folder", .act = undo_claim };

@@ -67,8 +67,10 @@ bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map 
 		    id_parse(field[2], strlen(field[2]), &count) < 0 || count == 0 ||
 		    UINT32_MAX - start < count)
 			continue;
-		*ret = (struct ns_id_map){ .container = 1, .host = start,
-					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1 : count };
+		*ret = (struct ns_id_map){ .container = 1,
+					   .host = start,
+					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1
+									    : count };
 		return true;
 	}
 	return false;
@@ -175,8 +177,11 @@ int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct
 		all = all && is_mapped(ids->gid, ids->count, user->gids[i]);
 	if (all)
 		return 0;
-	err_say(e, EINVAL, "the image runs as user %u, group %u, who have no id on this host: the job has "
-		"%u", user->uid, user->gid, ids->uid[0].size + (ids->count > 1 ? ids->uid[1].size : 0));
-	return err_fix(e, "give the caller more in /etc/subuid and /etc/subgid, and install newuidmap; or "
-			  "run it as root");
+	err_say(e, EINVAL,
+		"the image runs as user %u, group %u, who have no id on this host: the job has "
+		"%u",
+		user->uid, user->gid, ids->uid[0].size + (ids->count > 1 ? ids->uid[1].size : 0));
+	return err_fix(
+		e, "give the caller more in /etc/subuid and /etc/subgid, and install newuidmap; or "
+		   "run it as root");
 }
