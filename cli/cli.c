@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sanitized.h"
 #include "runtime/protect.h"
 
 struct cli cli;
@@ -93,6 +94,15 @@ int cli_flush(void)
 		return 0;
 	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
 	return cli_fail(&e, 1);
+}
+
+void cli_leave(int status)
+{
+	if (SANITIZED)
+		return;
+	status = status == 0 ? cli_flush() : status;
+	fflush(NULL);
+	_exit(status);
 }
 
 static void print_usage(const struct command *command, const struct option *table, size_t count)

@@ -446,10 +446,12 @@ int command_exec(int argc, char **argv)
 	if (started)
 		run_close(&run);
 	exec_leaf_end(&leaf);
+	if (r < 0) {
+		err_wrap(&e, "exec failed");
+		e.exit_code = 0;
+		status = cli_fail(&e, status);
+	}
+	cli_leave(status);
 	arena_free(&arena);
-	if (r == 0)
-		return status;
-	err_wrap(&e, "exec failed");
-	e.exit_code = 0;
-	return cli_fail(&e, status);
+	return status;
 }

@@ -149,9 +149,11 @@ int command_create(int argc, char **argv)
 		run_close(&run);
 	else
 		err_wrap(&e, "cannot create %.64s", argv[first]);
-	arena_free(&arena);
 	e.exit_code = 0; /* runc's convention, here as in run */
-	return r < 0 ? cli_fail(&e, 1) : 0;
+	status = r < 0 ? cli_fail(&e, 1) : 0;
+	cli_leave(status);
+	arena_free(&arena);
+	return status;
 }
 
 /* Waits for the program of `run` and takes the container away. */
@@ -233,10 +235,12 @@ int command_run(int argc, char **argv)
 	else
 		r = finish_run(&q, argv[first], &c, &run, s.hooks.count[HOOK_POSTSTOP] > 0, root,
 			       &e);
-	arena_free(&arena);
 	/* runc's convention: whatever was wrong, run itself ends with 1. */
 	e.exit_code = 0;
-	return r < 0 ? cli_fail(&e, 1) : r;
+	status = r < 0 ? cli_fail(&e, 1) : r;
+	cli_leave(status);
+	arena_free(&arena);
+	return status;
 }
 
 int command_start(int argc, char **argv)
