@@ -295,7 +295,7 @@ static void show_socketpair(struct buf *out, const struct plan *p, const void *a
 {
 	(void)p;
 	(void)args;
-	buf_addf(out, "socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC), setsockopt(SO_RCVTIMEO, %d ms)",
+	buf_addf(out, "socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC) /* SO_RCVTIMEO: %d ms */",
 		 INTERRUPT_LOOK_MS);
 }
 
