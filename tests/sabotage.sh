@@ -87,6 +87,7 @@ build() {
 	case $test in
 	test_*) what+=("build/tests/unit/${test%%:*}") ;;
 	image.bats* | registry.bats*) what+=(build/kist-image) ;;
+	unpack_hostile.bats*) what+=(build/tests/tools/unpack-driver) ;;
 	net_bridge.bats*) what+=(build/tests/tools/net-driver) ;;
 	esac
 	make -s CI= "${what[@]}"
