@@ -53,9 +53,9 @@ count() {
 stage() {
 	local name=$1 begin=$SECONDS status=0
 	shift
-	case $name in
-	native) echo "$name: begins, some 7 minutes: $logs/$name.log grows" ;;
-	sweep | races | sabotage | fuzz-long | asan) echo "$name: begins, long: $logs/$name.log grows" ;;
+	case $name$* in
+	native* | asan[^-]* | races* | fuzz-long* | vm-systemd* | *tests/sabotage.sh)
+		echo "$name: begins, takes minutes: $logs/$name.log grows" ;;
 	esac
 	rm -f "$logs/$name".{skipped,ran}
 	: >"$logs/$name.skipped"
