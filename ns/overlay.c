@@ -72,11 +72,12 @@ static const char *number(const struct joining *j, uint64_t value)
 
 /* --- the layers, the changes ---------------------------------------------------------------- */
 
-static void clone_tree(const struct joining *j, int from, const char *path, int to, uint64_t attr)
+static void clone_tree(const struct joining *j, int from, const char *path, int to, uint64_t attr,
+		       bool idmap)
 {
 	plan_add(j->p, SIDE_HOST, op_open_tree, op_open_tree_args, from, path, OPEN_TREE_CLONE, to);
 	plan_add(j->p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = to, .path = "",
-		 .set = attr | (j->o->idmap ? MOUNT_ATTR_IDMAP : 0), .propagation = MS_PRIVATE,
+		 .set = attr | (idmap ? MOUNT_ATTR_IDMAP : 0), .propagation = MS_PRIVATE,
 		 .userns_slot = ns_slot(j->p, NS_SLOT_USERNS));
 }
 
@@ -91,7 +92,7 @@ static void open_layers(const struct joining *j)
 		/* By what the image was found in, not by its name: that may be another folder's
 		 * now. */
 		clone_tree(j, o->slot_below, o->slot_below >= 0 ? ".." : o->dir, j->layers,
-			   MOUNT_ATTR_RDONLY);
+			   MOUNT_ATTR_RDONLY, o->idmap);
 		return;
 	}
 	/* Overlay makes its own read-only clones. A mount of the host's namespace, which is all the
@@ -125,26 +126,26 @@ static void make_folder(const struct joining *j, int dir, const char *name)
 		plan_on_done(j->p, step, EEXIST);
 }
 
-/* Where overlay puts changes. In a folder they belong to the container's own ids, whatever those
- * are on the host this time: it is id-mapped as the layers are. */
+/* Where overlay puts changes: with the host's ids of the container. A folder could be id-mapped as the
+ * layers are, but overlay makes its files as the one who mounts it, who has no id in that map. */
 static void make_upper(const struct joining *j)
 {
 	const struct ns_overlay *o = j->o;
 
 	if (o->upper_dir && j->side == SIDE_HOST)
-		clone_tree(j, -1, o->upper_dir, j->upper, 0);
+		clone_tree(j, o->slot_upper, "", j->upper, 0, false);
 	else if (o->upper_dir)
 		plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->upper_dir,
 			 O_PATH | O_DIRECTORY | O_NOFOLLOW, j->upper);
 	make_folder(j, j->upper, "work");
 	make_folder(j, j->upper, "upper");
-	if (o->upper_dir)
-		return;
-	/* The merged root takes mode and owner from the upper one; the umask is the caller's. */
-	plan_add(j->p, j->side, op_fchmodat, op_mkdirat_args, j->upper, "upper", 0755);
-	if (j->side == SIDE_HOST && (o->root_uid || o->root_gid))
-		plan_add(j->p, j->side, op_fchownat, op_fchownat_args, j->upper, "upper",
-			 o->root_uid, o->root_gid);
+	/* The merged root takes mode and owner from the upper one; the umask is the caller's. In a folder
+	 * they may be what a former container made of them. */
+	if (!o->upper_dir)
+		plan_add(j->p, j->side, op_fchmodat, op_mkdirat_args, j->upper, "upper", 0755);
+	if (!o->upper_dir && j->side == SIDE_HOST && (o->root_uid || o->root_gid))
+		plan_add(j->p, j->side, op_fchownat, op_fchownat_args, j->upper, "upper", o->root_uid,
+			 o->root_gid);
 }
 
 /* --- detached --------------------------------------------------------------------------------- */

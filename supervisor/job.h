@@ -69,8 +69,10 @@ struct job_ids { /* of the host, for its user namespace */
 	size_t count;
 	bool leased;
 };
-/* Those of who asks: job_ids.c. Given back by job_ids_drop(), or by the container's undo. */
-int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id, struct err *e);
+/* Those of who asks: job_ids.c. `upper_dir` (may be NULL) is a folder that may have files of a former
+ * job, whose ids it is then. Given back by job_ids_drop(), or by the container's undo. */
+int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
+		 const char *upper_dir, struct err *e);
 void job_ids_drop(const struct job_ids *ids, int root, const char *id);
 /* Refuses an image whose user is none of them. */
 int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e);

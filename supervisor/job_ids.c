@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/ids.h"
 #include "runtime/idrange.h"
+#include "runtime/upper.h"
 
 #define FILE_MAX_BYTES (1u << 20)
 
@@ -66,8 +67,10 @@ bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map 
 		    id_parse(field[2], strlen(field[2]), &count) < 0 || count == 0 ||
 		    UINT32_MAX - start < count)
 			continue;
-		*ret = (struct ns_id_map){ .container = 1, .host = start,
-					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1 : count };
+		*ret = (struct ns_id_map){ .container = 1,
+					   .host = start,
+					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1
+									    : count };
 		return true;
 	}
 	return false;
@@ -119,9 +122,12 @@ static uint32_t own_size(const char *file)
 	return size > IDRANGE_SIZE ? IDRANGE_SIZE : (uint32_t)size;
 }
 
-int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id, struct err *e)
+int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
+		 const char *upper_dir, struct err *e)
 {
 	uint32_t first = 0;
+	uid_t uid;
+	gid_t gid;
 	int r = 0;
 
 	*ret = (struct job_ids){ .count = 1 };
@@ -131,7 +137,14 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 	}
 	ret->uid[0].size = ret->gid[0].size = IDRANGE_SIZE;
 	if (h->root) {
-		r = idrange_take(root, id, &first, e);
+		if (upper_dir && upper_read_ids(upper_dir, &uid, &gid) && uid == gid) {
+			first = uid;
+			r = idrange_take_this(root, id, first, e);
+			if (r < 0)
+				err_wrap(e, "the files in %.200s", upper_dir);
+		} else {
+			r = idrange_take(root, id, &first, e);
+		}
 		ret->uid[0].host = ret->gid[0].host = first;
 		ret->leased = r == 0;
 	} else {
@@ -164,8 +177,11 @@ int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct
 		all = all && is_mapped(ids->gid, ids->count, user->gids[i]);
 	if (all)
 		return 0;
-	err_say(e, EINVAL, "the image runs as user %u, group %u, who have no id on this host: the job has "
-		"%u", user->uid, user->gid, ids->uid[0].size + (ids->count > 1 ? ids->uid[1].size : 0));
-	return err_fix(e, "give the caller more in /etc/subuid and /etc/subgid, and install newuidmap; or "
-			  "run it as root");
+	err_say(e, EINVAL,
+		"the image runs as user %u, group %u, who have no id on this host: the job has "
+		"%u",
+		user->uid, user->gid, ids->uid[0].size + (ids->count > 1 ? ids->uid[1].size : 0));
+	return err_fix(
+		e, "give the caller more in /etc/subuid and /etc/subgid, and install newuidmap; or "
+		   "run it as root");
 }

@@ -211,7 +211,7 @@ static int watch(struct running *r, struct job_result *ret, struct err *e)
 }
 
 static int find_layers(const struct running *r, const struct image_info *image, int pin,
-		       struct root_layers *ret, struct err *e)
+		       struct arena *a, struct root_layers *ret, struct err *e)
 {
 	static const char *const itself[] = { "." };
 	int n = 0;
@@ -223,23 +223,22 @@ static int find_layers(const struct running *r, const struct image_info *image, 
 					     .count = 1 };
 	ret->upper_bytes = UPPER_BYTES;
 	if (r->job->writable)
-		n = root_layers_parse_writable(r->job->writable, ret, e);
+		n = root_layers_parse_writable(r->job->writable, a, ret, e);
 	if (n < 0)
 		return err_wrap(e, "--writable");
 	return root_layers_check(ret, r->host, !r->job->writable, e);
 }
 
-static int start_and_watch(struct running *r, const struct image_info *image, int pin,
+static int start_and_watch(struct running *r, const struct root_layers *layers,
 			   const struct job_ids *ids, struct container_spec *spec,
 			   const char *root_path, const struct runtime_hooks_in *in, struct arena *a,
 			   struct job_result *ret, struct err *e)
 {
-	struct root_layers layers;
 	struct create_options o = {
 		.id = r->job->id,
 		.root = r->root,
 		.root_path = root_path,
-		.layers = &layers,
+		.layers = layers,
 		.idrange = ids->leased,
 		.lock_securebits = true,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
@@ -250,8 +249,6 @@ static int start_and_watch(struct running *r, const struct image_info *image, in
 	int n;
 
 	n = net_check(&o.net, r->host, e);
-	if (n == 0)
-		n = find_layers(r, image, pin, &layers, e);
 	if (n == 0)
 		n = runtime_create(&compiled, spec, r->host, &o, in, a, &r->run, e);
 	if (n < 0)
@@ -279,6 +276,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	struct image_info image;
 	struct host host;
 	struct running r = { .job = job, .host = &host, .root = root };
+	struct root_layers layers;
 	struct job_ids ids;
 	int n;
 
@@ -293,7 +291,9 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		ret->image_digest = image.manifest_digest;
 		image_user_begin(store, &image, job->id, &user);
 	}
-	n = job_ids_take(&ids, &host, root, job->id, e);
+	n = find_layers(&r, job->is_folder ? NULL : &image, pin, a, &layers, e);
+	if (n == 0)
+		n = job_ids_take(&ids, &host, root, job->id, layers.upper_dir, e);
 	if (n < 0)
 		return n;
 	n = parse_config(job, job->is_folder ? NULL : &image, &host, &ids, a, &spec, e);
@@ -303,8 +303,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		job_ids_drop(&ids, root, job->id);
 		return n;
 	}
-	n = start_and_watch(&r, job->is_folder ? NULL : &image, pin, &ids, &spec, root_path, in, a, ret,
-			    e);
+	n = start_and_watch(&r, &layers, &ids, &spec, root_path, in, a, ret, e);
 	/* Another's container has the id: only what is ours goes. Else the intent gave it back. */
 	if (n < 0)
 		job_ids_drop(&ids, root, job->id);
