@@ -132,7 +132,7 @@ static int add_overlay(struct bundle *b, struct err *e)
 
 	if (error)
 		return error;
-	if (mkdirat(b->dir, "changes", 0755) < 0)
+	if (mkdirat(b->dir, "changes", 0700) < 0)
 		return err_set(e, errno, "cannot make %s/changes", b->o->dir);
 	json_object_set_new(annotations, "io.kist.image", json_string(b->image.manifest_digest));
 	json_object_set_new(annotations, "io.kist.image.store", json_string(s.path));

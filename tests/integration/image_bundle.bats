@@ -166,7 +166,7 @@ bundle_value() { jq -cS "$1" "$D/b/config.json"; }
 	img tag lean:1 kept:1
 	make_busybox lean '{"Cmd": ["false"]}'
 	cd "$D/b"
-	kist run "lean$$" | grep -x 3
+	kist run "lean$$" | grep -x seed3
 }
 
 @test "bundle: refusals leave nothing; a hostile image reads nothing of the host" {
