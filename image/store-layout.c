@@ -216,6 +216,11 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 			return error;
 	}
 	error = check_version(s, e);
+	/* Its maker was killed before the store was one: nothing is in it. */
+	if (error == -ENOENT && !create && check_foreign(s, NULL) == 0) {
+		fd_close(&s->dir);
+		return error;
+	}
 	if (error == -EACCES)
 		return err_fix(e, not_yours);
 	if (!error)

@@ -119,6 +119,7 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one sweep make --no-print-directory sweep
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
+	one powerloss tests/powerloss.sh 200
 	stage races make --no-print-directory races
 	stage static make -j"$(nproc)" check-static
 	stage asan make -j"$(nproc)" asan
