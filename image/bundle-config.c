@@ -137,6 +137,18 @@ static int annotate_words(json_t *annotations, json_t *words, const char *as,
 	return 0;
 }
 
+/* Annotations that a runtime obeys are the caller's: an image's label must not become one
+ * (CVE-2026-53488). */
+static bool is_order(const char *key)
+{
+	static const char *const prefixes[] = { "org.kist.", "run.oci.", "org.systemd.property." };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
 static int add_labels(json_t *annotations, json_t *labels, const struct json_at *at, struct err *e)
 {
 	const char *key;
@@ -150,7 +162,8 @@ static int add_labels(json_t *annotations, json_t *labels, const struct json_at 
 			return json_bad(e, &label, "must be a string");
 		if (key[0] == '\0')
 			return json_bad(e, at, "a label without a name");
-		json_object_set(annotations, key, value);
+		if (!is_order(key))
+			json_object_set(annotations, key, value);
 	}
 	return 0;
 }

@@ -238,3 +238,18 @@ spied_exec() {
 	# What was made is in the volume, or in the root that the link leads to: none of it on the host.
 	[ ! -e /made ] && [ ! -e /here ]
 }
+
+@test "an image's store swapped for another between looking and mounting: what was found is what runs" {
+	KIST_STORE=$D/store "$KIST" image load -q "$FIXTURES/busybox.tar" >/dev/null
+	# The same layers by name, with other content, and no image: nothing can be found in there.
+	cp -a "$D/store" "$D/false"
+	for os in "$D"/false/layers/sha256/*/diff/etc/os-release; do
+		echo evil >"$os"
+	done
+	echo '{"schemaVersion": 2, "manifests": []}' >"$D/false/index.json"
+	edit '.annotations = {"org.kist.image": "busybox", "org.kist.image.store": $s}' --arg s "$D/store"
+	args cat /etc/os-release
+	patterns="1+0 2+0 2+1" swapped "$D/store" "$D/false" "$KIST" --root "$ROOT" run "$ID"
+	grep -q kist-busybox "$T/runs"
+	none grep evil "$T/runs"
+}
