@@ -12,9 +12,9 @@
 #define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
 
 /* The root is an image's layers instead of root.path: layers.h. */
-#define ANNOTATION_IMAGE    "org.kist.image"          /* its name or digest */
-#define ANNOTATION_STORE    "org.kist.image.store"    /* absolute; else the caller's */
-#define ANNOTATION_WRITABLE "org.kist.image.writable" /* "64m": a tmpfs; "/folder": kept there */
+#define ANNOTATION_IMAGE    "io.kist.image"          /* its name or digest */
+#define ANNOTATION_STORE    "io.kist.image.store"    /* absolute; else the caller's */
+#define ANNOTATION_WRITABLE "io.kist.image.writable" /* "64m": a tmpfs; "/folder": kept there */
 
 /* Refuses those of crun's that ask for what kist does otherwise, or not at all. */
 int annotations_refuse(const json_t *config, struct err *e);

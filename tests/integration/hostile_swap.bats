@@ -247,7 +247,7 @@ spied_exec() {
 		echo evil >"$os"
 	done
 	echo '{"schemaVersion": 2, "manifests": []}' >"$D/false/index.json"
-	edit '.annotations = {"org.kist.image": "busybox", "org.kist.image.store": $s}' --arg s "$D/store"
+	edit '.annotations = {"io.kist.image": "busybox", "io.kist.image.store": $s}' --arg s "$D/store"
 	args cat /etc/os-release
 	# Once, at one of its calls: before the image is found there is none, after it there is only this.
 	for at in 60 150 200 250; do

@@ -22,7 +22,7 @@ image_bundle() {
 	mkdir -p "$T/b"
 	rm -f "$T/b/config.json"
 	"$KIST" spec --bundle "$T/b"
-	edit_bundle "$T/b" '.process.terminal = false | .annotations = {"org.kist.image": "busybox"} + '"${1-{\}}"
+	edit_bundle "$T/b" '.process.terminal = false | .annotations = {"io.kist.image": "busybox"} + '"${1-{\}}"
 	cd "$T/b"
 }
 args() { bundle_args "$T/b" "$@"; }
@@ -149,7 +149,7 @@ expected() {
 
 @test "writable: a tmpfs of that size, gone at the end" {
 	load_image
-	image_bundle '{"org.kist.image.writable": "2m"}'
+	image_bundle '{"io.kist.image.writable": "2m"}'
 	edit_bundle . "$userns | .root.readonly = false"
 	args sh -c 'echo changed >/etc/os-release; rm /bin/vi 2>/dev/null; dd if=/dev/zero of=/big bs=1M count=4 2>&1; du -k /big'
 	run kist run "$ID"
@@ -164,19 +164,19 @@ expected() {
 
 @test "what an annotation can't mean is refused: one line, where, a fix" {
 	load_image
-	image_bundle '{"org.kist.image.writable": "lots"}'
-	refused 1 '/annotations/org.kist.image.writable: "lots" is neither a size' kist run "$ID"
-	image_bundle '{"org.kist.image.writable": "0"}'
+	image_bundle '{"io.kist.image.writable": "lots"}'
+	refused 1 '/annotations/io.kist.image.writable: "lots" is neither a size' kist run "$ID"
+	image_bundle '{"io.kist.image.writable": "0"}'
 	refused 1 'neither a size' kist run "$ID"
-	image_bundle '{"org.kist.image.store": "relative"}'
-	refused 1 '/annotations/org.kist.image.store: must be an absolute path' kist run "$ID"
-	image_bundle '{"org.kist.image": ""}'
-	refused 1 '/annotations/org.kist.image: must not be empty' kist run "$ID"
-	image_bundle '{"org.kist.image": "nosuch:image"}'
+	image_bundle '{"io.kist.image.store": "relative"}'
+	refused 1 '/annotations/io.kist.image.store: must be an absolute path' kist run "$ID"
+	image_bundle '{"io.kist.image": ""}'
+	refused 1 '/annotations/io.kist.image: must not be empty' kist run "$ID"
+	image_bundle '{"io.kist.image": "nosuch:image"}'
 	refused 1 'no such image' kist run "$ID"
-	image_bundle '{"org.kist.image.store": "/nowhere"}'
-	edit_bundle . 'del(.annotations["org.kist.image"])'
-	refused 1 'has no meaning without org.kist.image' kist run "$ID"
+	image_bundle '{"io.kist.image.store": "/nowhere"}'
+	edit_bundle . 'del(.annotations["io.kist.image"])'
+	refused 1 'has no meaning without io.kist.image' kist run "$ID"
 	assert_nothing_left
 }
 
@@ -209,7 +209,7 @@ expected() {
 
 @test "writable: a folder keeps the changes, is one container's at a time, closed to others, and of root's own ids" {
 	load_image
-	image_bundle '{"org.kist.image.writable": "'"$D/w"'"}'
+	image_bundle '{"io.kist.image.writable": "'"$D/w"'"}'
 	edit_bundle . "$userns | .root.readonly = false | .process.capabilities |= map_values([\"CAP_CHOWN\"])"
 	for way in $(ways); do
 		[ "$way" = old ] && by=old || by=

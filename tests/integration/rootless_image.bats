@@ -122,7 +122,7 @@ without_subids() {
 @test "kist run of a bundle that names an image, by a user" {
 	her_store
 	for edit in . "$MORE_IDS"; do
-		rootless_bundle "$edit | .annotations = {\"org.kist.image\": \"busybox\", \"org.kist.image.store\": \"$HERS\"}"
+		rootless_bundle "$edit | .annotations = {\"io.kist.image\": \"busybox\", \"io.kist.image.store\": \"$HERS\"}"
 		args sh -c 'stat -c %u:%g / /bin/busybox; grep " / / " /proc/self/mountinfo'
 		run kist run "$ID"
 		echo "$output"
