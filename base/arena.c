@@ -47,6 +47,15 @@ static void give_pages(void *pages, size_t size)
 }
 #endif
 
+void arena_leave(struct arena *a)
+{
+#ifdef __SANITIZE_ADDRESS__
+	arena_free(a);
+#else
+	(void)a;
+#endif
+}
+
 static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
 {
 	size_t size = at_least > CHUNK_BYTES ? at_least : CHUNK_BYTES, total;

@@ -28,6 +28,22 @@ char *path_of_fd(int fd, char text[32])
 	return text;
 }
 
+int path_name_of_fd(int fd, const char *path, char name[PATH_MAX])
+{
+	static const char gone[] = " (deleted)";
+	char link[32];
+	ssize_t n = readlink(path_of_fd(fd, link), name, PATH_MAX);
+	bool usable = n > 0 && n < PATH_MAX && name[0] == '/';
+
+	if (usable && (size_t)n >= strlen(gone) &&
+	    !memcmp(name + n - strlen(gone), gone, strlen(gone)))
+		usable = false; /* or it is called so */
+	if (!usable)
+		return realpath(path, name) ? 0 : -errno;
+	name[n] = '\0';
+	return 0;
+}
+
 bool path_is_id(const char *id, size_t max)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -38,5 +38,8 @@ int path_parent_in_root(int rootfd, const char *path, mode_t mode, char name[NAM
 int path_remove_tree(int dirfd, const char *name, struct err *e);
 /* An id for a container, job, network: [A-Za-z0-9_][A-Za-z0-9_.+-]{0,max-1}, never "." or "..". */
 bool path_is_id(const char *id, size_t max);
+/* The absolute path of the folder that was opened as `path`, without symlinks, "." and "..", as
+ * realpath(3) gives it, at the price of one call. 0 or -errno. */
+int path_name_of_fd(int fd, const char *path, char name[PATH_MAX]);
 /* "/proc/self/fd/N" into text[32]. Returns text. */
 char *path_of_fd(int fd, char text[32]);

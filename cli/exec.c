@@ -265,7 +265,7 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
-	r = host_probe(&host, e);
+	r = host_probe_rights(&host, e);
 	o.host = &host;
 	/* A process that waits for start is not dumpable, and so nobody's but root's. */
 	if (r == 0 && c->status == STATUS_CREATED && host_unprivileged(&host)) {
@@ -282,6 +282,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = process_annotate(&spec, config, a, e);
 	if (r == 0)
 		r = check_caps(q, &spec, e);
+	if (r == 0 && process_asks_security(&spec))
+		host_probe_security(&host);
 	if (r == 0)
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)

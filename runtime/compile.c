@@ -116,6 +116,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 					    .slot_root = -1 };
 	struct process_exec_options exec = {
 		.landlock_abi = h->landlock_abi,
+		.signals_taken = h->signals_taken,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
@@ -139,6 +140,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
 	plan_birth(p, s, h, o, c.slot_cgroup);
+	c.ends_as_one = s->cgroup.none || (s->ns.new_namespaces & CLONE_NEWPID);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
 	process_plan_early_limits(p, &s->process);
@@ -192,6 +194,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.landlock_abi = o->host->landlock_abi,
+		.signals_taken = o->host->signals_taken,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
