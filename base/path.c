@@ -251,6 +251,24 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 	return walk_open(rootfd, path, flags | O_CLOEXEC, mode, false, false);
 }
 
+int path_open_in_own_root(const char *path, int flags)
+{
+	int root, fd;
+
+	/* "/" and ".." are what they are for any path then; but no magic link may lead out. */
+	if (!path_openat2_missing && path[0] == '/') {
+		fd = try_openat2(AT_FDCWD, path, flags, 0, RESOLVE_NO_MAGICLINKS);
+		if (fd != -ENOSYS)
+			return fd;
+	}
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = path_open_in_root(root, path, flags, 0);
+	close(root);
+	return fd;
+}
+
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool no_symlinks)
 {
 	if (!path_openat2_missing) {

@@ -23,6 +23,8 @@ extern bool path_openat2_missing;
 /* Opens path inside rootfd as if rootfd were "/": symlinks resolve inside, ".." stops at the root,
  * magic links are refused (-ELOOP). flags as open(2); O_CLOEXEC is added. fd or -errno. */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
+/* The same from this process's own root: one that was entered by pivot_root, chroot or setns. */
+int path_open_in_own_root(const char *path, int flags);
 /* Opens path beneath dirfd: leaving it, by "..", absolute path or symlink, is -EXDEV;
  * with `no_symlinks` any symlink is -ELOOP. fd or -errno. */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool no_symlinks);

@@ -97,9 +97,8 @@ static int act_enter_cwd(struct run *run, const void *args, struct err *e)
 	const struct op_cwd_args *a = args;
 	bool is_root = strcmp(a->path, "/") == 0;
 	char name[PATH_MAX];
-	_cleanup_fd_ int root = is_root ? -EBADF : open_root();
 	_cleanup_fd_ int dir =
-		root < 0 ? root : path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
+		is_root ? -EBADF : path_open_in_own_root(a->path, O_PATH | O_DIRECTORY);
 	long n;
 
 	(void)run;
