@@ -320,13 +320,16 @@ const struct op op_route = { .name = "RTM_NEWROUTE", .man = "rtnetlink(7)", .com
 static int act_loopback(struct run *r, const void *args, struct err *e)
 {
 	/* Any socket asks the interfaces of its network namespace; this family is always there. */
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
-	(void)r;
 	(void)args;
 	(void)e;
-	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
+	if (fd < 0)
+		return -errno;
+	n = ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
+	run_leave_fd(r, fd, true);
+	return n;
 }
 
 static void show_loopback(struct buf *out, const struct plan *p, const void *args)

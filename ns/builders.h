@@ -62,7 +62,7 @@ int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);
-/* pivot_root, old root gone, "/" verified. The umask is 022 afterwards. */
+/* pivot_root, old root gone, "/" verified. The umask is still that of ns_plan_mounts, 0. */
 void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
 		   const struct ns_rootfs_options *o);
 

@@ -267,6 +267,4 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
 		plan_scope(p, "/linux/rootfsPropagation", "/");
 		add_setattr(p, SIDE_GUEST, root, "", s->rootfs_propagation & MS_REC, 0, propagation);
 	}
-	plan_scope(p, "", NULL);
-	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 022);
 }

@@ -64,16 +64,24 @@ static int replay_entry(const json_t *entry, const struct undo_at *at, bool fail
 	return kind->act(at, args, e);
 }
 
+/* Killed between making the record's file and writing it: nothing was made yet. */
+static bool is_unwritten(int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, "intent.json", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0 &&
+	       faccessat(dir, "state.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static int replay(int dir, const struct undo_at *at, bool *ret_damaged, struct err *e)
 {
 	_cleanup_json_ json_t *intent = NULL;
 	struct err first = ERR_INIT;
 	const json_t *undo;
-	struct stat st;
 	int r;
 
-	if (fstatat(dir, "intent.json", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0)
-		return 0; /* killed between making the file and writing it */
+	if (is_unwritten(dir))
+		return 0;
 	r = record_read(dir, "intent.json", &intent, e);
 	if (r == -ENOENT)
 		return 0; /* killed before the record: nothing but the folder was made */
