@@ -42,7 +42,7 @@ LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 MUSL_SRC   := base/musl/compat.c
 # Of image/ only what kist itself reads a store with.
 LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
-	store-layout.c store-read.c user.c),$(wildcard image/*.c))
+	store-hold.c store-kind.c store-layout.c store-read.c store-use.c user.c),$(wildcard image/*.c))
 endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
@@ -109,6 +109,7 @@ help:
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
 	@echo '  bench       start-up times against the floor and runc (as root)'
+	@echo '  bench-image what unpacking an image costs, beside umoci, tar, ctr (as root; also in bench)'
 	@echo '  install     into DESTDIR$(PREFIX): DESTDIR=, PREFIX='
 	@echo '  clean       remove $(B)/'
 
@@ -248,6 +249,9 @@ demo:
 	@tests/demo.sh
 bench: all $(BENCH)
 	@tests/bench/run.sh
+	@tests/bench/image.sh -r 3
+bench-image: all
+	@tests/bench/image.sh
 deps:
 	@tests/deps.sh
 
@@ -293,7 +297,7 @@ clean:
 
 FORCE:
 .PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
-	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench install clean build-tests need-libs FORCE
+	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench bench-image install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 ifndef NO_LIBS

@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -214,11 +216,25 @@ static bool has(uint64_t caps, int cap)
 	return caps >> cap & 1;
 }
 
-void host_probe_security(struct host *h)
+/* Only for what cannot be asked: what a kernel is too old for is done in the older way, which all
+ * know, so that a name that lies does no harm. */
+static unsigned int kernel_version(void)
+{
+	unsigned int major, minor;
+	struct utsname name;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2 ||
+	    major > 0x7fff || minor > 0xffff)
+		return 0;
+	return HOST_KERNEL(major, minor);
+}
+
+void host_probe_more(struct host *h)
 {
 	char text[16];
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
+	h->kernel = kernel_version();
 	h->landlock_abi = abi > 0 ? (int)abi : 0;
 	h->last_cap = CAP_LAST_CAP;
 	/* Nearly always this kernel knows the same ones as its headers did. */
@@ -327,7 +343,7 @@ int host_probe(struct host *ret, struct err *e)
 	int r = host_probe_rights(ret, e);
 
 	if (r == 0)
-		host_probe_security(ret);
+		host_probe_more(ret);
 	return r;
 }
 

@@ -31,9 +31,11 @@ struct host {
 	char cgroup_base[1024];   /* below cgroup_mount; "" for root: anywhere */
 	int landlock_abi;         /* 0: none */
 	int last_cap;             /* /proc/sys/kernel/cap_last_cap */
+	unsigned int kernel;      /* HOST_KERNEL(), as uname(2) says; 0: it said something else */
 	bool apparmor, selinux;
 	uint64_t signals_taken;   /* bit N-1: signal N is surely not ignored by this process */
 };
+#define HOST_KERNEL(major, minor) (((major) << 16) | (minor))
 
 #define HOST_NEWUIDMAP "/usr/bin/newuidmap"
 #define HOST_NEWGIDMAP "/usr/bin/newgidmap"
@@ -51,9 +53,9 @@ static inline bool host_may_mount(const struct host *h)
 /* This process lives in another user namespace than the host's. */
 bool host_in_user_namespace(void);
 int host_probe(struct host *ret, struct err *e);
-/* The same in two parts: all but the security modules, and those (landlock_abi, last_cap, apparmor,
- * selinux), which few configurations ask for. */
+/* The same in two parts: what every plan asks for, and the security modules, capabilities and age of
+ * the kernel (landlock_abi, last_cap, apparmor, selinux, kernel), which few do. */
 int host_probe_rights(struct host *ret, struct err *e);
-void host_probe_security(struct host *h);
+void host_probe_more(struct host *h);
 /* "memory,pids" for messages; bits of enum host_controller. */
 const char *host_controller_names(uint32_t bits, char text[96]);

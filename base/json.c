@@ -103,35 +103,6 @@ static struct json_at place_pointer(const char *s, const struct place *p)
 	return at;
 }
 
-/* jansson's integers end at 2^63 - 1, but "no limit" is written as 2^64 - 1, the one value beyond
- * that configurations hold. It is read as the real number 2^64, which json_get_u64() knows. The
- * length stays the same, and so do the places in messages. NULL: there is none. */
-static char *admit_u64_max(const char *s, size_t size)
-{
-	static const char from[] = "18446744073709551615", to[] = "18446744073709552e3 ";
-	const size_t n = sizeof from - 1;
-	char *copy = NULL;
-
-	for (size_t i = 0; i < size; i++) {
-		if (s[i] == '"') {
-			i = skip_string(s, size, i);
-			continue;
-		}
-		if (s[i] != '1' || size - i < n || memcmp(s + i, from, n) != 0 ||
-		    (i > 0 && strchr("0123456789+-.eE", s[i - 1])) ||
-		    (i + n < size && strchr("0123456789.eE", s[i + n])))
-			continue;
-		if (!copy) {
-			copy = malloc(size);
-			if (!copy)
-				return NULL;
-			memcpy(copy, s, size);
-		}
-		memcpy(copy + i, to, n);
-	}
-	return copy;
-}
-
 /* Against made-up keys that all fall into one bucket. jansson would open /dev/urandom for it. */
 static void seed_hashes(void)
 {
@@ -155,7 +126,7 @@ static json_t *load(const char *data, size_t size, json_error_t *ret_error)
 	root = json_loadb(data, size, flags, ret_error);
 	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
 		return root;
-	admitted = admit_u64_max(data, size);
+	admitted = json_admit_big(data, size);
 	return admitted ? json_loadb(admitted, size, flags, ret_error) : NULL;
 }
 
@@ -251,6 +222,10 @@ int json_bad(struct err *e, const struct json_at *at, const char *fmt, ...)
 
 static const char *type_name(const json_t *v)
 {
+	uint64_t big;
+
+	if (json_big_value(v, &big))
+		return "an integer beyond 2^63";
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		return "an object";
@@ -337,10 +312,11 @@ int json_get_object(const json_t *o, const struct json_at *at, const char *key, 
 		    struct err *e)
 {
 	json_t *v = json_object_get(o, key);
+	uint64_t big;
 
 	if (!v)
 		return 0;
-	if (!json_is_object(v))
+	if (!json_is_object(v) || json_big_value(v, &big))
 		return wrong_type(e, at, key, "an object", v);
 	*ret = v;
 	return 1;

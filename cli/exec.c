@@ -283,7 +283,7 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	if (r == 0)
 		r = check_caps(q, &spec, e);
 	if (r == 0 && process_asks_security(&spec))
-		host_probe_security(&host);
+		host_probe_more(&host);
 	if (r == 0)
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)

@@ -7,13 +7,33 @@
 #include <stdint.h>
 #include "base/err.h"
 
+#define IMAGE_CLI_USAGE	    2 /* the exit status of a wrong command line */
+#define IMAGE_CLI_WORDS_MAX 64
+
+struct image_cli_words { /* of an option that may be given often; NULL-terminated */
+	const char *item[IMAGE_CLI_WORDS_MAX + 1];
+	size_t count;
+};
+
 struct image_cli { /* a parsed command line */
-	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output;
-	bool json, quiet, log_json, plain_http, password_stdin;
+	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
+	const char *format, *message;
+	bool help, json, quiet, log_json, plain_http, password_stdin;
+	bool rootless, tty, rootfs;
+	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
+	const char *older_than;
+	struct image_cli_words filters, changes;
 	uint64_t bytes_max, entries_max, tries, timeout, chunk;
+	uint64_t used; /* which options were given */
 	char **args;
 	int arg_count;
 };
+
+/* Fills o. 0; or an exit status, and what is wrong was said. */
+int image_cli_options(int argc, char **argv, struct image_cli *o);
+/* An option that was given, and is not one of this verb's; else NULL. */
+const char *image_cli_foreign(const struct image_cli *o, const char *verb);
+int image_cli_bad_usage(const char *what, const char *value);
 
 /* "12 MB" */
 const char *image_cli_size(uint64_t n, char text[24]);
@@ -22,9 +42,18 @@ int image_cli_push(const struct image_cli *o, struct err *e);
 int image_cli_tag(const struct image_cli *o, struct err *e);
 int image_cli_inspect(const struct image_cli *o, struct err *e);
 int image_cli_history(const struct image_cli *o, struct err *e);
+int image_cli_ls(const struct image_cli *o, struct err *e);
+int image_cli_import(const struct image_cli *o, struct err *e);
+int image_cli_export(const struct image_cli *o, struct err *e);
 int image_cli_save(const struct image_cli *o, struct err *e);
+int image_cli_bundle(const struct image_cli *o, struct err *e);
 int image_cli_login(const struct image_cli *o, struct err *e);
 int image_cli_logout(const struct image_cli *o, struct err *e);
+
+int image_cli_prune(const struct image_cli *o, struct err *e);
+/* Returns 0, or an exit status: image/fsck.h has them. */
+int image_cli_fsck(const struct image_cli *o, struct err *e);
+int image_cli_df(const struct image_cli *o, struct err *e);
 
 struct registry_options;
 /* What the options say about registries. */

@@ -161,10 +161,10 @@ static void pulled(void *user, const char *reference, const struct digest *manif
 		text = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(3)) : NULL;
 		puts(text ? text : "{}");
 	} else if (p->o->quiet) {
-		printf("sha256:%s\n", manifest->hex);
+		printf("%s\n", digest_text(manifest).text);
 	} else {
-		printf("pulled %s  sha256:%s  %zu layer%s (%zu unpacked)\n",
-		       reference_familiar(reference).text, manifest->hex, layers,
+		printf("pulled %s  %s  %zu layer%s (%zu unpacked)\n",
+		       reference_familiar(reference).text, digest_text(manifest).text, layers,
 		       layers == 1 ? "" : "s", unpacked);
 	}
 }

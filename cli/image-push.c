@@ -39,11 +39,11 @@ static void print_result(const struct image_cli *o, const struct push_result *r)
 		text = out ? json_dumps(out, JSON_INDENT(1)) : NULL;
 		puts(text ? text : "{}");
 	} else if (o->quiet) {
-		printf("sha256:%s\n", r->digest.hex);
+		printf("%s\n", digest_text(&r->digest).text);
 	} else {
-		printf("pushed %s  sha256:%s  %zu blobs (%zu sent, %zu mounted, %zu already "
+		printf("pushed %s  %s  %zu blobs (%zu sent, %zu mounted, %zu already "
 		       "there)\n",
-		       reference_familiar(r->reference).text, r->digest.hex, r->blobs, r->sent,
+		       reference_familiar(r->reference).text, digest_text(&r->digest).text, r->blobs, r->sent,
 		       r->mounted, r->there);
 	}
 }

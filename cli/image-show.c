@@ -1,5 +1,5 @@
 /*
- * image-show.c - `kist image inspect`, `history`, `tag`, `save`: what the store knows of an image.
+ * image-show.c - `kist image inspect`, `history`, `tag`: what the store knows of an image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,19 @@
 #include "base/json.h"
 #include "cli/image-cli.h"
 #include "image/reference.h"
-#include "image/save.h"
 #include "image/store-gc.h"
+
+const char *image_cli_size(uint64_t n, char text[24])
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	double x = n;
+	int unit = 0;
+
+	for (; x >= 999.5 && unit < 6; unit++)
+		x /= 1000;
+	snprintf(text, 24, x < 9.95 && unit ? "%.1f %s" : "%.0f %s", x, units[unit]);
+	return text;
+}
 
 struct view { /* one image, opened */
 	struct store store;
@@ -213,42 +224,4 @@ int image_cli_tag(const struct image_cli *o, struct err *e)
 		error = store_index_put(&v.store, &put, 1, e);
 	view_close(&v);
 	return error ? err_wrap(e, "cannot tag %.200s", o->args[0]) : 0;
-}
-
-/* Under another name until it is whole. */
-static int open_output(const char *path, char *temporary, size_t size, int *ret, struct err *e)
-{
-	if (path == NULL || strcmp(path, "-") == 0) {
-		if (isatty(STDOUT_FILENO)) {
-			err_say(e, EINVAL, "an archive is nothing for a terminal");
-			return err_fix(e, "name a file: --output FILE");
-		}
-		temporary[0] = '\0';
-		*ret = dup(STDOUT_FILENO);
-		return *ret < 0 ? err_set(e, errno, "dup") : 0;
-	}
-	if (snprintf(temporary, size, "%s.XXXXXX", path) >= (int)size)
-		return err_say(e, ENAMETOOLONG, "the file's name is too long");
-	*ret = mkostemp(temporary, O_CLOEXEC);
-	if (*ret < 0)
-		return err_set(e, errno, "cannot make %s", path);
-	return fchmod(*ret, 0644) < 0 ? err_set(e, errno, "cannot make %s", path) : 0;
-}
-
-int image_cli_save(const struct image_cli *o, struct err *e)
-{
-	_cleanup_store_ struct store s = STORE_INIT;
-	_cleanup_fd_ int fd = -EBADF;
-	char temporary[4200] = "";
-	int error = store_open(&s, o->store, false, e);
-
-	if (!error)
-		error = open_output(o->output, temporary, sizeof(temporary), &fd, e);
-	if (!error)
-		error = image_save(&s, (const char *const *)o->args, o->arg_count, fd, e);
-	if (!error && temporary[0] && (fsync(fd) < 0 || rename(temporary, o->output) < 0))
-		error = err_set(e, errno, "cannot put %s in place", o->output);
-	if (error && temporary[0])
-		unlink(temporary);
-	return error ? err_wrap(e, "cannot save") : 0;
 }

@@ -67,21 +67,6 @@ static int check_terminal(const struct request *q, const struct container_spec *
 	return 0;
 }
 
-/* The protected copy begins from the start: what this one would do first, it would do in vain. Who
- * can't read the file says so later. */
-static int protect_early(const struct request *q, struct err *e)
-{
-	_cleanup_fd_ int dir = open(q->bundle ? q->bundle : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	struct err unread = ERR_INIT;
-	size_t size;
-
-	if (file_read_whole(q->config ? AT_FDCWD : dir, q->config ? q->config : "config.json",
-			    JSON_BYTES_LIMIT, &text, &size, &unread) < 0)
-		return 0;
-	return protect_is_surely_needed(text, size) ? protect_self(cli.argv, e) : 0;
-}
-
 /* Loads, checks, protects, creates. On success the run is the caller's. */
 static int create(struct request *q, const char *id, bool wait_for_start, bool foreground,
 		  int root, struct arena *a, struct container_spec *s, struct compiled *c,
@@ -93,6 +78,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 				    .no_pivot = q->no_pivot, .no_new_keyring = q->no_new_keyring,
 				    .console_socket = q->console_socket,
 				    .pidfd_socket = q->pidfd_socket };
+	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
 	char pid_file[PATH_MAX];
 	struct host host;
 	int r;
@@ -105,14 +91,12 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r < 0 && q->activation.listen_fds && e->error == EBADF)
 		err_wrap(e, "LISTEN_FDS=%d", q->activation.listen_fds);
 	if (r == 0)
-		r = protect_early(q, e);
-	if (r == 0)
 		r = spec_load(q->bundle ? q->bundle : ".", q->config,
 			      activation_mount(&q->activation, o.root_path, id), id, a, s, e);
 	if (r == 0)
 		r = host_probe_rights(&host, e);
 	if (r == 0 && spec_asks_security(s))
-		host_probe_security(&host);
+		host_probe_more(&host);
 	if (r == 0)
 		r = cli_settle(s, id, &host, a, e);
 	if (r == 0)
@@ -120,6 +104,12 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
+		r = root_layers_find(s->config, a, &layers, e);
+	if (r > 0) {
+		o.layers = &layers;
+		host_probe_more(&host);
+	}
+	if (r >= 0)
 		r = activation_apply(&q->activation, s, a, e);
 	if (r == 0)
 		r = cli_fault(&in, e);
@@ -281,6 +271,7 @@ int command_plan(int argc, char **argv)
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct create_options o = { .id = "plan", .root = -1, .root_path = "/run/kist" };
+	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
 	struct compiled c;
 	struct host host;
 	json_t *plan;
@@ -294,6 +285,12 @@ int command_plan(int argc, char **argv)
 		r = host_probe(&host, &e);
 	if (r == 0)
 		r = cli_settle(&s, o.id, &host, &arena, &e);
+	if (r == 0)
+		r = root_layers_find(s.config, &arena, &layers, &e);
+	if (r > 0) {
+		o.layers = &layers;
+		r = 0;
+	}
 	o.wait_for_start = wait_for_start;
 	o.outlive = wait_for_start;
 	o.console = s.process.terminal;

@@ -86,8 +86,10 @@ static int set_xattrs(struct apply *a, enum xattr_by by, int fd, const char *pat
 				   entry->path);
 			continue;
 		}
-		if (set_one(by, fd, path, x) == 0)
+		if (set_one(by, fd, path, x) == 0) {
+			a->acl_seen |= strcmp(x->name, "system.posix_acl_default") == 0;
 			continue;
+		}
 		if (!forgivable(a, x->name, errno))
 			return err_set(e, errno, "cannot set the xattr %.64s (%zu bytes)", x->name,
 				       x->size);
@@ -123,7 +125,7 @@ static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
 	return 0;
 }
 
-static mode_t mode_of(const struct apply *a, const struct layer_entry *entry)
+mode_t apply_mode(const struct apply *a, const struct layer_entry *entry)
 {
 	mode_t mode = entry->mode & 07777;
 
@@ -133,21 +135,43 @@ static mode_t mode_of(const struct apply *a, const struct layer_entry *entry)
 	return mode;
 }
 
-int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
+/* What a new file inherits from its folder, or an earlier entry gave, is not this entry's. */
+static void drop_xattrs(int fd)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, entry->mtime };
-	int error = set_owner(a, fd, "", AT_EMPTY_PATH, entry, e);
+	char names[65536], *name;
+	ssize_t n = flistxattr(fd, names, sizeof(names));
 
+	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1)
+		if (judge(name) == XATTR_KEEP)
+			fremovexattr(fd, name);
+}
+
+static bool has_owner(const struct apply *a, const struct layer_entry *entry, bool plain)
+{
+	return plain && a->privileged && entry->uid == a->uid && entry->gid == a->gid;
+}
+
+int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, bool plain,
+		   struct err *e)
+{
+	mode_t mode = apply_mode(a, entry);
+	int error = 0;
+
+	if (!plain && a->acl_seen)
+		drop_xattrs(fd);
+	if (!has_owner(a, entry, plain))
+		error = set_owner(a, fd, "", AT_EMPTY_PATH, entry, e);
 	if (error)
 		return error;
-	if (fchmod(fd, mode_of(a, entry)) < 0)
+	if ((!plain || !a->umask_is_zero || (mode & 07000)) && fchmod(fd, mode) < 0)
 		return err_set(e, errno, "fchmod");
-	error = set_xattrs(a, BY_FD, fd, NULL, entry, e);
-	if (error)
-		return error;
-	if (futimens(fd, times) < 0)
-		return err_set(e, errno, "futimens");
-	return 0;
+	return set_xattrs(a, BY_FD, fd, NULL, entry, e);
+}
+
+int apply_attrs_kept(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
+{
+	drop_xattrs(fd);
+	return apply_attrs_fd(a, fd, entry, false, e);
 }
 
 int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
@@ -159,8 +183,10 @@ int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry
 	if (error)
 		return error;
 	/* fchmod(2) refuses O_PATH; the magic link leads to the very inode that fd holds */
-	if (chmod(path_of_fd(fd, path), mode_of(a, entry)) < 0)
+	if (chmod(path_of_fd(fd, path), apply_mode(a, entry)) < 0)
 		return err_set(e, errno, "chmod");
+	if (a->acl_seen)
+		removexattr(path, "system.posix_acl_access");
 	error = set_xattrs(a, BY_MAGIC_LINK, -1, path, entry, e);
 	if (error)
 		return error;
@@ -170,16 +196,18 @@ int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry
 }
 
 int apply_attrs_symlink(struct apply *a, int parent, const char *name,
-			const struct layer_entry *entry, struct err *e)
+			const struct layer_entry *entry, bool plain, struct err *e)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, entry->mtime };
 	char path[32 + 256], dir[32];
-	int error = set_owner(a, parent, name, AT_SYMLINK_NOFOLLOW, entry, e);
+	int error = 0;
 
-	if (error)
-		return error;
-	snprintf(path, sizeof(path), "%s/%s", path_of_fd(parent, dir), name);
-	error = set_xattrs(a, BY_NAME, -1, path, entry, e);
+	if (!has_owner(a, entry, plain))
+		error = set_owner(a, parent, name, AT_SYMLINK_NOFOLLOW, entry, e);
+	if (!error && entry->xattr_count > 0) {
+		snprintf(path, sizeof(path), "%s/%s", path_of_fd(parent, dir), name);
+		error = set_xattrs(a, BY_NAME, -1, path, entry, e);
+	}
 	if (error)
 		return error;
 	if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)

@@ -19,6 +19,7 @@
 #define APPLY_DEPTH_MAX	  4096	     /* parts of one path */
 #define APPLY_XATTRS_MAX  256	     /* of one entry */
 #define APPLY_IMPLIED_MAX (8u << 20) /* bytes of paths of folders that have no entry */
+#define APPLY_FOLDERS	  16	     /* folders held open */
 
 struct layer_xattr {
 	const char *name;
@@ -46,16 +47,34 @@ struct apply_note {
 	char first[96];
 };
 
+/* A folder that is open (apply-folder.h). */
+struct apply_folder {
+	int fd;
+	dev_t dev;
+	ino_t ino;
+	char *path; /* that led to it; NULL: it may not lead here any more */
+	uint64_t hash, used;
+	struct timespec mtime; /* what it shall be */
+	bool touched;	       /* and is not */
+	bool plain; /* what is made in it is ours and has no other rights than we give it */
+};
+
 struct apply {
 	int root;	  /* borrowed: the layer's folder */
 	bool privileged;  /* owners, devices and trusted.* xattrs can be set */
 	bool opaque_root; /* the layer hides everything below it */
+	bool root_said;	  /* it has an entry for its root */
 	struct apply_note notes[NOTE_COUNT];
-	char parent[APPLY_PATH_MAX + 1]; /* the folder that parent_fd is */
-	int parent_fd;			 /* -EBADF: none */
-	struct timespec parent_mtime;	 /* put back when leaving it */
-	int file_fd;			 /* the regular file being written */
-	char *implied;			 /* NUL-separated paths of folders made without an entry */
+	struct apply_folder folders[APPLY_FOLDERS];
+	size_t folder_count;
+	uint64_t clock;
+	struct apply_folder *in; /* the one that the entry goes into */
+	uid_t uid;
+	gid_t gid;	    /* whose new files are */
+	bool umask_is_zero; /* of this thread: modes of new files are exact */
+	bool acl_seen;	    /* a folder has a default ACL, which new files would inherit */
+	int file_fd;	    /* the regular file being written */
+	char *implied;	    /* NUL-separated paths of folders made without an entry */
 	size_t implied_size;
 };
 
@@ -64,8 +83,10 @@ void apply_begin(struct apply *a, int root, bool privileged);
 /* Makes one entry. For a regular file *ret_fd is a borrowed fd to write the content to, and
  * apply_file_done() must follow; otherwise *ret_fd is -EBADF. */
 int apply_entry(struct apply *a, const struct layer_entry *entry, int *ret_fd, struct err *e);
-/* Sets the file's size and then its attributes, which must be last: writing clears setuid. */
-int apply_file_done(struct apply *a, const struct layer_entry *entry, uint64_t size, struct err *e);
+/* After the content, of which `written` bytes are there: its size, when that is more, and its
+ * attributes, which must be last: writing clears setuid. */
+int apply_file_done(struct apply *a, const struct layer_entry *entry, uint64_t written,
+		    uint64_t size, struct err *e);
 /* Ends: sets what waits. Call it on success only. */
 int apply_end(struct apply *a, struct err *e);
 /* Releases; removes nothing. */

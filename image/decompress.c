@@ -48,7 +48,7 @@ int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct
 	d->checked = expect != NULL;
 	if (expect)
 		d->expect = *expect;
-	error = hash_begin(&d->hash, e);
+	error = hash_begin_as(&d->hash, expect ? &expect->digest : NULL, e);
 	if (error)
 		return error;
 	*ret = d;
@@ -95,8 +95,8 @@ static int check_input(struct decompressor *d, struct err *e)
 			       (unsigned long long)d->bytes_in, (unsigned long long)d->expect.size);
 	if (!digest_equal(&got, &d->expect.digest))
 		return err_say(e, EBADMSG,
-			       "the blob's content is sha256:%.12s..., not sha256:%.12s...",
-			       got.hex, d->expect.digest.hex);
+			       "the blob's content is %.19s..., not %.19s...",
+			       digest_text(&got).text, digest_text(&d->expect.digest).text);
 	return 0;
 }
 

@@ -70,7 +70,7 @@ static int start(struct fetch *f, bool *again, unsigned *wait, struct err *e)
 {
 	struct registry *r = f->registry;
 	struct http_reply reply = { 0 };
-	char what[96];
+	char what[DIGEST_HEX_MAX + 32];
 	int error;
 
 	snprintf(what, sizeof(what), "blobs/%s", digest_text(&f->blob.digest).text);

@@ -27,9 +27,9 @@ int load_open_blob(struct load *l, const struct descriptor *d, int *ret_fd, stru
 	/* O_NONBLOCK: a fifo in the layout must not hang us */
 	fd = path_open_beneath(l->source.dir, path.text, O_RDONLY | O_NONBLOCK, 0, false);
 	if (fd < 0)
-		return err_set(e, -fd, "cannot open blob sha256:%.12s...", d->digest.hex);
+		return err_set(e, -fd, "cannot open blob %.19s...", digest_text(&d->digest).text);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_say(e, EINVAL, "blob sha256:%.12s... is not a file", d->digest.hex);
+		return err_say(e, EINVAL, "blob %.19s... is not a file", digest_text(&d->digest).text);
 	*ret_fd = fd_take(&fd);
 	return 0;
 }
@@ -55,22 +55,22 @@ int load_read_document(struct load *l, const struct descriptor *d, size_t limit,
 		return err_set(e, ENOMEM, "no memory for a document");
 	n = fd_read_full(fd, data, d->size + 1); /* one more tells "longer" */
 	if (n < 0)
-		return err_set(e, -n, "cannot read blob sha256:%.12s...", d->digest.hex);
+		return err_set(e, -n, "cannot read blob %.19s...", digest_text(&d->digest).text);
 	if ((uint64_t)n != d->size)
 		return err_say(e, EBADMSG,
-			       "blob sha256:%.12s... has %s bytes than the %llu its "
+			       "blob %.19s... has %s bytes than the %llu its "
 			       "descriptor says",
-			       d->digest.hex, (uint64_t)n > d->size ? "more" : "fewer",
+			       digest_text(&d->digest).text, (uint64_t)n > d->size ? "more" : "fewer",
 			       (unsigned long long)d->size);
-	error = hash_memory(data, n, &got, e);
+	error = hash_memory_as(data, n, &d->digest, &got, e);
 	if (error)
 		return error;
 	if (!digest_equal(&got, &d->digest))
 		return err_say(e, EBADMSG,
-			       "blob sha256:%.12s... has the content of "
-			       "sha256:%.12s...",
-			       d->digest.hex, got.hex);
-	snprintf(name, sizeof(name), "sha256:%.12s", d->digest.hex);
+			       "blob %.19s... has the content of "
+			       "%.19s...",
+			       digest_text(&d->digest).text, digest_text(&got).text);
+	snprintf(name, sizeof(name), "%.19s", digest_text(&d->digest).text);
 	return json_parse_strict(data, n, name, ret, e);
 }
 
@@ -141,7 +141,7 @@ static int descend(struct load *l, const struct index_entry *entry, struct descr
 		if (!error)
 			error = manifest_parse_index(document, &l->arena, &index, e);
 		if (error)
-			return err_wrap(e, "index sha256:%.12s...", entry->descriptor.digest.hex);
+			return err_wrap(e, "index %.19s...", digest_text(&entry->descriptor.digest).text);
 		entries = arena_array(&l->arena, index.count + 1, sizeof(*entries));
 		if (entries == NULL)
 			return err_set(e, ENOMEM, "no memory for an index");
@@ -244,7 +244,7 @@ static int read_image(struct load *l, struct load_image *image, struct err *e)
 	if (!error)
 		error = manifest_parse(manifest, &l->arena, &image->manifest, e);
 	if (error)
-		return err_wrap(e, "manifest sha256:%.12s...", image->descriptor.digest.hex);
+		return err_wrap(e, "manifest %.19s...", digest_text(&image->descriptor.digest).text);
 	error = load_read_document(l, &image->manifest.config, MANIFEST_CONFIG_MAX, &config, e);
 	if (!error)
 		error = manifest_parse_config(config, &l->arena, &image->config, e);
@@ -253,7 +253,7 @@ static int read_image(struct load *l, struct load_image *image, struct err *e)
 				image->config.diff_id_count, image->manifest.layer_count);
 	if (!error)
 		error = check_platform(l, image, e);
-	return error ? err_wrap(e, "config sha256:%.12s...", image->manifest.config.digest.hex) : 0;
+	return error ? err_wrap(e, "config %.19s...", digest_text(&image->manifest.config.digest).text) : 0;
 }
 
 static bool same_name(const char *a, const char *b)

@@ -26,7 +26,7 @@ struct crew {
 };
 
 struct tmp_path {
-	char text[sizeof("layers/") + DIGEST_HEX_LEN + sizeof("/complete")];
+	char text[sizeof("layers/") + DIGEST_HEX_MAX + sizeof("/complete")];
 };
 
 static struct tmp_path layer_path(const struct digest *chain, const char *tail)
@@ -39,7 +39,7 @@ static struct tmp_path layer_path(const struct digest *chain, const char *tail)
 
 int load_open_copy(struct load *l, const struct load_layer *layer, int *ret, struct err *e)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 
 	snprintf(path, sizeof(path), "blobs/%s", layer->blob->digest.hex);
 	*ret = openat(l->tmp.dir, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -81,7 +81,7 @@ static int do_layer(struct load *l, struct load_layer *layer, struct err *e)
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the file system of %s, or use another --store",
 			l->store.path);
-	return error ? err_wrap(e, "layer sha256:%.12s...", layer->blob->digest.hex) : 0;
+	return error ? err_wrap(e, "layer %.19s...", digest_text(&layer->blob->digest).text) : 0;
 }
 
 static void *work(void *user)

@@ -156,7 +156,7 @@ int pull_open(struct load *l, int spool, struct err *e)
 	set_name(l->pull);
 	l->source.dir = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->source.dir < 0 || mkdirat(spool, "blobs", 0700) < 0 ||
-	    mkdirat(spool, "blobs/sha256", 0700) < 0)
+	    mkdirat(spool, "blobs/sha256", 0700) < 0 || mkdirat(spool, "blobs/sha512", 0700) < 0)
 		return err_set(e, errno, "cannot make a folder in the store");
 	return fetch_root(l, e);
 }
@@ -178,7 +178,7 @@ int pull_document(struct load *l, const struct descriptor *d, struct err *e)
 	bool manifest = d->media == MEDIA_MANIFEST || d->media == MEDIA_INDEX;
 	struct store_path path = store_blob_path(&d->digest);
 	struct document document = { 0 };
-	char what[96];
+	char what[DIGEST_HEX_MAX + 32];
 	int error;
 
 	if (faccessat(l->source.dir, path.text, F_OK, 0) == 0)
@@ -190,8 +190,8 @@ int pull_document(struct load *l, const struct descriptor *d, struct err *e)
 	if (!error)
 		error = write_file(l->source.dir, path.text, document.data, document.size, e);
 	free(document.data);
-	return error ? err_wrap(e, "%s sha256:%.12s...", manifest ? "manifest" : "config",
-				d->digest.hex)
+	return error ? err_wrap(e, "%s %.19s...", manifest ? "manifest" : "config",
+				digest_text(&d->digest).text)
 		     : 0;
 }
 
@@ -258,7 +258,7 @@ static struct load_layer_state *state_of(struct load *l, const struct load_layer
 /* partial/HEX, locked; none when another process fetches the same blob: then we do it aside. */
 static int open_partial(struct load *l, struct load_layer *layer, struct err *e)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	struct stat here, there;
 
 	snprintf(path, sizeof(path), "partial/%s", layer->blob->digest.hex);
@@ -281,7 +281,7 @@ static int open_partial(struct load *l, struct load_layer *layer, struct err *e)
 
 static void drop_partial(struct load *l, struct load_layer *layer)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 
 	snprintf(path, sizeof(path), "partial/%s", layer->blob->digest.hex);
 	if (layer->partial >= 0)
@@ -356,7 +356,7 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 
 static int start_over(struct load *l, struct load_layer *layer, struct err *e)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	int error;
 
 	err_clear(e);
@@ -397,5 +397,5 @@ int pull_layer(struct load *l, struct load_layer *layer, struct err *e)
 	http_close(&http);
 	if (!error)
 		show(&w, layer->blob->size, w.state->resumed, true);
-	return error ? err_wrap(e, "layer sha256:%.12s...", layer->blob->digest.hex) : 0;
+	return error ? err_wrap(e, "layer %.19s...", digest_text(&layer->blob->digest).text) : 0;
 }

@@ -13,13 +13,14 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "image/hash.h"
+#include "image/layout-make.h"
 #include "image/load-internal.h"
 
 static int compare_layers(const void *a, const void *b)
 {
 	const struct load_layer *x = a, *y = b;
 
-	return memcmp(x->chain.hex, y->chain.hex, DIGEST_HEX_LEN);
+	return strcmp(x->chain.hex, y->chain.hex);
 }
 
 struct load_layer *load_find_layer(struct load *l, const struct digest *chain)
@@ -61,7 +62,7 @@ static int plan_layers(struct load *l, struct err *e)
 				layer->parent = *parent;
 			layer->blob = &image->manifest.layers[j];
 			layer->lock = layer->partial = -EBADF;
-			layer->result.apply.parent_fd = layer->result.apply.file_fd = -EBADF;
+			layer->result.apply.file_fd = -EBADF;
 		}
 	}
 	qsort(l->layers, l->layer_count, sizeof(*l->layers), compare_layers);
@@ -164,7 +165,7 @@ static int copy_document(struct load *l, const struct descriptor *d, struct err 
 {
 	_cleanup_fd_ int from = -EBADF, to = -EBADF;
 	struct blob_expect expect = { d->digest, d->size };
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	int error;
 
 	snprintf(path, sizeof(path), "blobs/%s", d->digest.hex);
@@ -201,7 +202,7 @@ static int move(int from, const char *path, int to, const char *target, struct e
 
 static int move_document(struct load *l, const struct descriptor *d, struct err *e)
 {
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 
 	snprintf(path, sizeof(path), "blobs/%s", d->digest.hex);
 	if (faccessat(l->tmp.dir, path, F_OK, 0) < 0)
@@ -212,7 +213,7 @@ static int move_document(struct load *l, const struct descriptor *d, struct err 
 static int move_layer(struct load *l, const struct load_layer *layer, struct err *e)
 {
 	struct store_path target = store_blob_path(&layer->blob->digest);
-	char path[96];
+	char path[DIGEST_HEX_MAX + 32];
 	int error = 0;
 
 	snprintf(path, sizeof(path), "blobs/%s", layer->blob->digest.hex);
@@ -257,7 +258,31 @@ static int move_all(struct load *l, struct err *e)
 	}
 	if (!error)
 		error = sync_folder(&l->store, "blobs/sha256", e);
+	if (!error)
+		error = sync_folder(&l->store, "blobs/sha512", e);
 	return error ? error : sync_folder(&l->store, "layers/sha256", e);
+}
+
+/* What this load found in the store and counts on: its pins keep it from every sweep, but not from an
+ * fsck that found it damaged. With the lock held. */
+static int still_there(const struct load *l, struct err *e)
+{
+	const char *lost = NULL;
+	struct layer_marker m;
+	size_t i;
+
+	for (i = 0; i < l->image_count && !lost; i++)
+		if (!blob_there(l, &l->images[i].descriptor) ||
+		    !blob_there(l, &l->images[i].manifest.config))
+			lost = l->images[i].reference;
+	for (i = 0; i < l->layer_count && !lost; i++)
+		if (!blob_there(l, l->layers[i].blob) ||
+		    store_read_marker(&l->store, &l->layers[i].chain, &m, NULL) != 1)
+			lost = l->layers[i].chain.hex;
+	if (lost == NULL)
+		return 0;
+	err_say(e, ESTALE, "what the store had of %.200s was removed meanwhile", lost);
+	return err_fix(e, "try again");
 }
 
 static int commit(struct load *l, struct err *e)
@@ -282,6 +307,8 @@ static int commit(struct load *l, struct err *e)
 	error = move_all(l, e);
 	if (!error)
 		error = store_lock(&l->store, true, &lock, e);
+	if (!error)
+		error = still_there(l, e);
 	return error ? error : store_index_put(&l->store, puts, l->image_count, e);
 }
 
@@ -358,6 +385,13 @@ static int open_all(struct load *l, struct err *e)
 		return err_set(e, errno, "cannot open a folder in the store %s", l->store.path);
 	if (l->options->registry)
 		return pull_open(l, spool, e);
+	if (l->options->import) {
+		error = source_from_rootfs(spool, l->options->source, l->options->import,
+					   l->budget.bytes_max, e);
+		l->source.spooled = true;
+		l->source.dir = fd_take(&spool);
+		return error;
+	}
 	return source_open(&l->source, l->options->source, spool, l->budget.bytes_max, e);
 }
 
@@ -397,7 +431,7 @@ int image_load(const struct load_options *o, struct err *e)
 		.tmp = STORE_TMP_INIT,
 		.source = SOURCE_INIT,
 		.budget = { .entries_max = o->entries_max, .bytes_max = o->bytes_max },
-		.privileged = geteuid() == 0,
+		.privileged = !store_caller_userxattr(),
 		.platform = o->platform ? *o->platform : platform_here(),
 	};
 	int error = run(&l, e), later;
@@ -417,6 +451,7 @@ int image_load(const struct load_options *o, struct err *e)
 	if (error == -ENOSPC || error == -EDQUOT)
 		err_fix(e, "free some space on the store's file system, or use another --store");
 	if (error)
-		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : "load", o->source);
+		return err_wrap(e, "cannot %s %.200s", o->registry ? "pull" : o->import ? "import" : "load",
+				o->source);
 	return later;
 }

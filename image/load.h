@@ -21,6 +21,7 @@ struct load_layer_state { /* of one layer that is being pulled */
 struct load_options {
 	const char *store;  /* NULL: the default */
 	const char *source; /* folder, file or "-"; with `registry`: a reference */
+	const struct source_import *import; /* not NULL: the source is a root file system's tar */
 	const char *tag;    /* NULL: the names that the source gives */
 	const struct registry_options *registry; /* NULL: it is a layout */
 	const struct platform *platform;	 /* NULL: this machine */

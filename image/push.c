@@ -127,7 +127,7 @@ static int find_all(struct push *p, struct err *e)
 static int look(struct push *p, const struct descriptor *d, bool *again, struct err *e)
 {
 	struct http_reply reply = { 0 };
-	char what[96];
+	char what[DIGEST_HEX_MAX + 32];
 	struct registry_call call = { .method = "HEAD", .what = what };
 	int error;
 
@@ -162,8 +162,8 @@ static int begin(struct push *p, const struct descriptor *d, char url[HTTP_URL_M
 static int with_digest(char url[HTTP_URL_MAX], const struct digest *d, struct err *e)
 {
 	size_t len = strlen(url);
-	int n = snprintf(url + len, HTTP_URL_MAX - len, "%cdigest=sha256%%3A%s",
-			 strchr(url, '?') ? '&' : '?', d->hex);
+	int n = snprintf(url + len, HTTP_URL_MAX - len, "%cdigest=%s%%3A%s",
+			 strchr(url, '?') ? '&' : '?', digest_algorithm(d), d->hex);
 
 	return n < 0 || (size_t)n >= HTTP_URL_MAX - len
 		       ? err_say(e, ENAMETOOLONG, "the upload's URL is too long")
@@ -254,10 +254,10 @@ static int push_blob(struct push *p, const struct descriptor *d, struct err *e)
 	int error;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set(e, errno, "blob sha256:%.12s...", d->digest.hex);
+		return err_set(e, errno, "blob %.19s...", digest_text(&d->digest).text);
 	if ((uint64_t)st.st_size != d->size)
-		return err_say(e, EBADMSG, "blob sha256:%.12s... is damaged in the store",
-			       d->digest.hex);
+		return err_say(e, EBADMSG, "blob %.19s... is damaged in the store",
+			       digest_text(&d->digest).text);
 	do {
 		again = false;
 		error = try_blob(p, fd, d, &how, &again, e);
@@ -265,7 +265,7 @@ static int push_blob(struct push *p, const struct descriptor *d, struct err *e)
 			again = retry_wait(&p->registry, &t, 0, e) == 0;
 	} while (error && again);
 	if (error)
-		return err_wrap(e, "blob sha256:%.12s...", d->digest.hex);
+		return err_wrap(e, "blob %.19s...", digest_text(&d->digest).text);
 	p->result->blobs++;
 	if (p->o->progress)
 		p->o->progress(p->o->user, &d->digest, d->size, how);
@@ -319,7 +319,7 @@ static int push_manifest(struct push *p, struct err *e)
 			again = retry_wait(&p->registry, &t, reply.retry_after, e) == 0;
 	} while (error && again);
 	if (error)
-		return err_wrap(e, "manifest sha256:%.12s...", d->digest.hex);
+		return err_wrap(e, "manifest %.19s...", digest_text(&d->digest).text);
 	if (reply.digest[0] && strcmp(reply.digest, digest_text(&d->digest).text) != 0)
 		return err_say(e, EBADMSG, "the registry took the manifest for %.80s, it is %s",
 			       reply.digest, digest_text(&d->digest).text);

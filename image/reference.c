@@ -132,6 +132,7 @@ static int set_name(const char *name, const char *text, struct reference *r, str
 		domain = name;
 		domain_len = slash - name;
 		path = slash + 1;
+		r->has_domain = true;
 		if (!is_domain(domain, domain_len))
 			return bad(e, text, "the registry's name is malformed");
 		if (domain_len == 15 && memcmp(domain, "index.docker.io", 15) == 0) {

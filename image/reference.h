@@ -18,6 +18,7 @@ struct reference {
 	char name[REFERENCE_NAME_MAX + 1]; /* canonical: docker.io/library/busybox */
 	char tag[REFERENCE_TAG_MAX + 1];   /* "latest" when neither tag nor digest was given */
 	bool has_digest;
+	bool has_domain; /* the registry was said, not assumed */
 	struct digest digest;
 };
 /* "name:tag", the key of the store's index. Without a tag ("name@digest" was given): "name". */

@@ -50,17 +50,17 @@ static int check_digest(const struct document *d, const struct digest *digest,
 
 	if (digest && !digest_equal(digest, &d->digest))
 		return err_say(e, EBADMSG,
-			       "it gives sha256:%.12s... when asked for sha256:%.12s...",
-			       d->digest.hex, digest->hex);
+			       "it gives %.19s... when asked for %.19s...",
+			       digest_text(&d->digest).text, digest_text(digest).text);
 	if (digest || reply->digest[0] == '\0' || strncmp(reply->digest, "sha256:", 7) != 0)
 		return 0;
 	if (digest_parse(reply->digest, &header, e))
 		return err_wrap(e, "its Docker-Content-Digest");
 	if (!digest_equal(&header, &d->digest))
 		return err_say(e, EBADMSG,
-			       "its Docker-Content-Digest is sha256:%.12s..., the content is "
-			       "sha256:%.12s...",
-			       header.hex, d->digest.hex);
+			       "its Docker-Content-Digest is %.19s..., the content is "
+			       "%.19s...",
+			       digest_text(&header).text, digest_text(&d->digest).text);
 	return 0;
 }
 
@@ -85,7 +85,7 @@ static int try_once(struct registry *r, struct http *h, size_t host, const char 
 	}
 	http_end(h);
 	if (!error)
-		error = hash_memory(d->data, d->size, &d->digest, e);
+		error = hash_memory_as(d->data, d->size, digest, &d->digest, e);
 	if (!error)
 		error = check_digest(d, digest, &reply, e);
 	snprintf(d->content_type, sizeof(d->content_type), "%s", reply.content_type);

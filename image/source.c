@@ -1,5 +1,5 @@
 /*
- * source.c - opening an OCI layout (image-spec image-layout.md).
+ * source.c - opening an OCI layout (image-spec image-layout.md), or what becomes one.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "image/decompress.h"
+#include "image/layout-make.h"
 #include "image/manifest.h"
 #include "image/source.h"
 #include "image/tar-guard.h"
@@ -21,7 +22,7 @@ struct spool {
 	struct tar_guard guard;
 	int dir;
 	uint64_t bytes, bytes_max, entries;
-	bool docker_archive;
+	json_t *files; /* of docker's form: name -> "files/N", or a symlink's target */
 	bool failed; /* *e was filled inside libarchive's callback */
 	struct err *e;
 };
@@ -53,17 +54,23 @@ static la_ssize_t read_callback(struct archive *archive, void *user, const void 
 	return -1;
 }
 
+#define SPOOL_NAME	(DIGEST_HEX_MAX + 32)
+#define SPOOL_FILES_MAX 20000 /* that are no part of a layout */
+
 /* The name to spool an entry under, or NULL when it is not part of a layout. */
-static const char *spool_name(struct spool *sp, const char *path, char name[128])
+static const char *spool_name(const char *path, char name[SPOOL_NAME])
 {
+	struct digest digest;
+
 	while (path[0] == '.' && path[1] == '/')
 		path += 2;
-	if (strcmp(path, "manifest.json") == 0)
-		sp->docker_archive = true;
 	if (strcmp(path, "oci-layout") == 0 || strcmp(path, "index.json") == 0)
-		snprintf(name, 128, "%s", path);
-	else if (strncmp(path, "blobs/sha256/", 13) == 0 && digest_is_hex(path + 13))
-		snprintf(name, 128, "%s", path);
+		snprintf(name, SPOOL_NAME, "%s", path);
+	else if ((strncmp(path, "blobs/sha256/", 13) == 0 &&
+		  digest_from_hex("sha256", path + 13, &digest)) ||
+		 (strncmp(path, "blobs/sha512/", 13) == 0 &&
+		  digest_from_hex("sha512", path + 13, &digest)))
+		snprintf(name, SPOOL_NAME, "%s", path);
 	else
 		return NULL;
 	return name;
@@ -88,15 +95,68 @@ static int spool_content(struct spool *sp, struct archive *a, int fd)
 	return sp->failed ? -sp->e->error : err_say(sp->e, EBADMSG, "tar: damaged archive");
 }
 
+/* A symlink's target as a name of the archive: "a/layer.tar" -> "../b/layer.tar" is "b/layer.tar". */
+static bool join(const char *path, const char *target, char *text, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (len >= size || target[0] == '/')
+		return false;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	while (strncmp(target, "../", 3) == 0) {
+		if (len == 0)
+			return false;
+		while (len > 0 && text[len - 1] != '/')
+			len--;
+		len -= len > 0;
+		text[len] = '\0';
+		target += 3;
+	}
+	return snprintf(text + len, size - len, "%s%s", len ? "/" : "", target) <
+	       (int)(size - len);
+}
+
+/* What may turn out to be a part of docker's form is kept under a name of ours. 1: to be written. */
+static int keep_file(struct spool *sp, const char *path, struct archive_entry *ae, char name[SPOOL_NAME])
+{
+	const char *link = archive_entry_symlink(ae);
+	char target[1024];
+	json_t *value;
+
+	while (path[0] == '.' && path[1] == '/')
+		path += 2;
+	if (archive_entry_hardlink(ae) || !(link || S_ISREG(archive_entry_mode(ae))))
+		return 0;
+	if (json_object_size(sp->files) == SPOOL_FILES_MAX)
+		return err_say(sp->e, EFBIG, "the archive has more than %d files", SPOOL_FILES_MAX);
+	if (json_object_get(sp->files, path))
+		return err_say(sp->e, EBADMSG, "%.100s is in the archive twice", path);
+	if (link && !join(path, link, target, sizeof(target)))
+		return 0;
+	snprintf(name, SPOOL_NAME, "files/%zu", json_object_size(sp->files));
+	value = link ? json_pack("{s:s}", "link", target) : json_string(name);
+	/* A name that is no UTF-8 can't be in manifest.json. */
+	if (value == NULL || json_object_set_new(sp->files, path, value) < 0)
+		return 0;
+	return link == NULL;
+}
+
 static int spool_entry(struct spool *sp, struct archive *a, struct archive_entry *ae)
 {
 	_cleanup_fd_ int fd = -EBADF;
 	const char *path = archive_entry_pathname(ae);
-	char name[128];
+	char name[SPOOL_NAME];
+	int kept = 1;
 
 	sp->entries++;
-	if (path == NULL || spool_name(sp, path, name) == NULL)
+	if (path == NULL)
 		return 0;
+	if (spool_name(path, name) == NULL)
+		kept = keep_file(sp, path, ae, name);
+	if (kept <= 0)
+		return kept;
 	if (archive_entry_hardlink(ae) || !S_ISREG(archive_entry_mode(ae)) ||
 	    archive_entry_sparse_count(ae) > 0)
 		return err_say(sp->e, EINVAL, "%.100s is not a plain file", name);
@@ -136,9 +196,8 @@ static int spool_tar(struct spool *sp, int fd)
 	struct archive *a = archive_read_new();
 	int error = decompress_new(fd, NULL, -1, &sp->in, sp->e);
 
-	if (!error &&
-	    (mkdirat(sp->dir, "blobs", 0700) < 0 || mkdirat(sp->dir, "blobs/sha256", 0700) < 0))
-		error = err_set(sp->e, errno, "cannot make a folder in the store");
+	if (!error)
+		error = layout_make_folders(sp->dir, sp->e);
 	if (!error && (a == NULL || archive_read_support_format_tar(a) != ARCHIVE_OK))
 		error = err_set(sp->e, ENOMEM, "cannot start libarchive");
 	if (!error && archive_read_open(a, sp, NULL, read_callback, NULL) != ARCHIVE_OK)
@@ -152,7 +211,7 @@ static int spool_tar(struct spool *sp, int fd)
 	return error;
 }
 
-static int check_layout(const struct source *s, bool docker_archive, struct err *e)
+static int check_layout(const struct source *s, struct err *e)
 {
 	_cleanup_json_ json_t *layout = NULL;
 	struct json_at root = JSON_AT_ROOT;
@@ -161,13 +220,9 @@ static int check_layout(const struct source *s, bool docker_archive, struct err 
 
 	if (got == -ENOENT) {
 		err_clear(e);
-		if (docker_archive) {
-			err_say(e, EINVAL, "it is an archive of docker's old format");
-			return err_fix(e, "docker 25 and later save OCI archives; or convert it: "
-					  "skopeo copy docker-archive:FILE oci-archive:NEW");
-		}
 		err_say(e, EINVAL, "it is no OCI image layout (no oci-layout file)");
-		return err_fix(e, "give a layout folder, or a tar of one");
+		return err_fix(e, "give a layout folder, a tar of one, or what docker save wrote; "
+				  "a root file system: kist image import");
 	}
 	if (got)
 		return got;
@@ -180,16 +235,20 @@ static int check_layout(const struct source *s, bool docker_archive, struct err 
 
 static int open_tar(struct source *s, int fd, int spool, uint64_t bytes_max, struct err *e)
 {
-	struct spool sp = { .dir = spool, .bytes_max = bytes_max, .e = e };
+	_cleanup_json_ json_t *files = json_object();
+	struct spool sp = { .dir = spool, .bytes_max = bytes_max, .files = files, .e = e };
 	int error = spool_tar(&sp, fd);
 
+	if (!error && faccessat(spool, "oci-layout", F_OK, 0) < 0 &&
+	    json_object_get(files, "manifest.json"))
+		error = source_from_docker(spool, files, e);
 	if (error)
 		return error;
 	s->dir = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir < 0)
 		return err_set(e, errno, "openat");
 	s->spooled = true;
-	return check_layout(s, sp.docker_archive, e);
+	return check_layout(s, e);
 }
 
 int source_open(struct source *s, const char *path, int spool, uint64_t bytes_max, struct err *e)
@@ -205,7 +264,7 @@ int source_open(struct source *s, const char *path, int spool, uint64_t bytes_ma
 	if (!S_ISDIR(st.st_mode))
 		return open_tar(s, fd, spool, bytes_max, e);
 	s->dir = fd_take(&fd);
-	return check_layout(s, false, e);
+	return check_layout(s, e);
 }
 
 void source_close(struct source *s)

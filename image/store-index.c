@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/json.h"
+#include "image/reference.h"
 #include "image/store-gc.h"
 
 static int read_document(const struct store *s, json_t **ret, struct err *e)
@@ -36,6 +37,7 @@ static const char *name_of(const json_t *entry)
 						 "org.opencontainers.image.ref.name"));
 }
 
+/* reference NULL: entries that have none. */
 static void drop_name(json_t *entries, const char *reference)
 {
 	size_t i = json_array_size(entries);
@@ -43,7 +45,7 @@ static void drop_name(json_t *entries, const char *reference)
 
 	while (i-- > 0) {
 		name = name_of(json_array_get(entries, i));
-		if (name && strcmp(name, reference) == 0)
+		if (name && reference ? strcmp(name, reference) == 0 : name == reference)
 			json_array_remove(entries, i);
 	}
 }
@@ -96,6 +98,8 @@ static int remove_matching(json_t *document, const struct image_index *index, co
 	size_t i;
 	int error = store_query_parse(reference, &q, e);
 
+	if (!error)
+		error = store_query_settle(&q, index, e);
 	if (error)
 		return error;
 	for (i = 0; i < index->count; i++)
@@ -120,8 +124,44 @@ static int remove_matching(json_t *document, const struct image_index *index, co
 	return 0;
 }
 
+static bool has_digest(const json_t *document, const char *digest)
+{
+	const json_t *entry;
+	const char *text;
+	size_t i;
+
+	json_array_foreach (json_object_get(document, "manifests"), i, entry) {
+		text = json_string_value(json_object_get(entry, "digest"));
+		if (text && strcmp(text, digest) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Names may go; the last one of an image that runs may not: docker's rule. */
+static int check_in_use(const struct store *s, const json_t *left, const struct image_index *index,
+			struct err *e)
+{
+	char users[200];
+	size_t i;
+
+	for (i = 0; i < index->count; i++) {
+		const struct index_entry *entry = &index->entries[i];
+
+		if (has_digest(left, digest_text(&entry->descriptor.digest).text) ||
+		    !store_image_in_use(s, entry, users, sizeof(users)))
+			continue;
+		err_say(e, EBUSY, "%.150s is used by %s%s",
+			reference_familiar(entry->ref_name ? entry->ref_name : "an image").text,
+			users[0] ? "container " : "a container", users);
+		return err_fix(e, "end it first; --force takes the name away at once, and the rest "
+				  "can go when it has ended");
+	}
+	return 0;
+}
+
 static int remove_names(const struct store *s, const char *const *references, size_t count,
-			struct store_removed *ret, struct err *e)
+			bool force, struct store_removed *ret, struct err *e)
 {
 	_cleanup_json_ json_t *document = NULL;
 	struct arena a = ARENA_INIT;
@@ -133,11 +173,24 @@ static int remove_names(const struct store *s, const char *const *references, si
 		error = store_read_index(s, &a, &index, e);
 	for (i = 0; !error && i < count; i++)
 		error = remove_matching(document, &index, references[i], &ret->references, e);
+	if (!error && !force)
+		error = check_in_use(s, document, &index, e);
 	arena_free(&a);
 	return error ? error : write_document(s, document, e);
 }
 
-int store_remove(const struct store *s, const char *const *references, size_t count,
+int store_index_drop(const struct store *s, const char *const *names, size_t count, struct err *e)
+{
+	_cleanup_json_ json_t *document = NULL;
+	size_t i;
+	int error = read_document(s, &document, e);
+
+	for (i = 0; !error && i < count; i++)
+		drop_name(json_object_get(document, "manifests"), names[i]);
+	return error ? error : write_document(s, document, e);
+}
+
+int store_remove(const struct store *s, const char *const *references, size_t count, bool force,
 		 struct store_removed *ret, struct err *e)
 {
 	struct store_removed removed = { 0 };
@@ -148,7 +201,7 @@ int store_remove(const struct store *s, const char *const *references, size_t co
 	if (!error)
 		error = store_tmp_new(s, &tmp, e);
 	if (!error)
-		error = remove_names(s, references, count, &removed, e);
+		error = remove_names(s, references, count, force, &removed, e);
 	if (!error)
 		error = store_sweep(s, &tmp, &removed, e);
 	fd_close(&lock); /* the long part needs no lock: nobody can reach what is in tmp */

@@ -38,8 +38,9 @@ int store_default_path(char *text, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *const known_names[] = { "oci-layout", "index.json", "blobs", "layers",
-					   "lock",	 "locks",      "tmp",	 "partial" };
+static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
+					   "lock",	 "locks",      "tmp",	  "partial",
+					   "users",	 "index.broken", "xattrs",  "containers" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -119,8 +120,9 @@ static int make_parents(const char *path, struct err *e)
 
 static int fill(const struct store *s, struct err *e)
 {
-	static const char *const folders[] = { "blobs", "blobs/sha256", "layers", "layers/sha256",
-					       "locks", "tmp",		"partial" };
+	static const char *const folders[] = { "blobs",		"blobs/sha256", "blobs/sha512",
+					       "layers",	"layers/sha256", "locks",
+					       "tmp",		"partial",	"users" };
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 	_cleanup_fd_ int lock = -EBADF;
 	size_t i;
@@ -200,12 +202,22 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	if (create) {
 		error = check_foreign(s, e);
 		if (!error)
+			error = store_read_kind(s, e);
+		if (!error)
+			error = store_check_kind(s->path, s->userxattr, e);
+		if (!error)
 			error = fill(s, e);
+		if (!error)
+			error = store_write_kind(s, e);
 		if (error)
 			return error;
 	}
 	error = check_version(s, e);
-	return error ? error : check_own(s, e);
+	if (error == -EACCES)
+		return err_fix(e, "it is another user's: leave out --store and KIST_STORE");
+	if (!error)
+		error = check_own(s, e);
+	return error ? error : store_read_kind(s, e);
 }
 
 void store_close(struct store *s)
@@ -242,10 +254,11 @@ int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e
 
 static void chain_lock_name(const struct digest *chain, char text[80])
 {
-	snprintf(text, 80, "locks/%s", chain->hex);
+	snprintf(text, 80, "locks/%.64s", chain->hex);
 }
 
-int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+static int lock_chain(const struct store *s, const struct digest *chain, int how, int *ret_fd,
+		      struct err *e)
 {
 	char name[80];
 	struct stat st;
@@ -258,7 +271,7 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 
 		if (fd < 0)
 			return err_set(e, errno, "cannot lock layer %.12s", chain->hex);
-		error = lock_fd(fd, LOCK_EX);
+		error = lock_fd(fd, how);
 		if (error)
 			return err_set(e, -error, "cannot lock layer %.12s", chain->hex);
 		/* The holder before us removes the file: then this lock guards nothing. */
@@ -267,6 +280,17 @@ int store_lock_chain(const struct store *s, const struct digest *chain, int *ret
 			return 0;
 		}
 	}
+}
+
+int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX, ret_fd, e);
+}
+
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e)
+{
+	return lock_chain(s, chain, LOCK_EX | LOCK_NB, ret_fd, e);
 }
 
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd)
@@ -284,7 +308,7 @@ struct store_path store_blob_path(const struct digest *d)
 {
 	struct store_path p;
 
-	snprintf(p.text, sizeof(p.text), "blobs/sha256/%s", d->hex);
+	snprintf(p.text, sizeof(p.text), "blobs/%s/%s", digest_algorithm(d), d->hex);
 	return p;
 }
 

@@ -6,7 +6,8 @@
  * progress lives in tmp/NAME, whose own flock says that its maker lives, and
  * whose file `pins` names the digests that the maker counts on. Whoever makes
  * the layer of one chainID holds locks/CHAINID. Whoever fetches a blob holds a
- * flock on partial/HEX, which stays when the fetching is cut off. All locks are flock(2): the
+ * flock on partial/HEX, which stays when the fetching is cut off. users/NAME says
+ * which container runs an image. All locks are flock(2): the
  * kernel drops them when their holder dies.
  */
 #pragma once
@@ -23,6 +24,7 @@
 struct store {
 	int dir;		   /* the store's folder */
 	char path[STORE_PATH_MAX]; /* absolute */
+	bool userxattr;		   /* its layers have user.overlay.*: made without root */
 };
 #define STORE_INIT                                                                                 \
 	{                                                                                          \
@@ -35,10 +37,18 @@ int store_open(struct store *s, const char *path, bool create, struct err *e);
 void store_close(struct store *s);
 #define _cleanup_store_ __attribute__((cleanup(store_close)))
 
+/* Of which kind this caller's stores are; of which kind this one is (the file `xattrs`). */
+bool store_caller_userxattr(void);
+int store_read_kind(struct store *s, struct err *e);
+int store_write_kind(const struct store *s, struct err *e);
+
 /* The store's lock; waits. Close the fd to unlock. */
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
 int store_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd, struct err *e);
+/* -EWOULDBLOCK when it is held. */
+int store_try_lock_chain(const struct store *s, const struct digest *chain, int *ret_fd,
+			 struct err *e);
 /* Removes the lock's file and unlocks. */
 void store_unlock_chain(const struct store *s, const struct digest *chain, int *fd);
 
@@ -48,7 +58,7 @@ DIR *store_open_folder(int dirfd, const char *path);
 bool store_is_temporary(const char *name);
 
 struct store_path {
-	char text[sizeof("layers/sha256/") + DIGEST_HEX_LEN + sizeof("/complete")];
+	char text[sizeof("layers/sha256/") + DIGEST_HEX_MAX + sizeof("/complete")];
 };
 struct store_path store_blob_path(const struct digest *d);
 /* tail: "", "/diff", "/complete" */
@@ -84,10 +94,27 @@ int store_write_marker(int dir, const struct layer_marker *m, struct err *e);
 struct store_query {
 	char reference[512];		 /* canonical name:tag, or "" */
 	char name[256];			 /* with name@digest: the name */
-	char digest[DIGEST_HEX_LEN + 1]; /* its hex or the start of it, or "" */
+	char digest[DIGEST_HEX_MAX + 1]; /* its hex or the start of it, or "" */
+	bool no_domain;			 /* Docker Hub was assumed: settle may find another */
 };
 int store_query_parse(const char *text, struct store_query *ret, struct err *e);
+/* "debian:12" is Docker Hub's; where the store has no such image, but one registry's debian:12, that
+ * one is meant: the query then names it. Two registries' different ones: -EINVAL. */
+int store_query_settle(struct store_query *q, const struct image_index *index, struct err *e);
 /* The entry of an image that can be run. With the store's lock held. */
 int store_find(const struct store *s, const char *reference, struct arena *a,
 	       const struct index_entry **ret, struct err *e);
 bool store_query_matches(const struct store_query *q, const struct index_entry *entry);
+
+struct store_use { /* one file of users/, or of containers/ */
+	const char *name;
+	bool alive; /* else its maker is dead, and id and manifest are empty */
+	char id[256];
+	struct digest manifest;
+	struct digest chain; /* of containers/: of the topmost layer */
+};
+typedef int store_use_fn(const struct store *s, const struct store_use *use, void *user,
+			 struct err *e);
+int store_each_use(const struct store *s, store_use_fn *visit, void *user, struct err *e);
+/* Of containers/: those that count. Others are removed. */
+int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e);

@@ -132,20 +132,22 @@ static bool is_hex_start(const char *text, size_t least)
 {
 	size_t n = strspn(text, "0123456789abcdef");
 
-	return text[n] == '\0' && n >= least && n <= DIGEST_HEX_LEN;
+	return text[n] == '\0' && n >= least && n <= DIGEST_HEX_MAX;
 }
 
 int store_query_parse(const char *text, struct store_query *ret, struct err *e)
 {
 	struct store_query q = { 0 };
 	struct reference r;
-	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
+	const char *hex = strncmp(text, "sha256:", 7) == 0 || strncmp(text, "sha512:", 7) == 0
+				  ? text + 7
+				  : text;
 	int error;
 
 	if (is_hex_start(hex, DIGEST_SHORT)) {
 		snprintf(q.digest, sizeof(q.digest), "%s", hex);
 		/* 64 digits can't be a name; fewer can, and a name goes first */
-		if (hex != text || strlen(hex) == DIGEST_HEX_LEN) {
+		if (hex != text || strlen(hex) >= DIGEST_HEX_LEN) {
 			*ret = q;
 			return 0;
 		}
@@ -159,6 +161,7 @@ int store_query_parse(const char *text, struct store_query *ret, struct err *e)
 	} else {
 		snprintf(q.reference, sizeof(q.reference), "%s", reference_canonical(&r).text);
 	}
+	q.no_domain = !r.has_domain;
 	*ret = q;
 	return 0;
 }
@@ -177,4 +180,64 @@ bool store_query_matches(const struct store_query *q, const struct index_entry *
 	return name_len == 0 || (strncmp(entry->ref_name, q->name, name_len) == 0 &&
 				 strchr(":@", entry->ref_name[name_len]) &&
 				 entry->ref_name[name_len]);
+}
+
+/* Is `name` what docker.io's `wanted` is called, but at another registry? localhost:5000/debian:12 is,
+ * for docker.io/library/debian:12; example.org/other/debian:12 is not. */
+static bool is_elsewhere(const char *name, const char *wanted)
+{
+	const char *path = strchr(name, '/'), *tail = strchr(wanted, '/');
+
+	if (path == NULL || tail == NULL)
+		return false;
+	if (strcmp(path, tail) == 0)
+		return true;
+	return strncmp(tail, "/library/", 9) == 0 && strcmp(path, tail + 8) == 0;
+}
+
+/* The entry's name, as far as the query's goes: with its tag, or without. */
+static bool name_for(const struct store_query *q, const struct index_entry *entry, char name[512])
+{
+	if (entry->ref_name == NULL)
+		return false;
+	snprintf(name, 512, "%s", entry->ref_name);
+	if (q->name[0]) {
+		char *slash = strrchr(name, '/');
+
+		if (slash)
+			slash[strcspn(slash, ":@")] = '\0';
+		return strncmp(entry->descriptor.digest.hex, q->digest, strlen(q->digest)) == 0;
+	}
+	return true;
+}
+
+int store_query_settle(struct store_query *q, const struct image_index *index, struct err *e)
+{
+	const char *wanted = q->name[0] ? q->name : q->reference;
+	const struct index_entry *found = NULL;
+	char name[512], chosen[512] = "";
+	size_t i;
+
+	for (i = 0; i < index->count; i++)
+		if (store_query_matches(q, &index->entries[i]))
+			return 0;
+	for (i = 0; q->no_domain && i < index->count; i++) {
+		const struct index_entry *entry = &index->entries[i];
+
+		if (!name_for(q, entry, name) || !is_elsewhere(name, wanted))
+			continue;
+		if (found && !digest_equal(&found->descriptor.digest, &entry->descriptor.digest)) {
+			err_say(e, EINVAL, "\"%.150s\" may mean %.150s or %.150s",
+				reference_familiar(wanted).text, found->ref_name, entry->ref_name);
+			return err_fix(e, "say which, with its registry");
+		}
+		if (found == NULL)
+			memcpy(chosen, name, sizeof(chosen));
+		found = found ? found : entry;
+	}
+	if (found && q->name[0])
+		snprintf(q->name, sizeof(q->name), "%.255s", chosen);
+	else if (found)
+		memcpy(q->reference, chosen, sizeof(q->reference));
+	return 0;
 }

@@ -32,6 +32,8 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 
 	if (!error)
 		error = store_read_index(s, a, &index, e);
+	if (!error)
+		error = store_query_settle(&q, &index, e);
 	if (error)
 		return error;
 	for (i = 0; i < index.count; i++) {
@@ -58,6 +60,17 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 	return 0;
 }
 
+static int add_layer(const struct digest *chain, struct arena *a, struct image_info *info)
+{
+	char *path = arena_printf(a, "%s/%s/diff", info->layer_dir, chain->hex);
+
+	if (path == NULL)
+		return -ENOMEM;
+	info->layer_names[info->layer_count] = path + strlen(info->layer_dir) + 1;
+	info->layers[info->layer_count++] = path;
+	return 0;
+}
+
 /* Walks from the top layer down by the markers' parents. */
 static int collect_layers(const struct store *s, const struct digest *top, size_t count,
 			  struct arena *a, struct image_info *info, struct err *e)
@@ -69,7 +82,9 @@ static int collect_layers(const struct store *s, const struct digest *top, size_
 	int got;
 
 	info->layers = arena_array(a, count + 1, sizeof(*info->layers));
-	if (info->layers == NULL)
+	info->layer_names = arena_array(a, count + 1, sizeof(*info->layer_names));
+	info->layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
+	if (info->layers == NULL || info->layer_names == NULL || info->layer_dir == NULL)
 		return err_set(e, ENOMEM, "no memory for layers");
 	for (i = 0; i < count; i++) {
 		got = store_read_marker(s, &chain, &m, e);
@@ -84,9 +99,8 @@ static int collect_layers(const struct store *s, const struct digest *top, size_
 				       chain.hex);
 		info->userxattr |= m.userxattr;
 		/* overlayfs ignores "opaque" on a layer's root: here it ends the list */
-		if (!hidden)
-			info->layers[info->layer_count++] = arena_printf(
-				a, "%s/%s", s->path, store_layer_path(&chain, "/diff").text);
+		if (!hidden && add_layer(&chain, a, info) < 0)
+			return err_set(e, ENOMEM, "no memory for layers");
 		hidden |= m.opaque_root;
 		chain = m.parent;
 	}
@@ -126,6 +140,9 @@ static int fill_info(const struct store *s, const struct index_entry *entry, str
 		error = collect_layers(s, &top, manifest.layer_count, a, &info, e);
 	if (error)
 		return error;
+	info.userxattr |= s->userxattr;
+	info.store = arena_strdup(a, s->path);
+	info.chain = arena_strdup(a, digest_text(&top).text);
 	info.reference = entry->ref_name;
 	info.manifest_digest = arena_strdup(a, digest_text(&entry->descriptor.digest).text);
 	info.env = config.env;
@@ -152,6 +169,8 @@ int image_resolve(const char *store, const char *reference, struct arena *a, str
 		err_clear(e);
 		return not_found(reference, s.path, e);
 	}
+	if (!error)
+		error = store_check_kind(s.path, s.userxattr, e);
 	if (!error) /* from reading the index until the layers are pinned, nothing may be removed */
 		error = store_lock(&s, false, &lock, e);
 	if (!error)

@@ -8,22 +8,27 @@
  * layers:
  *   oci-layout  index.json  blobs/sha256/HEX
  *   layers/sha256/CHAINID/{diff/, complete}
- *   lock  locks/CHAINID  tmp/NAME/
+ *   lock  locks/CHAINID  tmp/NAME/  users/NAME
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/plan.h"
 
 struct image_info {		     /* all in the arena */
 	const char *reference;	     /* canonical: docker.io/library/busybox:latest */
 	const char *manifest_digest; /* sha256:HEX */
 	char **layers;		     /* absolute paths of the layers' folders, TOP first */
+	const char *layer_dir;	     /* absolute: the folder that all of them lie in */
+	char **layer_names;	     /* the same below it */
 	size_t layer_count;
 	char **env, **entrypoint, **cmd; /* NULL-terminated; NULL when the image says nothing */
 	const char *workdir, *user;	 /* "" when the image says nothing */
 	bool userxattr; /* layers were unpacked without root: mount with userxattr */
+	const char *store; /* absolute */
+	const char *chain; /* sha256:HEX of the topmost layer */
 };
 
 /* KIST_STORE; else /var/lib/kist for root, ${XDG_DATA_HOME:-~/.local/share}/kist for a user. */
@@ -34,3 +39,29 @@ int store_default_path(char *text, size_t size);
  * is inherited over fork. -ENOENT with a fix when the store has no such image. */
 int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
 		  int *ret_pin_fd, struct err *e);
+
+/* Refuses a store of root's to anybody else, and the reverse: store-kind.c. image_resolve() does, and
+ * who adds to a store. */
+int store_check_kind(const char *path, bool userxattr, struct err *e);
+
+/* Who runs it, for people: `kist image rm` names them. Ends with the process, at the latest. */
+struct image_user {
+	int dir, fd;
+	char name[24];
+};
+#define IMAGE_USER_INIT                                                                            \
+	{                                                                                          \
+		.dir = -EBADF, .fd = -EBADF                                                        \
+	}
+/* After image_resolve(), whose fd is what keeps the layers. Does what it can: *ret stays as it was
+ * when the store cannot be written to. */
+void image_user_begin(const char *store, const struct image_info *image, const char *id,
+		      struct image_user *ret);
+void image_user_end(struct image_user *u);
+#define _cleanup_image_user_ __attribute__((cleanup(image_user_end)))
+
+/* HOST: a record in the store that the container in the folder `state` runs the image, for as long as
+ * that folder is there: for one that outlives its maker. */
+void image_plan_hold(struct plan *p, const struct image_info *image, const char *id,
+		     const char *state);
+extern const struct undo_kind *const image_undo_kinds[];

@@ -9,6 +9,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,16 +179,17 @@ static mode_t mode_of(struct archive_entry *ae, const char *path)
 static int one_file(struct unpack *u, struct archive *a, struct archive_entry *ae,
 		    const struct layer_entry *entry, int fd)
 {
-	uint64_t size = 0, told = archive_entry_size(ae) > 0 ? archive_entry_size(ae) : 0;
-	int error = copy_content(u, a, fd, &size);
+	uint64_t written = 0, size, told = archive_entry_size(ae) > 0 ? archive_entry_size(ae) : 0;
+	int error = copy_content(u, a, fd, &written);
 
 	if (error)
 		return error;
+	size = written;
 	if (told > size) { /* a sparse file may end in a hole, which costs as if it were data */
 		error = spend_bytes(u, told - size);
 		size = told;
 	}
-	return error ? error : apply_file_done(&u->apply, entry, size, u->e);
+	return error ? error : apply_file_done(&u->apply, entry, written, size, u->e);
 }
 
 static int one_entry(struct unpack *u, struct archive *a, struct archive_entry *ae)
@@ -249,16 +251,16 @@ static int check_diffid(struct unpack *u)
 	hash_end(&u->hash, &got);
 	if (!digest_equal(&got, &u->job->diffid))
 		return err_say(u->e, EBADMSG,
-			       "the unpacked layer is sha256:%.12s..., the config's diff_id is "
-			       "sha256:%.12s...",
-			       got.hex, u->job->diffid.hex);
+			       "the unpacked layer is %.19s..., the config's diff_id is "
+			       "%.19s...",
+			       digest_text(&got).text, digest_text(&u->job->diffid).text);
 	return 0;
 }
 
 static int run(struct unpack *u)
 {
 	struct archive *a = archive_read_new();
-	int error = hash_begin(&u->hash, u->e);
+	int error = hash_begin_as(&u->hash, &u->job->diffid, u->e);
 
 	if (a == NULL)
 		error = err_set(u->e, ENOMEM, "cannot start libarchive");
@@ -277,9 +279,13 @@ static int run(struct unpack *u)
 int unpack_layer(const struct unpack_job *job, struct unpack_result *ret, struct err *e)
 {
 	struct unpack u = { .job = job, .e = e };
+	/* Threads share their umask: this one's becomes its own, and modes are then exact. */
+	bool own = unshare(CLONE_FS) == 0;
+	mode_t mask = own ? umask(0) : 0;
 	int error = decompress_new(job->blob_fd, &job->expect, job->copy_fd, &u.in, e);
 
 	apply_begin(&u.apply, job->root, job->privileged);
+	u.apply.umask_is_zero = own;
 	if (!error)
 		decompress_read_from(u.in, job->from);
 	if (!error)
@@ -287,6 +293,8 @@ int unpack_layer(const struct unpack_job *job, struct unpack_result *ret, struct
 	decompress_free(&u.in);
 	tar_guard_free(&u.guard);
 	hash_free(&u.hash);
+	if (own)
+		umask(mask);
 	if (error) {
 		apply_free(&u.apply);
 		return error;

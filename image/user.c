@@ -66,9 +66,9 @@ struct field {
 	size_t len;
 };
 
-/* The next line's fields (4 at least); false at the end. Lines that are too long or lack fields
+/* The next line's fields (`want` at least); false at the end. Lines that are too long or lack fields
  * are passed over, as glibc does. */
-static bool next_line(const char **at, struct field f[4])
+static bool next_fields(const char **at, struct field *f, int want)
 {
 	while (**at) {
 		const char *line = *at, *end = strchrnul(line, '\n'), *p = line;
@@ -77,17 +77,22 @@ static bool next_line(const char **at, struct field f[4])
 		*at = *end ? end + 1 : end;
 		if ((size_t)(end - line) > IMAGE_USER_LINE_MAX || *line == '#')
 			continue;
-		for (i = 0; i < 4 && p <= end; i++) {
+		for (i = 0; i < want && p <= end; i++) {
 			f[i].text = p;
 			f[i].len = 0;
 			while (p + f[i].len < end && p[f[i].len] != ':')
 				f[i].len++;
 			p += f[i].len + 1;
 		}
-		if (i == 4)
+		if (i == want)
 			return true;
 	}
 	return false;
+}
+
+static bool next_line(const char **at, struct field f[4])
+{
+	return next_fields(at, f, 4);
 }
 
 static bool field_is(const struct field *f, const char *text, size_t len)
@@ -227,5 +232,26 @@ int image_user_lookup(int rootfd, const char *user, uint32_t *ret_uid, uint32_t 
 	*ret_uid = account.uid;
 	*ret_gid = account.gid;
 	*gid_count = count;
+	return 0;
+}
+
+int image_user_home(int rootfd, uint32_t uid, char *home, size_t size, struct err *e)
+{
+	_cleanup_free_ char *passwd = NULL;
+	const char *at;
+	struct field f[6];
+	uint32_t id;
+	int error = read_file(rootfd, "passwd", &passwd, e);
+
+	if (error)
+		return error;
+	home[0] = '\0';
+	for (at = passwd; next_fields(&at, f, 6);) {
+		if (!read_id(f[2].text, f[2].len, &id) || id != uid)
+			continue;
+		if (f[5].len > 0 && f[5].text[0] == '/' && f[5].len < size)
+			snprintf(home, size, "%.*s", (int)f[5].len, f[5].text);
+		break;
+	}
 	return 0;
 }

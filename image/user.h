@@ -18,3 +18,6 @@
  * many there are (-E2BIG when they don't fit). rootfd: the rootfs. */
 int image_user_lookup(int rootfd, const char *user, uint32_t *ret_uid, uint32_t *ret_gid,
 		      uint32_t *gids, size_t *gid_count, struct err *e);
+/* The home of the first line of /etc/passwd that has this uid; "" when there is none, or it is no
+ * absolute path. */
+int image_user_home(int rootfd, uint32_t uid, char *home, size_t size, struct err *e);

@@ -38,9 +38,10 @@ void ns_plan_join_settle(struct plan *p, const struct host *h, int slot_target_p
 			 const struct ns_birth_options *o /* may be NULL */);
 
 struct ns_rootfs_options {
-	/* GUEST slot that holds the root, already a mount of the guest's namespace (what
-	 * ns_plan_overlay returns); -1: s->rootfs is cloned. */
+	/* GUEST slot that holds the root, a mount: of the guest's namespace already, or detached (what
+	 * ns_plan_overlay says); -1: s->rootfs is cloned. */
 	int slot_root;
+	bool detached;
 	bool no_pivot;     /* chroot instead: for a host whose root is an initramfs */
 	bool terminal;     /* ns_plan_console() will follow: makes room for /dev/console */
 	/* Until the pivot the root is mounted where s->rootfs is, for hooks to find it there. */
@@ -78,24 +79,32 @@ void ns_plan_console(struct plan *p, const struct ns_spec *s, int slot_master, u
 void ns_plan_foreground(struct plan *p, int slot_master);
 
 /*
- * An image's layers as one root, in the guest's mount namespace only. HOST, with
- * the host's credentials: trusted.* xattrs and device whiteouts count. After
- * ns_plan_birth, before ns_plan_mounts.
+ * An image's layers as one root, which the guest's mount namespace alone will see. Root of the host
+ * joins them with its own credentials: trusted.* xattrs and device whiteouts count, and layers are
+ * mapped to the container's ids. Anybody else leaves it to the guest, in its user namespace, where
+ * user.* xattrs count. After ns_plan_birth, before ns_plan_mounts.
  */
 struct ns_overlay {
-	const char *const *layers; /* absolute paths, top first */
+	const char *dir;           /* absolute: the folder all layers lie in, on one mount */
+	int slot_below;            /* HOST: a folder in `dir`, which is dir for sure; -1: by name */
+	const char *const *layers; /* below `dir`, top first; "." is dir itself */
 	size_t count;              /* 1 to NS_LAYERS_MAX */
 	const char *mount_dir;     /* absolute; an empty directory of the state folder */
 	bool idmap;                /* give the layers the ids of the guest's user namespace */
 	bool readonly;             /* no upper layer */
+	bool nodev;                /* no device of an image is one */
 	uid_t root_uid;            /* host ids of the container's root: ns_host_root() */
 	gid_t root_gid;
-	uint64_t upper_bytes;      /* of the tmpfs that takes changes; 0: the kernel's default */
+	const char *upper_dir;     /* absolute: takes changes in upper/, and has work/; NULL: a tmpfs */
+	uint64_t upper_bytes;      /* of that tmpfs; 0: the kernel's default */
 	uint64_t upper_inodes;     /* 0: the kernel's default */
 };
 #define NS_LAYERS_MAX 400
-/* Returns the slot (on both sides) that holds the merged root, for ns_rootfs_options.slot_root. */
-int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h);
+/* Which of both ways: see overlay.c. */
+bool ns_overlay_is_detached(const struct host *h);
+/* Sets rootfs->slot_root, which ns_plan_mounts then takes, and whether it is attached already. */
+void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
+		     struct ns_rootfs_options *rootfs);
 
 /*
  * A bind mount more in a container that runs. HOST steps only; the caller holds the container's

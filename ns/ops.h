@@ -121,6 +121,10 @@ struct op_check_fs_args {
 	long magic;
 	const char *name;      /* "procfs" */
 };
+struct op_check_same_args { /* `slot` is the folder that `below_slot` lies in */
+	int slot, below_slot;
+	const char *path;      /* for show */
+};
 struct op_fchdir_args {
 	int slot;
 };
@@ -131,7 +135,7 @@ struct op_check_root_args {
 	int slot;
 };
 extern const struct op op_openat, op_open_in_root, op_make_target, op_copy_symlink, op_mkdirat, op_fchmodat, op_mknodat,
-	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_fchdir, op_chdir, op_chroot,
+	op_symlinkat, op_fchownat, op_check_device, op_check_fs, op_check_same, op_fchdir, op_chdir, op_chroot,
 	op_pivot_root, op_check_root;
 
 /* --- ops_mask.c ---------------------------------------------------------------- */

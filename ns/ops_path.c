@@ -312,8 +312,10 @@ static void by_hand_symlinkat(struct buf *out, const struct plan *p, const void 
 {
 	const struct op_symlinkat_args *a = args;
 
-	(void)p;
-	buf_addf(out, "ln -s %s $ROOT/dev/%s", a->target, a->path);
+	if (p->slot_names[a->dir_slot] && strcmp(p->slot_names[a->dir_slot], "dev") == 0)
+		buf_addf(out, "ln -s %s $ROOT/dev/%s", a->target, a->path);
+	else
+		buf_addf(out, "ln -s %s %s", a->target, a->path);
 }
 
 const struct op op_symlinkat = { .name = "symlinkat", .man = "symlink(2)", .act = act_symlinkat,
@@ -433,6 +435,33 @@ static void show_check_root(struct buf *out, const struct plan *p, const void *a
 
 const struct op op_check_root = { .name = "statx", .man = "statx(2)", .compound = true,
 				  .act = act_check_root, .show = show_check_root };
+
+static int act_check_same(struct run *r, const void *args, struct err *e)
+{
+	const struct op_check_same_args *a = args;
+	struct stat here, there;
+
+	if (fstatat(run_slot(r, a->slot), "", &here, AT_EMPTY_PATH) < 0 ||
+	    fstatat(run_slot(r, a->below_slot), "..", &there, 0) < 0)
+		return -errno;
+	if (here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+		return 0;
+	return err_say(e, EXDEV, "%s is not the folder any more that it was", a->path);
+}
+
+static void show_check_same(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_check_same_args *a = args;
+
+	buf_add(out, "fstatat(");
+	plan_show_slot(out, p, a->slot);
+	buf_add(out, ", \"\", AT_EMPTY_PATH) is fstatat(");
+	plan_show_slot(out, p, a->below_slot);
+	buf_add(out, ", \"..\")");
+}
+
+const struct op op_check_same = { .name = "fstatat", .man = "stat(2)", .compound = true,
+				  .act = act_check_same, .show = show_check_same };
 
 /* --- the process's own place --------------------------------------------------------- */
 

@@ -1,13 +1,23 @@
 /*
  * overlay.c - builder: the layers of an image as one root, for one guest.
  *
- * The host enters the guest's mount namespace but keeps its own rights: layers
- * are reached, id-mapped and joined as the host's root, so that whiteouts and
- * trusted.overlay.* count, and everything vanishes with the guest. In the
- * folder (a tmpfs) stand 0, 1, 2... (the layers), u, w and merged; overlay is
- * told these short names relative to the working directory, so that hundreds
- * of layers fit in mount(2)'s one page. The layers are attached mounts because
- * overlay takes detached ones only since Linux 6.15.
+ * Who joins them: root of the host does it itself, so that whiteouts and
+ * trusted.overlay.* count and layers can be id-mapped. Anybody else leaves it
+ * to the guest, in its own user and mount namespaces, with "userxattr".
+ *
+ * How they are said to the kernel, which `struct host` decides:
+ *
+ *   detached  One mount of the folder all layers lie in, one overlay, each told
+ *             by fsconfig(2) ("lowerdir+"): nothing is attached anywhere until
+ *             the guest takes the root. Overlay takes detached layers since
+ *             Linux 6.15, which knows lowerdir+ (6.7) for sure. 6.1 takes the
+ *             key, too, answers 0, and ignores it: never ask it.
+ *   page      All in the one page that mount(2) takes. In a tmpfs of the
+ *             guest's mount namespace stand symlinks 0, 1, 2... to the layers;
+ *             overlay is told these names relative to the working directory.
+ *             200 layers are 690 bytes.
+ *
+ * A wrong choice can't pass: an overlay without a lower layer is EINVAL.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,142 +28,326 @@
 #include "ns/internal.h"
 #include "ns/ops.h"
 
-struct slots {
-	int own, guest, root, cwd, userns, fs, base, tree, merged;
+#define DETACHED_SINCE HOST_KERNEL(6, 15)
+
+struct joining {
+	struct plan *p;
+	const struct ns_overlay *o;
+	enum side side;
+	bool userxattr;
+	int layers;  /* the folder of all layers */
+	int changes; /* the tmpfs with upper/ and work/; for a page also with the short names */
+	int upper;   /* where upper/ and work/ are: the same, or a folder */
+	int fs, root, cwd;
+	int own_ns, guest_ns, own_root;
 };
 
-static void enter_guest(struct plan *p, const struct slots *t)
+/*
+ * What an image could smuggle in by overlay's own xattrs is not followed, though unpacking leaves
+ * them out: a redirect leads to any folder of a lower layer, a metacopy to any file's data. index and
+ * nfs_export would write into layers' handles; xino=auto gives whole trees one st_dev where it can.
+ */
+static const struct ns_option safe_options[] = {
+	{ "redirect_dir", "nofollow" }, { "metacopy", "off" }, { "index", "off" },
+	{ "nfs_export", "off" }, { "xino", "auto" },
+};
+#define SAFE_OPTIONS (sizeof safe_options / sizeof safe_options[0])
+
+bool ns_overlay_is_detached(const struct host *h)
 {
-	plan_home(p, t->own);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, t->own);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY, t->root);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, t->cwd);
+	return h->kernel >= DETACHED_SINCE;
+}
+
+static void add_fsconfig(const struct joining *j, unsigned int command, const char *key,
+			 const char *value)
+{
+	plan_add(j->p, j->side, op_fsconfig, op_fsconfig_args, j->fs, command, key, value);
+}
+
+static const char *number(const struct joining *j, uint64_t value)
+{
+	return arena_printf(j->p->arena, "%llu", (unsigned long long)value);
+}
+
+/* --- the layers, the changes ---------------------------------------------------------------- */
+
+static void clone_tree(const struct joining *j, int from, const char *path, int to, uint64_t attr)
+{
+	plan_add(j->p, SIDE_HOST, op_open_tree, op_open_tree_args, from, path, OPEN_TREE_CLONE, to);
+	plan_add(j->p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = to, .path = "",
+		 .set = attr | (j->o->idmap ? MOUNT_ATTR_IDMAP : 0), .propagation = MS_PRIVATE,
+		 .userns_slot = ns_slot(j->p, NS_SLOT_USERNS));
+}
+
+/* One mount for all of them. Read-only, whatever overlay may do: layers are shared by all containers
+ * of an image. The map makes files of 0 on the disk those of the container's root. */
+static void open_layers(const struct joining *j)
+{
+	const struct ns_overlay *o = j->o;
+
+	plan_scope(j->p, "/root/path", o->dir);
+	if (j->side == SIDE_HOST) {
+		/* By what the image was found in, not by its name: that may be another folder's now. */
+		clone_tree(j, o->slot_below, o->slot_below >= 0 ? ".." : o->dir, j->layers,
+			   MOUNT_ATTR_RDONLY);
+		return;
+	}
+	/* Overlay makes its own read-only clones. A mount of the host's namespace, which is all the
+	 * host's fd leads to, can't be cloned here: by name, then compared. */
+	plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->dir, O_PATH | O_DIRECTORY, j->layers);
+	if (o->slot_below >= 0)
+		plan_add(j->p, SIDE_GUEST, op_check_same, op_check_same_args, j->layers, o->slot_below,
+			 o->dir);
+}
+
+static void make_tmpfs(const struct joining *j, uint64_t bytes, uint64_t inodes)
+{
+	plan_add(j->p, j->side, op_fsopen, op_fsopen_args, "tmpfs", j->fs);
+	add_fsconfig(j, FSCONFIG_SET_STRING, "source", "kist");
+	add_fsconfig(j, FSCONFIG_SET_STRING, "mode", "755");
+	if (bytes)
+		add_fsconfig(j, FSCONFIG_SET_STRING, "size", number(j, bytes));
+	if (inodes)
+		add_fsconfig(j, FSCONFIG_SET_STRING, "nr_inodes", number(j, inodes));
+	add_fsconfig(j, FSCONFIG_CMD_CREATE, NULL, NULL);
+	plan_add(j->p, j->side, op_fsmount, op_fsmount_args, j->fs, j->changes, MOUNT_ATTR_NODEV);
+	plan_add(j->p, j->side, op_close, op_close_args, j->fs);
+}
+
+static void make_folder(const struct joining *j, int dir, const char *name)
+{
+	int step = plan_add(j->p, j->side, op_mkdirat, op_mkdirat_args, dir, name, 0755);
+
+	if (j->o->upper_dir)
+		plan_on_done(j->p, step, EEXIST);
+}
+
+/* Where overlay puts changes. In a folder they belong to the container's own ids, whatever those are
+ * on the host this time: it is id-mapped as the layers are. */
+static void make_upper(const struct joining *j)
+{
+	const struct ns_overlay *o = j->o;
+
+	if (o->upper_dir && j->side == SIDE_HOST)
+		clone_tree(j, -1, o->upper_dir, j->upper, 0);
+	else if (o->upper_dir)
+		plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->upper_dir,
+			 O_PATH | O_DIRECTORY | O_NOFOLLOW, j->upper);
+	make_folder(j, j->upper, "work");
+	make_folder(j, j->upper, "upper");
+	if (o->upper_dir)
+		return;
+	/* The merged root takes mode and owner from the upper one; the umask is the caller's. */
+	plan_add(j->p, j->side, op_fchmodat, op_mkdirat_args, j->upper, "upper", 0755);
+	if (j->side == SIDE_HOST && (o->root_uid || o->root_gid))
+		plan_add(j->p, j->side, op_fchownat, op_fchownat_args, j->upper, "upper", o->root_uid,
+			 o->root_gid);
+}
+
+/* --- detached --------------------------------------------------------------------------------- */
+
+/* Without an upper layer overlay wants two lower ones: the last is empty. */
+static void add_lowers(const struct joining *j)
+{
+	const struct ns_overlay *o = j->o;
+
+	plan_scope(j->p, "/root/path", o->dir);
+	plan_add(j->p, j->side, op_fchdir, op_fchdir_args, j->layers);
+	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
+		add_fsconfig(j, FSCONFIG_SET_STRING, "lowerdir+", o->layers[i]);
+	plan_scope(j->p, "/root/path", o->upper_dir ? o->upper_dir : "overlay");
+	plan_add(j->p, j->side, op_fchdir, op_fchdir_args, o->readonly ? j->changes : j->upper);
+	if (o->readonly) {
+		add_fsconfig(j, FSCONFIG_SET_STRING, "lowerdir+", "empty");
+		return;
+	}
+	add_fsconfig(j, FSCONFIG_SET_STRING, "upperdir", "upper");
+	add_fsconfig(j, FSCONFIG_SET_STRING, "workdir", "work");
+}
+
+static void join_detached(const struct joining *j)
+{
+	const struct ns_overlay *o = j->o;
+
+	plan_scope(j->p, "/root/path", "overlay");
+	plan_add(j->p, j->side, op_fsopen, op_fsopen_args, "overlay", j->fs);
+	add_fsconfig(j, FSCONFIG_SET_STRING, "source", "overlay");
+	plan_add(j->p, j->side, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, j->cwd);
+	add_lowers(j);
+	plan_add(j->p, j->side, op_fchdir, op_fchdir_args, j->cwd);
+	for (size_t i = 0; i < SAFE_OPTIONS; i++)
+		add_fsconfig(j, FSCONFIG_SET_STRING, safe_options[i].key, safe_options[i].value);
+	if (j->userxattr)
+		add_fsconfig(j, FSCONFIG_SET_FLAG, "userxattr", NULL);
+	if (o->readonly)
+		add_fsconfig(j, FSCONFIG_SET_FLAG, "ro", NULL);
+	add_fsconfig(j, FSCONFIG_CMD_CREATE, NULL, NULL);
+	plan_add(j->p, j->side, op_fsmount, op_fsmount_args, j->fs, j->root,
+		 (o->nodev ? MOUNT_ATTR_NODEV : 0u) | (o->readonly ? MOUNT_ATTR_RDONLY : 0u));
+	plan_add(j->p, j->side, op_close, op_close_args, j->fs);
+	plan_add(j->p, j->side, op_close, op_close_args, j->cwd);
+}
+
+/* --- one page --------------------------------------------------------------------------------- */
+
+static void enter_guest(const struct joining *j)
+{
+	struct plan *p = j->p;
+
+	plan_home(p, j->own_ns);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, j->own_ns);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY, j->own_root);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, j->cwd);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/mnt", O_RDONLY,
-		 t->guest);
-	plan_add(p, SIDE_HOST, op_setns, op_setns_args, t->guest, CLONE_NEWNS);
+		 j->guest_ns);
+	plan_add(p, SIDE_HOST, op_setns, op_setns_args, j->guest_ns, CLONE_NEWNS);
 	/* First: without this the mounts below would propagate back and show on the host. */
 	plan_add(p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = -1, .path = "/",
 		 .recursive = true, .propagation = MS_SLAVE, .userns_slot = -1);
 }
 
-static void leave_guest(struct plan *p, const struct slots *t)
+static void leave_guest(const struct joining *j)
 {
-	plan_add(p, SIDE_HOST, op_setns, op_setns_args, t->own, CLONE_NEWNS);
+	struct plan *p = j->p;
+
+	plan_add(p, SIDE_HOST, op_setns, op_setns_args, j->own_ns, CLONE_NEWNS);
 	/* setns put us at the namespace's root: back to where we were, chroot or not. */
-	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, t->root);
+	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, j->own_root);
 	plan_add(p, SIDE_HOST, op_chroot, op_text_args, ".");
-	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, t->cwd);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t->own);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t->guest);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t->root);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t->cwd);
+	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, j->cwd);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, j->own_ns);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, j->guest_ns);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, j->own_root);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, j->cwd);
 }
 
-static void add_string(struct plan *p, const struct slots *t, const char *key, const char *value)
+/* The tmpfs of short names, and in it what the host's detached trees become mounts in. */
+static void attach_names(const struct joining *j)
 {
-	plan_add(p, SIDE_HOST, op_fsconfig, op_fsconfig_args, t->fs, FSCONFIG_SET_STRING, key, value);
-}
+	const struct ns_overlay *o = j->o;
+	struct plan *p = j->p;
 
-static void make_base(struct plan *p, const struct ns_overlay *o, const struct slots *t)
-{
-	plan_add(p, SIDE_HOST, op_fsopen, op_fsopen_args, "tmpfs", t->fs);
-	add_string(p, t, "source", "kist");
-	add_string(p, t, "mode", "755");
-	if (o->upper_bytes)
-		add_string(p, t, "size",
-			   arena_printf(p->arena, "%llu", (unsigned long long)o->upper_bytes));
-	if (o->upper_inodes)
-		add_string(p, t, "nr_inodes",
-			   arena_printf(p->arena, "%llu", (unsigned long long)o->upper_inodes));
-	plan_add(p, SIDE_HOST, op_fsconfig, op_fsconfig_args, t->fs, FSCONFIG_CMD_CREATE, NULL, NULL);
-	plan_add(p, SIDE_HOST, op_fsmount, op_fsmount_args, t->fs, t->base,
-		 MOUNT_ATTR_NODEV);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t->fs);
-	plan_add(p, SIDE_HOST, op_move_mount, op_move_mount_args, t->base, -1, o->mount_dir, NULL,
+	plan_scope(p, "/root/path", o->mount_dir);
+	plan_add(p, j->side, op_move_mount, op_move_mount_args, j->changes, -1, o->mount_dir, NULL,
 		 arena_printf(p->arena, "mount -t tmpfs kist %s", o->mount_dir));
-	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, t->base);
+	plan_add(p, j->side, op_fchdir, op_fchdir_args, j->changes);
+	plan_add(p, j->side, op_mkdirat, op_mkdirat_args, j->changes, "merged", 0755);
+	if (o->readonly)
+		plan_add(p, j->side, op_mkdirat, op_mkdirat_args, j->changes, "empty", 0755);
+	if (j->side == SIDE_GUEST) {
+		plan_add(p, j->side, op_symlinkat, op_symlinkat_args, o->dir, j->changes, "l");
+		if (o->upper_dir)
+			plan_add(p, j->side, op_symlinkat, op_symlinkat_args, o->upper_dir, j->changes,
+				 "c");
+		return;
+	}
+	plan_add(p, j->side, op_mkdirat, op_mkdirat_args, j->changes, "l", 0755);
+	plan_add(p, j->side, op_move_mount, op_move_mount_args, j->layers, j->changes, "l", NULL,
+		 arena_printf(p->arena, "mount --bind -o ro %s l", o->dir));
+	if (!o->upper_dir)
+		return;
+	plan_add(p, j->side, op_mkdirat, op_mkdirat_args, j->changes, "c", 0755);
+	plan_add(p, j->side, op_move_mount, op_move_mount_args, j->upper, j->changes, "c", NULL,
+		 arena_printf(p->arena, "mount --bind %s c", o->upper_dir));
 }
 
-static void add_layer(struct plan *p, const struct ns_overlay *o, const struct slots *t, size_t i)
+/* "lowerdir=0:1:2,upperdir=...", and without an upper layer an empty one at the bottom. */
+static const char *page_text(const struct joining *j)
 {
-	const char *name = arena_printf(p->arena, "%zu", i);
+	const struct ns_overlay *o = j->o;
+	size_t size = o->count * 5 + 300, n;
+	char *text = arena_alloc(j->p->arena, size);
+	const char *c = o->upper_dir ? "c/" : "";
 
-	plan_scope(p, "", o->layers[i]);
-	plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, name, 0755);
-	plan_add(p, SIDE_HOST, op_open_tree, op_open_tree_args, -1, o->layers[i], OPEN_TREE_CLONE,
-		 t->tree);
-	/* Read-only, whatever overlay may do: layers are shared by all containers of an image. The
-	 * map makes files of 0 on the disk those of the container's root. */
-	plan_add(p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = t->tree, .path = "",
-		 .set = MOUNT_ATTR_RDONLY | (o->idmap ? MOUNT_ATTR_IDMAP : 0),
-		 .propagation = MS_PRIVATE, .userns_slot = t->userns);
-	plan_add(p, SIDE_HOST, op_move_mount, op_move_mount_args, t->tree, t->base, name, NULL,
-		 arena_printf(p->arena, "mount --bind -o ro %s %s", o->layers[i], name));
-}
-
-/* "0:1:2" and, without an upper layer, an empty one at the bottom: overlay wants two then. */
-static char *lower_text(struct plan *p, const struct ns_overlay *o)
-{
-	size_t size = o->count * 5 + 8, n = 0;
-	char *text = arena_alloc(p->arena, size);
-
-	for (size_t i = 0; text && i < o->count; i++)
+	if (!text)
+		return "";
+	n = (size_t)snprintf(text, size, "lowerdir=");
+	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
 		n += (size_t)snprintf(text + n, size - n, "%s%zu", i ? ":" : "", i);
-	if (text && o->readonly)
-		snprintf(text + n, size - n, ":e");
+	if (o->readonly)
+		n += (size_t)snprintf(text + n, size - n, ":empty");
+	else
+		n += (size_t)snprintf(text + n, size - n, ",upperdir=%supper,workdir=%swork", c, c);
+	for (size_t i = 0; i < SAFE_OPTIONS; i++)
+		n += (size_t)snprintf(text + n, size - n, ",%s=%s", safe_options[i].key,
+				      safe_options[i].value);
+	if (j->userxattr)
+		snprintf(text + n, size - n, ",userxattr");
 	return text;
 }
 
-static void join_layers(struct plan *p, const struct ns_overlay *o, const struct slots *t)
+static void join_page(const struct joining *j)
 {
-	const char *lower = lower_text(p, o);
+	const struct ns_overlay *o = j->o;
+	struct plan *p = j->p;
 
-	plan_scope(p, "", o->mount_dir);
-	plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "merged", 0755);
-	if (o->readonly) {
-		plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "e", 0755);
-	} else {
-		plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "u", 0755);
-		plan_add(p, SIDE_HOST, op_mkdirat, op_mkdirat_args, t->base, "w", 0755);
-		/* The merged root takes mode and owner from the upper one; the umask is the caller's. */
-		plan_add(p, SIDE_HOST, op_fchmodat, op_mkdirat_args, t->base, "u", 0755);
-		if (o->root_uid || o->root_gid)
-			plan_add(p, SIDE_HOST, op_fchownat, op_fchownat_args, t->base, "u", o->root_uid,
-				 o->root_gid);
-	}
-	plan_add(p, SIDE_HOST, op_mount, op_mount_args, "overlay", "merged", "overlay",
-		 o->readonly ? MS_RDONLY : 0,
-		 arena_printf(p->arena, "lowerdir=%s%s", lower ? lower : "",
-			      o->readonly ? "" : ",upperdir=u,workdir=w"));
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, t->base, "merged",
-		 O_PATH | O_DIRECTORY | O_NOFOLLOW, t->merged);
+	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
+		plan_add(p, j->side, op_symlinkat, op_symlinkat_args,
+			 arena_printf(p->arena, "l/%s", o->layers[i]), j->changes, number(j, i));
+	plan_add(p, j->side, op_mount, op_mount_args, "overlay", "merged", "overlay",
+		 (o->readonly ? (unsigned long)MS_RDONLY : 0) | (o->nodev ? (unsigned long)MS_NODEV : 0),
+		 page_text(j));
+	plan_add(p, j->side, op_openat, op_openat_args, j->changes, "merged",
+		 O_PATH | O_DIRECTORY | O_NOFOLLOW, j->root);
 }
 
-int ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h)
-{
-	struct slots t = { .own = ns_slot(p, "own mount namespace"),
-			   .guest = ns_slot(p, "guest mount namespace"),
-			   .root = ns_slot(p, "own root"), .cwd = ns_slot(p, "own directory"),
-			   .userns = ns_slot(p, NS_SLOT_USERNS), .fs = ns_slot(p, NS_SLOT_FS),
-			   .base = ns_slot(p, "layers"), .tree = ns_slot(p, NS_SLOT_TREE),
-			   .merged = ns_slot(p, NS_SLOT_ROOT) };
+/* --- all of it -------------------------------------------------------------------------------- */
 
-	(void)h;
+static void join_attached(const struct joining *j)
+{
+	if (j->side == SIDE_HOST)
+		enter_guest(j);
+	attach_names(j);
+	join_page(j);
+	if (j->side == SIDE_HOST)
+		leave_guest(j);
+	else
+		plan_add(j->p, SIDE_GUEST, op_chdir, op_text_args, "/");
+}
+
+void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
+		     struct ns_rootfs_options *rootfs)
+{
+	bool detached = ns_overlay_is_detached(h);
+	struct joining j = {
+		.p = p, .o = o, .side = h->root ? SIDE_HOST : SIDE_GUEST, .userxattr = !h->root,
+		.layers = ns_slot(p, "layers"), .changes = ns_slot(p, "changes"),
+		.fs = ns_slot(p, NS_SLOT_FS), .root = ns_slot(p, NS_SLOT_ROOT),
+		.cwd = ns_slot(p, "own directory"), .own_ns = -1, .guest_ns = -1, .own_root = -1,
+	};
+
 	if (o->count == 0 || o->count > NS_LAYERS_MAX)
 		p->error = -E2BIG;
-	plan_scope(p, "", o->mount_dir);
-	if (o->idmap)
+	if (!detached && j.side == SIDE_HOST) {
+		j.own_ns = ns_slot(p, "own mount namespace");
+		j.guest_ns = ns_slot(p, "guest mount namespace");
+		j.own_root = ns_slot(p, "own root");
+	}
+	j.upper = o->upper_dir ? ns_slot(p, NS_SLOT_TREE) : j.changes;
+	plan_scope(p, "/root/path", NULL);
+	if (o->idmap && j.side == SIDE_HOST)
 		plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user", O_RDONLY,
-			 t.userns);
-	enter_guest(p, &t);
-	make_base(p, o, &t);
-	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
-		add_layer(p, o, &t, i);
-	join_layers(p, o, &t);
-	leave_guest(p, &t);
-	plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, t.merged);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t.merged);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t.base);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, t.tree);
-	return t.merged;
+			 ns_slot(p, NS_SLOT_USERNS));
+	open_layers(&j);
+	if (!o->upper_dir || !detached)
+		make_tmpfs(&j, o->upper_dir ? 0 : o->upper_bytes, o->upper_dir ? 0 : o->upper_inodes);
+	if (!o->readonly)
+		make_upper(&j);
+	else if (detached)
+		plan_add(p, j.side, op_mkdirat, op_mkdirat_args, j.changes, "empty", 0755);
+	if (detached)
+		join_detached(&j);
+	else
+		join_attached(&j);
+	if (j.side == SIDE_HOST) {
+		plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, j.root);
+		plan_add(p, SIDE_HOST, op_close, op_close_args, j.root);
+	}
+	plan_add(p, j.side, op_close, op_close_args, j.layers);
+	if (j.upper != j.changes)
+		plan_add(p, j.side, op_close, op_close_args, j.upper);
+	if (!o->upper_dir || !detached)
+		plan_add(p, j.side, op_close, op_close_args, j.changes);
+	rootfs->slot_root = j.root;
+	rootfs->detached = detached;
 }

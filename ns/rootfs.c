@@ -122,7 +122,7 @@ static void plan_root(struct plan *p, const struct ns_spec *s, const struct host
 	if (o->slot_root < 0 && !host_clones_root(s, h, o))
 		clone_root(p, s, root, SIDE_GUEST);
 	plan_scope(p, "/root/path", s->rootfs);
-	if (o->slot_root < 0 || o->no_pivot)
+	if (o->slot_root < 0 || o->detached || o->no_pivot)
 		attach_root(p, s, o, root);
 }
 

@@ -5,24 +5,8 @@
 #   rootfs-fixtures/debian-image.sh OUTDIR [--tar FILE]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-cache=$here/../build/fixtures
-rootfs=$cache/debian-rootfs
 [ $# -ge 1 ] || { echo "usage: debian-image.sh OUTDIR [--tar FILE]" >&2; exit 2; }
-PATH=$PATH:/usr/sbin:/sbin
-if [ ! -d "$rootfs" ]; then
-	[ "$(id -u)" = 0 ] || { echo "debian-image.sh: debootstrap needs root" >&2; exit 1; }
-	command -v debootstrap >/dev/null || { echo "no debootstrap: run: sudo make deps" >&2; exit 1; }
-	mkdir -p "$cache"
-	tries=0
-	until rm -rf "$rootfs.new" && debootstrap --variant=minbase bookworm "$rootfs.new" \
-		"${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$cache/debootstrap.log" 2>&1; do
-		tries=$((tries + 1))
-		tail -n 3 "$cache/debootstrap.log" >&2
-		[ $tries -lt 3 ] || exit 1
-	done
-	rm -rf "$rootfs.new"/var/cache/apt/archives/*.deb "$rootfs.new"/var/lib/apt/lists/*
-	mv "$rootfs.new" "$rootfs"
-fi
+rootfs=$("$here/debian-rootfs.sh")
 case $1 in /*) ;; *) out=$PWD/$1; shift; set -- "$out" "$@" ;; esac
 cd "$here"
 PYTHONDONTWRITEBYTECODE=1 exec python3 - "$rootfs" "$@" <<'END'

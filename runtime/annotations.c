@@ -14,6 +14,9 @@ static const char *const unsafe[] = {
 	SYSTEMD_PROPERTY_PREFIX,
 	HOOK_ANNOTATION_STDOUT,
 	HOOK_ANNOTATION_STDERR,
+	ANNOTATION_IMAGE,
+	ANNOTATION_STORE,
+	ANNOTATION_WRITABLE,
 };
 
 const char *annotation_unsafe_name(size_t i)

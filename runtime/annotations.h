@@ -11,6 +11,11 @@
 /* Keep the caller's supplementary groups: what podman writes for --group-add keep-groups. */
 #define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
 
+/* The root is an image's layers instead of root.path: layers.h. */
+#define ANNOTATION_IMAGE    "io.kist.image"          /* its name or digest */
+#define ANNOTATION_STORE    "io.kist.image.store"    /* absolute; else the caller's */
+#define ANNOTATION_WRITABLE "io.kist.image.writable" /* "64m": a tmpfs; "/folder": kept there */
+
 /* Refuses those of crun's that ask for what kist does otherwise, or not at all. */
 int annotations_refuse(const json_t *config, struct err *e);
 /* Those that could weaken a container, for `kist features`: the i-th, or NULL. */

@@ -27,24 +27,31 @@ static bool has_create_hooks(const struct hooks_spec *s)
 }
 
 static void plan_layers(struct plan *p, const struct container_spec *s, const struct host *h,
-			const struct create_options *o, struct ns_rootfs_options *rootfs)
+			const struct create_options *o, int slot_pin,
+			struct ns_rootfs_options *rootfs)
 {
 	struct ns_overlay overlay = {
-		.layers = o->layers,
-		.count = o->layer_count,
 		.mount_dir = arena_printf(p->arena, "%s/%s/root", o->root_path, o->id),
-		.idmap = (s->ns.new_namespaces & CLONE_NEWUSER) != 0,
+		.slot_below = slot_pin,
+		.idmap = ns_has_userns(&s->ns),
+		/* Nobody there could make one, and nobody is given one by an image. */
+		.nodev = ns_has_userns(&s->ns),
 		/* Also under a read-only root there may be mount points to make, before it is that. */
 		.readonly = false,
-		.upper_bytes = o->upper_bytes,
 	};
 
 	if (!o->layers)
 		return;
+	overlay.dir = o->layers->dir;
+	overlay.layers = o->layers->layers;
+	overlay.count = o->layers->count;
+	overlay.upper_dir = o->layers->upper_dir;
+	overlay.upper_bytes = o->layers->upper_bytes;
 	ns_host_root(&s->ns, &overlay.root_uid, &overlay.root_gid);
 	plan_scope(p, "/root/path", NULL);
-	publish_plan_mkdir(p, "root");
-	rootfs->slot_root = ns_plan_overlay(p, &overlay, h);
+	if (!ns_overlay_is_detached(h))
+		publish_plan_mkdir(p, "root");
+	ns_plan_overlay(p, &overlay, h, rootfs);
 }
 
 /* prestart and createRuntime hooks find the container's mounts in place, as do those of
@@ -127,7 +134,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
-	int slot_start = -1;
+	int slot_start = -1, slot_pin = -1;
 
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
@@ -135,6 +142,11 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	if (o->idrange)
 		idrange_plan_undo(p, p->count - 1);
 	hooks_plan_outputs(p, &s->hooks, &hooks);
+	if (o->layers && o->layers->pin >= 0)
+		slot_pin = publish_plan_given_fd(p, "image", o->layers->pin);
+	if (o->layers && o->layers->image && o->outlive)
+		image_plan_hold(p, o->layers->image, o->id,
+				arena_printf(a, "%s/%s", o->root_path, o->id));
 	if (o->wait_for_start)
 		container_plan_listen(p, &slot_start);
 	if (o->notify) {
@@ -155,7 +167,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		net_plan_loopback(p);
 	}
 	net_plan_devices(p, &s->net_devices);
-	plan_layers(p, s, h, o, &rootfs);
+	plan_layers(p, s, h, o, slot_pin, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs, &hooks);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);

@@ -6,6 +6,7 @@
 #include "net/net.h"
 #include "ns/builders.h"
 #include "runtime/container.h"
+#include "runtime/layers.h"
 #include "runtime/spec.h"
 
 struct create_options {
@@ -21,12 +22,10 @@ struct create_options {
 	const char *pidfd_socket;
 	const char *pid_file;
 	struct net_spec net;
-	const char *const *layers; /* of an image, absolute, top first; NULL: the spec's root */
-	size_t layer_count;
+	const struct root_layers *layers; /* of an image; NULL: the spec's root */
 	bool lock_securebits;      /* a process without capabilities never gets any again */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
 	bool notify;               /* a notify socket, here or at start: activation.h */
-	uint64_t upper_bytes;      /* of the layer that takes changes */
 };
 
 struct compiled {

@@ -16,6 +16,8 @@ int json_get_u64(const json_t *o, const struct json_at *at, const char *key, uin
 
 	if (!v)
 		return 0;
+	if (json_big_value(v, ret))
+		return 1;
 	if (json_is_integer(v) && json_integer_value(v) >= 0)
 		*ret = (uint64_t)json_integer_value(v);
 	else if (json_is_real(v) && json_real_value(v) == TWO_TO_64)

@@ -11,9 +11,8 @@ struct json_name {
 };
 
 /*
- * 0 to 2^64-1. JSON integers end at 2^63-1 in jansson, so a real that is
- * exactly 2^64-1 (which a double rounds to 2^64) stands for UINT64_MAX: that
- * is how "unlimited" arrives. 1, 0 or -EINVAL as the other getters.
+ * 0 to 2^64-1. A real that is exactly 2^64-1 (which a double rounds to 2^64) stands for
+ * UINT64_MAX: so "unlimited" arrives from who has no integers. 1, 0 or -EINVAL as the other getters.
  */
 int json_get_u64(const json_t *o, const struct json_at *at, const char *key, uint64_t *ret,
 		 struct err *e);

@@ -95,7 +95,7 @@ int process_annotate(struct process_spec *s, const json_t *config, struct arena 
 int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
 		    struct err *e);
 
-/* Labels or Landlock: wants host_probe_security(). */
+/* Labels or Landlock: wants host_probe_more(). */
 static inline bool process_asks_security(const struct process_spec *s)
 {
 	return s->labels.apparmor || s->labels.selinux || s->landlock.count;

@@ -127,11 +127,6 @@ bool protect_is_needed_in(pid_t pid)
 	return could_write(&uids, &gids);
 }
 
-bool protect_is_surely_needed(const char *config, size_t size)
-{
-	return !memmem(config, size, "uidMappings", strlen("uidMappings"));
-}
-
 static int copy_self(int from, int to)
 {
 	struct stat st;
@@ -150,32 +145,50 @@ static int copy_self(int from, int to)
 	return 0;
 }
 
+/* What takes the place of kist's file: `from`'s bytes, or none with -1. Owned by the caller. */
+static int sealed_memfd(int from, struct err *e)
+{
+	int fd = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC), r;
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_set(e, errno, "cannot make a protected copy of kist: memfd_create");
+	r = from < 0 ? 0 : copy_self(from, fd);
+	if (r < 0)
+		err_set(e, -r, "cannot make a protected copy of kist: sendfile");
+	else if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		r = err_set(e, errno, "cannot seal the protected copy of kist");
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
 int protect_self(char *const argv[], struct err *e)
 {
-	_cleanup_fd_ int self = -EBADF, copy = -EBADF;
-	static bool is_copy;
+	_cleanup_fd_ int self = -EBADF, empty = -EBADF, copy = -EBADF;
+	static bool protected;
 	int r;
 
-	if (is_copy)
+	if (protected)
+		return 0;
+	empty = sealed_memfd(-1, e);
+	if (empty < 0)
+		return empty;
+	protected = protect_leave_file(empty, argv) == 0;
+	if (protected)
 		return 0;
 	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (self < 0)
 		return err_set(e, errno, "cannot open /proc/self/exe");
 	/* The seals themselves say whether this is the copy; an environment variable could lie. */
 	r = fcntl(self, F_GET_SEALS);
-	is_copy = r >= 0 && (r & SEALS) == SEALS;
-	if (is_copy)
+	protected = r >= 0 && (r & SEALS) == SEALS;
+	if (protected)
 		return 0;
-	copy = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	if (copy < 0 && errno == EINVAL) /* before Linux 6.3 */
-		copy = memfd_create("kist", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	copy = sealed_memfd(self, e);
 	if (copy < 0)
-		return err_set(e, errno, "cannot make a protected copy of kist: memfd_create");
-	r = copy_self(self, copy);
-	if (r < 0)
-		return err_set(e, -r, "cannot make a protected copy of kist: sendfile");
-	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
-		return err_set(e, errno, "cannot seal the protected copy of kist");
+		return copy;
 	for (int fd = 3; fd < 3 + kept; fd++)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return err_set(e, errno, "cannot pass on file descriptor %d", fd);

@@ -13,12 +13,15 @@
 bool protect_is_needed(const struct ns_spec *ns);
 /* The same of the user namespace that a process is in; when that can't be told, it is needed. */
 bool protect_is_needed_in(pid_t pid);
-/* Says so of a config.json before it is parsed, if it has no id maps at all. */
-bool protect_is_surely_needed(const char *config, size_t size);
-/* Runs the same command again from a sealed memfd (CVE-2019-5736: /proc/PID/exe of a process that
- * enters the container is then a file nobody can write). Returns 0 when this process already
- * is that copy; does not return when it becomes it; -errno when it can't. */
+/* Makes this process one whose /proc/PID/exe is a sealed memfd that nobody can write
+ * (CVE-2019-5736), before any process of it enters a container: it lets go of its file, or where it
+ * may not (no CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, a kernel without CONFIG_CHECKPOINT_RESTORE)
+ * runs the same command again from a sealed copy. Returns 0 when this process is protected; does
+ * not return when it becomes the copy; -errno when it can't. */
 int protect_self(char *const argv[], struct err *e);
+/* Its first way: copies the program's segments into anonymous memory and has `exe`, a file that may
+ * be executed, take its file's place. -errno: it has to be done the other way. */
+int protect_leave_file(int exe, char *const argv[]);
 /* The first `count` fds from 3 on are the caller's for the container: they survive protect_self().
  * -EBADF when one was not open as this program started: what has its number now is our own. */
 int protect_keep_fds(int count, struct err *e);

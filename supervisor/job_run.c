@@ -195,19 +195,25 @@ static int watch(struct running *r, struct job_result *ret, struct err *e)
 	return 0;
 }
 
-static int start_and_watch(struct running *r, const struct image_info *image,
+static int start_and_watch(struct running *r, const struct image_info *image, int pin,
 			   struct container_spec *spec, const char *root_path,
 			   const struct runtime_hooks_in *in, struct arena *a,
 			   struct job_result *ret, struct err *e)
 {
-	const char *folder[] = { r->job->source, NULL };
+	static const char *const itself[] = { "." };
+	const struct root_layers layers = {
+		.image = image,
+		.pin = pin,
+		.dir = image ? image->layer_dir : r->job->source,
+		.layers = image ? (const char *const *)image->layer_names : itself,
+		.count = image ? image->layer_count : 1,
+		.upper_bytes = UPPER_BYTES,
+	};
 	struct create_options o = {
 		.id = r->job->id,
 		.root = r->root,
 		.root_path = root_path,
-		.layers = image ? (const char *const *)image->layers : folder,
-		.layer_count = image ? image->layer_count : 1,
-		.upper_bytes = UPPER_BYTES,
+		.layers = &layers,
 		.idrange = true,
 		.lock_securebits = true,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
@@ -241,6 +247,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 {
 	_cleanup_spec_ struct container_spec spec = { 0 };
 	_cleanup_fd_ int pin = -EBADF;
+	_cleanup_image_user_ struct image_user user = IMAGE_USER_INIT;
 	struct image_info image;
 	struct host host;
 	struct running r = { .job = job, .host = &host, .root = root };
@@ -254,8 +261,10 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		n = image_resolve(store, job->source, a, &image, &pin, e);
 	if (n < 0)
 		return n;
-	if (!job->is_folder)
+	if (!job->is_folder) {
 		ret->image_digest = image.manifest_digest;
+		image_user_begin(store, &image, job->id, &user);
+	}
 	n = idrange_take(root, job->id, &first_id, e);
 	if (n < 0)
 		return n;
@@ -266,7 +275,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		idrange_drop(root, job->id, first_id);
 		return n;
 	}
-	n = start_and_watch(&r, job->is_folder ? NULL : &image, &spec, root_path, in, a, ret, e);
+	n = start_and_watch(&r, job->is_folder ? NULL : &image, pin, &spec, root_path, in, a, ret, e);
 	/* Another's container has the id: only what is ours goes. Else the intent gave it back. */
 	if (n < 0)
 		idrange_drop(root, job->id, first_id);

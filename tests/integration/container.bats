@@ -169,6 +169,23 @@ begin() {
 		else:
 		    raise SystemExit("it was written")
 	END
+	# Nothing of kist's is in it, and none of its file is mapped any more.
+	[ "$(stat -L -c %s "/proc/$pid/exe")" = 0 ] || [ -n "${KIST_SANITIZED-}" ]
+	none grep -F "$(realpath "$KIST")" "/proc/$pid/maps"
+	kist delete --force $ID
+}
+
+@test "where kist may not let go of its file, it runs from a sealed copy" {
+	refuse=$TOP/build/tools/refuse
+	[ -x "$refuse" ] || "$TOP/tests/tools/build.sh" refuse
+	detached "$refuse" EPERM mremap "$KIST" --root "$ROOT" create $ID
+	pid=$(pid_of $ID)
+	[[ $(readlink "/proc/$pid/exe") == "/memfd:kist"* ]]
+	cmp "$KIST" "/proc/$pid/exe"
+	(: >>"/proc/$pid/exe") 2>"$T/err" && false
+	[ -s "$T/err" ]
+	none grep -F "$(realpath "$KIST")" "/proc/$pid/maps"
+	kist start $ID
 	kist delete --force $ID
 }
 

@@ -19,7 +19,7 @@ teardown() { runtime_teardown; }
 
 # traced CMD...: it works under strace, and what it explained is what happened.
 traced() {
-	run --separate-stderr strace -ff -v -qq -o "$T/trace" "$KIST" --root "$ROOT" "$@" </dev/null
+	run --separate-stderr strace -ff -v -qq -s 200 -o "$T/trace" "$KIST" --root "$ROOT" "$@" </dev/null
 	echo "$stderr" >"$T/explained"
 	[ "$status" -eq 0 ]
 	run python3 "$TOP/tests/lib/explain-vs-strace.py" "$T/explained" "$T/trace"

@@ -68,7 +68,13 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 	chmod 755 rootfs/bin/entry
 	edit "$docker_caps"' | .root.readonly = false | .process.env += ["LD_PRELOAD=/evil.so"]'
 	args /bin/entry
-	detached "$T/kist" --root "$ROOT" run -d "$ID"
+	# /proc/self/exe is an empty file by then.
+	run --separate-stderr "$T/kist" --root "$ROOT" run "$ID"
+	is_one_line 1 "exec format error"
+	# And where kist runs from a copy, a kist in which nothing can be changed.
+	refuse=("$TOP/build/tools/refuse" EPERM mremap "$T/kist" --root "$ROOT")
+	[ -x "${refuse[0]}" ] || "$TOP/tests/tools/build.sh" refuse
+	detached "${refuse[@]}" run -d "$ID"
 	wait_until 30 grep -qs ended rootfs/tmp/result
 	cat rootfs/tmp/result
 	[ "$(sha256sum "$T/kist")" = "$before" ]
@@ -76,7 +82,9 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 	: >rootfs/tmp/result
 	args sleep 1000
 	detached "$T/kist" --root "$ROOT" run -d "$ID"
-	detached "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
+	run --separate-stderr "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
+	is_one_line 255 "exec format error"
+	detached "${refuse[@]}" exec "$ID" /bin/entry
 	wait_until 30 grep -qs ended rootfs/tmp/result
 	cat rootfs/tmp/result
 	[ "$(sha256sum "$T/kist")" = "$before" ]

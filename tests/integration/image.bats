@@ -305,6 +305,10 @@ hostile() {
 	flock -s "$pin"
 	run img rm one:1
 	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"one:1 is used by a container"* ]]
+	run img rm --force one:1
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"1 layer is in use"* ]]
 	img rm example.org:5000/some/two:v2

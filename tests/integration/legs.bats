@@ -66,7 +66,7 @@ leg() {
 		return
 	fi
 	for call in openat2 clone3 fsopen fsconfig fsmount mount_setattr open_tree move_mount close_range \
-		pidfd_open pidfd_send_signal memfd_create statx execveat bpf \
+		pidfd_open pidfd_send_signal memfd_create mremap statx execveat bpf \
 		sched_setattr ioprio_set pivot_root setgroups; do
 		leg $call
 	done

@@ -63,6 +63,21 @@ real_begin() {
 	export REAL
 }
 
+# plain_begin: Debian's registry on localhost:5000, without TLS and for everybody.
+plain_begin() {
+	[ -x "$PEERS/docker-registry" ] && [ -x "$PEERS/skopeo" ] || return 0
+	mkdir -p "$SERVED/plain"
+	cat >"$SERVED/plain.yml" <<-END
+		version: 0.1
+		log: {level: warn}
+		storage: {filesystem: {rootdirectory: $SERVED/plain}, delete: {enabled: true}}
+		http: {addr: "localhost:5000", secret: x}
+	END
+	background plain "$PEERS/docker-registry" serve "$SERVED/plain.yml"
+	wait_until 20 bash -c "exec 3<>/dev/tcp/localhost/5000" 2>/dev/null
+	export PLAIN=localhost:5000
+}
+
 registry_end() {
 	local pid
 	[ -e "$SERVED/pids" ] || return 0

@@ -20,8 +20,8 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 MTIME = 1500000000
 
 
-def sha(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+def sha(data, algorithm="sha256"):
+    return algorithm + ":" + hashlib.new(algorithm, data).hexdigest()
 
 
 class Tar:
@@ -138,17 +138,17 @@ SUFFIX = {"gzip": "+gzip", "gzip-members": "+gzip", "zstd": "+zstd", "zstd-frame
 class Layout:
     """An OCI layout in a folder."""
 
-    def __init__(self, path):
-        self.path = path
-        os.makedirs(path + "/blobs/sha256", exist_ok=True)
+    def __init__(self, path, algorithm="sha256"):
+        self.path, self.algorithm = path, algorithm
+        os.makedirs(path + "/blobs/" + algorithm, exist_ok=True)
         with open(path + "/oci-layout", "w") as f:
             f.write('{"imageLayoutVersion":"1.0.0"}')
         self.entries = []
 
     def blob(self, data, media_type):
         data = data if isinstance(data, bytes) else json.dumps(data).encode()
-        digest = sha(data)
-        with open(self.path + "/blobs/sha256/" + digest[7:], "wb") as f:
+        digest = sha(data, self.algorithm)
+        with open(self.path + "/blobs/" + digest.replace(":", "/"), "wb") as f:
             f.write(data)
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
@@ -162,7 +162,7 @@ class Layout:
                 media = "application/vnd.docker.image.rootfs.diff.tar" + \
                     SUFFIX.get(how, "").replace("+", ".")
             descriptors.append(self.blob(compress(tar, how), media))
-            diff_ids.append(sha(tar))
+            diff_ids.append(sha(tar, self.algorithm))
         document = {"created": "2026-01-02T03:04:05Z", "os": "linux", "architecture": arch,
                     "config": config or {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
         if change_config:

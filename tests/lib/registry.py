@@ -185,9 +185,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             index = json.load(f)
         entry = index["manifests"][0]
         headers = []
-        if what.startswith("sha256:"):
+        if what.startswith("sha"):
             try:
-                with open(layout + "/blobs/sha256/" + what[7:], "rb") as f:
+                with open(layout + "/blobs/" + what.replace(":", "/"), "rb") as f:
                     body = f.read()
             except OSError:
                 return self.error(404, "MANIFEST_UNKNOWN", "no such manifest")
@@ -198,7 +198,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = json.dumps(index).encode()
             entry = {"mediaType": index["mediaType"]}
         else:
-            with open(layout + "/blobs/sha256/" + entry["digest"][7:], "rb") as f:
+            with open(layout + "/blobs/" + entry["digest"].replace(":", "/"), "rb") as f:
                 body = f.read()
         media, digest = entry["mediaType"], sha(body)
         if trick == "busy" and count(self.path) < 3:
@@ -258,7 +258,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def blob(self, trick, layout, what):
         try:
-            with open(layout + "/blobs/sha256/" + what.removeprefix("sha256:"), "rb") as f:
+            with open(layout + "/blobs/" + what.replace(":", "/"), "rb") as f:
                 body = f.read()
         except OSError:
             return self.error(404, "BLOB_UNKNOWN", "no such blob")

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+
 #define X32_BIT 0x40000000u
 
 static int index_of(const char *word, const char *const *words)
@@ -39,7 +41,9 @@ static uint32_t read_action(const json_t *o, const char *key, const char *errno_
 
 static uint64_t read_u64(const json_t *v)
 {
-	return json_is_real(v) ? UINT64_MAX : (uint64_t)json_integer_value(v);
+	uint64_t big;
+
+	return json_big_value(v, &big) ? big : (uint64_t)json_integer_value(v);
 }
 
 static void read_conditions(const json_t *array, struct eval_rule *r)

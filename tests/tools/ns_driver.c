@@ -42,6 +42,7 @@ static const struct op op_exec = { .name = "execve", .man = "execve(2)", .act = 
 struct options {
 	bool plan, explain, no_pivot, terminal, readonly;
 	const char *mount_dir, *layers;
+	unsigned int kernel; /* 0: this one */
 	int join_pid;
 	unsigned int join_flags;
 	const char *bundle;
@@ -66,6 +67,8 @@ static bool parse_arguments(int argc, char **argv, struct options *o)
 		} else if (strcmp(argv[i], "--overlay") == 0 && i + 2 < argc) {
 			o->mount_dir = argv[++i];
 			o->layers = argv[++i];
+		} else if (strcmp(argv[i], "--kernel-minor-of-6") == 0 && i + 1 < argc) {
+			o->kernel = HOST_KERNEL(6u, (unsigned int)strtoul(argv[++i], NULL, 10));
 		} else if (strcmp(argv[i], "--join") == 0 && i + 2 < argc) {
 			o->join_pid = (int)strtol(argv[++i], NULL, 10);
 			o->join_flags = (unsigned int)strtoul(argv[++i], NULL, 0);
@@ -93,20 +96,25 @@ static void print_step(void *user, const struct plan *p, struct run_report repor
 		text, report.result);
 }
 
+/* LAYER,LAYER... are paths in one folder. */
 static void add_overlay(struct plan *p, const struct ns_spec *s, const struct host *h,
 			const struct options *o, struct ns_rootfs_options *rootfs)
 {
 	static const char *layers[NS_LAYERS_MAX];
-	struct ns_overlay overlay = { .layers = layers, .mount_dir = o->mount_dir,
+	struct ns_overlay overlay = { .layers = layers, .mount_dir = o->mount_dir, .slot_below = -1,
 				      .idmap = ns_has_userns(s), .readonly = o->readonly,
 				      .upper_bytes = 16 << 20, .upper_inodes = 1000 };
-	char *list = arena_strdup(p->arena, o->layers), *save = NULL;
+	char *list = arena_strdup(p->arena, o->layers), *save = NULL, *slash;
 
 	for (char *one = strtok_r(list, ",", &save); one && overlay.count < NS_LAYERS_MAX;
-	     one = strtok_r(NULL, ",", &save))
-		layers[overlay.count++] = one;
+	     one = strtok_r(NULL, ",", &save)) {
+		slash = strrchr(one, '/');
+		*slash = '\0';
+		overlay.dir = one;
+		layers[overlay.count++] = slash + 1;
+	}
 	ns_host_root(s, &overlay.root_uid, &overlay.root_gid);
-	rootfs->slot_root = ns_plan_overlay(p, &overlay, h);
+	ns_plan_overlay(p, &overlay, h, rootfs);
 }
 
 /* Copies what the container writes to its terminal. */
@@ -143,6 +151,8 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 	int r;
 
 	r = host_probe(&h, e);
+	if (o->kernel)
+		h.kernel = o->kernel;
 	if (r < 0)
 		return r;
 	*ret_master = plan_new_slot(p, "pty master");

@@ -151,13 +151,16 @@ static void default_create(void **state)
 static void job_on_the_bridge(void **state)
 {
 	const struct job_user user = { 0 };
-	static const char *const layers[] = { "/store/b", "/store/a", NULL };
+	static const char *const names[] = { "b/diff", "a/diff", NULL };
+	static const struct root_layers layers = { .pin = 99, .dir = "/store/layers/sha256",
+						   .layers = names, .count = 2,
+						   .upper_bytes = 1 << 20 };
 	static char *const args[] = { "sh", "-c", "true", NULL };
 	struct job job = { .id = "web", .source = "busybox", .args = args, .memory = 64 << 20,
 			   .pids = 32, .cpu_quota = 50000, .wall_ms = 5000, .bridge = true };
 	struct image_info image = { .reference = "busybox", .workdir = "/", .user = "" };
 	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
-				    .layers = layers, .layer_count = 2, .upper_bytes = 1 << 20,
+				    .layers = &layers,
 				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
 
 	(void)state;

@@ -77,12 +77,14 @@ static void compare(const char *file)
 	}
 }
 
-static void build(const char *config_file, bool overlay, bool terminal, const char *golden)
+static void build(const char *config_file, bool overlay, unsigned int kernel, bool terminal,
+		  const char *golden)
 {
-	static const char *const layers[] = { "/store/b", "/store/a" };
+	static const char *const layers[] = { "b/diff", "a/diff" };
 	struct ns_overlay o = { .layers = layers, .count = 2, .mount_dir = "/run/kist/x/m",
-				.upper_bytes = 1 << 20 };
-	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup" };
+				.dir = "/store", .slot_below = -1, .upper_bytes = 1 << 20 };
+	struct host h = { .root = true, .selinux = true, .cgroup_mount = "/sys/fs/cgroup",
+			  .kernel = kernel };
 	struct ns_rootfs_options options = { .slot_root = -1, .terminal = terminal };
 	_cleanup_json_ json_t *config = NULL;
 	struct arena a = ARENA_INIT;
@@ -102,7 +104,7 @@ static void build(const char *config_file, bool overlay, bool terminal, const ch
 	if (overlay) {
 		o.idmap = ns_has_userns(&s);
 		ns_host_root(&s, &o.root_uid, &o.root_gid);
-		options.slot_root = ns_plan_overlay(&p, &o, &h);
+		ns_plan_overlay(&p, &o, &h, &options);
 	}
 	ns_plan_mounts(&p, &s, &h, &options);
 	if (terminal)
@@ -120,19 +122,21 @@ static void build(const char *config_file, bool overlay, bool terminal, const ch
 static void test_default(void **state)
 {
 	(void)state;
-	build(DATA "ns-default.json", false, false, DATA "ns-default.plan");
+	build(DATA "ns-default.json", false, 0, false, DATA "ns-default.plan");
 }
 
 static void test_everything(void **state)
 {
 	(void)state;
-	build(DATA "ns-everything.json", false, true, DATA "ns-everything.plan");
+	build(DATA "ns-everything.json", false, 0, true, DATA "ns-everything.plan");
 }
 
 static void test_overlay(void **state)
 {
 	(void)state;
-	build(DATA "ns-everything.json", true, false, DATA "ns-overlay.plan");
+	build(DATA "ns-everything.json", true, HOST_KERNEL(6, 1), false, DATA "ns-overlay.plan");
+	build(DATA "ns-everything.json", true, HOST_KERNEL(6, 15), false,
+	      DATA "ns-overlay-detached.plan");
 }
 
 static void test_join(void **state)

@@ -134,7 +134,7 @@ static void digests_are_strict(void **state)
 					   "sha256:",
 					   HEX,
 					   "sha256:" HEX "0",
-					   "sha512:" HEX HEX,
+					   "sha512:" HEX, "sha512:" HEX HEX "0", "sha384:" HEX, "sha256:" HEX HEX,
 					   "SHA256:" HEX,
 					   "sha256:../../../x",
 					   "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef"
@@ -147,6 +147,12 @@ static void digests_are_strict(void **state)
 	(void)state;
 	assert_int_equal(digest_parse("sha256:" HEX, &d, &e), 0);
 	assert_string_equal(digest_text(&d).text, "sha256:" HEX);
+	assert_int_equal(digest_parse("sha512:" HEX HEX, &d, &e), 0);
+	assert_string_equal(digest_text(&d).text, "sha512:" HEX HEX);
+	assert_true(digest_from_hex("sha512", HEX HEX, &d));
+	assert_false(digest_from_hex("sha512", HEX, &d));
+	assert_false(digest_from_hex("sha256", HEX HEX, &d));
+	assert_false(digest_from_hex("md5", HEX, &d));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(digest_parse(bad[i], &d, &e), -EINVAL);
 }

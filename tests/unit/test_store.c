@@ -30,7 +30,8 @@ static void put_layer(int i, bool opaque_root)
 	m.diffid = chains[i];
 	if (i > 0)
 		m.parent = chains[i - 1];
-	assert_int_equal(mkdirat(store.dir, store_layer_path(&chains[i], "").text, 0700), 0);
+	if (mkdirat(store.dir, store_layer_path(&chains[i], "").text, 0700) < 0 && errno == EEXIST)
+		return;
 	assert_int_equal(mkdirat(store.dir, store_layer_path(&chains[i], "/diff").text, 0755), 0);
 	dir = openat(store.dir, store_layer_path(&chains[i], "").text, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(store_write_marker(dir, &m, &e), 0);
@@ -93,7 +94,7 @@ static int tear_down(void **state)
 static void an_image_resolves_by_all_its_names(void **state)
 {
 	static const char *const names[] = { "img", "img:latest", "docker.io/library/img" };
-	char short_digest[64], by_digest[128], full[128];
+	char short_digest[64], by_digest[192], full[192];
 	const char *all[6];
 	size_t i;
 
@@ -137,6 +138,60 @@ static void an_image_resolves_by_all_its_names(void **state)
 		close(probe);
 		arena_free(&a);
 	}
+}
+
+static const char *resolved(const char *name, struct arena *a, struct err *e)
+{
+	struct image_info info;
+	int pin = -EBADF;
+
+	err_clear(e);
+	if (image_resolve(path, name, a, &info, &pin, e))
+		return NULL;
+	close(pin);
+	return info.reference;
+}
+
+static void a_short_name_finds_another_registrys(void **state)
+{
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct store_put other = { .platform = { "linux", "x", "" } };
+	struct store_removed removed = { 0 };
+	const char *name = "img";
+	char digest[192];
+
+	(void)state;
+	put_image("localhost:5000/img:latest", false);
+	snprintf(digest, sizeof(digest), "img@sha256:%s", manifest_digest.hex);
+	assert_string_equal(resolved("img", &a, &e), "localhost:5000/img:latest");
+	assert_string_equal(resolved(digest, &a, &e), "localhost:5000/img:latest");
+	assert_null(resolved("img:2", &a, &e));
+	assert_null(resolved("other/img", &a, &e));
+	assert_null(resolved("docker.io/img", &a, &e));
+	assert_null(resolved("example.org/img", &a, &e));
+	/* the same image at a third registry is no question, another one is */
+	put_image("example.org/library/img:latest", false);
+	assert_non_null(resolved("img", &a, &e));
+	other.reference = "example.net/img:latest";
+	other.manifest = (struct descriptor){ .media_type = "application/vnd.oci.image.manifest.v1+json",
+					      .digest = chains[1], .size = 1 };
+	other.chain = chains[2];
+	assert_int_equal(store_index_put(&store, &other, 1, &e), 0);
+	assert_null(resolved("img", &a, &e));
+	assert_err(&e, "\"img:latest\" may mean ");
+	/* Docker Hub's own goes first */
+	put_image("docker.io/library/img:latest", false);
+	assert_string_equal(resolved("img", &a, &e), "docker.io/library/img:latest");
+	err_clear(&e);
+	name = "example.net/img";
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
+	name = "img";
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
+	assert_string_equal(resolved("img", &a, &e), "localhost:5000/img:latest");
+	assert_int_equal(store_remove(&store, &name, 1, false, &removed, &e), 0);
+	assert_string_equal(resolved("img", &a, &e), "example.org/library/img:latest");
+	arena_free(&a);
 }
 
 static void what_is_not_there(void **state)
@@ -207,7 +262,12 @@ static void rm_keeps_what_is_pinned(void **state)
 	assert_int_equal(image_resolve(path, "img", &a, &info, &pin, &e), 0);
 	copy = dup(pin);
 	close(pin); /* the copy holds it as well */
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), -EBUSY);
+	assert_err(&e, "img:latest is used by a container");
+	assert_true(there(store_blob_path(&manifest_digest).text));
+	err_clear(&e);
+	removed = (struct store_removed){ 0 };
+	assert_int_equal(store_remove(&store, names, 1, true, &removed, &e), 0);
 	assert_int_equal(removed.references, 1);
 	assert_int_equal(removed.blobs, 4);
 	assert_int_equal(removed.layers, 0);
@@ -225,10 +285,10 @@ static void rm_is_all_or_nothing(void **state)
 
 	(void)state;
 	put_image("docker.io/library/img:latest", false);
-	assert_int_equal(store_remove(&store, names, 2, &removed, &e), -ENOENT);
+	assert_int_equal(store_remove(&store, names, 2, false, &removed, &e), -ENOENT);
 	assert_err(&e, "no such image: absent (see: kist image ls)");
 	err_clear(&e);
-	assert_int_equal(store_remove(&store, names, 1, &removed, &e), 0);
+	assert_int_equal(store_remove(&store, names, 1, false, &removed, &e), 0);
 	assert_int_equal(removed.layers, 3);
 	assert_false(there(store_layer_path(&chains[0], "").text));
 	assert_false(there(store_blob_path(&manifest_digest).text));
@@ -302,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(an_image_resolves_by_all_its_names),
+		STORE_TEST(a_short_name_finds_another_registrys),
 		STORE_TEST(what_is_not_there),
 		STORE_TEST(an_opaque_root_hides_what_is_below),
 		STORE_TEST(rm_keeps_what_is_pinned),

@@ -32,9 +32,10 @@ mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 (cd "$top" && tar -cf - --exclude=./build --exclude=./.git --exclude=./compile_commands.json .) |
 	tar -xf - -C "$work/tree"
 for path in kist kist-image kist-monitor tests tools fixtures peers; do
-	[ ! -e "$top/build/$path" ] || cp -al "$top/build/$path" "$work/tree/build/$path"
+	[ ! -e "$top/build/$path" ] || cp -al -H "$top/build/$path" "$work/tree/build/$path"
 done
-rm -rf "$work/tree/build/peers"/{debs,usr/bin/docker-registry,usr/bin/skopeo}
+# -H above: build/peers may be a symlink, and what is removed here must be the copy's.
+rm -rf "$work/tree/build/peers"/{debs,usr/bin/docker-registry,usr/bin/skopeo,usr/bin/umoci}
 find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 {
 	for name in CI ${!KIST_*} ${KIST_VM_ENV-}; do

@@ -1,0 +1,143 @@
+/*
+ * image-ls.c - `kist image ls`: the images of the store, as a table or as JSON.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/arena.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "cli/image-cli.h"
+#include "image/reference.h"
+#include "image/store-layout.h"
+#include "image/usage.h"
+
+struct row {
+	const char *reference, *created;
+	struct digest digest;
+	uint64_t size, shared, own; /* compressed; on the disk, with what is unpacked */
+	size_t layers;
+};
+
+static int fill_row(const struct store *s, const struct index_entry *entry, struct arena *a,
+		    struct row *row, struct err *e)
+{
+	struct image_manifest manifest;
+	struct image_config config;
+	size_t i;
+	int error = store_read_manifest(s, &entry->descriptor, a, &manifest, e);
+
+	if (!error)
+		error = store_read_config(s, &manifest.config, a, &config, e);
+	if (error)
+		return err_wrap(e, "image %.200s", entry->ref_name ? entry->ref_name : "(unnamed)");
+	row->reference = entry->ref_name ? entry->ref_name : "";
+	row->digest = entry->descriptor.digest;
+	row->created = config.created;
+	row->layers = manifest.layer_count;
+	row->size = entry->descriptor.size + manifest.config.size;
+	for (i = 0; i < manifest.layer_count; i++)
+		row->size += manifest.layers[i].size;
+	return 0;
+}
+
+static void print_table(const struct row *rows, size_t count)
+{
+	int width = (int)strlen("REFERENCE");
+	char size[24], disk[24], own[24];
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		int len = strlen(reference_familiar(rows[i].reference).text);
+
+		width = len > width ? len : width;
+	}
+	printf("%-*s  %-12s  %8s  %8s  %8s  %6s  %s\n", width, "REFERENCE", "DIGEST", "SIZE",
+	       "DISK", "OWN", "LAYERS", "CREATED");
+	for (i = 0; i < count; i++)
+		printf("%-*s  %.12s  %8s  %8s  %8s  %6zu  %.19s\n", width,
+		       reference_familiar(rows[i].reference).text, rows[i].digest.hex,
+		       image_cli_size(rows[i].size, size),
+		       image_cli_size(rows[i].shared + rows[i].own, disk),
+		       image_cli_size(rows[i].own, own), rows[i].layers,
+		       rows[i].created[0] ? rows[i].created : "-");
+}
+
+static int print_json(const struct row *rows, size_t count, struct err *e)
+{
+	_cleanup_json_ json_t *list = json_array();
+	_cleanup_free_ char *text = NULL;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}",
+						      "reference", rows[i].reference, "digest",
+						      digest_text(&rows[i].digest).text, "size",
+						      (json_int_t)rows[i].size, "shared",
+						      (json_int_t)rows[i].shared, "own",
+						      (json_int_t)rows[i].own, "layers",
+						      (json_int_t)rows[i].layers, "created",
+						      rows[i].created));
+	text = json_dumps(list, JSON_INDENT(1));
+	if (text == NULL)
+		return err_set(e, ENOMEM, "no memory for the list");
+	puts(text);
+	return 0;
+}
+
+static int print_rows(const struct image_cli *o, const struct row *rows, size_t count,
+		      struct err *e)
+{
+	size_t i;
+
+	if (o->json)
+		return print_json(rows, count, e);
+	if (!o->quiet)
+		print_table(rows, count);
+	for (i = 0; o->quiet && i < count; i++)
+		printf("%s\n", digest_text(&rows[i].digest).text);
+	return 0;
+}
+
+static int list(const struct image_cli *o, const struct store *s, struct arena *a, struct err *e)
+{
+	_cleanup_fd_ int lock = -EBADF;
+	struct image_index index;
+	struct usage usage = { 0 };
+	struct row *rows;
+	size_t i;
+	int error = store_lock(s, false, &lock, e);
+
+	if (!error)
+		error = store_read_index(s, a, &index, e);
+	if (!error)
+		error = usage_of_images(s, &index, a, &usage, e);
+	if (error)
+		return error;
+	rows = arena_array(a, index.count + 1, sizeof(*rows));
+	if (rows == NULL)
+		return err_set(e, ENOMEM, "no memory for the list");
+	for (i = 0; !error && i < index.count; i++) {
+		error = fill_row(s, &index.entries[i], a, &rows[i], e);
+		rows[i].shared = usage.images[i].shared;
+		rows[i].own = usage.images[i].own;
+	}
+	return error ? error : print_rows(o, rows, index.count, e);
+}
+
+int image_cli_ls(const struct image_cli *o, struct err *e)
+{
+	_cleanup_store_ struct store s = STORE_INIT;
+	struct arena a = ARENA_INIT;
+	int error = store_open(&s, o->store, false, e);
+
+	if (error == -ENOENT) { /* no store yet: an empty list */
+		err_clear(e);
+		return print_rows(o, NULL, 0, e);
+	}
+	if (!error)
+		error = list(o, &s, &a, e);
+	arena_free(&a);
+	return error;
+}

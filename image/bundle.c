@@ -1,0 +1,164 @@
+/*
+ * bundle.c - the bundle's folder: the merged layers, and config.json last.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/path.h"
+#include "image/bundle.h"
+#include "image/merge.h"
+#include "image/store-layout.h"
+#include "image/store.h"
+#include "image/user.h"
+
+struct bundle {
+	const struct bundle_options *o;
+	struct arena arena;
+	struct image_info image;
+	int pin; /* the layers stay while it is open */
+	int dir; /* the bundle */
+	bool made_dir, made_rootfs;
+	struct apply apply;
+};
+
+static int put(void *user, const struct layer_entry *entry, int fd, uint64_t size, struct err *e)
+{
+	struct bundle *b = user;
+	int to = -EBADF, error = apply_entry(&b->apply, entry, &to, e);
+
+	if (error || to < 0)
+		return error;
+	error = merge_copy_content(fd, to, size, e);
+	return error ? error : apply_file_done(&b->apply, entry, 0, size, e);
+}
+
+static int merge_into(struct bundle *b, int rootfs, struct err *e)
+{
+	struct merge_options m = { .layers = b->image.layers,
+				   .count = b->image.layer_count,
+				   .userxattr = b->image.userxattr,
+				   .each = put,
+				   .user = b };
+	int error;
+
+	apply_begin(&b->apply, rootfs, geteuid() == 0);
+	error = image_merge(&m, e);
+	if (!error)
+		error = apply_end(&b->apply, e);
+	if (!error && b->apply.notes[NOTE_XATTR].count && b->o->note) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "xattrs were left out: %llu, the first at %s",
+			 (unsigned long long)b->apply.notes[NOTE_XATTR].count,
+			 b->apply.notes[NOTE_XATTR].first);
+		b->o->note(b->o->user, text);
+	}
+	apply_free(&b->apply);
+	return error;
+}
+
+/* A folder that holds something is somebody's. 0700: it will hold setuid files, which a user of the
+ * host must not reach (CVE-2021-41091). */
+static int open_dir(struct bundle *b, struct err *e)
+{
+	const char *path = b->o->dir;
+	struct dirent *d;
+	DIR *dir;
+
+	b->made_dir = mkdir(path, 0700) == 0;
+	if (!b->made_dir && errno != EEXIST)
+		return err_set(e, errno, "cannot make %s", path);
+	b->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->dir < 0)
+		return err_set(e, errno, "cannot open %s", path);
+	dir = store_open_folder(b->dir, ".");
+	while (dir && (d = readdir(dir)) != NULL && d->d_name[strspn(d->d_name, ".")] == '\0')
+		;
+	if (dir == NULL || d) {
+		if (dir)
+			closedir(dir);
+		err_say(e, ENOTEMPTY, "%s is not empty", path);
+		return err_fix(e, "give a new or empty folder");
+	}
+	closedir(dir);
+	if (fchmod(b->dir, 0700) < 0 || mkdirat(b->dir, "rootfs", 0755) < 0)
+		return err_set(e, errno, "cannot make %s/rootfs", path);
+	b->made_rootfs = true;
+	return 0;
+}
+
+static int read_config(struct bundle *b, json_t **ret, struct err *e)
+{
+	_cleanup_store_ struct store s = STORE_INIT;
+	_cleanup_fd_ int lock = -EBADF;
+	const struct index_entry *entry;
+	struct image_manifest manifest;
+	int error = store_open(&s, b->o->store, false, e);
+
+	if (!error)
+		error = store_lock(&s, false, &lock, e);
+	if (!error) /* by its digest: what the name means may have changed since */
+		error = store_find(&s, b->image.manifest_digest, &b->arena, &entry, e);
+	if (!error)
+		error = store_read_manifest(&s, &entry->descriptor, &b->arena, &manifest, e);
+	return error ? error : store_read_json(&s, &manifest.config, MANIFEST_CONFIG_MAX, ret, e);
+}
+
+static int write_config(struct bundle *b, int rootfs, struct err *e)
+{
+	_cleanup_json_ json_t *config = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct bundle_user user = { .gid_count = sizeof(user.gids) / sizeof(user.gids[0]) };
+	int error = read_config(b, &config, e);
+
+	if (!error)
+		error = image_user_lookup(rootfs, b->o->run_as ? b->o->run_as : b->image.user,
+					  &user.uid, &user.gid, user.gids, &user.gid_count, e);
+	/* With numbers alone it does not matter what the image has for a passwd. */
+	if (!error && image_user_home(rootfs, user.uid, user.home, sizeof(user.home), NULL))
+		user.home[0] = '\0';
+	if (!error)
+		error = bundle_convert(b->o->base, config, &user, b->o->args, b->o->terminal, e);
+	if (error)
+		return error;
+	text = json_dumps(b->o->base, JSON_INDENT(4));
+	if (text == NULL)
+		return err_set(e, ENOMEM, "no memory for the configuration");
+	return file_replace_at(b->dir, "config.json", text, strlen(text), 0644, false, e);
+}
+
+static int run(struct bundle *b, struct err *e)
+{
+	_cleanup_fd_ int rootfs = -EBADF;
+	int error = image_resolve(b->o->store, b->o->reference, &b->arena, &b->image, &b->pin, e);
+
+	if (!error)
+		error = open_dir(b, e);
+	if (error)
+		return error;
+	rootfs = openat(b->dir, "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (rootfs < 0 || fchmod(rootfs, 0755) < 0)
+		return err_set(e, errno, "cannot open %s/rootfs", b->o->dir);
+	error = merge_into(b, rootfs, e);
+	return error ? error : write_config(b, rootfs, e);
+}
+
+int image_bundle(const struct bundle_options *o, struct err *e)
+{
+	struct bundle b = { .o = o, .pin = -EBADF, .dir = -EBADF };
+	int error = run(&b, e);
+
+	if (error && b.made_rootfs)
+		path_remove_tree(b.dir, "rootfs", NULL);
+	if (error && b.made_dir)
+		rmdir(o->dir);
+	fd_close(&b.dir);
+	fd_close(&b.pin);
+	arena_free(&b.arena);
+	return error ? err_wrap(e, "cannot make a bundle of %.200s", o->reference) : 0;
+}

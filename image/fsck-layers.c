@@ -1,0 +1,361 @@
+/*
+ * fsck-layers.c - unpacked layers: are they what their blobs say? And making them again.
+ *
+ * A chainID is a hash of the chain below it and of the layer's own diffID, so
+ * a marker that names the wrong parent or diffID cannot go unseen. What is in
+ * the folder is only known from the blob: that is unpacked again, beside, and
+ * the two are compared.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/path.h"
+#include "image/fsck-internal.h"
+#include "image/hash.h"
+#include "image/reference.h"
+#include "image/tree.h"
+#include "image/unpack.h"
+
+#define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* What may be wrong with a layer's marker; "" nothing. */
+static int marker_wrong(struct fsck *f, const struct digest *chain, char *why, size_t size,
+			struct err *e)
+{
+	struct layer_marker m;
+	struct digest want;
+	int got = store_read_marker(&f->store, chain, &m, e);
+
+	why[0] = '\0';
+	if (got == -ENOMEM || got == -EIO)
+		return got;
+	if (got < 0) {
+		err_format(e, why, size);
+		err_clear(e);
+		return 0;
+	}
+	if (got == 0) {
+		snprintf(why, size, "it was never finished: it has no file \"complete\"");
+		return 0;
+	}
+	got = hash_chain(m.has_parent ? &m.parent : NULL, &m.diffid, &want, e);
+	if (got < 0)
+		return got;
+	if (!digest_equal(&want, chain))
+		snprintf(why, size, "its file \"complete\" names another parent or content");
+	return 0;
+}
+
+/* A load or pull holds the chain's lock while it makes the layer, or counts on it. */
+static bool may_replace(struct fsck *f, const struct digest *chain, int *ret_lock, const char **why)
+{
+	*why = NULL;
+	if (store_try_lock_chain(&f->store, chain, ret_lock, NULL)) {
+		*why = "; a load or pull is at work on it: nothing was done";
+		return false;
+	}
+	if (store_layer_in_use(&f->store, chain)) {
+		store_unlock_chain(&f->store, chain, ret_lock);
+		*why = "; a container uses it: nothing was done";
+		return false;
+	}
+	return true;
+}
+
+static int bad_layer(struct fsck *f, const struct digest *chain, const char *why, struct err *e)
+{
+	_cleanup_fd_ int lock = -EBADF;
+	const char *done = NULL, *hindered = NULL;
+	int error = 0;
+
+	if (f->options->repair && may_replace(f, chain, &lock, &hindered)) {
+		error = fsck_set_aside(f, store_layer_path(chain, "").text, e);
+		store_unlock_chain(&f->store, chain, &lock);
+		done = error ? NULL : "removed";
+	} else {
+		error = digests_add(&f->bad_layers, chain, e);
+	}
+	fsck_tell(f, "layer", chain->hex, true, done, "%s%s", why, hindered ? hindered : "");
+	return error;
+}
+
+static int check_folder(struct fsck *f, const struct digest *chain, struct err *e)
+{
+	char why[ERR_TEXT_MAX];
+	struct stat st;
+	int error;
+
+	f->result.layers++;
+	if (fstatat(f->store.dir, store_layer_path(chain, "").text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT
+			       ? 0
+			       : err_set(e, errno, "cannot look at layer %.12s", chain->hex);
+	if (!S_ISDIR(st.st_mode))
+		return bad_layer(f, chain, "it is no folder", e);
+	error = marker_wrong(f, chain, why, sizeof(why), e);
+	if (error)
+		return error;
+	if (!why[0] && (fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
+				AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISDIR(st.st_mode)))
+		snprintf(why, sizeof(why), "its folder \"diff\" is missing");
+	return why[0] ? bad_layer(f, chain, why, e) : 0;
+}
+
+int fsck_layer_folders(struct fsck *f, struct err *e)
+{
+	DIR *dir = store_open_folder(f->store.dir, "layers/sha256");
+	struct digests all = { 0 };
+	struct dirent *entry;
+	struct digest d;
+	char path[300];
+	size_t i;
+	int error = 0;
+
+	if (dir == NULL)
+		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read layers/sha256");
+	while (!error && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (digest_from_hex("sha256", entry->d_name, &d)) {
+			error = digests_add(&all, &d, e);
+			continue;
+		}
+		snprintf(path, sizeof(path), "layers/sha256/%s", entry->d_name);
+		fsck_tell(f, "stray", path, false, NULL, "it is nothing of kist's");
+	}
+	closedir(dir);
+	for (i = 0; i < all.count && !error; i++)
+		error = check_folder(f, &all.list[i], e);
+	free(all.list);
+	return error;
+}
+
+/* One layer of one image. */
+struct place {
+	struct fsck *f;
+	struct fsck_image *image;
+	size_t at;
+	const struct digest *chain;
+	const struct descriptor *blob;
+	bool privileged; /* how it is unpacked */
+};
+
+static int fix_implied(const struct place *p, int root, const struct apply *a, struct err *e)
+{
+	int lowers[MANIFEST_LAYERS_MAX], error = 0;
+	size_t i, count = 0;
+
+	for (i = p->at; i-- > 0 && !error;) {
+		lowers[count] =
+			openat(p->f->store.dir,
+			       store_layer_path(&p->image->chains[i], "/diff").text, FOLDER_FLAGS);
+		if (lowers[count] < 0)
+			error = err_set(e, errno, "cannot open layer %.12s",
+					p->image->chains[i].hex);
+		else
+			count++;
+	}
+	if (!error)
+		error = apply_fix_implied(root, a->implied, a->implied_size, p->privileged, lowers,
+					  count, e);
+	while (count > 0)
+		close(lowers[--count]);
+	return error;
+}
+
+static int make_folder(struct fsck *f, int *ret, struct err *e)
+{
+	int error = path_remove_tree(f->tmp.dir, "layer", e);
+
+	if (error)
+		return error;
+	if (mkdirat(f->tmp.dir, "layer", 0700) < 0 || mkdirat(f->tmp.dir, "layer/diff", 0755) < 0)
+		return err_set(e, errno, "cannot make a layer's folder");
+	*ret = openat(f->tmp.dir, "layer/diff", FOLDER_FLAGS);
+	if (*ret < 0 || fchmod(*ret, 0755) < 0)
+		return err_set(e, errno, "cannot open a layer's folder");
+	return 0;
+}
+
+/* Into tmp/layer/diff. */
+static int unpack_beside(const struct place *p, int *ret_root, struct layer_marker *ret,
+			 struct err *e)
+{
+	_cleanup_fd_ int root = -EBADF;
+	_cleanup_fd_ int blob = openat(p->f->store.dir, store_blob_path(&p->blob->digest).text,
+				       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct unpack_budget budget = { .entries_max = INT64_MAX, .bytes_max = INT64_MAX };
+	struct unpack_job job = { .blob_fd = blob,
+				  .expect = { p->blob->digest, p->blob->size },
+				  .copy_fd = -EBADF,
+				  .diffid = p->image->config.diff_ids[p->at],
+				  .privileged = p->privileged,
+				  .budget = &budget };
+	struct unpack_result result = { .apply = { .file_fd = -EBADF } };
+	int error;
+
+	if (blob < 0)
+		return err_set(e, errno, "cannot open its blob");
+	error = make_folder(p->f, &root, e);
+	if (error)
+		return error;
+	job.root = root;
+	error = unpack_layer(&job, &result, e);
+	if (!error && result.apply.implied_size)
+		error = fix_implied(p, root, &result.apply, e);
+	*ret = (struct layer_marker){ .diffid = job.diffid,
+				      .has_parent = p->at > 0,
+				      .entries = result.entries,
+				      .bytes = result.bytes,
+				      .userxattr = !p->privileged,
+				      .opaque_root = result.apply.opaque_root };
+	if (p->at > 0)
+		ret->parent = p->image->chains[p->at - 1];
+	apply_free(&result.apply);
+	if (error)
+		return error;
+	*ret_root = fd_take(&root);
+	return 0;
+}
+
+/* tmp/layer becomes the layer; what was there, if anything, goes. */
+static int put_in_place(const struct place *p, const struct layer_marker *m, struct err *e)
+{
+	struct fsck *f = p->f;
+	_cleanup_fd_ int dir = openat(f->tmp.dir, "layer", FOLDER_FLAGS);
+	_cleanup_fd_ int layers = openat(f->store.dir, "layers/sha256", FOLDER_FLAGS);
+	struct store_path path = store_layer_path(p->chain, "");
+	int error;
+
+	if (dir < 0 || layers < 0)
+		return err_set(e, errno, "cannot open a layer's folder");
+	error = store_write_marker(dir, m, e);
+	if (error)
+		return error;
+	if (syncfs(dir) < 0)
+		return err_set(e, errno, "cannot sync the store %s", f->store.path);
+	if (faccessat(f->store.dir, path.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		error = fsck_set_aside(f, path.text, e);
+	if (error)
+		return error;
+	if (renameat(f->tmp.dir, "layer", f->store.dir, path.text) < 0 || fsync(layers) < 0)
+		return err_set(e, errno, "cannot put %s in place", path.text);
+	return 0;
+}
+
+static int mend(const struct place *p, const char *why, struct err *e)
+{
+	struct fsck *f = p->f;
+	_cleanup_fd_ int lock = -EBADF, root = -EBADF;
+	const char *done = NULL, *hindered = NULL;
+	struct layer_marker m;
+	int error = 0;
+
+	if (f->options->repair && may_replace(f, p->chain, &lock, &hindered)) {
+		error = unpack_beside(p, &root, &m, e);
+		if (!error)
+			error = put_in_place(p, &m, e);
+		store_unlock_chain(&f->store, p->chain, &lock);
+		done = error ? NULL : "unpacked again";
+	}
+	fsck_tell(f, "layer", p->chain->hex, true, done, "%s%s", why, hindered ? hindered : "");
+	return error;
+}
+
+static int layer_missing(const struct place *p, struct err *e)
+{
+	struct fsck *f = p->f;
+
+	if (fsck_blob_good(f, p->blob))
+		return mend(p, "it is missing", e);
+	p->image->lost = true;
+	fsck_tell(
+		f, "image", reference_familiar(p->image->entry->ref_name).text, true,
+		f->options->repair ? "its name was removed: pull or load it again" : NULL,
+		"its layer %zu (%.12s...) is missing or damaged, and so is the blob it was made of",
+		p->at + 1, p->chain->hex);
+	return 0;
+}
+
+/* 1 the same, 0 not, and why. */
+static int compare(const struct place *p, const struct layer_marker *have, char *why, struct err *e)
+{
+	_cleanup_fd_ int root = -EBADF;
+	_cleanup_fd_ int diff =
+		openat(p->f->store.dir, store_layer_path(p->chain, "/diff").text, FOLDER_FLAGS);
+	struct layer_marker m;
+	int error;
+
+	if (diff < 0)
+		return err_set(e, errno, "cannot open layer %.12s", p->chain->hex);
+	error = unpack_beside(p, &root, &m, e);
+	if (error == -ENOSPC || error == -EDQUOT)
+		err_fix(e,
+			"layers are unpacked again to compare them: free some space, or leave that "
+			"out with --quick");
+	if (error)
+		return err_wrap(e, "layer %.12s", p->chain->hex);
+	p->f->result.bytes += m.bytes;
+	if (m.entries != have->entries || m.bytes != have->bytes ||
+	    m.opaque_root != have->opaque_root) {
+		snprintf(why, TREE_DIFFERENCE_MAX, "its file \"complete\" has other numbers");
+		return 0;
+	}
+	return tree_same(root, diff, why, e);
+}
+
+static int check_layer(struct place *p, struct err *e)
+{
+	struct fsck *f = p->f;
+	char why[TREE_DIFFERENCE_MAX];
+	struct layer_marker have;
+	int got;
+
+	if (digests_has(&f->seen_layers, p->chain))
+		return 0;
+	got = store_read_marker(&f->store, p->chain, &have, NULL);
+	if (digests_has(&f->bad_layers, p->chain))
+		return 0; /* told already, and nothing could be done */
+	if (got < 0)
+		return got;
+	p->privileged = got ? !have.userxattr : geteuid() == 0;
+	if (got == 0)
+		return layer_missing(p, e);
+	if (f->options->quick || !fsck_blob_good(f, p->blob))
+		return 0;
+	got = digests_add(&f->seen_layers, p->chain, e);
+	if (got)
+		return got;
+	got = compare(p, &have, why, e);
+	return got == 0 ? mend(p, why, e) : got < 0 ? got : 0;
+}
+
+int fsck_image_layers(struct fsck *f, struct err *e)
+{
+	size_t i, at;
+	int error = 0;
+
+	for (i = 0; i < f->index.count && !error; i++) {
+		struct fsck_image *image = &f->images[i];
+
+		for (at = 0; !error && !image->lost && at < image->manifest.layer_count; at++) {
+			struct place p = { .f = f,
+					   .image = image,
+					   .at = at,
+					   .chain = &image->chains[at],
+					   .blob = &image->manifest.layers[at] };
+
+			error = check_layer(&p, e);
+		}
+	}
+	path_remove_tree(f->tmp.dir, "layer", NULL);
+	return error;
+}

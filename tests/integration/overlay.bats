@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# The root of an image: its layers joined by overlay, in both ways the kernel may want to be told them.
+# What runs on a new kernel runs there in the old way, too.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+
+setup() {
+	need_root
+	kist_setup
+	ID=${T##*.}
+	DRIVER=${KIST_BUILD:-$TOP/build}/tests/tools/ns_driver
+	[ -x "$DRIVER" ] || "$TOP/tests/tools/build.sh" ns_driver
+	L=$D/l # on disk: id-mapped layers on tmpfs want a newer kernel than Debian's
+}
+teardown() { runtime_teardown; }
+
+load_image() { "$KIST" image load -q "$FIXTURES/busybox.tar" >/dev/null; }
+# A bundle whose root is that image; the rest of the annotations as jq's object.
+image_bundle() {
+	mkdir -p "$T/b"
+	rm -f "$T/b/config.json"
+	"$KIST" spec --bundle "$T/b"
+	edit_bundle "$T/b" '.process.terminal = false | .annotations = {"io.kist.image": "busybox"} + '"${1-{\}}"
+	cd "$T/b"
+}
+args() { bundle_args "$T/b" "$@"; }
+userns='.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0,
+	"hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+# As on a kernel that is too old for anything but one page (uname(2) says 2.6).
+old() { setarch --uname-2.6 "$@"; }
+# In how many ways this kernel can be told.
+ways() {
+	local major minor
+	IFS=.- read -r major minor _ < <(uname -r)
+	echo old
+	[ $((major * 100 + minor)) -lt 615 ] || echo detached
+}
+
+# 200 layers: each with a file and a folder of its own, and its own idea of who is on top. Some remove
+# what those below them have, some hide all of a folder.
+make_layers() {
+	local i
+	mkdir -p "$L"/{1..200}/d "$D/mnt"
+	for i in {1..200}; do
+		echo "$i" >"$L/$i/top"
+		echo "$i" >"$L/$i/f$i"
+		echo "$i" >"$L/$i/d/of$i"
+	done
+	for i in 2 64 65 128 200; do
+		mknod "$L/$i/f$((i - 1))" c 0 0
+	done
+	for i in 63 199; do
+		setfattr -n trusted.overlay.opaque -v y "$L/$i/d"
+	done
+	cp -a "$FIXTURES/busybox-rootfs/." "$L/1"
+}
+layer_list() { # COUNT: top first
+	local i list=
+	for ((i = $1; i > 0; i--)); do
+		list+=$L/$i,
+	done
+	echo "${list%,}"
+}
+
+@test "1 to 200 layers: each shows, in order; whiteouts and opaque folders hide what is below them only" {
+	need_program setfattr
+	make_layers
+	image_bundle
+	edit_bundle . "$userns | .root.readonly = false"
+	for way in $(ways); do
+		[ "$way" = old ] && kernel=(--kernel-minor-of-6 1) || kernel=()
+		for n in 1 2 63 64 65 128 199 200; do
+			run "$DRIVER" "${kernel[@]}" --overlay "$D/mnt" "$(layer_list $n)" "$T/b" /bin/sh -c \
+				'cat /top; cd /; echo f*; echo d/*; echo new >/f1; cat /f1; stat -c %u /top /f1'
+			echo "$way $n: $output"
+			[ "$status" -eq 0 ]
+			gone=$(printf '%s\n' 1 63 64 127 199 | awk -v n=$n '$1 < n' | sed 's/^/f/')
+			files=$(seq -f f%g $n | grep -vxF "${gone:-none}" | LC_ALL=C sort | xargs)
+			first=1
+			[ $n -lt 63 ] || first=63
+			[ $n -lt 199 ] || first=199
+			shown=$(seq -f d/of%g $first $n | LC_ALL=C sort | xargs)
+			[ "${lines[0]}" = $n ]
+			[ "${lines[1]}" = "$files" ]
+			[ "${lines[2]}" = "$shown" ]
+			[ "${lines[3]} ${lines[4]} ${lines[5]}" = "new 0 0" ]
+			[ "$(cat "$L/1/f1")" = 1 ]
+			[ -z "$(ls -A "$D/mnt")" ]
+		done
+	done
+}
+
+@test "a kernel that does not know lowerdir+ can't be mistaken for one that does" {
+	# What it answers to the new way is no overlay, and an error; Debian's 6.1 takes each key.
+	[ "$(ways)" = old ] || skip "this kernel knows it"
+	make_layers
+	image_bundle
+	run "$DRIVER" --kernel-minor-of-6 15 --overlay "$D/mnt" "$L/2,$L/1" "$T/b" /bin/true
+	echo "$output"
+	[ "$status" -eq 99 ]
+	[[ $output == *"fsconfig("*"Invalid argument"* ]]
+}
+
+@test "a bundle names an image: run, plan, create; with and without a user namespace, as root's files" {
+	load_image
+	image_bundle
+	for way in $(ways); do
+		[ "$way" = old ] && by=old || by=
+		for edit in . "$userns"; do
+			image_bundle
+			edit_bundle . "$edit"
+			args sh -c 'stat -c %u:%g / /bin/busybox; touch /x 2>&1; grep " / / " /proc/self/mountinfo; ls -a /..'
+			run $by "$KIST" --root "$ROOT" run "$ID"
+			echo "$output"
+			[ "$status" -eq 0 ]
+			[ "${lines[0]} ${lines[1]}" = "0:0 0:0" ]
+			[[ ${lines[2]} == *"Read-only file system"* ]]
+			[[ ${lines[3]} == *" / / ro"*" - overlay "*redirect_dir=nofollow* ]]
+			[ "$edit" = . ] || [[ ${lines[3]} == *" / / ro,nodev"* ]]
+			[[ $output != *userxattr* ]]
+			run $by "$KIST" plan --format text
+			[ "$status" -eq 0 ]
+			[ "$way" = old ] || [[ $output == *'"lowerdir+", "'*'/diff"'* ]]
+			[ "$way" != old ] || [[ $output == *'"lowerdir=0:1:2,upperdir=upper,workdir=work,'* ]]
+		done
+		assert_nothing_left
+	done
+}
+
+@test "writable: a tmpfs of that size, gone at the end" {
+	load_image
+	image_bundle '{"io.kist.image.writable": "2m"}'
+	edit_bundle . "$userns | .root.readonly = false"
+	args sh -c 'echo changed >/etc/os-release; rm /bin/vi 2>/dev/null; dd if=/dev/zero of=/big bs=1M count=4 2>&1; du -k /big'
+	run kist run "$ID"
+	echo "$output"
+	[[ $output == *"No space left on device"* ]]
+	[ "$(tail -n 1 <<<"$output" | cut -f1)" -le 2048 ]
+	args cat /etc/os-release
+	run kist run "$ID"
+	[[ $output == *kist-busybox* ]]
+	assert_nothing_left
+}
+
+@test "what an annotation can't mean is refused: one line, where, a fix" {
+	load_image
+	image_bundle '{"io.kist.image.writable": "lots"}'
+	refused 1 '/annotations/io.kist.image.writable: "lots" is neither a size' kist run "$ID"
+	image_bundle '{"io.kist.image.writable": "0"}'
+	refused 1 'neither a size' kist run "$ID"
+	image_bundle '{"io.kist.image.store": "relative"}'
+	refused 1 '/annotations/io.kist.image.store: must be an absolute path' kist run "$ID"
+	image_bundle '{"io.kist.image": ""}'
+	refused 1 '/annotations/io.kist.image: must not be empty' kist run "$ID"
+	image_bundle '{"io.kist.image": "nosuch:image"}'
+	refused 1 'no such image' kist run "$ID"
+	image_bundle '{"io.kist.image.store": "/nowhere"}'
+	edit_bundle . 'del(.annotations["io.kist.image"])'
+	refused 1 'has no meaning without io.kist.image' kist run "$ID"
+	assert_nothing_left
+}
+
+@test "a container that outlives kist keeps its layers in the store, until its delete" {
+	load_image
+	image_bundle
+	args sleep 1000
+	detached kist run -d "$ID"
+	run "$KIST" image rm busybox
+	[ "$status" -eq 1 ]
+	[[ $output == *"used by container $ID"* ]]
+	run "$KIST" image rm --force busybox
+	[ "$status" -eq 0 ]
+	[ "$(kist exec "$ID" cat /etc/os-release | head -n 1)" = "$(head -n 1 "$FIXTURES/busybox-rootfs/etc/os-release")" ]
+	kist delete --force "$ID"
+	[ -z "$(ls -A "$KIST_STORE/containers")" ]
+	"$KIST" image prune >/dev/null
+	[ -z "$(ls -A "$KIST_STORE/layers/sha256")" ]
+	# Of an earlier boot, and its container gone: nobody's.
+	load_image
+	detached kist run -d "$ID"
+	cp "$KIST_STORE"/containers/* "$T/record"
+	kist delete --force "$ID"
+	jq -c '.boot = "another"' "$T/record" >"$KIST_STORE/containers/0123456789abcdef"
+	run "$KIST" image rm busybox
+	[ "$status" -eq 0 ]
+	[ -z "$(ls -A "$KIST_STORE/containers" "$KIST_STORE/layers/sha256" | grep -v :)" ]
+	assert_nothing_left
+}

@@ -1,0 +1,135 @@
+/*
+ * test_own_file.c - runtime/own_file.c: a process that lets go of the file it was started from.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "runtime/protect.h"
+
+/* What is written before and after must stay as it is, in each kind of segment. */
+static int written = 1;
+static int zero[5000];
+static const char *const relocated[] = { "one", "two" };
+static char own[4096];
+
+enum { OK, LEFT_NOT, STILL_THERE, LINK, CHANGED, WRITABLE, ARGUMENTS, FORKED };
+
+/* The lines of /proc/self/maps that name `path`. */
+static int mapped(const char *path)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[8192];
+	int found = 0;
+
+	while (f && fgets(line, sizeof line, f))
+		found += strstr(line, path) != NULL;
+	if (f)
+		fclose(f);
+	return f ? found : -1;
+}
+
+static bool is_writable(const void *address)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long first, end;
+	char line[8192], how[5];
+	bool found = false;
+
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "%lx-%lx %4s", &first, &end, how) == 3 &&
+		    (unsigned long)address >= first && (unsigned long)address < end)
+			found = how[1] == 'w';
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int leave(int exe)
+{
+	char name[] = "a name", second[] = "and more", *argv[] = { name, second, NULL };
+	char path[4096], *more;
+	int status;
+	ssize_t n;
+
+	written = 2;
+	zero[4000] = 3;
+	if (protect_leave_file(exe, argv) < 0)
+		return LEFT_NOT;
+	if (mapped(own) != 0)
+		return STILL_THERE;
+	n = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (n < 0 || strncmp(path, "/memfd:other", strlen("/memfd:other")) != 0)
+		return LINK;
+	if (written != 2 || zero[4000] != 3 || zero[0] != 0 || strcmp(relocated[1], "two") != 0)
+		return CHANGED;
+	if (is_writable(&relocated[0]) || is_writable((const void *)(uintptr_t)leave))
+		return WRITABLE;
+	n = file_read_at(AT_FDCWD, "/proc/self/cmdline", path, sizeof path);
+	if (n != sizeof name + sizeof second || strcmp(path + sizeof name, second) != 0)
+		return ARGUMENTS;
+	/* The heap, by brk and by mmap, and another process: all as before. */
+	more = malloc(100000);
+	memset(more, 1, 100000);
+	free(more);
+	more = malloc(10 << 20);
+	memset(more, 1, 10 << 20);
+	free(more);
+	if (fork() == 0)
+		_exit(written == 2 && mapped(own) == 0 ? 0 : 1);
+	return wait(&status) > 0 && status == 0 ? OK : FORKED;
+}
+
+static int in_a_child(int exe)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(leave(exe));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void lets_go(void **state)
+{
+	_cleanup_fd_ int exe = memfd_create("other", MFD_CLOEXEC);
+	ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+
+	(void)state;
+	assert_true(n > 0 && mapped(own) > 0);
+	if (geteuid() != 0 || getenv("KIST_SANITIZED"))
+		skip();
+	assert_int_equal(in_a_child(exe), OK);
+}
+
+/* The segments are replaced by then, and the process goes on. */
+static void says_when_it_may_not(void **state)
+{
+	_cleanup_fd_ int exe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(in_a_child(exe), LEFT_NOT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lets_go),
+		cmocka_unit_test(says_when_it_may_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
