@@ -97,7 +97,7 @@ int state_root_open(const char *path, bool make, bool shared, struct err *e)
 	struct stat st;
 	int fd = open(path, flags), r; /* nearly always there */
 
-	if (fd < 0 && errno == ENOENT && make) {
+	if (fd < 0 && make && (errno == ENOENT || errno == EACCES)) {
 		r = make_folders(path);
 		if (r < 0) {
 			err_set(e, -r, "cannot make the state root %s", path);
