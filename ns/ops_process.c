@@ -276,13 +276,13 @@ static int act_open_guest_proc(struct run *r, const void *args, struct err *e)
 	(void)args;
 	snprintf(path, sizeof path, "/proc/%d", run_slot(r, SLOT_GUEST_PID));
 	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 && errno != ENOENT)
 		return -errno;
 	/* Maps are written below this directory: a fake or overmounted /proc must not get them
-	 * (CVE-2025-52881). */
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
-		close(fd);
-		return err_say(e, EPERM, "/proc of this host is no procfs");
+	 * (CVE-2025-52881). Nor is there one that lacks a child who waits to be reaped. */
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
+		fd_close(&fd);
+		return err_say(e, EPERM, "/proc of this host is no procfs that shows its processes");
 	}
 	run_set_fd(r, SLOT_GUEST_PROC, fd);
 	return 0;
@@ -291,9 +291,9 @@ static int act_open_guest_proc(struct run *r, const void *args, struct err *e)
 static void show_open_guest_proc(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)args;
+	buf_add(out, "open(\"/proc\" (procfs), \"<guest pid>\", "
+		     "O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC) = ");
 	plan_show_slot(out, p, SLOT_GUEST_PROC);
-	buf_add(out, " = open(\"/proc/<guest pid>\", O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC) is on a "
-		     "procfs");
 }
 
 const struct op op_open_guest_proc = { .name = "open", .man = "proc(5)", .compound = true,
