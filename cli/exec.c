@@ -423,7 +423,6 @@ int command_exec(int argc, char **argv)
 	struct exec_leaf leaf = EXEC_LEAF_INIT;
 	struct compiled compiled;
 	struct run run;
-	bool started;
 	int status, r, first = cli_parse(cli_find("exec"), table, sizeof table / sizeof *table, argc,
 					 argv, &status);
 
@@ -441,14 +440,12 @@ int command_exec(int argc, char **argv)
 	if (r == 0)
 		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &leaf, &arena, &compiled, &run,
 			    &e);
-	started = r == 0;
 	status = EXIT_EXEC_FAILED;
-	if (started)
+	if (r == 0)
 		status = q.detach ? 0 : follow(&q, &compiled, &run, &leaf, &r, &e);
-	if (started)
-		run_close(&run);
 	exec_leaf_end(&leaf);
-	arena_free(&arena);
+	/* The process ends here, and its fds with it. */
+	arena_leave(&arena);
 	if (r == 0)
 		return status;
 	err_wrap(&e, "exec failed");

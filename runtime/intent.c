@@ -38,6 +38,11 @@ static int undo_state_folder(const struct undo_at *at, const char *const args[PL
 	}
 	if (unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
 		return 0;
+	/* It was made by create. */
+	snprintf(path, sizeof path, "%s/start.sock", at->id);
+	if (unlinkat(at->state_root, path, 0) == 0 &&
+	    unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
+		return 0;
 	return path_remove_tree(at->state_root, at->id, e);
 }
 
@@ -80,11 +85,11 @@ static int replay(int dir, const struct undo_at *at, bool *ret_damaged, struct e
 	const json_t *undo;
 	int r;
 
-	if (is_unwritten(dir))
-		return 0;
 	r = record_read(dir, "intent.json", &intent, e);
-	if (r == -ENOENT)
+	if (r == -ENOENT || (r == -EINVAL && is_unwritten(dir))) {
+		err_clear(e);
 		return 0; /* killed before the record: nothing but the folder was made */
+	}
 	undo = json_object_get(intent, "undo");
 	*ret_damaged = r == -EINVAL || (r == 0 && !json_is_array(undo));
 	if (r < 0)
