@@ -47,15 +47,6 @@ static void give_pages(void *pages, size_t size)
 }
 #endif
 
-void arena_leave(struct arena *a)
-{
-#ifdef __SANITIZE_ADDRESS__
-	arena_free(a);
-#else
-	(void)a;
-#endif
-}
-
 /* The last one given back, zeroed: what is worked out in an arena of its own, and thrown away, leaves it
  * for the next. Not under AddressSanitizer, which is to see who still uses it. */
 static struct arena_chunk *spare;

@@ -24,8 +24,6 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Instead, where the process ends now: its memory goes with it. */
-void arena_leave(struct arena *a);
 void arena_free(struct arena *a);
 static inline bool arena_failed(const struct arena *a)
 {

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/buf.h"
 #include "base/fd.h"
+#include "base/json_parse.h"
 
 bool json_out_of_memory;
 
@@ -31,78 +31,6 @@ __attribute__((constructor)) static void watch_memory(void)
 	json_set_alloc_funcs(json_malloc, free);
 }
 
-/* --- where in the text: a light scan that tracks nesting and keys ----------- */
-
-struct place {
-	int depth;                                /* of brackets, at the offset asked for */
-	bool too_deep;
-	size_t too_deep_at;
-	struct {
-		size_t key, key_len;              /* of the member being read; 0 when none */
-		size_t index;
-		bool array;
-	} level[JSON_DEPTH_LIMIT + 1];
-};
-
-static size_t skip_string(const char *s, size_t size, size_t i)
-{
-	for (i++; i < size && s[i] != '"'; i++)
-		if (s[i] == '\\')
-			i++;
-	return i;
-}
-
-/* Walks the text up to `end` and leaves the nesting at that place. Tolerates bad JSON. */
-static void find_place(const char *s, size_t size, size_t end, struct place *p)
-{
-	memset(p, 0, sizeof *p);
-	for (size_t i = 0; i < size && i < end; i++) {
-		if (s[i] == '{' || s[i] == '[') {
-			if (p->depth == JSON_DEPTH_LIMIT) {
-				p->too_deep = true;
-				p->too_deep_at = i;
-				return;
-			}
-			p->depth++;
-			p->level[p->depth].array = s[i] == '[';
-			p->level[p->depth].index = 0;
-			p->level[p->depth].key_len = 0;
-		} else if ((s[i] == '}' || s[i] == ']') && p->depth > 0) {
-			p->depth--;
-		} else if (s[i] == ',') {
-			p->level[p->depth].index++;
-		} else if (s[i] == '"') {
-			size_t close = skip_string(s, size, i), next = close + 1;
-
-			while (next < size && isspace((unsigned char)s[next]))
-				next++;
-			if (!p->level[p->depth].array && next < size && s[next] == ':') {
-				p->level[p->depth].key = i + 1;
-				p->level[p->depth].key_len = close - i - 1;
-			}
-			i = close;
-		}
-	}
-}
-
-static struct json_at place_pointer(const char *s, const struct place *p)
-{
-	struct json_at at = JSON_AT_ROOT;
-	char key[64];
-
-	for (int d = 1; d <= p->depth; d++) {
-		if (p->level[d].array) {
-			at = json_at_index(&at, p->level[d].index);
-		} else if (p->level[d].key_len) {
-			snprintf(key, sizeof key, "%.*s",
-				 p->level[d].key_len > 60 ? 60 : (int)p->level[d].key_len,
-				 s + p->level[d].key);
-			at = json_at_key(&at, key);
-		}
-	}
-	return at;
-}
-
 /* Against made-up keys that all fall into one bucket. jansson would open /dev/urandom for it. */
 static void seed_hashes(void)
 {
@@ -116,53 +44,23 @@ static void seed_hashes(void)
 		json_object_seed(seed);
 }
 
-static json_t *load(const char *data, size_t size, json_error_t *ret_error)
+int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e)
 {
-	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
-	_cleanup_free_ char *admitted = NULL;
+	struct json_fault fault;
 	json_t *root;
 
 	seed_hashes();
-	root = json_loadb(data, size, flags, ret_error);
-	if (root || json_error_code(ret_error) != json_error_numeric_overflow)
-		return root;
-	admitted = json_admit_big(data, size);
-	return admitted ? json_loadb(admitted, size, flags, ret_error) : NULL;
-}
-
-int json_parse_strict(const char *data, size_t size, const char *name, json_t **ret, struct err *e)
-{
-	struct place place;
-	struct json_at at;
-	json_error_t error;
-	const char *nul;
-	json_t *root;
-
-	/* jansson ends a word such as "false" at a NUL, and goes on behind it. */
-	nul = memchr(data, '\0', size);
-	if (nul) {
-		find_place(data, size, (size_t)(nul - data), &place);
-		at = place_pointer(data, &place);
-		err_say(e, EINVAL, "holds a NUL, at byte %zu", (size_t)(nul - data));
-		err_at(e, at.text);
-		return err_wrap(e, "%s", name);
-	}
-	find_place(data, size, size, &place);
-	if (place.too_deep) {
-		at = place_pointer(data, &place);
-		err_say(e, EINVAL, "nested deeper than %d levels, at byte %zu", JSON_DEPTH_LIMIT,
-			place.too_deep_at);
-		err_at(e, at.text);
-		return err_wrap(e, "%s", name);
-	}
-	root = load(data, size, &error);
+	root = json_build(data, size, &fault);
 	if (!root) {
-		if (json_error_code(&error) == json_error_out_of_memory)
+		if (fault.memory)
 			return err_set(e, ENOMEM, "%s", name);
-		find_place(data, size, error.position > 0 ? (size_t)error.position : 0, &place);
-		at = place_pointer(data, &place);
-		err_say(e, EINVAL, "%s (line %d, column %d)", error.text, error.line, error.column);
-		err_at(e, at.text);
+		if (fault.deep)
+			err_say(e, EINVAL, "nested deeper than %d levels, at byte %zu",
+				JSON_DEPTH_LIMIT, fault.offset);
+		else
+			err_say(e, EINVAL, "%s (line %zu, column %zu)", fault.why, fault.line,
+				fault.column);
+		err_at(e, fault.where.text);
 		return err_wrap(e, "%s", name);
 	}
 	*ret = root;
@@ -184,18 +82,24 @@ int json_read_file(int dirfd, const char *path, json_t **ret, struct err *e)
 struct json_at json_at_key(const struct json_at *parent, const char *key)
 {
 	struct json_at at;
-	struct buf b = BUF_ON(at.text);
+	size_t n = strlen(parent->text);
 
-	buf_reset(&b);
-	buf_addf(&b, "%s/", parent->text);
-	for (; *key; key++) {
-		if (*key == '~' || *key == '/')
-			buf_add(&b, *key == '~' ? "~0" : "~1");
-		else
-			buf_add_char(&b, *key);
+	/* Rarely read, often made: by hand, without printf's cost. */
+	memcpy(at.text, parent->text, n);
+	at.text[n++] = '/';
+	for (; *key && n < sizeof at.text - 2; key++) {
+		if (*key == '~' || *key == '/') {
+			at.text[n++] = '~';
+			at.text[n++] = *key == '~' ? '0' : '1';
+		} else {
+			at.text[n++] = *key;
+		}
 	}
-	if (buf_truncated(&b))
-		memcpy(at.text + sizeof at.text - 4, "...", 4);
+	if (n > sizeof at.text - 1)
+		n = sizeof at.text - 1;
+	at.text[n] = '\0';
+	if (*key)
+		memcpy(at.text + n - 3, "...", 4);
 	return at;
 }
 

@@ -34,9 +34,7 @@ int json_parse_strict(const char *data, size_t size, const char *name, json_t **
 /* Reads dirfd/path (bounded, regular files only) and parses it. New reference. */
 int json_read_file(int dirfd, const char *path, json_t **ret, struct err *e);
 
-/* The text with its integers from 2^63 to 2^64 - 1 in a form jansson takes (malloc), and such a one's
- * value. Parsing does that; json_get_u64() reads them. */
-char *json_admit_big(const char *s, size_t size);
+/* The value of an integer from 2^63 to 2^64 - 1, which jansson has no type for: json_get_u64(). */
 bool json_big_value(const json_t *v, uint64_t *ret);
 
 /* A pointer while walking: base pointer + "/" + key (escaped ~0 ~1), cut with "..." if long. */

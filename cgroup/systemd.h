@@ -4,8 +4,8 @@
  * The scope is made with the guest's pid, after its birth: systemd makes no
  * empty one. What systemd has a property for is told to it, since it writes
  * those files again when it likes; every limit then also goes into the
- * cgroup's files, as without systemd. libsystemd is loaded with dlopen(3), and
- * only by the functions of systemd_bus.h.
+ * cgroup's files, as without systemd. Who talks to systemd is a program of its
+ * own (systemd_bus.h).
  */
 #pragma once
 #include "cgroup/cgroup.h"

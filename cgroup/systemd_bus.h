@@ -1,25 +1,23 @@
 /*
- * systemd_bus.h - talking to systemd over sd-bus; private to cgroup/.
+ * systemd_bus.h - talking to systemd; private to cgroup/.
  *
- * libsystemd is loaded when the first connection is wanted, and never before:
- * whoever does not ask for --systemd-cgroup does not need it.
+ * By a program of its own, kist-systemd, which is started when a connection is
+ * wanted and ends with it: it loads libsystemd, and kist, which is static, can't.
+ * Whoever does not ask for --systemd-cgroup needs neither.
  */
 #pragma once
 #include <sys/types.h>
 #include "cgroup/systemd.h"
 
-#define SYSTEMD_JOB_SECONDS 60 /* how long a unit may take to start or stop */
-
-struct sd_bus;
 struct systemd_bus {
-	struct sd_bus *bus;
-	bool user;
+	int fd;
+	pid_t helper;
 };
 #define SYSTEMD_BUS_INIT                                                                           \
 	{                                                                                          \
-		0                                                                                  \
+		.fd = -EBADF                                                                       \
 	}
-/* Connects and makes sure that the far end is systemd. */
+/* Connects and makes sure that the far end is systemd. Not to be held over a clone3. */
 int systemd_bus_open(bool user, struct systemd_bus *ret, struct err *e);
 void systemd_bus_close(struct systemd_bus *b);
 #define _cleanup_bus_ __attribute__((cleanup(systemd_bus_close)))
@@ -42,3 +40,6 @@ int systemd_bus_attach(struct systemd_bus *b, const char *unit, const char *belo
 		       struct err *e);
 /* Refuses when systemd sees this process under another number: a pid of ours is not one of its. */
 int systemd_bus_same_pids(struct systemd_bus *b, struct err *e);
+
+/* The helper's whole life: answers what comes over fd until its end. Of kist-systemd alone. */
+int systemd_serve(int fd);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/sanitized.h"
 #include "runtime/protect.h"
 
 struct cli cli;
@@ -94,6 +95,15 @@ int cli_flush(void)
 		return 0;
 	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
 	return cli_fail(&e, 1);
+}
+
+void cli_leave(int status)
+{
+	if (SANITIZED)
+		return;
+	status = status == 0 ? cli_flush() : status;
+	fflush(NULL);
+	_exit(status);
 }
 
 static void print_usage(const struct command *command, const struct option *table, size_t count)

@@ -30,6 +30,9 @@ extern const size_t cli_command_count;
 int cli_fail(const struct err *e, int otherwise);
 /* Half of an answer, or none, is no success: 0, or 1 when standard output took not all of it. */
 int cli_flush(void);
+/* Ends the program here and now: what a command holds, the kernel takes back faster than it is given
+ * back piece by piece. Returns only where a leak checker wants to see it given back. */
+void cli_leave(int status);
 /* Parses a command's options and checks how many arguments follow. Returns the index of the first
  * argument, or -1 with *ret_exit to end with (help was printed, or the usage was wrong). */
 int cli_parse(const struct command *command, const struct option *table, size_t count, int argc,
@@ -50,6 +53,9 @@ int cli_settle(struct container_spec *s, const char *id, const struct host *h, s
 int cli_fault(struct runtime_hooks_in *in, struct err *e);
 /* Checks what --preserve-fds asks for, and keeps those fds for the container. */
 int cli_preserve_fds(int64_t asked, int *ret, struct err *e);
+
+/* The name /etc/passwd has for a user, until the next call; NULL when it has none. */
+const char *cli_user_name(uid_t uid);
 
 /* A path that will be used after chdirs of its own: absolute now. NULL stays NULL. */
 const char *cli_absolute(const char *path, char text[4096]);

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,14 +151,14 @@ static void print_table(json_t *list)
 
 static int add_owner(const struct container *c, json_t *state, struct err *e)
 {
-	const struct passwd *user;
 	struct stat st;
+	const char *name;
 
 	if (fstat(c->dir, &st) < 0)
 		return err_set(e, errno, "cannot tell whose container %s is", c->id);
-	user = getpwuid(st.st_uid);
-	if (user)
-		json_object_set_new(state, "owner", json_string(user->pw_name));
+	name = cli_user_name(st.st_uid);
+	if (name)
+		json_object_set_new(state, "owner", json_string(name));
 	else
 		json_object_set_new(state, "owner", json_sprintf("#%u", st.st_uid));
 	return 0;

@@ -444,11 +444,12 @@ int command_exec(int argc, char **argv)
 	if (r == 0)
 		status = q.detach ? 0 : follow(&q, &compiled, &run, &leaf, &r, &e);
 	exec_leaf_end(&leaf);
-	/* The process ends here, and its fds with it. */
-	arena_leave(&arena);
-	if (r == 0)
-		return status;
-	err_wrap(&e, "exec failed");
-	e.exit_code = 0;
-	return cli_fail(&e, status);
+	if (r < 0) {
+		err_wrap(&e, "exec failed");
+		e.exit_code = 0;
+		status = cli_fail(&e, status);
+	}
+	cli_leave(status);
+	arena_free(&arena);
+	return status;
 }

@@ -17,13 +17,13 @@ struct image_cli_words { /* of an option that may be given often; NULL-terminate
 
 struct image_cli { /* a parsed command line */
 	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
-	const char *format, *message;
+	const char *format, *message, *last, *artifact_type;
 	bool help, json, quiet, log_json, plain_http, password_stdin;
-	bool rootless, tty, rootfs;
+	bool rootless, tty, rootfs, remote, raw, config, artifact, digests;
 	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
 	const char *older_than;
 	struct image_cli_words filters, changes;
-	uint64_t bytes_max, entries_max, tries, timeout, chunk;
+	uint64_t bytes_max, entries_max, tries, timeout, chunk, limit;
 	uint64_t used; /* which options were given */
 	char **args;
 	int arg_count;
@@ -43,6 +43,10 @@ int image_cli_tag(const struct image_cli *o, struct err *e);
 int image_cli_inspect(const struct image_cli *o, struct err *e);
 int image_cli_history(const struct image_cli *o, struct err *e);
 int image_cli_ls(const struct image_cli *o, struct err *e);
+int image_cli_tags(const struct image_cli *o, struct err *e);
+int image_cli_referrers(const struct image_cli *o, struct err *e);
+int image_cli_inspect_remote(const struct image_cli *o, struct err *e);
+int image_cli_pull_artifact(const struct image_cli *o, struct err *e);
 int image_cli_import(const struct image_cli *o, struct err *e);
 int image_cli_export(const struct image_cli *o, struct err *e);
 int image_cli_save(const struct image_cli *o, struct err *e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "cli/image-cli.h"
@@ -42,10 +43,20 @@ static int fill_row(const struct store *s, const struct index_entry *entry, stru
 	return 0;
 }
 
-static void print_table(const struct row *rows, size_t count)
+/* What an image says of its time is hostile text: one line, that can't steer a terminal. */
+static const char *clean_time(const char *created, char text[64])
 {
-	int width = (int)strlen("REFERENCE");
-	char size[24], disk[24], own[24];
+	struct buf b = { .text = text, .size = 64 };
+
+	buf_reset(&b);
+	buf_add_clean(&b, created[0] ? created : "-");
+	return text;
+}
+
+static void print_table(const struct row *rows, size_t count, bool digests)
+{
+	int width = (int)strlen("REFERENCE"), digest_width = digests ? 71 : DIGEST_SHORT;
+	char size[24], disk[24], own[24], created[64];
 	size_t i;
 
 	for (i = 0; i < count; i++) {
@@ -53,15 +64,17 @@ static void print_table(const struct row *rows, size_t count)
 
 		width = len > width ? len : width;
 	}
-	printf("%-*s  %-12s  %8s  %8s  %8s  %6s  %s\n", width, "REFERENCE", "DIGEST", "SIZE",
-	       "DISK", "OWN", "LAYERS", "CREATED");
+	printf("%-*s  %-*s  %8s  %8s  %8s  %6s  %s\n", width, "REFERENCE", digest_width, "DIGEST",
+	       "SIZE", "DISK", "OWN", "LAYERS", "CREATED");
 	for (i = 0; i < count; i++)
-		printf("%-*s  %.12s  %8s  %8s  %8s  %6zu  %.19s\n", width,
-		       reference_familiar(rows[i].reference).text, rows[i].digest.hex,
+		printf("%-*s  %-*.*s  %8s  %8s  %8s  %6zu  %.19s\n", width,
+		       reference_familiar(rows[i].reference).text, digest_width,
+		       digests ? DIGEST_HEX_MAX + 8 : DIGEST_SHORT,
+		       digests ? digest_text(&rows[i].digest).text : rows[i].digest.hex,
 		       image_cli_size(rows[i].size, size),
 		       image_cli_size(rows[i].shared + rows[i].own, disk),
 		       image_cli_size(rows[i].own, own), rows[i].layers,
-		       rows[i].created[0] ? rows[i].created : "-");
+		       clean_time(rows[i].created, created));
 }
 
 static int print_json(const struct row *rows, size_t count, struct err *e)
@@ -94,10 +107,28 @@ static int print_rows(const struct image_cli *o, const struct row *rows, size_t 
 	if (o->json)
 		return print_json(rows, count, e);
 	if (!o->quiet)
-		print_table(rows, count);
+		print_table(rows, count, o->digests);
 	for (i = 0; o->quiet && i < count; i++)
 		printf("%s\n", digest_text(&rows[i].digest).text);
 	return 0;
+}
+
+/* "debian", "debian:12", with the registry or, as it is shown, without. */
+static bool is_wanted(const struct image_cli *o, const char *reference)
+{
+	struct reference_text shown = reference_familiar(reference);
+	int i;
+
+	for (i = 0; i < o->arg_count; i++) {
+		size_t len = strlen(o->args[i]);
+		const char *in[] = { reference, shown.text };
+
+		if (strncmp(in[0], o->args[i], len) == 0 && strchr(":@", in[0][len]))
+			return true;
+		if (strncmp(in[1], o->args[i], len) == 0 && strchr(":@", in[1][len]))
+			return true;
+	}
+	return o->arg_count == 0;
 }
 
 static int list(const struct image_cli *o, const struct store *s, struct arena *a, struct err *e)
@@ -106,7 +137,7 @@ static int list(const struct image_cli *o, const struct store *s, struct arena *
 	struct image_index index;
 	struct usage usage = { 0 };
 	struct row *rows;
-	size_t i;
+	size_t i, count = 0;
 	int error = store_lock(s, false, &lock, e);
 
 	if (!error)
@@ -119,11 +150,13 @@ static int list(const struct image_cli *o, const struct store *s, struct arena *
 	if (rows == NULL)
 		return err_set(e, ENOMEM, "no memory for the list");
 	for (i = 0; !error && i < index.count; i++) {
-		error = fill_row(s, &index.entries[i], a, &rows[i], e);
-		rows[i].shared = usage.images[i].shared;
-		rows[i].own = usage.images[i].own;
+		if (!is_wanted(o, index.entries[i].ref_name ? index.entries[i].ref_name : ""))
+			continue;
+		error = fill_row(s, &index.entries[i], a, &rows[count], e);
+		rows[count].shared = usage.images[i].shared;
+		rows[count++].own = usage.images[i].own;
 	}
-	return error ? error : print_rows(o, rows, index.count, e);
+	return error ? error : print_rows(o, rows, count, e);
 }
 
 int image_cli_ls(const struct image_cli *o, struct err *e)

@@ -210,6 +210,10 @@ int image_cli_pull(const struct image_cli *o, struct err *e)
 	};
 	int error = 0;
 
+	if (o->artifact)
+		return image_cli_pull_artifact(o, e);
+	if (o->output)
+		return err_say(e, EINVAL, "--output goes with --artifact: an image goes into the store");
 	image_cli_registry(o, &registry);
 	registry.note = note;
 	registry.user = &p;

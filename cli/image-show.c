@@ -115,12 +115,34 @@ static int layer_list(struct view *v, json_t *list, struct err *e)
 	return got < 0 ? got : 0;
 }
 
+/* The blob's bytes, as they are: what its digest is of. */
+static int print_raw(const struct view *v, const struct descriptor *d, struct err *e)
+{
+	_cleanup_free_ char *data = NULL;
+	size_t size = 0;
+	int error = file_read_whole(v->store.dir, store_blob_path(&d->digest).text,
+				    MANIFEST_CONFIG_MAX, &data, &size, e);
+
+	if (!error)
+		fwrite(data, 1, size, stdout);
+	return error;
+}
+
 int image_cli_inspect(const struct image_cli *o, struct err *e)
 {
 	struct view v = VIEW_INIT;
 	_cleanup_json_ json_t *out = NULL, *layers = json_array();
-	int error = view_open(o, &v, false, e);
+	int error;
 
+	if (o->remote)
+		return image_cli_inspect_remote(o, e);
+	error = view_open(o, &v, false, e);
+	if (!error && (o->raw || o->config)) {
+		error = o->raw ? print_raw(&v, o->config ? &v.manifest.config : &v.entry->descriptor, e)
+			       : print(v.config_json, e);
+		view_close(&v);
+		return error;
+	}
 	if (!error)
 		error = layer_list(&v, layers, e);
 	if (!error) {

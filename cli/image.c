@@ -11,26 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef KIST_LIBEXEC
-#define KIST_LIBEXEC "/usr/local/libexec"
-#endif
-
-/* Beside kist itself first: a build folder or an installation moved as a whole just works. */
-static int find_beside(char *path, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	char *slash;
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = '\0';
-	return snprintf(path, size, "%s/kist-image", self) >= (int)size ? -ENAMETOOLONG : 0;
-}
+#include "base/self.h"
 
 static int run_image(char **argv)
 {
@@ -38,7 +19,7 @@ static int run_image(char **argv)
 	struct err e = ERR_INIT;
 
 	argv[0] = name;
-	if (find_beside(path, sizeof path) == 0)
+	if (self_beside(name, path, sizeof path) == 0)
 		execv(path, argv);
 	execv(KIST_LIBEXEC "/kist-image", argv);
 	err_set(&e, errno, "cannot run kist-image");

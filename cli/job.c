@@ -23,7 +23,7 @@
 #define JOB_ID_MAX      63 /* it is the job's host name too */
 
 struct request {
-	const char *memory, *pids, *cpus, *wall, *net, *workdir, *result, *waived, *store, *id;
+	const char *memory, *pids, *cpus, *wall, *net, *workdir, *result, *waived, *store, *id, *writable;
 	struct option_texts env;
 	bool explain;
 };
@@ -111,6 +111,7 @@ static int parse_request(const struct request *q, struct job *job, struct err *e
 	job->env = q->env.item;
 	job->env_count = q->env.count;
 	job->workdir = q->workdir;
+	job->writable = q->writable;
 	return r;
 }
 
@@ -231,6 +232,8 @@ int command_job(int argc, char **argv)
 		{ "net", 0, OPTION_TEXT, &q.net, "MODE", "none (default) or bridge" },
 		{ "env", 'e', OPTION_TEXTS, &q.env, "NAME=VALUE", "set a variable" },
 		{ "workdir", 'w', OPTION_TEXT, &q.workdir, "DIR", "working directory" },
+		{ "writable", 0, OPTION_TEXT, &q.writable, "SIZE|DIR",
+		  "a writable root: at most SIZE of changes in memory, or kept in DIR" },
 		{ "result", 0, OPTION_TEXT, &q.result, "FILE", "write what happened there, as JSON" },
 		{ "allow-degraded", 0, OPTION_TEXT, &q.waived, "LIST",
 		  "limits this host may be unable to enforce: memory,pids,cpu" },

@@ -92,16 +92,22 @@ static const struct verb verbs[] = {
 	{ "load", "[--quiet] [--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
 	  "put the images of an OCI layout (a folder, or a tar of one) into the store", 1, 1,
 	  run_load },
-	{ "pull", "[--quiet|--json] [--platform OS/ARCH] [--max-size BYTES] ... REFERENCE",
+	{ "pull", "[--quiet|--json] [--platform OS/ARCH] [--artifact --output DIR] ... REFERENCE",
 	  "get an image from a registry: [HOST[:PORT]/]NAME[:TAG][@DIGEST]", 1, 1, image_cli_pull },
+	{ "tags", "[--json] [--last TAG] [--limit N] ... NAME", "list a repository's tags", 1, 1,
+	  image_cli_tags },
+	{ "referrers", "[--json] [--artifact-type TYPE] ... REFERENCE",
+	  "list what a registry has about an image: signatures, bills of materials", 1, 1,
+	  image_cli_referrers },
 	{ "push", "[--quiet|--json] [--chunk-size BYTES] ... REFERENCE [NAME[:TAG]]",
 	  "send an image to a registry, under its own name or another", 1, 2, image_cli_push },
 	{ "login", "[--username NAME] [--password-stdin] [REGISTRY]",
 	  "try a password, read from the standard input, and keep it", 0, 1, image_cli_login },
 	{ "logout", "[REGISTRY]", "forget a password", 0, 1, image_cli_logout },
-	{ "ls", "[--json] [--quiet]", "list the images in the store", 0, 0, image_cli_ls },
+	{ "ls", "[--json] [--quiet] [--digests] [NAME[:TAG]...]", "list the images in the store", 0, -1, image_cli_ls },
 	{ "tag", "REFERENCE NAME", "give an image another name", 2, 2, image_cli_tag },
-	{ "inspect", "REFERENCE", "print all that is known of an image, as JSON", 1, 1,
+	{ "inspect", "[--raw] [--config] [--remote ...] REFERENCE",
+	  "print all that is known of an image, or of one at a registry, as JSON", 1, 1,
 	  image_cli_inspect },
 	{ "history", "[--json] REFERENCE", "print how an image was made", 1, 1, image_cli_history },
 	{ "save", "[--format oci-archive|docker-archive|oci] [--output FILE|DIR] REFERENCE...",
@@ -140,7 +146,7 @@ static int usage(FILE *to)
 		    "-h, --help    this text\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
 		"              --max-entries %llu\n"
-		"of pull, push, login, logout:\n"
+		"of all that talk to a registry:\n"
 		"--authfile FILE   credentials, as docker and containers keep them\n"
 		"--certs-dir DIR   HOST[:PORT]/ with hosts.toml, *.crt, *.cert and *.key\n"
 		"--plain-http      without TLS, where the registry has none\n"

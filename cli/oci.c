@@ -108,8 +108,9 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	if (r > 0) {
 		o.layers = &layers;
 		host_probe_more(&host);
+		r = root_layers_check(&layers, &host, s->ns.root_readonly, e);
 	}
-	if (r >= 0)
+	if (r == 0)
 		r = activation_apply(&q->activation, s, a, e);
 	if (r == 0)
 		r = cli_fault(&in, e);
@@ -148,9 +149,11 @@ int command_create(int argc, char **argv)
 		r = create(&q, argv[first], true, false, root, &arena, &s, &c, &run, &e);
 	if (r < 0)
 		err_wrap(&e, "cannot create %.64s", argv[first]);
-	arena_leave(&arena);
 	e.exit_code = 0; /* runc's convention, here as in run */
-	return r < 0 ? cli_fail(&e, 1) : 0;
+	status = r < 0 ? cli_fail(&e, 1) : 0;
+	cli_leave(status);
+	arena_free(&arena);
+	return status;
 }
 
 /* Waits for the program of `run` and takes the container away. */
@@ -229,10 +232,12 @@ int command_run(int argc, char **argv)
 	else
 		r = finish_run(&q, argv[first], &c, &run, s.hooks.count[HOOK_POSTSTOP] > 0, root,
 			       &e);
-	arena_leave(&arena);
 	/* runc's convention: whatever was wrong, run itself ends with 1. */
 	e.exit_code = 0;
-	return r < 0 ? cli_fail(&e, 1) : r;
+	status = r < 0 ? cli_fail(&e, 1) : r;
+	cli_leave(status);
+	arena_free(&arena);
+	return status;
 }
 
 int command_start(int argc, char **argv)

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,16 +88,16 @@ static void add_command(struct buf *b, pid_t pid)
 
 static void add_user(struct buf *b, pid_t pid)
 {
-	struct passwd *user;
+	const char *name;
 	struct stat st;
 	char path[32];
 
 	snprintf(path, sizeof path, "/proc/%d", (int)pid);
 	if (stat(path, &st) < 0)
 		return;
-	user = getpwuid(st.st_uid);
-	if (user && strlen(user->pw_name) <= 8)
-		buf_add_clean(b, user->pw_name);
+	name = cli_user_name(st.st_uid);
+	if (name && strlen(name) <= 8)
+		buf_add_clean(b, name);
 	else
 		buf_addf(b, "%u", st.st_uid);
 }

@@ -30,6 +30,7 @@ struct decompressor {
 	ZSTD_DStream *zstd;
 	const unsigned char *in; /* not yet consumed part of in_block */
 	size_t in_size;
+	unsigned char *out; /* out_block, or the caller's */
 	unsigned char in_block[DECOMPRESS_BLOCK];
 	unsigned char out_block[DECOMPRESS_BLOCK];
 };
@@ -45,6 +46,7 @@ int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct
 	memset(d, 0, offsetof(struct decompressor, in_block));
 	d->fd = fd;
 	d->copy_fd = copy_fd;
+	d->out = d->out_block;
 	d->checked = expect != NULL;
 	if (expect)
 		d->expect = *expect;
@@ -59,6 +61,17 @@ int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct
 void decompress_read_from(struct decompressor *d, const struct blob_reader *from)
 {
 	d->from = from;
+}
+
+void decompress_output(struct decompressor *d, unsigned char *block)
+{
+	d->out = block;
+}
+
+void decompress_cancel(struct decompressor *d)
+{
+	if (d->from && d->from->cancel)
+		d->from->cancel(d->from->user);
 }
 
 void decompress_free(struct decompressor **d)
@@ -198,12 +211,12 @@ static const char *gzip_reason(int code)
 static int inflate_some(struct decompressor *d, size_t *out, struct err *e)
 {
 	struct inflate_state *s = d->inflate;
-	size_t room = sizeof(d->out_block) - *out;
+	size_t room = DECOMPRESS_BLOCK - *out;
 	int code;
 
 	s->next_in = (uint8_t *)d->in;
 	s->avail_in = d->in_size;
-	s->next_out = d->out_block + *out;
+	s->next_out = d->out + *out;
 	s->avail_out = room;
 	code = isal_inflate(s);
 	if (code < 0)
@@ -223,7 +236,7 @@ static ssize_t read_gzip(struct decompressor *d, struct err *e)
 	size_t out = 0;
 	int error;
 
-	while (out < sizeof(d->out_block)) {
+	while (out < DECOMPRESS_BLOCK) {
 		error = refill(d, e);
 		if (error)
 			return error;
@@ -246,7 +259,7 @@ static ssize_t read_gzip(struct decompressor *d, struct err *e)
 
 static ssize_t read_zstd(struct decompressor *d, struct err *e)
 {
-	ZSTD_outBuffer out = { d->out_block, sizeof(d->out_block), 0 };
+	ZSTD_outBuffer out = { d->out, DECOMPRESS_BLOCK, 0 };
 	ZSTD_inBuffer in;
 	size_t code, before;
 	int error;
@@ -284,7 +297,7 @@ ssize_t decompress_read(struct decompressor *d, const void **ret, struct err *e)
 		if (error)
 			return error;
 	}
-	*ret = d->out_block;
+	*ret = d->out;
 	if (d->kind == COMPRESSION_GZIP)
 		return read_gzip(d, e);
 	if (d->kind == COMPRESSION_ZSTD)

@@ -30,6 +30,7 @@ struct decompressor;
 struct blob_reader {
 	ssize_t (*read)(void *user, void *data, size_t size, struct err *e);
 	void *user;
+	void (*cancel)(void *user); /* or NULL; by another thread: read() shall fail soon */
 };
 
 /* Reads from fd (borrowed). expect NULL: size and digest are unknown and not checked. copy_fd >= 0
@@ -38,6 +39,11 @@ int decompress_new(int fd, const struct blob_expect *expect, int copy_fd, struct
 		   struct err *e);
 /* Reads from there instead of the fd. Before the first read. */
 void decompress_read_from(struct decompressor *d, const struct blob_reader *from);
+/* Where the plain bytes of the next read go: DECOMPRESS_BLOCK bytes. Those of a blob that is not
+ * compressed don't. */
+void decompress_output(struct decompressor *d, unsigned char *block);
+/* By another thread, which wants no more: a read that waits ends. */
+void decompress_cancel(struct decompressor *d);
 /* The next plain bytes, valid until the next call. Bytes (> 0), 0 at the verified end, -errno. */
 ssize_t decompress_read(struct decompressor *d, const void **ret, struct err *e);
 enum compression decompress_kind(const struct decompressor *d);

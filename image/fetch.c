@@ -209,3 +209,10 @@ ssize_t fetch_read(void *fetch, void *data, size_t size, struct err *e)
 	}
 	return got;
 }
+
+void fetch_cancel(void *fetch)
+{
+	struct fetch *f = fetch;
+
+	http_cancel(f->http);
+}

@@ -30,3 +30,5 @@ struct fetch {
 int fetch_begin(struct fetch *f, struct err *e);
 /* blob_reader.read */
 ssize_t fetch_read(void *fetch, void *data, size_t size, struct err *e);
+/* blob_reader.cancel */
+void fetch_cancel(void *fetch);

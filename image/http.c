@@ -6,6 +6,7 @@
  * would also count the time in which we unpack).
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,6 +40,7 @@ struct http {
 	bool paused;
 	size_t stash_at, stash_size;
 	char stash[STASH_MAX];
+	atomic_bool cancelled;
 };
 
 int http_open(struct http **ret, struct err *e)
@@ -59,6 +61,11 @@ int http_open(struct http **ret, struct err *e)
 	}
 	*ret = h;
 	return 0;
+}
+
+void http_cancel(struct http *h)
+{
+	atomic_store(&h->cancelled, true);
 }
 
 void http_end(struct http *h)
@@ -217,6 +224,19 @@ static void keep_range(struct http_reply *r, const char *value, size_t len)
 		       number(value + 6, dash - value - 6, &r->range_from);
 }
 
+/* Each on a line of its own; only what registries are meant to say by it (distribution-spec). */
+static void keep_warning(struct http_reply *r, const char *value, size_t len)
+{
+	size_t have = strlen(r->warning);
+
+	if (len < 8 || strncmp(value, "299 - \"", 7) != 0 || memchr(value, '\0', len) ||
+	    have + len + 2 > sizeof(r->warning))
+		return;
+	memcpy(r->warning + have, value + 7, len - 7);
+	r->warning[have + len - 7] = '\n';
+	r->warning[have + len - 6] = '\0';
+}
+
 static size_t on_header(char *line, size_t one, size_t count, void *user)
 {
 	struct http *h = user;
@@ -242,6 +262,10 @@ static size_t on_header(char *line, size_t one, size_t count, void *user)
 		keep(r->digest, sizeof(r->digest), v, n);
 	} else if (header_is(line, len, "location", &v, &n)) {
 		keep(r->location, sizeof(r->location), v, n);
+	} else if (header_is(line, len, "link", &v, &n)) {
+		keep(r->link, sizeof(r->link), v, n);
+	} else if (header_is(line, len, "warning", &v, &n)) {
+		keep_warning(r, v, n);
 	} else if (header_is(line, len, "www-authenticate", &v, &n)) {
 		keep_challenge(r, v, n);
 	} else if (header_is(line, len, "retry-after", &v, &n)) {
@@ -448,6 +472,8 @@ static int drive(struct http *h, struct watch *w, struct err *e)
 	CURLMsg *message;
 
 	h->failure = HTTP_FAILED_FOR_GOOD;
+	if (atomic_load(&h->cancelled))
+		return err_say(e, ECANCELED, "given up, since nobody wants it any more");
 	if (curl.curl_multi_perform(h->multi, &running) != CURLM_OK)
 		return err_say(e, EIO, "libcurl failed");
 	while ((message = curl.curl_multi_info_read(h->multi, &left)) != NULL) {

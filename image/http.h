@@ -50,6 +50,8 @@ struct http_reply {
 	unsigned retry_after; /* seconds; 0: nothing said */
 	char content_type[160], digest[160];
 	char location[HTTP_URL_MAX], challenge[4096];
+	char link[HTTP_URL_MAX + 64];
+	char warning[1024]; /* texts of Warning: 299, a line each, with what follows the quote */
 };
 
 enum http_failure {
@@ -69,6 +71,8 @@ ssize_t http_read(struct http *h, void *data, size_t size, struct err *e);
 enum http_failure http_failure(const struct http *h);
 /* Drops a body that nobody wants. */
 void http_end(struct http *h);
+/* By another thread: whatever waits, and all that is asked later, ends with -ECANCELED. */
+void http_cancel(struct http *h);
 
 /* A URL's parts, as libcurl itself understands them. */
 struct http_origin {

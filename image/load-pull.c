@@ -327,7 +327,7 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 			   .partial = -EBADF,
 			   .progress = on_progress,
 			   .user = w };
-	struct blob_reader from = { fetch_read, &f };
+	struct blob_reader from = { fetch_read, &f, fetch_cancel };
 	struct unpack_job job = { .budget = &l->budget,
 				  .privileged = l->privileged,
 				  .blob_fd = in_store,
@@ -387,6 +387,9 @@ int pull_layer(struct load *l, struct load_layer *layer, struct err *e)
 	/* What a former run left, or what a mirror gave, was bad: once more, from the registry. */
 	if (error == -EBADMSG && suspect) {
 		error = start_over(l, layer, e);
+		http_close(&http); /* it may have been cancelled */
+		if (!error)
+			error = http_open(&http, e);
 		if (!error)
 			error = fetch_layer(l, layer, http, &w, &suspect, e);
 	}

@@ -116,8 +116,8 @@ static int check_document(const json_t *document, enum media want, struct err *e
 	return got < 0 ? got : 0;
 }
 
-static int parse_descriptor(const json_t *o, const struct json_at *at, struct arena *a,
-			    struct descriptor *ret, struct err *e)
+int manifest_parse_descriptor(const json_t *o, const struct json_at *at, struct arena *a,
+			      struct descriptor *ret, struct err *e)
 {
 	const char *media_type = NULL, *digest = NULL;
 	struct json_at digest_at = json_at_key(at, "digest");
@@ -204,7 +204,7 @@ static int parse_entry(json_t *o, const struct json_at *at, struct arena *a,
 	if (media_of(media_type) == MEDIA_OTHER)
 		return 1;
 	*ret = (struct index_entry){ .platform = { "", "", "" } };
-	got = parse_descriptor(o, at, a, &ret->descriptor, e);
+	got = manifest_parse_descriptor(o, at, a, &ret->descriptor, e);
 	if (got >= 0)
 		got = json_get_object(o, at, "platform", &platform, e);
 	if (got == 1)
@@ -264,7 +264,7 @@ static int parse_layers(json_t *layers, struct arena *a, struct image_manifest *
 		return err_set(e, ENOMEM, "no memory for a manifest");
 	for (i = 0; i < count; i++) {
 		layer_at = json_at_index(&at, i);
-		error = parse_descriptor(json_array_get(layers, i), &layer_at, a, &m->layers[i], e);
+		error = manifest_parse_descriptor(json_array_get(layers, i), &layer_at, a, &m->layers[i], e);
 		if (error)
 			return error;
 		if (m->layers[i].media != MEDIA_LAYER)
@@ -288,12 +288,14 @@ int manifest_parse(json_t *document, struct arena *a, struct image_manifest *ret
 			   e);
 	if (got < 0)
 		return got;
-	got = parse_descriptor(config, &at, a, &m.config, e);
+	got = manifest_parse_descriptor(config, &at, a, &m.config, e);
 	if (got < 0)
 		return got;
-	if (m.config.media != MEDIA_CONFIG)
-		return json_bad(e, &at, "\"%.100s\" is an artifact, not an image's config",
-				m.config.media_type);
+	if (m.config.media != MEDIA_CONFIG) {
+		json_bad(e, &at, "\"%.100s\" is an artifact, not an image's config",
+			 m.config.media_type);
+		return err_fix(e, "its files: kist image pull --artifact --output DIR REFERENCE");
+	}
 	got = json_require(json_get_array(document, &root, "layers", &layers, e), &root, "layers",
 			   e);
 	if (got < 0)

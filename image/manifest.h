@@ -62,6 +62,9 @@ enum media media_of(const char *media_type);
 /* What a document of unknown type says it is: its mediaType, or by its members. -EINVAL when both
  * "manifests" and "layers" are there (CVE-2021-41190), or neither. */
 int manifest_sniff(const json_t *document, enum media *ret, struct err *e);
+/* A descriptor: its three members, of any media type. */
+int manifest_parse_descriptor(const json_t *o, const struct json_at *at, struct arena *a,
+			      struct descriptor *ret, struct err *e);
 int manifest_parse_index(json_t *document, struct arena *a, struct image_index *ret, struct err *e);
 int manifest_parse(json_t *document, struct arena *a, struct image_manifest *ret, struct err *e);
 int manifest_parse_config(json_t *document, struct arena *a, struct image_config *ret,

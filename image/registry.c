@@ -248,6 +248,46 @@ static bool is_redirect(long status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/* True once for each of the first few. */
+static bool is_new_warning(struct registry *r, const char *text, size_t len)
+{
+	unsigned long hash = 5381;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		hash = hash * 33 + (unsigned char)text[i];
+	for (i = 0; i < REGISTRY_WARNINGS_MAX; i++) {
+		unsigned long none = 0;
+
+		if (atomic_compare_exchange_strong(&r->warned[i], &none, hash))
+			return true;
+		if (none == hash)
+			return false;
+	}
+	return false;
+}
+
+/* What a registry wants its users to know (distribution-spec, "Warnings"): a stranger's text. */
+static void show_warnings(struct registry *r, const char *host, const char *warnings)
+{
+	char raw[sizeof(((struct http_reply *)0)->warning)], line[600], text[700];
+	struct buf clean = BUF_ON(line);
+	const char *next;
+
+	for (; *warnings && r->options->note; warnings = next) {
+		size_t len = strcspn(warnings, "\"\n");
+
+		next = warnings + strcspn(warnings, "\n") + 1;
+		if (!is_new_warning(r, warnings, len))
+			continue;
+		snprintf(raw, sizeof(raw), "%.*s", (int)len, warnings);
+		buf_reset(&clean);
+		buf_add_clean(&clean, raw);
+		snprintf(text, sizeof(text), "registry %.60s says: %s", host, line);
+		r->options->note(r->options->user, text);
+	}
+}
+
 /* Sends until there is an answer that is neither a redirect nor a challenge we can meet. */
 static int answer(struct round *w, struct http_reply *reply, struct err *e)
 {
@@ -258,6 +298,8 @@ static int answer(struct round *w, struct http_reply *reply, struct err *e)
 		error = http_start(w->h, &w->request, reply, e);
 		if (error)
 			return error;
+		if (reply->warning[0] && !w->away)
+			show_warnings(w->r, w->r->hosts.list[w->host].name, reply->warning);
 		if (reply->status == 401 && !w->away && w->renewals++ < 2) {
 			if (!reply->challenge[0])
 				return err_say(e, EPROTO,
@@ -326,12 +368,12 @@ static int one_round(struct registry *r, struct http *h, size_t host, const char
 	return error;
 }
 
-int registry_get(struct registry *r, struct http *h, size_t host, const char *what,
-		 const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
-		 struct err *e)
+static int get(struct registry *r, struct http *h, size_t host, const char *what, const char *url,
+	       const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
+	       struct err *e)
 {
 	struct http_request request = { .accept = accept, .from = from };
-	int error = one_round(r, h, host, what, NULL, &request, reply, e);
+	int error = one_round(r, h, host, what, url, &request, reply, e);
 
 	*ret_again = error && http_failure(h) == HTTP_FAILED_FOR_NOW;
 	if (!error && reply->status != 200 && reply->status != 206)
@@ -339,6 +381,19 @@ int registry_get(struct registry *r, struct http *h, size_t host, const char *wh
 	if (error)
 		http_end(h);
 	return error ? err_wrap(e, "registry %.100s", r->hosts.list[host].name) : 0;
+}
+
+int registry_get(struct registry *r, struct http *h, size_t host, const char *what,
+		 const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
+		 struct err *e)
+{
+	return get(r, h, host, what, NULL, accept, from, reply, ret_again, e);
+}
+
+int registry_get_url(struct registry *r, struct http *h, const char *url, const char *accept,
+		     uint64_t from, struct http_reply *reply, bool *ret_again, struct err *e)
+{
+	return get(r, h, r->hosts.count - 1, "", url, accept, from, reply, ret_again, e);
 }
 
 int registry_send(struct registry *r, struct http *h, const struct registry_call *call,
@@ -360,15 +415,21 @@ int registry_send(struct registry *r, struct http *h, const struct registry_call
 	return error ? err_wrap(e, "registry %.100s", r->hosts.list[host].name) : 0;
 }
 
+int registry_resolve(struct registry *r, const char *what, const char *from, const char *location,
+		     char ret[HTTP_URL_MAX], struct err *e)
+{
+	_cleanup_free_ char *base = calloc(1, HTTP_URL_MAX);
+	int error = base ? 0 : err_set(e, ENOMEM, "no memory for a URL");
+
+	if (!error && from)
+		snprintf(base, HTTP_URL_MAX, "%s", from);
+	else if (!error)
+		error = make_url(r, r->hosts.count - 1, what, base, e);
+	return error ? error : follow(r, base, location, ret, e);
+}
+
 int registry_location(struct registry *r, const struct registry_call *call,
 		      const struct http_reply *reply, char ret[HTTP_URL_MAX], struct err *e)
 {
-	char from[HTTP_URL_MAX];
-	int error = 0;
-
-	if (call->url)
-		snprintf(from, sizeof(from), "%s", call->url);
-	else
-		error = make_url(r, r->hosts.count - 1, call->what, from, e);
-	return error ? error : follow(r, from, reply->location, ret, e);
+	return registry_resolve(r, call->what, call->url, reply->location, ret, e);
 }

@@ -16,6 +16,7 @@
 
 #define REGISTRY_REDIRECTS_MAX 10
 #define REGISTRY_WAIT_MAX      120 /* seconds; a longer Retry-After ends it */
+#define REGISTRY_WARNINGS_MAX  8 /* shown of one registry */
 #define REGISTRY_TRIES_USUAL   5u
 #define REGISTRY_TIMEOUT_USUAL 30u
 
@@ -41,6 +42,7 @@ struct registry {
 	atomic_bool *plain;	 /* per host: it turned out to speak plain http */
 	atomic_bool *bad;	 /* per host: what it gave was wrong; not asked again */
 	atomic_bool cancelled;	 /* by another thread's failure */
+	atomic_ulong warned[REGISTRY_WARNINGS_MAX]; /* hashes of the warnings that were shown */
 };
 
 int registry_open(struct registry *r, const struct reference *reference,
@@ -59,6 +61,14 @@ int retry_wait(struct registry *r, struct retry *t, unsigned retry_after, struct
 int registry_get(struct registry *r, struct http *h, size_t host, const char *what,
 		 const char *accept, uint64_t from, struct http_reply *reply, bool *ret_again,
 		 struct err *e);
+
+/* The same of a URL that the registry gave, or an image: nothing of ours goes to another origin, and
+ * none of those that may not be gone to is. */
+int registry_get_url(struct registry *r, struct http *h, const char *url, const char *accept,
+		     uint64_t from, struct http_reply *reply, bool *ret_again, struct err *e);
+/* location, relative to /v2/REPOSITORY/what at the registry itself or to `from` (not NULL). */
+int registry_resolve(struct registry *r, const char *what, const char *from, const char *location,
+		     char ret[HTTP_URL_MAX], struct err *e);
 
 /* Any other request, to the registry itself. what: as above; or url, which the registry gave. An
  * answer below 300 is success; 404 to a HEAD too. */

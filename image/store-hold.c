@@ -60,8 +60,8 @@ static int act_hold(struct run *r, const void *args, struct err *e)
 	if (error)
 		return error;
 	read_boot(boot);
-	record = json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", a->id, "manifest", a->manifest, "chain",
-			   a->chain, "state", a->state, "boot", boot);
+	record = json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", a->id, "manifest", a->manifest,
+			   "chain", a->chain, "state", a->state, "boot", boot);
 	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for a record");
@@ -79,11 +79,15 @@ static void show_hold(struct buf *out, const struct plan *p, const void *args)
 	buf_addf(out, "hold_image(%s/" FOLDER "/%s, \"%s\")", a->store, a->name, a->state);
 }
 
-static const struct op op_hold = { .name = "hold_image", .man = "rename(2)", .compound = true,
-				   .act = act_hold, .show = show_hold };
+static const struct op op_hold = { .name = "hold_image",
+				   .man = "rename(2)",
+				   .compound = true,
+				   .act = act_hold,
+				   .show = show_hold };
 
 /* Only what names the same container: the record may have been replaced by another's. */
-static int undo_hold(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS], struct err *e)
+static int undo_hold(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
+		     struct err *e)
 {
 	_cleanup_json_ json_t *record = NULL;
 	_cleanup_fd_ int store = open(args[0], O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -EBADF;
@@ -115,7 +119,8 @@ static const char *hold_name(struct arena *a, const char *state)
 	return arena_printf(a, "%016llx", (unsigned long long)h);
 }
 
-void image_plan_hold(struct plan *p, const struct image_info *image, const char *id, const char *state)
+void image_plan_hold(struct plan *p, const struct image_info *image, const char *id,
+		     const char *state)
 {
 	const char *name = hold_name(p->arena, state);
 	int step = plan_add(p, SIDE_HOST, op_hold, hold_args, image->store, name, state, id,
@@ -141,8 +146,8 @@ static bool read_hold(int dir, const char *name, struct store_use *ret)
 	const char *id, *manifest, *chain, *state, *boot;
 
 	if (json_read_file(dir, name, &record, &ignored) ||
-	    json_unpack(record, "{s:s, s:s, s:s, s:s, s:s}", "id", &id, "manifest", &manifest, "chain",
-			&chain, "state", &state, "boot", &boot) < 0)
+	    json_unpack(record, "{s:s, s:s, s:s, s:s, s:s}", "id", &id, "manifest", &manifest,
+			"chain", &chain, "state", &state, "boot", &boot) < 0)
 		return false;
 	if (digest_parse(manifest, &ret->manifest, &ignored) ||
 	    digest_parse(chain, &ret->chain, &ignored))

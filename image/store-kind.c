@@ -70,13 +70,19 @@ int store_check_kind(const char *path, bool userxattr, struct err *e)
 	if (userxattr == store_caller_userxattr())
 		return 0;
 	if (userxattr) {
-		err_say(e, EPERM, "the store %s is one of a user without root, whose whiteouts root's "
-			"overlay does not see", path);
-		return err_fix(e, "run it as that user, or pull the image into root's own store (without "
-				  "--store and KIST_STORE)");
+		err_say(e, EPERM,
+			"the store %s is one of a user without root, whose whiteouts root's "
+			"overlay does not see",
+			path);
+		return err_fix(
+			e, "run it as that user, or pull the image into root's own store (without "
+			   "--store and KIST_STORE)");
 	}
-	err_say(e, EPERM, "the store %s is root's, whose whiteouts an overlay made without root does not "
-		"see", path);
-	return err_fix(e, "run it as root, or pull the image into a store of your own (without --store "
-			  "and KIST_STORE)");
+	err_say(e, EPERM,
+		"the store %s is root's, whose whiteouts an overlay made without root does not "
+		"see",
+		path);
+	return err_fix(
+		e, "run it as root, or pull the image into a store of your own (without --store "
+		   "and KIST_STORE)");
 }

@@ -190,6 +190,7 @@ static int resolve_path(struct store *s, const char *path, struct err *e)
 
 int store_open(struct store *s, const char *path, bool create, struct err *e)
 {
+	static const char not_yours[] = "it is another user's: leave out --store and KIST_STORE";
 	int error = resolve_path(s, path, e);
 
 	if (!error && create)
@@ -197,8 +198,10 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	if (error)
 		return error;
 	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dir < 0)
-		return err_set(e, errno, "cannot open the store %s", s->path);
+	if (s->dir < 0) {
+		error = err_set(e, errno, "cannot open the store %s", s->path);
+		return error == -EACCES ? err_fix(e, not_yours) : error;
+	}
 	if (create) {
 		error = check_foreign(s, e);
 		if (!error)
@@ -213,8 +216,13 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 			return error;
 	}
 	error = check_version(s, e);
+	/* Its maker was killed before the store was one: nothing is in it. */
+	if (error == -ENOENT && !create && check_foreign(s, NULL) == 0) {
+		fd_close(&s->dir);
+		return error;
+	}
 	if (error == -EACCES)
-		return err_fix(e, "it is another user's: leave out --store and KIST_STORE");
+		return err_fix(e, not_yours);
 	if (!error)
 		error = check_own(s, e);
 	return error ? error : store_read_kind(s, e);

@@ -15,12 +15,15 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "image/hash.h"
+#include "image/pump.h"
 #include "image/tar-guard.h"
 #include "image/unpack.h"
 
 struct unpack {
 	const struct unpack_job *job;
 	struct decompressor *in;
+	struct pump *pump; /* or NULL: `in` is read by this thread */
+	uint64_t bytes_in; /* compressed ones so far */
 	struct tar_guard guard;
 	struct hash hash;
 	uint64_t plain;	  /* plain bytes so far */
@@ -56,25 +59,35 @@ static int spend_entry(struct unpack *u)
 	return 0;
 }
 
-/* Plain bytes: counted, hashed, looked at. */
+/* Plain bytes: counted, looked at. */
 static int take_plain(struct unpack *u, const void *data, size_t size)
 {
-	uint64_t in = decompress_bytes_in(u->in);
-
 	u->plain += size;
 	if (u->plain > u->job->budget->bytes_max)
 		return over_budget(u, "unpacked bytes", u->job->budget->bytes_max, "--max-size");
-	if (u->plain > UNPACK_RATIO_FROM && u->plain / UNPACK_RATIO_MAX > in)
+	if (u->plain > UNPACK_RATIO_FROM && u->plain / UNPACK_RATIO_MAX > u->bytes_in)
 		return err_say(u->e, EFBIG, "it unpacks to more than %u times its size: a bomb",
 			       UNPACK_RATIO_MAX);
-	hash_add(&u->hash, data, size);
 	return tar_guard_feed(&u->guard, data, size, u->e);
+}
+
+static ssize_t next_block(struct unpack *u, const void **ret)
+{
+	ssize_t n;
+
+	if (u->pump)
+		return pump_read(u->pump, ret, &u->bytes_in, u->e);
+	n = decompress_read(u->in, ret, u->e);
+	u->bytes_in = decompress_bytes_in(u->in);
+	if (n > 0)
+		hash_add(&u->hash, *ret, n);
+	return n;
 }
 
 static la_ssize_t read_callback(struct archive *archive, void *user, const void **ret)
 {
 	struct unpack *u = user;
-	ssize_t n = decompress_read(u->in, ret, u->e);
+	ssize_t n = next_block(u, ret);
 
 	if (n >= 0 && (n == 0 ? tar_guard_end(&u->guard, u->e) : take_plain(u, *ret, n)) == 0)
 		return n;
@@ -90,7 +103,7 @@ static int drain(struct unpack *u)
 	ssize_t n;
 	int error;
 
-	while ((n = decompress_read(u->in, &data, u->e)) > 0) {
+	while ((n = next_block(u, &data)) > 0) {
 		error = take_plain(u, data, n);
 		if (error)
 			return error;
@@ -257,6 +270,17 @@ static int check_diffid(struct unpack *u)
 	return 0;
 }
 
+/* With one CPU, or little to do, a second thread is only trouble. */
+static int start_pump(struct unpack *u)
+{
+	int error;
+
+	if (u->job->expect.size < PUMP_FROM || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return 0;
+	error = pump_start(u->in, &u->hash, &u->pump, u->e);
+	return error == -EAGAIN ? 0 : error;
+}
+
 static int run(struct unpack *u)
 {
 	struct archive *a = archive_read_new();
@@ -264,6 +288,8 @@ static int run(struct unpack *u)
 
 	if (a == NULL)
 		error = err_set(u->e, ENOMEM, "cannot start libarchive");
+	if (!error)
+		error = start_pump(u);
 	if (!error && (archive_read_support_format_tar(a) != ARCHIVE_OK ||
 		       archive_read_support_format_empty(a) != ARCHIVE_OK ||
 		       archive_read_open(a, u, NULL, read_callback, NULL) != ARCHIVE_OK))
@@ -271,6 +297,7 @@ static int run(struct unpack *u)
 	if (!error)
 		error = walk(u, a);
 	archive_read_free(a);
+	pump_stop(&u->pump);
 	if (!error)
 		error = check_diffid(u);
 	return error ? error : apply_end(&u->apply, u->e);

@@ -96,6 +96,7 @@ struct ns_overlay {
 	uid_t root_uid;            /* host ids of the container's root: ns_host_root() */
 	gid_t root_gid;
 	const char *upper_dir;     /* absolute: takes changes in upper/, and has work/; NULL: a tmpfs */
+	int slot_upper;            /* HOST: its fd */
 	uint64_t upper_bytes;      /* of that tmpfs; 0: the kernel's default */
 	uint64_t upper_inodes;     /* 0: the kernel's default */
 };

@@ -89,6 +89,8 @@ static int follow(pid_t pid, int output, int timeout_ms, struct buf *said, int *
 
 		if (ready == 0)
 			r = -ETIMEDOUT;
+		else if (ready < 0 && errno != EINTR)
+			r = -errno;
 		if (ready <= 0)
 			continue;
 		if (p[1].revents) {
@@ -96,7 +98,7 @@ static int follow(pid_t pid, int output, int timeout_ms, struct buf *said, int *
 			text[n > 0 ? n : 0] = '\0';
 			buf_add(said, text);
 			open = n > 0;
-		} else if (p[0].revents) {
+		} else { /* pidfd's */
 			break;
 		}
 	}

@@ -409,6 +409,11 @@ static void show_check_fs(struct buf *out, const struct plan *p, const void *arg
 const struct op op_check_fs = { .name = "fstatfs", .man = "statfs(2)", .act = act_check_fs,
 				.show = show_check_fs };
 
+static bool same_place(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mnt_id == b->stx_mnt_id && a->stx_ino == b->stx_ino;
+}
+
 static int act_check_root(struct run *r, const void *args, struct err *e)
 {
 	const struct op_check_root_args *a = args;
@@ -420,9 +425,9 @@ static int act_check_root(struct run *r, const void *args, struct err *e)
 	    statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &now) < 0 ||
 	    statx(AT_FDCWD, "/..", 0, STATX_INO | STATX_MNT_ID, &above) < 0)
 		return -errno;
-	if (ours.stx_mnt_id != now.stx_mnt_id || ours.stx_ino != now.stx_ino)
+	if (!same_place(&ours, &now))
 		return err_say(e, EXDEV, "the new root is not the one that was set up");
-	if (above.stx_mnt_id != now.stx_mnt_id || above.stx_ino != now.stx_ino)
+	if (!same_place(&above, &now))
 		return err_say(e, EXDEV, "the old root is still on top of the new one");
 	return 0;
 }

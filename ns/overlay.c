@@ -44,12 +44,13 @@ struct joining {
 
 /*
  * What an image could smuggle in by overlay's own xattrs is not followed, though unpacking leaves
- * them out: a redirect leads to any folder of a lower layer, a metacopy to any file's data. index and
- * nfs_export would write into layers' handles; xino=auto gives whole trees one st_dev where it can.
+ * them out: a redirect leads to any folder of a lower layer, a metacopy to any file's data. index
+ * and nfs_export would write into layers' handles; xino=auto gives whole trees one st_dev where it
+ * can.
  */
 static const struct ns_option safe_options[] = {
 	{ "redirect_dir", "nofollow" }, { "metacopy", "off" }, { "index", "off" },
-	{ "nfs_export", "off" }, { "xino", "auto" },
+	{ "nfs_export", "off" },	{ "xino", "auto" },
 };
 #define SAFE_OPTIONS (sizeof safe_options / sizeof safe_options[0])
 
@@ -71,33 +72,36 @@ static const char *number(const struct joining *j, uint64_t value)
 
 /* --- the layers, the changes ---------------------------------------------------------------- */
 
-static void clone_tree(const struct joining *j, int from, const char *path, int to, uint64_t attr)
+static void clone_tree(const struct joining *j, int from, const char *path, int to, uint64_t attr,
+		       bool idmap)
 {
 	plan_add(j->p, SIDE_HOST, op_open_tree, op_open_tree_args, from, path, OPEN_TREE_CLONE, to);
 	plan_add(j->p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = to, .path = "",
-		 .set = attr | (j->o->idmap ? MOUNT_ATTR_IDMAP : 0), .propagation = MS_PRIVATE,
+		 .set = attr | (idmap ? MOUNT_ATTR_IDMAP : 0), .propagation = MS_PRIVATE,
 		 .userns_slot = ns_slot(j->p, NS_SLOT_USERNS));
 }
 
-/* One mount for all of them. Read-only, whatever overlay may do: layers are shared by all containers
- * of an image. The map makes files of 0 on the disk those of the container's root. */
+/* One mount for all of them. Read-only, whatever overlay may do: layers are shared by all
+ * containers of an image. The map makes files of 0 on the disk those of the container's root. */
 static void open_layers(const struct joining *j)
 {
 	const struct ns_overlay *o = j->o;
 
 	plan_scope(j->p, "/root/path", o->dir);
 	if (j->side == SIDE_HOST) {
-		/* By what the image was found in, not by its name: that may be another folder's now. */
+		/* By what the image was found in, not by its name: that may be another folder's
+		 * now. */
 		clone_tree(j, o->slot_below, o->slot_below >= 0 ? ".." : o->dir, j->layers,
-			   MOUNT_ATTR_RDONLY);
+			   MOUNT_ATTR_RDONLY, o->idmap);
 		return;
 	}
 	/* Overlay makes its own read-only clones. A mount of the host's namespace, which is all the
 	 * host's fd leads to, can't be cloned here: by name, then compared. */
-	plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->dir, O_PATH | O_DIRECTORY, j->layers);
+	plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->dir, O_PATH | O_DIRECTORY,
+		 j->layers);
 	if (o->slot_below >= 0)
-		plan_add(j->p, SIDE_GUEST, op_check_same, op_check_same_args, j->layers, o->slot_below,
-			 o->dir);
+		plan_add(j->p, SIDE_GUEST, op_check_same, op_check_same_args, j->layers,
+			 o->slot_below, o->dir);
 }
 
 static void make_tmpfs(const struct joining *j, uint64_t bytes, uint64_t inodes)
@@ -122,24 +126,24 @@ static void make_folder(const struct joining *j, int dir, const char *name)
 		plan_on_done(j->p, step, EEXIST);
 }
 
-/* Where overlay puts changes. In a folder they belong to the container's own ids, whatever those are
- * on the host this time: it is id-mapped as the layers are. */
+/* Where overlay puts changes: with the host's ids of the container. A folder could be id-mapped as the
+ * layers are, but overlay makes its files as the one who mounts it, who has no id in that map. */
 static void make_upper(const struct joining *j)
 {
 	const struct ns_overlay *o = j->o;
 
 	if (o->upper_dir && j->side == SIDE_HOST)
-		clone_tree(j, -1, o->upper_dir, j->upper, 0);
+		clone_tree(j, o->slot_upper, "", j->upper, 0, false);
 	else if (o->upper_dir)
 		plan_add(j->p, SIDE_GUEST, op_openat, op_openat_args, -1, o->upper_dir,
 			 O_PATH | O_DIRECTORY | O_NOFOLLOW, j->upper);
 	make_folder(j, j->upper, "work");
 	make_folder(j, j->upper, "upper");
-	if (o->upper_dir)
-		return;
-	/* The merged root takes mode and owner from the upper one; the umask is the caller's. */
-	plan_add(j->p, j->side, op_fchmodat, op_mkdirat_args, j->upper, "upper", 0755);
-	if (j->side == SIDE_HOST && (o->root_uid || o->root_gid))
+	/* The merged root takes mode and owner from the upper one; the umask is the caller's. In a folder
+	 * they may be what a former container made of them. */
+	if (!o->upper_dir)
+		plan_add(j->p, j->side, op_fchmodat, op_mkdirat_args, j->upper, "upper", 0755);
+	if (!o->upper_dir && j->side == SIDE_HOST && (o->root_uid || o->root_gid))
 		plan_add(j->p, j->side, op_fchownat, op_fchownat_args, j->upper, "upper", o->root_uid,
 			 o->root_gid);
 }
@@ -195,8 +199,10 @@ static void enter_guest(const struct joining *j)
 	struct plan *p = j->p;
 
 	plan_home(p, j->own_ns);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, j->own_ns);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY, j->own_root);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY,
+		 j->own_ns);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY,
+		 j->own_root);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, j->cwd);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/mnt", O_RDONLY,
 		 j->guest_ns);
@@ -237,8 +243,8 @@ static void attach_names(const struct joining *j)
 	if (j->side == SIDE_GUEST) {
 		plan_add(p, j->side, op_symlinkat, op_symlinkat_args, o->dir, j->changes, "l");
 		if (o->upper_dir)
-			plan_add(p, j->side, op_symlinkat, op_symlinkat_args, o->upper_dir, j->changes,
-				 "c");
+			plan_add(p, j->side, op_symlinkat, op_symlinkat_args, o->upper_dir,
+				 j->changes, "c");
 		return;
 	}
 	plan_add(p, j->side, op_mkdirat, op_mkdirat_args, j->changes, "l", 0755);
@@ -285,7 +291,8 @@ static void join_page(const struct joining *j)
 		plan_add(p, j->side, op_symlinkat, op_symlinkat_args,
 			 arena_printf(p->arena, "l/%s", o->layers[i]), j->changes, number(j, i));
 	plan_add(p, j->side, op_mount, op_mount_args, "overlay", "merged", "overlay",
-		 (o->readonly ? (unsigned long)MS_RDONLY : 0) | (o->nodev ? (unsigned long)MS_NODEV : 0),
+		 (o->readonly ? (unsigned long)MS_RDONLY : 0) |
+			 (o->nodev ? (unsigned long)MS_NODEV : 0),
 		 page_text(j));
 	plan_add(p, j->side, op_openat, op_openat_args, j->changes, "merged",
 		 O_PATH | O_DIRECTORY | O_NOFOLLOW, j->root);
@@ -310,10 +317,18 @@ void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct ho
 {
 	bool detached = ns_overlay_is_detached(h);
 	struct joining j = {
-		.p = p, .o = o, .side = h->root ? SIDE_HOST : SIDE_GUEST, .userxattr = !h->root,
-		.layers = ns_slot(p, "layers"), .changes = ns_slot(p, "changes"),
-		.fs = ns_slot(p, NS_SLOT_FS), .root = ns_slot(p, NS_SLOT_ROOT),
-		.cwd = ns_slot(p, "own directory"), .own_ns = -1, .guest_ns = -1, .own_root = -1,
+		.p = p,
+		.o = o,
+		.side = h->root ? SIDE_HOST : SIDE_GUEST,
+		.userxattr = !h->root,
+		.layers = ns_slot(p, "layers"),
+		.changes = ns_slot(p, "changes"),
+		.fs = ns_slot(p, NS_SLOT_FS),
+		.root = ns_slot(p, NS_SLOT_ROOT),
+		.cwd = ns_slot(p, "own directory"),
+		.own_ns = -1,
+		.guest_ns = -1,
+		.own_root = -1,
 	};
 
 	if (o->count == 0 || o->count > NS_LAYERS_MAX)
@@ -326,11 +341,12 @@ void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct ho
 	j.upper = o->upper_dir ? ns_slot(p, NS_SLOT_TREE) : j.changes;
 	plan_scope(p, "/root/path", NULL);
 	if (o->idmap && j.side == SIDE_HOST)
-		plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user", O_RDONLY,
-			 ns_slot(p, NS_SLOT_USERNS));
+		plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user",
+			 O_RDONLY, ns_slot(p, NS_SLOT_USERNS));
 	open_layers(&j);
 	if (!o->upper_dir || !detached)
-		make_tmpfs(&j, o->upper_dir ? 0 : o->upper_bytes, o->upper_dir ? 0 : o->upper_inodes);
+		make_tmpfs(&j, o->upper_dir ? 0 : o->upper_bytes,
+			   o->upper_dir ? 0 : o->upper_inodes);
 	if (!o->readonly)
 		make_upper(&j);
 	else if (detached)

@@ -17,6 +17,7 @@
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
 #include "runtime/restore.h"
+#include "runtime/upper.h"
 
 #define KEYRING_NAME "_ses.%s" /* as runc's: tools look for it */
 
@@ -49,6 +50,11 @@ static void plan_layers(struct plan *p, const struct container_spec *s, const st
 	overlay.upper_bytes = o->layers->upper_bytes;
 	ns_host_root(&s->ns, &overlay.root_uid, &overlay.root_gid);
 	plan_scope(p, "/root/path", NULL);
+	if (overlay.upper_dir)
+		overlay.slot_upper = upper_plan_claim(p, overlay.upper_dir,
+						      arena_printf(p->arena, "%s/%s", o->root_path, o->id),
+						      overlay.root_uid, overlay.root_gid,
+						      o->layers->upper_bytes);
 	if (!ns_overlay_is_detached(h))
 		publish_plan_mkdir(p, "root");
 	ns_plan_overlay(p, &overlay, h, rootfs);

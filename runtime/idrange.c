@@ -67,6 +67,31 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
 }
 
+int idrange_take_this(int root, const char *id, uint32_t base, struct err *e)
+{
+	char name[16], owner[PATH_MAX];
+
+	if (base < IDRANGE_FIRST || (base - IDRANGE_FIRST) % IDRANGE_SIZE ||
+	    (base - IDRANGE_FIRST) / IDRANGE_SIZE >= IDRANGE_COUNT)
+		return err_say(e, EINVAL, "%u is the start of no range of ids for a job", base);
+	snprintf(name, sizeof name, "%u", (base - IDRANGE_FIRST) / IDRANGE_SIZE);
+	for (int tries = 0; tries < 2; tries++) {
+		_cleanup_fd_ int dir = open_folder(root, true, e);
+		ssize_t n;
+
+		if (dir < 0 && dir != -ENOENT)
+			return err_set(e, -dir, "cannot open the folder of id leases");
+		if (dir < 0 || (symlinkat(id, dir, name) < 0 && errno == ENOENT))
+			continue; /* the last user removed it just now */
+		if (errno != EEXIST)
+			return 0;
+		n = readlinkat(dir, name, owner, sizeof owner - 1);
+		owner[n > 0 ? n : 0] = '\0';
+		return err_say(e, EBUSY, "the ids from %u on are those of %.64s now", base, owner);
+	}
+	return err_say(e, EAGAIN, "cannot lease the ids from %u on", base);
+}
+
 /* 1 or 0; -errno: not to know is not "another's". */
 static int is_owner(int dir, const char *name, const char *id)
 {

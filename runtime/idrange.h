@@ -16,6 +16,8 @@
 
 /* Leases a range to `id`; *ret_base is its first host id. */
 int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e);
+/* The same for one range; -EBUSY names who has it. */
+int idrange_take_this(int root, const char *id, uint32_t base, struct err *e);
 /* Frees that one range, when it is still leased to `id`. */
 void idrange_drop(int root, const char *id, uint32_t base);
 /* Frees what `id` has leased; nothing leased: 0. */

@@ -18,24 +18,32 @@ void root_layers_close(struct root_layers *l)
 
 void root_layers_of_image(const struct image_info *image, int pin, struct root_layers *ret)
 {
-	*ret = (struct root_layers){ .pin = pin, .image = image, .dir = image->layer_dir,
+	*ret = (struct root_layers){ .pin = pin,
+				     .image = image,
+				     .dir = image->layer_dir,
 				     .layers = (const char *const *)image->layer_names,
 				     .count = image->layer_count };
 }
 
-int root_layers_parse_writable(const char *text, struct root_layers *l, struct err *e)
+int root_layers_parse_writable(const char *text, struct arena *a, struct root_layers *l,
+			       struct err *e)
 {
-	int64_t bytes;
+	const char *colon = text[0] == '/' ? strrchr(text, ':') : NULL;
+	const char *size = text[0] == '/' ? (colon ? colon + 1 : NULL) : text;
+	int64_t bytes = 0;
 
-	if (text[0] == '/') {
-		l->upper_dir = text;
-		return 0;
-	}
-	if (size_parse(text, &bytes) < 0 || bytes <= 0)
-		return err_say(e, EINVAL, "\"%.64s\" is neither a size, like 64m, nor an absolute folder",
+	if (size && (size_parse(size, &bytes) < 0 || bytes <= 0))
+		return err_say(e, EINVAL,
+			       "\"%.64s\" is neither a size, like 64m, nor an absolute folder, "
+			       "nor both, like /folder:64m",
 			       text);
 	l->upper_bytes = (uint64_t)bytes;
-	return 0;
+	l->upper_dir = NULL;
+	if (text[0] != '/')
+		return 0;
+	l->upper_dir =
+		arena_printf(a, "%.*s", colon ? (int)(colon - text) : (int)strlen(text), text);
+	return l->upper_dir ? 0 : err_set(e, ENOMEM, "%.64s", text);
 }
 
 static int read_text(const json_t *all, const struct json_at *at, const char *key, const char **ret,
@@ -79,10 +87,27 @@ int root_layers_find(const json_t *config, struct arena *a, struct root_layers *
 		return err_wrap(e, "/annotations/" ANNOTATION_IMAGE);
 	root_layers_of_image(image, pin, ret);
 	here = json_at_key(&at, ANNOTATION_WRITABLE);
-	r = writable ? root_layers_parse_writable(writable, ret, e) : 0;
+	r = writable ? root_layers_parse_writable(writable, a, ret, e) : 0;
 	if (r < 0) {
 		err_at(e, "/annotations/" ANNOTATION_WRITABLE);
 		root_layers_close(ret);
 	}
 	return r < 0 ? r : 1;
+}
+
+/* Overlay notes in user xattrs, when it may not use trusted ones, which of a new folder's names are
+ * not the old one's. */
+#define TMPFS_USER_XATTR HOST_KERNEL(6, 6)
+
+int root_layers_check(const struct root_layers *l, const struct host *h, bool readonly,
+		      struct err *e)
+{
+	if (h->root || readonly || l->upper_dir || h->kernel >= TMPFS_USER_XATTR)
+		return 0;
+	err_say(e, ENOTSUP,
+		"a writable root without root needs user xattrs in what takes the changes, and "
+		"this kernel's tmpfs has none (Linux 6.6 does)");
+	return err_fix(e, "let a folder on a disk take them: " ANNOTATION_WRITABLE
+			  "=/folder, or for a job "
+			  "--writable /folder");
 }

@@ -20,16 +20,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SEGMENTS_MAX 8
+#include "base/sanitized.h"
 
-/* What lies between globals may not be read then. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#else
-#define SANITIZED 0
-#endif
+#define SEGMENTS_MAX 8
 
 /* The linker's: where the program lies in memory. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -107,7 +100,7 @@ int protect_leave_file(int exe, char *const argv[])
 				    .exe_fd = (uint32_t)exe };
 	int r;
 
-	if (SANITIZED)
+	if (SANITIZED) /* what lies between globals may not be read then */
 		return -EOPNOTSUPP;
 	/* What /proc/PID/cmdline shows; of the environment nothing. */
 	map.arg_start = map.arg_end = (uintptr_t)argv[0];

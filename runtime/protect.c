@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/self.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -164,7 +165,7 @@ static int sealed_memfd(int from, struct err *e)
 	return r < 0 ? r : fd;
 }
 
-int protect_self(char *const argv[], struct err *e)
+int protect_self(char *argv[], struct err *e)
 {
 	_cleanup_fd_ int self = -EBADF, empty = -EBADF, copy = -EBADF;
 	static bool protected;
@@ -192,6 +193,7 @@ int protect_self(char *const argv[], struct err *e)
 	for (int fd = 3; fd < 3 + kept; fd++)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return err_set(e, errno, "cannot pass on file descriptor %d", fd);
+	self_tell_copy(argv);
 	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 	return err_set(e, errno, "cannot run the protected copy of kist: execveat");
 }

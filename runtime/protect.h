@@ -18,7 +18,7 @@ bool protect_is_needed_in(pid_t pid);
  * may not (no CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, a kernel without CONFIG_CHECKPOINT_RESTORE)
  * runs the same command again from a sealed copy. Returns 0 when this process is protected; does
  * not return when it becomes the copy; -errno when it can't. */
-int protect_self(char *const argv[], struct err *e);
+int protect_self(char *argv[], struct err *e);
 /* Its first way: copies the program's segments into anonymous memory and has `exe`, a file that may
  * be executed, take its file's place. -errno: it has to be done the other way. */
 int protect_leave_file(int exe, char *const argv[]);

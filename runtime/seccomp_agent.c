@@ -34,10 +34,12 @@ static json_t *process_state(const struct seccomp_state *s, const char *metadata
 	json_t *all = json_pack("{s:s, s:[s], s:i, s:o}", "ociVersion", SPEC_OCI_VERSION, "fds",
 				"seccompFd", "pid", pid, "state", state);
 
-	if (all && metadata)
+	/* Without memory these are left out: json_out_of_memory tells. */
+	if (metadata)
 		json_object_set_new(all, "metadata", json_string(metadata));
-	if (all && s->annotations)
-		json_object_set_new(state, "annotations", json_deep_copy(s->annotations));
+	if (s->annotations)
+		json_object_set_new(json_object_get(all, "state"), "annotations",
+				     json_deep_copy(s->annotations));
 	return all;
 }
 
@@ -45,10 +47,10 @@ int seccomp_agent_send(int sock, int listener, const char *metadata,
 		       const struct seccomp_state *state, int pid, struct err *e)
 {
 	_cleanup_json_ json_t *all = process_state(state, metadata, pid);
-	_cleanup_free_ char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+	_cleanup_free_ char *text = json_dumps(all, JSON_COMPACT);
 	int r;
 
-	if (!text)
+	if (!text || json_out_of_memory)
 		return err_set(e, ENOMEM, "the container process state");
 	r = socket_send_fd(sock, text, strlen(text), listener);
 	return r < 0 ? err_set(e, -r, "cannot send to the seccomp agent") : 0;

@@ -110,18 +110,16 @@ static struct seccomp_range *add_high(struct halves *h, uint64_t first)
 	return &h->high[h->high_count++];
 }
 
-static bool add_low(struct halves *h, struct seccomp_node *node, uint64_t first, uint32_t action)
+static void add_low(struct halves *h, struct seccomp_node *node, uint64_t first, uint32_t action)
 {
-	if (!node)
-		return false;
 	h->low[h->low_count] = (struct seccomp_range){ .first = (uint32_t)first, .action = action };
 	if (!node->range_count++)
 		node->ranges = &h->low[h->low_count];
 	h->low_count++;
-	return true;
 }
 
-/* Where an interval ends within a high word, that word gets a switch over the low one. */
+/* Where an interval ends within a high word, that word gets a switch over the low one: what begins
+ * within a word has such a switch, since the interval before ended there. */
 static bool split(struct halves *h, const struct interval *in, size_t count)
 {
 	struct seccomp_node *open = NULL;
@@ -132,8 +130,7 @@ static bool split(struct halves *h, const struct interval *in, size_t count)
 		bool ends_within = (uint32_t)last != UINT32_MAX;
 
 		if ((uint32_t)in[i].first) {
-			if (!add_low(h, open, in[i].first, in[i].action))
-				return false;
+			add_low(h, open, in[i].first, in[i].action);
 			from++;
 		}
 		if (from < to + !ends_within)
@@ -202,7 +199,7 @@ struct seccomp_node *seccomp_ranges_of_arg(const struct seccomp_node *terms, str
 	uint64_t mask = 0;
 	size_t count;
 
-	if (!terms->term_count || !common_mask(terms, &mask))
+	if (!common_mask(terms, &mask))
 		return NULL;
 	count = cut(terms, mask, intervals);
 	return mask == UINT64_MAX ? wide_node(terms, intervals, count, a)

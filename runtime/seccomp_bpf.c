@@ -319,6 +319,7 @@ size_t seccomp_bpf_depth(const struct sock_filter *code, size_t count)
 {
 	uint16_t depth[BPF_MAXINSNS];
 
+	depth[0] = 0;
 	for (size_t i = count; i-- > 0;) {
 		const struct sock_filter *s = &code[i];
 		size_t next = i + 1, other = next;
@@ -336,5 +337,5 @@ size_t seccomp_bpf_depth(const struct sock_filter *code, size_t count)
 		depth[i] =
 			(uint16_t)(1 + (depth[next] > depth[other] ? depth[next] : depth[other]));
 	}
-	return count ? depth[0] : 0;
+	return depth[0];
 }

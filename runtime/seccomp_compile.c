@@ -11,18 +11,17 @@
 int seccomp_compile(const struct seccomp_profile *p, const struct json_at *at, struct arena *a,
 		    struct seccomp_filter *ret, struct err *e)
 {
-	struct arena scratch = ARENA_INIT;
 	_cleanup_free_ struct seccomp_bpf *b = malloc(sizeof *b);
-	struct seccomp_node *root = seccomp_ranges(p, &scratch);
+	struct seccomp_node *root = seccomp_ranges(p, a);
 	bool fits = false;
 	int r = 0;
 
 	if (b && root) {
 		memset(b, 0, offsetof(struct seccomp_bpf, code));
-		b->arena = &scratch;
+		b->arena = a;
 		fits = seccomp_bpf_write(b, root);
 	}
-	if (!b || !root || arena_failed(&scratch)) {
+	if (!b || !root || arena_failed(a)) {
 		r = err_set(e, ENOMEM, "%s", at->text);
 	} else if (!fits) {
 		json_bad(e, at, "compiles to more instructions than the kernel's %d", BPF_MAXINSNS);
@@ -37,6 +36,5 @@ int seccomp_compile(const struct seccomp_profile *p, const struct json_at *at, s
 	}
 	if (r == 0)
 		ret->depth = seccomp_bpf_depth(ret->code, ret->count);
-	arena_free(&scratch);
 	return r;
 }

@@ -202,7 +202,7 @@ static size_t ground_of_abi(const struct seccomp_profile *p, enum seccomp_abi ab
 	size_t n = 0;
 
 	g[n++] = (struct ground){ first, deny };
-	if ((deny & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO || newest < 0)
+	if ((deny & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO)
 		return n;
 	g[n++] = (struct ground){ first + (uint32_t)newest + 1, absent };
 	if (abi == SECCOMP_ABI_ARM)
@@ -288,7 +288,7 @@ static struct seccomp_node *number_node(const struct seccomp_profile *p, enum se
 				       .ranges = t.ranges,
 				       .range_count = t.range_count,
 				       .arch = t.arch };
-	return arena_failed(a) ? NULL : node;
+	return node;
 }
 
 /* --- all architectures -------------------------------------------------------- */

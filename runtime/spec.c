@@ -187,14 +187,14 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	return r < 0 ? r : 0;
 }
 
-int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
-	       struct container_spec *ret, struct err *e)
+/* Takes over the reference and the text, which is stored at create; NULL: made anew. */
+static int parse_text(json_t *config, char *text, const char *bundle, const char *id,
+		      struct arena *a, struct container_spec *ret, struct err *e)
 {
 	struct container_spec s = { .config = config, .bundle = arena_strdup(a, bundle) };
-	_cleanup_free_ char *text = json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
 	int r;
 
-	s.config_text = text ? arena_strdup(a, text) : NULL;
+	s.config_text = text ? text : json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
 	r = s.config_text && s.bundle ? parse_all(&s, id, a, e)
 				      : err_set(e, ENOMEM, "config.json");
 	if (r < 0) {
@@ -203,6 +203,12 @@ int spec_parse(json_t *config, const char *bundle, const char *id, struct arena 
 	}
 	*ret = s;
 	return 0;
+}
+
+int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
+	       struct container_spec *ret, struct err *e)
+{
+	return parse_text(config, NULL, bundle, id, a, ret, e);
 }
 
 /* The last one; a list that is none is refused when it is parsed. */
@@ -217,9 +223,14 @@ static void add_mount(json_t *config, json_t *mount)
 	json_array_append(mounts, mount);
 }
 
-int spec_read(const char *bundle, const char *file, char absolute[PATH_MAX], json_t **ret, struct err *e)
+/* The same, with the text: free() *ret_text. */
+static int read_both(const char *bundle, const char *file, char absolute[PATH_MAX], char **ret_text,
+		     json_t **ret, struct err *e)
 {
 	_cleanup_fd_ int dir = -EBADF;
+	const char *name = file ? file : "config.json";
+	_cleanup_free_ char *text = NULL;
+	size_t size;
 	int r;
 
 	dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -228,34 +239,52 @@ int spec_read(const char *bundle, const char *file, char absolute[PATH_MAX], jso
 	r = path_name_of_fd(dir, bundle, absolute);
 	if (r < 0)
 		return err_set(e, -r, "the bundle %s", bundle);
-	r = json_read_file(file ? AT_FDCWD : dir, file ? file : "config.json", ret, e);
+	r = file_read_whole(file ? AT_FDCWD : dir, name, JSON_BYTES_LIMIT, &text, &size, e);
 	if (r == -ENOENT && !file) {
 		err_say(e, ENOENT, "JSON specification file config.json not found");
 		err_fix(e, "make one with: kist spec --bundle %s", bundle);
 	}
+	if (r == 0)
+		r = json_parse_strict(text, size, name, ret, e);
+	if (r == 0) {
+		*ret_text = text;
+		text = NULL;
+	}
 	return r;
+}
+
+int spec_read(const char *bundle, const char *file, char absolute[PATH_MAX], json_t **ret, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+
+	return read_both(bundle, file, absolute, &text, ret, e);
 }
 
 int spec_load(const char *bundle, const char *file, json_t *mount, const char *id, struct arena *a,
 	      struct container_spec *ret, struct err *e)
 {
-	char absolute[PATH_MAX];
+	char absolute[PATH_MAX], *text;
 	_cleanup_json_ json_t *more = mount;
 	json_t *config;
-	int r = spec_read(bundle, file, absolute, &config, e);
+	int r = read_both(bundle, file, absolute, &text, &config, e);
 
 	if (r < 0)
 		return r;
-	if (more)
+	if (more) {
 		add_mount(config, more);
-	r = spec_parse(config, absolute, id, a, ret, e);
+		free(text);
+		text = NULL;
+	}
+	r = parse_text(config, text, absolute, id, a, ret, e);
 	return r < 0 ? err_wrap(e, "%.200s", file ? file : "config.json") : 0;
 }
 
 void spec_free(struct container_spec *s)
 {
 	json_decref(s->config);
+	free(s->config_text);
 	s->config = NULL;
+	s->config_text = NULL;
 }
 
 int spec_use_systemd(struct container_spec *s, const char *id, const struct host *h, struct arena *a,

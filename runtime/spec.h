@@ -19,9 +19,9 @@
 #define SPEC_OCI_VERSION_MIN "1.0.0"
 
 struct container_spec {
-	json_t *config;          /* owned */
-	const char *config_text; /* as it is stored at create */
-	const char *bundle;      /* absolute */
+	json_t *config;     /* owned */
+	char *config_text;  /* owned; as it is stored at create */
+	const char *bundle; /* absolute */
 	struct ns_spec ns;
 	struct cgroup_spec cgroup;
 	struct process_spec process;

@@ -10,12 +10,13 @@
 #include "net/net.h"
 #include "runtime/hooks.h"
 #include "runtime/idrange.h"
+#include "runtime/upper.h"
 
 static const struct undo_kind *const own_kinds[] = { &undo_kind_state_folder, NULL };
 
 const struct undo_kind *const *const undo_registry[] = {
 	own_kinds, hooks_undo_kinds, idrange_undo_kinds, cgroup_undo_kinds, cgroup_systemd_undo_kinds,
-	net_undo_kinds, image_undo_kinds, NULL,
+	net_undo_kinds, image_undo_kinds, upper_undo_kinds, NULL,
 };
 
 const struct undo_kind *undo_find_kind(const char *name)

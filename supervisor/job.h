@@ -30,6 +30,7 @@ struct job {
 	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
 	int64_t wall_ms;              /* -1: no limit */
 	bool bridge;                  /* --net bridge; otherwise none */
+	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
 };
@@ -63,8 +64,22 @@ struct job_user {
 	uint32_t uid, gid, gids[JOB_GROUPS_MAX];
 	size_t gid_count;
 };
+struct job_ids { /* of the host, for its user namespace */
+	struct ns_id_map uid[2], gid[2];
+	size_t count;
+	bool leased;
+};
+/* Those of who asks: job_ids.c. `upper_dir` (may be NULL) is a folder that may have files of a former
+ * job, whose ids it is then. Given back by job_ids_drop(), or by the container's undo. */
+int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
+		 const char *upper_dir, struct err *e);
+void job_ids_drop(const struct job_ids *ids, int root, const char *id);
+/* Refuses an image whose user is none of them. */
+int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e);
+/* The first range that subuid(5) gives a user; the text is changed. */
+bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */
-json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
+json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user);
 /* Runs it to its end and takes everything away. Always fills *ret; the record says why when
  * the reason is JOB_SANDBOX_ERROR. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/idrange.h"
 #include "runtime/profile_job.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -116,7 +115,19 @@ static json_t *resources(const struct job *job)
 	return r;
 }
 
-static json_t *linux_part(const struct job *job, uint32_t first_id)
+static json_t *map(const struct ns_id_map *line, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
+						      (json_int_t)line[i].container, "hostID",
+						      (json_int_t)line[i].host, "size",
+						      (json_int_t)line[i].size));
+	return list;
+}
+
+static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 {
 	static const char *const kinds[] = { "user", "pid", "network", "ipc", "uts", "mount",
 					     "cgroup" };
@@ -127,24 +138,22 @@ static json_t *linux_part(const struct job *job, uint32_t first_id)
 					      "/proc/interrupts", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
-	json_t *namespaces = json_array(), *map, *o;
+	json_t *namespaces = json_array(), *o;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		json_array_append_new(namespaces, json_pack("{s:s}", "type", kinds[i]));
-	map = json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)first_id,
-			"size", (json_int_t)IDRANGE_SIZE);
-	o = json_pack("{s:o, s:O, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings", map,
-		      "gidMappings", map, "resources", resources(job), "maskedPaths",
+	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
+		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      strings(masked), "readonlyPaths", strings(readonly));
 	json_object_set_new(o, "seccomp", json_loads(profile_job_json(), 0, NULL));
 	return o;
 }
 
-json_t *job_config(const struct job *job, const struct image_info *image, uint32_t first_id,
+json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
-			 job->is_folder ? job->source : "/", "readonly", 1, "hostname", job->id,
-			 "mounts", mounts(), "linux", linux_part(job, first_id));
+			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
+			 "mounts", mounts(), "linux", linux_part(job, ids));
 }

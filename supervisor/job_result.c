@@ -40,11 +40,12 @@ static json_t *controls(const struct job *job)
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
 					      "cgroup_namespace", "capabilities", "no_new_privs",
-					      "seccomp", "read_only_root", "devices" };
+					      "seccomp", "devices" };
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		json_object_set_new(o, always[i], json_string("enforced"));
+	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
 	json_object_set_new(o, "pids", json_string(limit_control(job, JOB_PIDS, job->pids)));
 	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));

@@ -17,7 +17,7 @@
 
 #include "base/fd.h"
 #include "image/user.h"
-#include "runtime/idrange.h"
+#include "runtime/layers.h"
 
 #define UPPER_BYTES   (1u << 20) /* the root is read-only: only mount points are made there */
 #define EMPTY_WAIT_MS 10000
@@ -39,10 +39,18 @@ static int refuse_limit(struct job *job, const struct host *h, enum job_limit li
 		job->degraded |= limit;
 		return 0;
 	}
-	err_say(e, ENOTSUP, "%s can't be enforced: this host has no cgroup v2 controller \"%s\"%s",
-		option, controller, h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
-	err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or waive it: "
-		"--allow-degraded=%s", controller);
+	if (!h->root && !h->cgroup_writable) {
+		err_say(e, ENOTSUP, "%s can't be enforced: it needs a cgroup, and uid %u may make none here",
+			option, (unsigned)h->uid);
+		err_fix(e, "start kist in a cgroup that is the caller's (systemd-run --user --scope -p "
+			"Delegate=yes kist ...), or waive it: --allow-degraded=%s", controller);
+	} else {
+		err_say(e, ENOTSUP, "%s can't be enforced: this host has no cgroup v2 controller "
+			"\"%s\"%s", option, controller,
+			h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
+		err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or waive it: "
+			"--allow-degraded=%s", controller);
+	}
 	e->exit_code = STATUS_FAILED;
 	return -ENOTSUP;
 }
@@ -50,22 +58,18 @@ static int refuse_limit(struct job *job, const struct host *h, enum job_limit li
 int job_check(struct job *job, const struct host *h, struct err *e)
 {
 	int r = 0;
+	/* Whose cgroup is not the caller's has no controller either. */
+	uint32_t controllers = h->root || h->cgroup_writable ? h->controllers : 0;
 
-	if (!h->root) {
-		err_say(e, EPERM, "a job needs root in this version of kist");
-		err_fix(e, "run it with sudo");
-		e->exit_code = STATUS_FAILED;
-		return -EPERM;
-	}
-	if (job->memory && !(h->controllers & HOST_MEMORY)) {
+	if (job->memory && !(controllers & HOST_MEMORY)) {
 		r = refuse_limit(job, h, JOB_MEMORY, "--memory", "memory", e);
 		job->memory = 0;
 	}
-	if (r == 0 && job->pids && !(h->controllers & HOST_PIDS)) {
+	if (r == 0 && job->pids && !(controllers & HOST_PIDS)) {
 		r = refuse_limit(job, h, JOB_PIDS, "--pids", "pids", e);
 		job->pids = 0;
 	}
-	if (r == 0 && job->cpu_quota && !(h->controllers & HOST_CPU)) {
+	if (r == 0 && job->cpu_quota && !(controllers & HOST_CPU)) {
 		r = refuse_limit(job, h, JOB_CPU, "--cpus", "cpu", e);
 		job->cpu_quota = 0;
 	}
@@ -93,8 +97,9 @@ static int find_user(const struct image_info *image, struct job_user *ret, struc
 	return r < 0 ? r : 0;
 }
 
-static int parse_config(struct job *job, const struct image_info *image, uint32_t first_id,
-			struct arena *a, struct container_spec *spec, struct err *e)
+static int parse_config(struct job *job, const struct image_info *image, const struct host *h,
+			const struct job_ids *ids, struct arena *a, struct container_spec *spec,
+			struct err *e)
 {
 	struct job_user user = { 0 };
 	json_t *config;
@@ -102,15 +107,18 @@ static int parse_config(struct job *job, const struct image_info *image, uint32_
 
 	if (image)
 		r = find_user(image, &user, e);
+	if (r == 0)
+		r = job_ids_check(ids, &user, e);
 	if (r < 0)
 		return r;
-	config = job_config(job, image, first_id, &user);
+	config = job_config(job, image, ids, &user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
 	r = spec_parse(config, "/", job->id, a, spec, e);
-	if (r == 0)
-		spec->cgroup.oom_group = job->memory != 0;
-	return r;
+	if (r < 0)
+		return r;
+	spec->cgroup.oom_group = job->memory != 0;
+	return spec_settle(spec, h, !h->root, a, e);
 }
 
 struct running {
@@ -136,9 +144,16 @@ static void read_stats(const struct running *r, struct job_result *ret)
 
 static int kill_job(const struct running *r, struct err *e)
 {
-	/* Gone with all its processes, if somebody else deleted the job. */
 	struct err failure = ERR_INIT;
-	int n = cgroup_kill(run_slot(&r->run, r->slot_cgroup), &failure);
+	int n;
+
+	/* Without one its first process takes the others with it: pid_namespaces(7). */
+	if (run_slot(&r->run, r->slot_cgroup) < 0) {
+		n = pidfd_send_signal(run_slot(&r->run, SLOT_GUEST_PIDFD), SIGKILL, NULL, 0);
+		return n < 0 && errno != ESRCH ? err_set(e, errno, "cannot kill the job") : 0;
+	}
+	/* Gone with all its processes, if somebody else deleted the job. */
+	n = cgroup_kill(run_slot(&r->run, r->slot_cgroup), &failure);
 
 	if (n == -ENODEV || n == -ENOENT)
 		return 0;
@@ -195,26 +210,36 @@ static int watch(struct running *r, struct job_result *ret, struct err *e)
 	return 0;
 }
 
-static int start_and_watch(struct running *r, const struct image_info *image, int pin,
-			   struct container_spec *spec, const char *root_path,
-			   const struct runtime_hooks_in *in, struct arena *a,
-			   struct job_result *ret, struct err *e)
+static int find_layers(const struct running *r, const struct image_info *image, int pin,
+		       struct arena *a, struct root_layers *ret, struct err *e)
 {
 	static const char *const itself[] = { "." };
-	const struct root_layers layers = {
-		.image = image,
-		.pin = pin,
-		.dir = image ? image->layer_dir : r->job->source,
-		.layers = image ? (const char *const *)image->layer_names : itself,
-		.count = image ? image->layer_count : 1,
-		.upper_bytes = UPPER_BYTES,
-	};
+	int n = 0;
+
+	if (image)
+		root_layers_of_image(image, pin, ret);
+	else
+		*ret = (struct root_layers){ .pin = -EBADF, .dir = r->job->source, .layers = itself,
+					     .count = 1 };
+	ret->upper_bytes = UPPER_BYTES;
+	if (r->job->writable)
+		n = root_layers_parse_writable(r->job->writable, a, ret, e);
+	if (n < 0)
+		return err_wrap(e, "--writable");
+	return root_layers_check(ret, r->host, !r->job->writable, e);
+}
+
+static int start_and_watch(struct running *r, const struct root_layers *layers,
+			   const struct job_ids *ids, struct container_spec *spec,
+			   const char *root_path, const struct runtime_hooks_in *in, struct arena *a,
+			   struct job_result *ret, struct err *e)
+{
 	struct create_options o = {
 		.id = r->job->id,
 		.root = r->root,
 		.root_path = root_path,
-		.layers = &layers,
-		.idrange = true,
+		.layers = layers,
+		.idrange = ids->leased,
 		.lock_securebits = true,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
@@ -251,7 +276,8 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	struct image_info image;
 	struct host host;
 	struct running r = { .job = job, .host = &host, .root = root };
-	uint32_t first_id;
+	struct root_layers layers;
+	struct job_ids ids;
 	int n;
 
 	n = host_probe(&host, e);
@@ -265,20 +291,22 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		ret->image_digest = image.manifest_digest;
 		image_user_begin(store, &image, job->id, &user);
 	}
-	n = idrange_take(root, job->id, &first_id, e);
+	n = find_layers(&r, job->is_folder ? NULL : &image, pin, a, &layers, e);
+	if (n == 0)
+		n = job_ids_take(&ids, &host, root, job->id, layers.upper_dir, e);
 	if (n < 0)
 		return n;
-	n = parse_config(job, job->is_folder ? NULL : &image, first_id, a, &spec, e);
+	n = parse_config(job, job->is_folder ? NULL : &image, &host, &ids, a, &spec, e);
 	if (n == 0)
 		n = spec_check(&spec, &host, e);
 	if (n < 0) {
-		idrange_drop(root, job->id, first_id);
+		job_ids_drop(&ids, root, job->id);
 		return n;
 	}
-	n = start_and_watch(&r, job->is_folder ? NULL : &image, pin, &spec, root_path, in, a, ret, e);
+	n = start_and_watch(&r, &layers, &ids, &spec, root_path, in, a, ret, e);
 	/* Another's container has the id: only what is ours goes. Else the intent gave it back. */
 	if (n < 0)
-		idrange_drop(root, job->id, first_id);
+		job_ids_drop(&ids, root, job->id);
 	return n;
 }
 

@@ -17,8 +17,8 @@ if [ "${1-}" != --report ]; then
 	mkdir -p "$build/profiles"
 	chmod 777 "$build/profiles"
 	# Made before users without rights need them.
-	for program in kist kist-image; do
-		"$build/$program" --help >/dev/null
+	for program in kist kist-image kist-systemd; do
+		"$build/$program" --help >/dev/null 2>&1 || true
 	done
 	chmod 666 "$build"/profiles/*
 	{
@@ -33,9 +33,9 @@ if [ "${1-}" != --report ]; then
 fi
 llvm-profdata merge -sparse "$build"/profiles/*.profraw -o "$build/profile" || exit 1
 llvm-cov export -format=lcov -instr-profile "$build/profile" "$build/kist" \
-	-object "$build/kist-image" >"$build/coverage.info" || exit 1
+	-object "$build/kist-image" -object "$build/kist-systemd" >"$build/coverage.info" || exit 1
 llvm-cov show -format=html -show-branches=count -output-dir "$build/html" \
-	-instr-profile "$build/profile" "$build/kist" -object "$build/kist-image" >/dev/null
+	-instr-profile "$build/profile" "$build/kist" -object "$build/kist-image" -object "$build/kist-systemd" >/dev/null
 awk -v top="$PWD/" -v missed="$build/missed.txt" -f tests/coverage.awk "$build/coverage.info" \
 	>"$build/coverage.txt"
 tail -n 3 "$build/coverage.txt"

@@ -17,6 +17,9 @@ if [ "$1" = --one ]; then
 	mkdir -p "build/corpus/$name" build/logs
 	seeds=tests/fuzz/corpus/$name
 	[ -d "$seeds" ] || seeds=
+	# Layers that try to get out, of every kind.
+	maker=build/tests/tools/unpack-driver
+	[ "$name" != fuzz_unpack ] || [ ! -x $maker ] || $maker corpus "build/corpus/$name" 40
 	words=
 	! grep -q 'json_parse_strict' "tests/fuzz/$name.c" || words=-dict=tests/fuzz/spec.dict
 	# A crash leaves its input beside the corpus.

@@ -59,7 +59,7 @@ make_tree() {
 	(
 		cd build || exit
 		cp -a .flags base cgroup ns net image runtime supervisor cli tests fixtures tools kist \
-			kist-image libkist.a "$tree/build"
+			kist-image kist-systemd libkist.a "$tree/build"
 	) || return
 	[ ! -d build/peers ] || ln -s "$top/build/peers" "$tree/build/peers"
 }
@@ -87,6 +87,7 @@ build() {
 	case $test in
 	test_*) what+=("build/tests/unit/${test%%:*}") ;;
 	image.bats* | registry.bats*) what+=(build/kist-image) ;;
+	unpack_hostile.bats*) what+=(build/tests/tools/unpack-driver) ;;
 	net_bridge.bats*) what+=(build/tests/tools/net-driver) ;;
 	esac
 	make -s CI= "${what[@]}"

@@ -1,10 +1,11 @@
-/* fuzz_systemd.c - any text as a path for systemd, as a slice, as a property's value, as a limit.
+/* fuzz_systemd.c - any text as a path for systemd, as a slice, as a property's value, as a limit; any
+ * bytes as what kist and kist-systemd say to each other.
  */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cgroup/systemd.h"
+#include "cgroup/systemd_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,6 +37,28 @@ static void use_as_limit(const char *text, struct arena *a)
 	}
 }
 
+/* What was read can be packed again, and is as long. */
+static void use_as_message(const uint8_t *data, size_t size, struct arena *a)
+{
+	struct systemd_request q;
+	struct systemd_reply reply;
+	void *packed;
+	size_t packed_size;
+
+	if (systemd_request_unpack(data, size, a, &q) == 0) {
+		assert(systemd_request_pack(&q, &packed, &packed_size) == 0);
+		assert(packed_size == size + sizeof(uint32_t));
+		assert(memcmp((char *)packed + sizeof(uint32_t), data, size) == 0);
+		free(packed);
+	}
+	if (systemd_reply_unpack(data, size, &reply) == 0) {
+		char line[256];
+
+		err_format(&reply.err, line, sizeof line);
+		assert(reply.result <= 0 && strlen(reply.text) < size);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct systemd_property p = { .name = "P" };
@@ -50,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	use_as_limit(text, &arena);
 	if (systemd_parse_variant(text, &JSON_AT_ROOT, &arena, &p, &e) == 0)
 		assert(p.count <= SYSTEMD_VALUES_MAX && strchr("sybnqiuxtd", p.type));
+	use_as_message(data, size, &arena);
 	arena_free(&arena);
 	free(text);
 	return 0;

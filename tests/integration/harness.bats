@@ -72,3 +72,14 @@ tally() { # what tests/tap.awk says about the TAP on stdin, last line
 	grep -qx "link /sys/class/net/kist-h$$" <<<"$left"
 	grep -q "^process $child sleep 1000 $" <<<"$left"
 }
+
+@test "helpers: a failed test says where, in a function too, and a slow one what it waited for" {
+	printf '%s\n' "load '$TOP/tests/integration/helpers'" 'inner() {' '	[[ a == b ]]' '}' \
+		'@test "fails" {' '	true' '	inner' '	true' '}' \
+		'@test "hangs" {' '	sleep 1000' '}' >x.bats
+	BATS_TEST_TIMEOUT=2 run bats --tap x.bats
+	[ "$status" = 1 ]
+	echo "$output"
+	[[ $output == *"not ok 1 fails"*"from function \`inner' in file"*"x.bats, line 3,"*"line 7)"* ]]
+	[[ $output == *"not ok 2 hangs # timeout after 2s"*"timed out at: sleep 1000"* ]]
+}

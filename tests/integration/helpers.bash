@@ -143,3 +143,6 @@ assert_nothing_left() {
 		return 1
 	fi
 }
+
+# shellcheck source=tests/integration/tracing.bash
+source "${BASH_SOURCE[0]%/*}/tracing.bash"

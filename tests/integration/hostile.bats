@@ -31,63 +31,58 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 	"CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP",
 	"CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"])'
 
-@test "an image made to overwrite kist: entry point and library" {
-	need_program cc ldd
+@test "an image made to overwrite kist: its own entry point is kist" {
+	need_program ldd
 	cp "$KIST" "$T/kist"
 	before=$(sha256sum "$T/kist")
-	# kist runs in the container when the interpreter is whatever /proc/self/exe is at that time, and
-	# loads what the image wants: that keeps the file open, for when nobody runs it any more.
-	printf '#!/proc/self/exe\n' >rootfs/bin/entry
+	# kist runs in the container when the interpreter is whatever /proc/self/exe is at that time. There
+	# the image has it wait, for a log nobody reads, until another process holds its program: to be
+	# written once nobody runs it any more.
+	printf '#!/proc/self/exe --log=/tmp/log\n' >rootfs/bin/entry
+	chmod 755 rootfs/bin/entry
+	mkfifo rootfs/tmp/log
+	# One that is not static wants its libraries there.
 	ldd "$T/kist" | grep -o '/[^ ]*' | while read -r lib; do
 		mkdir -p "rootfs$(dirname "$lib")"
 		cp -L "$lib" "rootfs$lib"
 	done
-	cat >"$T/evil.c" <<-'END'
-	#include <fcntl.h>
-	#include <unistd.h>
-	__attribute__((constructor)) static void go(void)
-	{
-		dup2(open("/proc/self/exe", O_RDONLY), 9);
-		if (getpid() != 1 && fork() > 0)
-			_exit(0);
-		execl("/bin/sh", "sh", "/attack", (char *)0);
-	}
-	END
-	cc -shared -fPIC -o "$T/evil.so" "$T/evil.c"
-	cp "$T/evil.so" rootfs/evil.so
 	cat >rootfs/attack <<-'END'
-	echo started >>/tmp/result
+	if (: <"/proc/$1/exe"); then
+		exec 9<"/proc/$1/exe"
+		echo "holds $(readlink /proc/self/fd/9)"
+	fi
+	cat /tmp/log
 	i=0
 	while [ $i -lt 60 ]; do
 		i=$((i + 1))
-		{ echo pwned >>/proc/self/fd/9; } 2>/dev/null && echo "wrote $(readlink /proc/self/fd/9)" >>/tmp/result
+		{ echo pwned >>/proc/self/fd/9; } 2>/dev/null && echo "wrote $(readlink /proc/self/fd/9)"
 		sleep 0.05
 	done
-	echo ended >>/tmp/result
+	echo ended
 	END
-	chmod 755 rootfs/bin/entry
-	edit "$docker_caps"' | .root.readonly = false | .process.env += ["LD_PRELOAD=/evil.so"]'
+	edit "$docker_caps"' | .root.readonly = false | del(.linux.namespaces[] | select(.type == "pid"))'
+	attack() { # PID: of kist in the container. By another kist: a program that runs can't be written.
+		run timeout 60 "$KIST" --root "$ROOT" exec "$ID" sh /attack "$1"
+		echo "$output"
+		[[ $output == *"unknown command"* && $output == *ended* ]] # it was kist
+		[ "$(sha256sum "$T/kist")" = "$before" ]
+	}
 	args /bin/entry
 	# /proc/self/exe is an empty file by then.
-	run --separate-stderr "$T/kist" --root "$ROOT" run "$ID"
+	run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" run "$ID"
 	is_one_line 1 "exec format error"
 	# And where kist runs from a copy, a kist in which nothing can be changed.
 	refuse=("$TOP/build/tools/refuse" EPERM mremap "$T/kist" --root "$ROOT")
 	[ -x "${refuse[0]}" ] || "$TOP/tests/tools/build.sh" refuse
-	detached "${refuse[@]}" run -d "$ID"
-	wait_until 30 grep -qs ended rootfs/tmp/result
-	cat rootfs/tmp/result
-	[ "$(sha256sum "$T/kist")" = "$before" ]
+	detached "${refuse[@]}" run -d --pid-file "$T/pid" "$ID"
+	attack "$(cat "$T/pid")"
 	kist delete --force "$ID"
-	: >rootfs/tmp/result
 	args sleep 1000
 	detached "$T/kist" --root "$ROOT" run -d "$ID"
-	run --separate-stderr "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
+	run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
 	is_one_line 255 "exec format error"
-	detached "${refuse[@]}" exec "$ID" /bin/entry
-	wait_until 30 grep -qs ended rootfs/tmp/result
-	cat rootfs/tmp/result
-	[ "$(sha256sum "$T/kist")" = "$before" ]
+	detached "${refuse[@]}" exec -d --pid-file "$T/pid" "$ID" /bin/entry
+	attack "$(cat "$T/pid")"
 	kist delete --force "$ID"
 }
 

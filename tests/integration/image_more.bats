@@ -201,3 +201,31 @@ docker_archive() {
 	(ulimit -f 100; img export -o "$T/cut.tar" everything:1.0) && return 1
 	[ ! -e "$T/cut.tar" ]
 }
+
+@test "ls: by name, whole digests; inspect: the very bytes; an image's words can't steer a terminal" {
+	PYTHONPATH=$LIB python3 - "$D/i" <<-'END'
+		import sys
+		from ociimage import Layout, Tar
+		layout = Layout(sys.argv[1])
+		def change(c):
+		    c["created"] = "\x1b[31mlong ago"
+		for name in ("one:1", "one:2", "example.org/team/one:3"):
+		    layout.image([(Tar().add(name.replace("/", "-")).bytes(), "gzip")], ref=name, change_config=change)
+		layout.write()
+	END
+	img load -q "$D/i" >/dev/null
+	[ "$(img ls --json one | jq -r '.[].reference' | tr '\n' ' ')" = "docker.io/library/one:1 docker.io/library/one:2 " ]
+	[ "$(img ls -q one:2 | wc -l)" = 1 ]
+	[ "$(img ls --json example.org/team/one | jq length)" = 1 ]
+	[ "$(img ls -q on | wc -l)" = 0 ]
+	run img ls --digests one:1
+	echo "$output"
+	digest=$(img ls -q one:1)
+	[[ ${lines[1]} == "one:1 "*"$digest "* && $output != *$'\x1b'* ]]
+	[ "sha256:$(img inspect --raw one:1 | sha256sum | cut -d' ' -f1)" = "$digest" ]
+	[ "$(img inspect one:1 | jq -r .manifest.config.digest)" = "sha256:$(img inspect --raw --config one:1 | sha256sum | cut -d' ' -f1)" ]
+	[ "$(img inspect --config one:1 | jq -r .os)" = linux ]
+	run img inspect --tag x one:1
+	[ "$status" -eq 2 ]
+	[[ $output == *"that option is not for inspect"* ]]
+}

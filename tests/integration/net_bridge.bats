@@ -359,7 +359,7 @@ syscalls() {
 		[ "$name" != exit_group ] || continue
 		run at "$HOST" strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
 			"$DRIVER" -d "$STORE" attach web "$A"
-		echo "at $name $ordinal: $output"
+		echo "at $name $ordinal: $status $output"
 		[ "$status" = 137 ]
 		net detach web
 		same_world
@@ -380,7 +380,7 @@ syscalls() {
 		net attach web "$A"
 		run at "$HOST" strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
 			"$DRIVER" -d "$STORE" detach web
-		echo "at $name $ordinal: $output"
+		echo "at $name $ordinal: $status $output"
 		[ "$status" = 137 ]
 		net detach web
 		same_world

@@ -188,3 +188,73 @@ layer_list() { # COUNT: top first
 	[ -z "$(ls -A "$KIST_STORE/containers" "$KIST_STORE/layers/sha256" | grep -v :)" ]
 	assert_nothing_left
 }
+
+@test "writable: a folder keeps the changes, is one container's at a time, closed to others, and of root's own ids" {
+	load_image
+	image_bundle '{"io.kist.image.writable": "'"$D/w"'"}'
+	edit_bundle . "$userns | .root.readonly = false | .process.capabilities |= map_values([\"CAP_CHOWN\"])"
+	for way in $(ways); do
+		[ "$way" = old ] && by=old || by=
+		args sh -c 'rm -rf /etc; mkdir /etc; echo kept >/etc/kept; echo '"$way"' >/'"$way"'; chown 7:8 /'"$way"
+		run -0 $by "$KIST" --root "$ROOT" run "$ID"
+		[ "$(ls -A "$D/w" | xargs)" = "ids upper" ]
+		args sh -c 'ls /etc; cat /'"$way"'; stat -c %u:%g /'"$way"' /etc'
+		run -0 $by "$KIST" --root "$ROOT" run "$ID"
+		echo "$output"
+		[ "${lines[0]} ${lines[-2]} ${lines[-1]}" = "kept 7:8 0:0" ]
+		[[ $output == *$way* ]]
+		[ "$(stat -c %u:%g "$D/w/upper/$way" "$D/w/upper/etc" | xargs)" = "100007:100008 100000:100000" ]
+	done
+	[ "$(stat -c %a "$D/w")" = 700 ]
+	# Another container's, until that is deleted; and also after a kill -9.
+	args sleep 1000
+	detached kist run -d "$ID"
+	[ "$(readlink "$D/w/in-use")" = "$ROOT/$ID" ]
+	run --separate-stderr kist run "$ID-2"
+	is_one_line 1 "the folder $D/w is in use by container $ID"
+	grep -q '^fix: .*delete that one first' <<<"$stderr"
+	run --separate-stderr kist job run --id "$ID-3" --writable "$D/w" busybox true
+	is_one_line 125 "the ids from|is the start of no range"
+	kill -KILL "$(jq .pid "$ROOT/$ID/state.json")"
+	kist delete --force "$ID"
+	[ "$(ls -A "$D/w" | xargs)" = "ids upper" ]
+	# Stale: the state folder is gone, as after a reboot.
+	ln -s "$ROOT/nobody" "$D/w/in-use"
+	args true
+	run -0 kist run "$ID-4"
+	[ "$(ls -A "$D/w" | xargs)" = "ids upper" ]
+	# Other ids are another container's files; a job takes the ids it had.
+	refused 125 "the folder $D/w has the changes of a root that is 100000:100000 on the host|100000 is the start of no range" \
+		kist job run --id "$ID" --writable "$D/w" busybox true
+	run -0 kist job run --id "$ID" --writable "$D/j" busybox -- sh -c 'echo j >/kept; chmod 600 /kept'
+	run -0 kist job run --id "$ID-other" --writable "$D/j" busybox -- sh -c 'stat -c %u:%g / /kept; cat /kept'
+	[ "${lines[*]}" = "0:0 0:0 j" ]
+	# A setuid file of root's in it must be in nobody's reach.
+	chmod 755 "$D/j"
+	refused 125 'is open to others' kist job run --id "$ID" --writable "$D/j" busybox true
+	grep -q '^fix: .*chmod 700' <<<"$stderr"
+	mkdir -m 700 "$D/hers"
+	chown 4321 "$D/hers"
+	refused 125 'is open to others' kist job run --id "$ID" --writable "$D/hers" busybox true
+	ln -s "$D/j" "$D/link"
+	chmod 700 "$D/j"
+	refused 125 'link: Not a directory' kist job run --id "$ID" --writable "$D/link" busybox true
+	refused 125 'No such file' kist job run --id "$ID" --writable "$D/no/such" busybox true
+	assert_nothing_left
+}
+
+@test "writable: file systems that can't take changes, and limits they can't keep, are refused by name" {
+	load_image
+	mkdir "$D/lower" "$D/up" "$D/work" "$T/on"
+	mount -t overlay -o "lowerdir=$D/lower,upperdir=$D/up,workdir=$D/work" overlay "$T/on"
+	refused 125 "the folder $T/on/w is on overlay, which can't take" kist job run --id "$ID" --writable "$T/on/w" busybox true
+	umount "$T/on"
+	# tmpfs takes them, and keeps no project quota.
+	run -0 kist job run --id "$ID" --writable "$T/w" busybox -- sh -c 'echo x >/x; cat /x'
+	[ "$output" = x ]
+	refused 125 "the folder $T/w2 can't be limited: its file system keeps no project quota" \
+		kist job run --id "$ID" --writable "$T/w2:4m" busybox true
+	grep -q '^fix: .*prjquota' <<<"$stderr"
+	refused 125 'nor both' kist job run --id "$ID" --writable /x:lots busybox true
+	assert_nothing_left
+}

@@ -25,6 +25,7 @@ teardown() { runtime_teardown; }
 
 img() { "$KIST_IMAGE" "$@"; }
 need_plain() { [ -n "$PLAIN" ] || skip "no docker-registry or skopeo: tests/peers.sh docker-registry skopeo"; }
+asked() { grep -c -e "$1" "$SERVED/log" || true; }
 skopeo() { "$PEERS/skopeo" --insecure-policy "$@"; }
 plain_put() { # LAYOUT[:REF] NAME [OPTION...]: skopeo puts it into the plain registry
 	skopeo copy -q "${@:3}" --dest-tls-verify=false "$1" "docker://$PLAIN/$2"
@@ -48,4 +49,110 @@ plain_put() { # LAYOUT[:REF] NAME [OPTION...]: skopeo puts it into the plain reg
 	[ "$status" -eq 1 ]
 	"$KIST" rmi -q debian:12
 	[ "$(img ls --json | jq -r '.[].reference')" = example.org/team/debian:12 ]
+}
+
+@test "tags: all pages, from where one says, as many as one wants; a registry that lies about them" {
+	tags() { img tags --tries 2 "${@:1:$#-1}" "127.0.0.1:$HTTP/${*: -1}"; }
+	[ "$(tags good/x | tr '\n' ' ')" = "a1 b2 c3 d4 e5 " ]
+	[ "$(asked 'tags/list')" = 3 ]
+	[ "$(tags --last c3 good/x | tr '\n' ' ')" = "d4 e5 " ]
+	[ "$(tags --json --limit 3 good/x:ignored | jq -c .)" = '["a1","b2","c3"]' ]
+	[ "$(tags tags-null/x)" = "" ]
+	# another origin is gone to, without what is the registry's
+	mkdir -p "$T/.docker"
+	auth_file user "pass word" >"$T/.docker/config.json"
+	[ "$(tags tags-away/x | tr '\n' ' ')" = "a1 b2 c3 d4 e5 " ]
+	[ "$(asked "$AWAY .* auth=Basic")" = 0 ]
+	run tags tags-bad/x
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"4 of the registry's tags are none, and were left out"* && $output == *$'fine'* && $output != *$'\x1b'* ]]
+	while IFS='|' read -r trick message; do
+		run timeout 120 "$KIST_IMAGE" tags --tries 1 "127.0.0.1:$HTTP/$trick/x"
+		echo "$trick: $output"
+		[ "$status" -eq 1 ]
+		[[ ${lines[0]} == "kist: cannot list the tags of "*"$message"* ]]
+	done <<-'END'
+		tags-loop|the registry's list leads to itself
+		tags-endless|the registry's list has more than 500 pages
+		tags-file|which is no http URL
+		tags-text|tags must be an array
+	END
+	need_plain
+	for tag in one two three; do
+		plain_put "oci:$LAYOUTS/small" "listed:$tag"
+	done
+	[ "$(img tags "$PLAIN/listed" | sort | tr '\n' ' ')" = "one three two " ]
+	run img tags "$PLAIN/nothing"
+	[ "$status" -eq 1 ]
+	[[ $output == *"not found (NAME_UNKNOWN: repository name not known to registry)"* ]]
+}
+
+@test "referrers: by the API, by the tag that stands for it, of one type alone" {
+	digest=$(jq -r '.manifests[0].digest' "$LAYOUTS/artifact/index.json")
+	for trick in good no-api filters; do
+		run img referrers "127.0.0.1:$HTTP/$trick/small"
+		echo "$trick: $output"
+		[ "$status" -eq 0 ]
+		[[ $output == "DIGEST "*"$digest "*" application/vnd.test.sbom"* && $output != *$'\x1b'* ]]
+		[ "$(img referrers --json --artifact-type application/vnd.test.sbom "127.0.0.1:$HTTP/$trick/small" |
+			jq -c 'map([.digest, .annotations.a])')" = "[[\"$digest\",\"b\"]]" ]
+	done
+	[ "$(asked 'referrers/sha256:[0-9a-f]*?artifactType=application%2Fvnd.test.sbom ')" = 3 ]
+	[ "$(asked 'no-api/small/manifests/sha256-[0-9a-f]* ')" = 2 ]
+	[ "$(img referrers --json "127.0.0.1:$HTTP/good/big")" = "[]" ]
+	[ "$(img referrers --json "127.0.0.1:$HTTP/no-api/big")" = "[]" ]
+	need_plain # which has no such API
+	plain_put "oci:$LAYOUTS/small" listed:one
+	[ "$(img referrers --json "$PLAIN/listed:one")" = "[]" ]
+}
+
+@test "artifacts: looked at, and fetched as files that can't go anywhere; images alike, never unpacked" {
+	at=127.0.0.1:$HTTP/good/artifact
+	digest=$(jq -r '.manifests[0].digest' "$LAYOUTS/artifact/index.json")
+	[ "$(img inspect --remote "$at" | jq -r '"\(.digest) \(.manifest.artifactType) \(.config)"')" = "$digest application/vnd.test.sbom null" ]
+	img inspect --remote --raw "$at@$digest" | cmp - "$LAYOUTS/artifact/blobs/sha256/${digest#sha256:}"
+	run img pull "$at"
+	[ "$status" -eq 1 ]
+	[[ $output == *"is an artifact, not an image's config"*$'\nfix: '*"--artifact"* ]]
+	run img pull --artifact "$at"
+	[[ $output == *"an artifact's files go into a folder"* ]]
+	run img pull --artifact --output "$T/files" "$at"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"sbom.json: 11 B, application/x-strange"*"pulled $at  $digest  into $T/files"* ]]
+	[ "$(ls -A "$T/files" | grep -v ^sha256- | tr '\n' ' ')" = "manifest.json sbom.json " ]
+	[ "$(ls -A "$T/files" | wc -l)" = 5 ]
+	[ "$(cat "$T/files/sbom.json")" = '{"sbom": 1}' ]
+	(cd "$T/files" && for f in sha256-*; do echo "${f#sha256-}  $f"; done | sha256sum -c --quiet)
+	[ ! -e "$T/evil" ] && [ ! -e "$D/evil" ]
+	# nothing is replaced, and a wrong byte leaves no file
+	run img pull --artifact -o "$T/files" "$at"
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot make $T/files/sbom.json: File exists"* ]]
+	run img pull --artifact -o "$T/wrong" --tries 1 "127.0.0.1:$HTTP/wrong/big"
+	[ "$status" -eq 1 ]
+	[[ $output == *"the blob's content is sha256:"* ]]
+	[ ! -e "$T/wrong/manifest.json" ]
+	run img pull --artifact -o "$T/limit" --max-size 5 "$at"
+	[[ $output == *"it has more than 5 bytes"* ]]
+	# an image too; and its configuration from afar
+	img pull -q --artifact -o "$T/image" "127.0.0.1:$HTTP/good/two"
+	[ "$(ls "$T/image" | wc -l)" = 4 ]
+	[ "$(img inspect --remote --config "127.0.0.1:$HTTP/good/two" | jq -r .os)" = linux ]
+	[ "$(img inspect --remote "127.0.0.1:$HTTP/index/many:index" | jq '.manifest.manifests | length')" = 6 ]
+	run img pull --artifact -o "$T/index" "127.0.0.1:$HTTP/index/many:index"
+	[[ $output == *"it is an index of several manifests"* ]]
+	[ -z "$(img ls -q)" ]
+}
+
+@test "what a registry warns of is shown, once, and can't steer a terminal" {
+	run img pull "127.0.0.1:$HTTP/warn/small"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c "registry 127.0.0.1:$HTTP says: this tag \\\\x1b\[31mgoes away" <<<"$output")" = 1 ]
+	[[ $output != *"not this"* && $output != *$'\x1b'* ]]
+	img rm -q "127.0.0.1:$HTTP/warn/small"
+	run img pull -q "127.0.0.1:$HTTP/warn/small"
+	[[ $output != *says* ]]
 }

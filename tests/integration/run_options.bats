@@ -216,6 +216,58 @@ args() { bundle_args "$T/b" "$@"; }
 		"$KIST" --root "$ROOT" --systemd-cgroup run $ID
 }
 
+@test "kist-systemd: found beside kist, also by the protected copy; missing, gone or mad: one line each" {
+	mkdir "$T/bin"
+	cp "$KIST" "$T/bin/kist"
+	no_bus() { env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/none" "$@"; }
+	asks() { no_bus "$T/bin/kist" --root "$ROOT" --systemd-cgroup run $ID; }
+	refused 1 'needs kist-systemd, which cannot be run: No such file' asks
+	[[ $stderr == *"fix: install it beside kist"* ]]
+	put() {
+		cat >"$T/bin/kist-systemd"
+		chmod 755 "$T/bin/kist-systemd"
+	}
+	put <<<'#!/bin/sh'
+	refused 1 'kist-systemd ended before it answered' asks
+	put <<<'#!/bin/sh
+		printf "\4\0\0\0\1\0\0\0" >&0; exec sleep 1000'
+	refused 1 'kist-systemd answers what makes no sense' asks
+	put <<<'#!/bin/sh
+		printf "\377\377\377\377" >&0; exec sleep 1000'
+	refused 1 'kist-systemd answers what makes no sense' asks
+	put <<<'#!/bin/sh
+		printf "\4\0\0\0\143\0\0\0" >&0; exec sleep 1000'
+	refused 1 'kist-systemd is of another version of kist' asks
+	# It has its socket and the caller's stdio, no other file; no signal is blocked or ignored; and it
+	# is in the cgroup of kist, not in the container's.
+	put <<END
+#!/bin/sh
+{ ls -l /proc/self/fd | sed -n 's/.* \([0-9]*\) -> \([a-z]*\).*/\1 \2/p'
+cat /proc/self/cgroup; grep -E 'Sig(Blk|Ign)' /proc/self/status; env; } >$T/seen
+END
+	refused 1 'ended before' env -i XDG_RUNTIME_DIR=/mine sh -c 'trap "" TERM HUP; exec "$@"' - \
+		"$T/bin/kist" --root "$ROOT" --systemd-cgroup run $ID
+	cat "$T/seen"
+	grep -q '^0 socket' "$T/seen"
+	[ "$(grep -c '^[0-9]* socket' "$T/seen")" = 1 ]
+	grep -qx "$(cat /proc/self/cgroup)" "$T/seen"
+	# but for 32 and 33, which posix_spawn(3) keeps for libc
+	[ "$(grep -cE '^Sig(Blk|Ign):	0000000[01][08]0000000$' "$T/seen")" = 2 ]
+	grep -q XDG_RUNTIME_DIR=/mine "$T/seen"
+	# Found by name, by a path with a link in it, and from elsewhere.
+	rm "$T/bin/kist-systemd"
+	ln -s "$(dirname "$KIST")/kist-systemd" "$T/bin/kist-systemd"
+	ln -s "$T/bin" "$T/link"
+	for name in kist "$T/link/kist" ../bin/kist; do
+		mkdir -p "$T/b"
+		refused 1 'cannot reach systemd over D-Bus' no_bus env PATH="$T/bin:$PATH" \
+			"$name" --root "$ROOT" --systemd-cgroup run $ID
+	done
+	# Nobody else has a use for it.
+	run -125 "$T/bin/kist-systemd" </dev/null
+	[[ $output == *"kist runs this program by itself"* ]]
+}
+
 @test "a terminal without a console socket is refused when kist will not stay" {
 	edit_bundle . '.process.terminal = true'
 	refused 1 'cannot allocate tty' kist create $ID

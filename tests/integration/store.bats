@@ -63,7 +63,7 @@ store_bytes() {
 	[ "$(jq .bytes wet)" = $((bytes - $(store_bytes))) ]
 	[ "$(ls "$KIST_STORE/partial")" = "$(printf %064d 1)" ]
 	[ "$(ls "$KIST_STORE/tmp")" = alive ]
-	[ -z "$(ls "$KIST_STORE/locks" "$KIST_STORE/users" | grep -v :)" ]
+	[ -z "$(find "$KIST_STORE/locks" "$KIST_STORE/users" -type f)" ]
 	[ -f /etc/passwd ]
 	[ "$(img ls -q | sort -u | wc -l)" = 1 ]
 	img --store "$D/copy" load -q "$KIST_STORE" >/dev/null # whole still
@@ -177,12 +177,12 @@ store_bytes() {
 
 @test "ls and df: sizes shared and own; what rm frees is what own says" {
 	load_two
-	img ls --json >ls
-	cat ls
-	img df --json >df
-	[ "$(jq -c '[.[] | [.shared, .own]]' ls)" = "$(jq -c '[.list[] | [.shared, .own]]' df)" ]
-	[ "$(jq .images.bytes df)" = "$(store_bytes)" ]
-	own=$(jq '.[0].own' ls)
+	img ls --json >list
+	cat list
+	img df --json >usage
+	[ "$(jq -c '[.[] | [.shared, .own]]' list)" = "$(jq -c '[.list[] | [.shared, .own]]' usage)" ]
+	[ "$(jq .images.bytes usage)" = "$(store_bytes)" ]
+	own=$(jq '.[0].own' list)
 	before=$(store_bytes)
 	img rm -q one:1
 	[ $((before - $(store_bytes))) = "$own" ]
@@ -197,4 +197,24 @@ store_bytes() {
 	[ "$(img df --json | jq .images.total)" = 1 ]
 	[ "$(img --store "$D/none" df --json | jq .images.bytes)" = 0 ]
 	[ ! -e "$D/none" ]
+}
+
+@test "what is on the disk before what: content, then names, then the index" {
+	need_program strace
+	python3 "$LIB/make-oci-image.py" "$D/two" --two
+	strace -f -y -o trace -e trace=rename,renameat,renameat2,fsync,syncfs "$KIST_IMAGE" load -q "$D/two" >/dev/null
+	cat trace
+	# Each name is put in place after a sync of everything, and is on the disk before the index names it.
+	awk '
+		/syncfs\(.*= 0/ { synced = 1 }
+		/renameat.*(blobs|layers)\// && !/\.tmp"/ { if (!synced) { print "early: " $0; bad = 1 } moved++; left = 1 }
+		/fsync\(.*\/(blobs|layers)\/sha256>/ { seen[$0 ~ /layers/] = 1 }
+		/renameat.*"index.json"/ {
+			if (!written || !seen[0] || !seen[1]) { print "index early: " $0; bad = 1 }
+			index_put = NR
+		}
+		/fsync\(.*\/\.index\.json/ { written = 1 }
+		/fsync\(.*store>/ && index_put { done = 1 }
+		END { exit bad || moved < 10 || !index_put || !done }
+	' trace
 }

@@ -206,13 +206,14 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	bundle_args b true
 	killat=$TOP/build/tools/killat
 	"$killat" count --list -o list -- "$KIST" --root "$ROOT" --systemd-cgroup run --bundle b "$ID"
-	# What the host does from the birth on: the bus, the scope, the limits, the rest.
+	# What the host does from the birth on: the bus, the scope, the limits, the rest; and kist-systemd
+	# alone, when it speaks with systemd.
 	birth=$(awk '$3 == "main" && $4 == "clone3" { print $1; exit }' list)
 	last=$(awk '/^entries/ { print $2 }' list)
 	[ "$birth" -gt 10 ]
 	seen=0
 	for point in $(awk -v from="$birth" '$3 == "main" && $1 > from &&
-			$4 ~ /^(sendmsg|sendto|recvmsg|openat|write)$/ { print $1 }' list |
+			$4 ~ /^(sendto|recvfrom|wait4|openat|write)$/ { print $1 }' list |
 			awk '{ line[NR] = $1 } END { for (i = 0; i < 6; i++)
 				print line[1 + int(i * (NR - 1) / 5)] }' | uniq); do
 		"$killat" kill "$point" -- "$KIST" --root "$ROOT" --systemd-cgroup run --bundle b "$ID" \
@@ -223,6 +224,18 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 		no_unit "kist-$ID.scope" || { echo "killed at $point of $last"; false; }
 	done
 	[ ! -e "/sys/fs/cgroup/system.slice/kist-$ID.scope" ]
+	helper=$(awk -v from="$birth" '$1 > from && $3 != "main" && $4 == "connect" { print $3; exit }' list)
+	speaks() { awk -v who="$helper" '$3 == who && $4 == "sendmsg" { print $1 }' list; }
+	[ "$(speaks | wc -l)" -gt 3 ] || { cat list; false; }
+	for point in $(speaks | awk 'NR % 3 == 1'); do
+		run --separate-stderr "$killat" kill "$point" --who acting -- \
+			"$KIST" --root "$ROOT" --systemd-cgroup run --bundle b "$ID" </dev/null
+		grep -q 'kist-systemd ended before it answered' <<<"$stderr" || [ "$status" = 0 ]
+		has_no_state || kist delete --force "$ID"
+		wait_until 10 no_unit "kist-$ID.scope" || { echo "kist-systemd killed at $point"; false; }
+	done
+	run pgrep -x kist-systemd
+	[ "$status" = 1 ]
 }
 
 @test "systemd: a user's container is a scope of the user's own systemd" {

@@ -5,6 +5,7 @@ everything, small, bulk, two: make-oci-image.py's; big: one layer of 3 MB; many:
 (DIR/many.here is this machine's digest, DIR/many.platforms a line for each that is asked for).
 DIR/htpasswd: a user of docker-registry's.
 """
+import json
 import os
 import random
 import runpy
@@ -22,6 +23,27 @@ for name, *more in (("everything",), ("small", "--small"), ("bulk", "--bulk"), (
 layout = Layout(top + "/big")
 layout.image([(Tar().add("data", random.Random(1).randbytes(3 << 20)).bytes(), "gzip")], ref="big:1")
 layout.write()
+
+layout = Layout(top + "/artifact")  # of files, about the image "small"
+blobs = []
+for data, title in ((b'{"sbom": 1}', "sbom.json"), (b"evil", "../../evil"), (b"plain", None), (b"dot", ".bashrc")):
+    blob = layout.blob(data, "application/x-strange")
+    if title:
+        blob["annotations"] = {"org.opencontainers.image.title": title}
+    blobs.append(blob)
+with open(top + "/small/index.json") as f:
+    subject = json.load(f)["manifests"][0]
+manifest = layout.blob({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                        "artifactType": "application/vnd.test.sbom", "layers": blobs, "subject": subject,
+                        "config": layout.blob(b"{}", "application/vnd.oci.empty.v1+json")},
+                       "application/vnd.oci.image.manifest.v1+json")
+layout.entries = [dict(manifest, artifactType="application/vnd.test.sbom")]
+layout.write()
+with open(top + "/artifact/referrers.json", "w") as f:
+    json.dump({"subject": subject["digest"], "schemaVersion": 2, "manifests": [
+        dict(manifest, artifactType="application/vnd.test.sbom", annotations={"a": "b"}),
+        dict(manifest, artifactType="application/vnd.test.\x1b[31msig", digest="sha256:" + "1" * 64),
+        {"digest": "sha256:short"}, "text"]}, f)
 
 layout = Layout(top + "/many")
 tar = Tar().add("which", b"x").bytes()

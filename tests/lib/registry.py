@@ -16,8 +16,10 @@ import struct
 import sys
 import threading
 import time
+import urllib.parse
 
 LAYOUTS, FOLDER = sys.argv[1:3]
+INDEX = "application/vnd.oci.image.index.v1+json"
 LOCK = threading.Lock()
 SEEN = {}  # how often something was asked for
 TOKENS = {}  # token -> uses left
@@ -176,9 +178,56 @@ class Handler(http.server.BaseHTTPRequestHandler):
         _, trick, image, kind, what = parts
         if not self.authorized(trick):
             return None
+        if kind == "tags":
+            return self.tags(trick)
+        if kind == "referrers":
+            return self.referrers(trick, what)
+        if kind == "manifests" and what.startswith("sha256-"):
+            return self.referrers("by-tag", what.replace("-", ":"))
         if kind == "manifests":
             return self.manifest(trick, LAYOUTS + "/" + image, what)
         return self.blob("flipped" if bad else trick, LAYOUTS + "/" + image, what)
+
+    def tags(self, trick):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
+        tags = ["a1", "b2", "c3", "d4", "e5"]
+        n, last = min(int(query.get("n", ["2"])[0]), 2), query.get("last", [""])[0]
+        page = [t for t in tags if t > last][:n]
+        link = '</v2/%s/x/tags/list?n=2&last=%s>; rel="next"' % (trick, page[-1] if page else "")
+        if trick == "tags-loop":
+            link = '<%s>; rel="next"' % self.path
+        elif trick == "tags-endless":
+            page, link = ["t%d" % count(trick)], '</v2/tags-endless/x/tags/list?%d>; rel="next"' % count("link")
+        elif trick == "tags-file":
+            link = '<file:///etc/passwd>; rel="next"'
+        elif trick == "tags-away":
+            link = '<http://localhost:%d/v2/good/x/tags/list?n=2&last=b2>; rel="next"' % PORTS[1]
+        elif not page or page[-1] == tags[-1]:
+            link = None
+        if trick == "tags-bad":
+            page, link = ["fine", "b\x1b[31md", "../up", 5, "x" * 200], None
+        if trick == "tags-null":
+            page, link = None, None
+        if trick == "tags-text":
+            page, link = "text", None
+        self.answer(200, json.dumps({"name": "x", "tags": page}).encode(),
+                    [("Content-Type", "application/json")] + ([("Link", link)] if link else []))
+
+    def referrers(self, trick, what):
+        if trick == "no-api":
+            return self.error(404, "UNSUPPORTED", "no such API")
+        layout = os.path.join(LAYOUTS, "artifact")
+        with open(layout + "/referrers.json") as f:
+            index = json.load(f)
+        if what != index["subject"]:
+            index["manifests"] = []
+        if what != index.pop("subject") and trick == "by-tag":
+            return self.error(404, "MANIFEST_UNKNOWN", "no such manifest")
+        headers = [("Content-Type", INDEX)]
+        if trick == "filters":
+            index["manifests"] = index["manifests"][:1]
+            headers.append(("OCI-Filters-Applied", "artifactType"))
+        self.answer(200, json.dumps(index).encode(), headers)
 
     def manifest(self, trick, layout, what):
         with open(layout + "/index.json") as f:
@@ -220,6 +269,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             digest = sha(body)
         if trick == "type":
             media = "application/vnd.oci.image.index.v1+json"
+        if trick == "warn":
+            headers += [("Warning", '299 - "this tag \x1b[31mgoes away"'), ("Warning", '199 - "not this"')]
         if trick == "odd-type":
             media = "text/plain; charset=utf-8"
         if trick == "schema1":

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -31,6 +33,8 @@ struct failing {
 	int error;
 	int at;	     /* this call alone, counted from 1; 0: each of them */
 	int at_most; /* with at == 0: the first so many; 0: all */
+	bool since;  /* `at`, and each after it */
+	bool empty;  /* readlinkat(2) finds nothing instead, and statx(2) no mount ids */
 	int calls;   /* so far, a child's too: the test maps this shared */
 };
 static struct failing *failing;
@@ -40,7 +44,8 @@ static inline bool fails_now(void)
 	if (!failing || !failing->armed)
 		return false;
 	failing->calls++;
-	if (failing->at ? failing->calls != failing->at
+	if (failing->at ? failing->since ? failing->calls < failing->at
+					 : failing->calls != failing->at
 			: failing->at_most && failing->calls > failing->at_most)
 		return false;
 	errno = failing->error;
@@ -83,7 +88,6 @@ FAILING(int, fchown, (int fd, uid_t u, gid_t g), (fd, u, g))
 FAILING(int, fstat, (int fd, struct stat *s), (fd, s))
 FAILING(int, fstatat, (int d, const char *p, struct stat *s, int f), (d, p, s, f))
 FAILING(int, fstatfs, (int fd, struct statfs *s), (fd, s))
-FAILING(int, statx, (int d, const char *p, int f, unsigned m, struct statx *s), (d, p, f, m, s))
 FAILING(int, fchdir, (int fd), (fd))
 FAILING(int, chdir, (const char *p), (p))
 FAILING(int, chroot, (const char *p), (p))
@@ -94,7 +98,6 @@ FAILING(int, setresgid, (gid_t a, gid_t b, gid_t c), (a, b, c))
 FAILING(int, setgroups, (size_t n, const gid_t *g), (n, g))
 FAILING(int, execve, (const char *p, char *const a[], char *const v[]), (p, a, v))
 FAILING(int, dup2, (int a, int b), (a, b))
-FAILING(ssize_t, readlinkat, (int d, const char *p, char *t, size_t n), (d, p, t, n))
 FAILING(int, unlinkat, (int d, const char *p, int f), (d, p, f))
 FAILING(int, renameat, (int d, const char *p, int d2, const char *p2), (d, p, d2, p2))
 FAILING(ssize_t, read, (int fd, void *d, size_t n), (fd, d, n))
@@ -119,7 +122,45 @@ FAILING(int, setdomainname, (const char *n, size_t l), (n, l))
 FAILING(pid_t, setsid, (void), ())
 FAILING(int, personality, (unsigned long p), (p))
 
-/* Memory: what an arena was asked for. */
+FAILING(void *, mmap, (void *p, size_t n, int r, int f, int fd, off_t o), (p, n, r, f, fd, o))
+FAILING(int, sigaction, (int n, const struct sigaction *a, struct sigaction *o), (n, a, o))
+
+/* Filesystems and kernels that know less. */
+int __real_statx(int d, const char *p, int f, unsigned m, struct statx *s);
+int __wrap_statx(int d, const char *p, int f, unsigned m, struct statx *s);
+int __wrap_statx(int d, const char *p, int f, unsigned m, struct statx *s)
+{
+	int r = kernel_fails_now() ? -1 : __real_statx(d, p, f, m, s);
+
+	if (r == 0 && failing && failing->empty) {
+		s->stx_mask &= ~(unsigned)STATX_MNT_ID;
+		s->stx_mnt_id = 0;
+	}
+	return r;
+}
+ssize_t __real_readlinkat(int d, const char *p, char *t, size_t n);
+ssize_t __wrap_readlinkat(int d, const char *p, char *t, size_t n);
+ssize_t __wrap_readlinkat(int d, const char *p, char *t, size_t n)
+{
+	if (failing && failing->empty)
+		return 0;
+	return kernel_fails_now() ? -1 : __real_readlinkat(d, p, t, n);
+}
+
+/* Memory: what malloc and its like, or an arena, was asked for. */
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_malloc(size_t n)
+{
+	return failing && failing->memory && fails_now() ? NULL : __real_malloc(n);
+}
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return failing && failing->memory && fails_now() ? NULL : __real_calloc(n, size);
+}
+
 #define FAILING_ARENA(type, name, params, args)                                                    \
 	type __real_##name params;                                                                 \
 	type __wrap_##name params;                                                                 \
@@ -224,4 +265,18 @@ long __wrap_syscall(long number, ...)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
 	return kernel_fails_now() ? -1 : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* What calls fail with. */
+static const int errors[] = { EIO,    EPERM, ENOENT,  EINVAL, EEXIST, ENOSYS, ENODEV,	 ENOMEM,
+			      EAGAIN, ELOOP, ENOTDIR, EISDIR, EACCES, EXDEV,  EOPNOTSUPP, EINTR };
+#define ERRORS (sizeof errors / sizeof errors[0])
+
+static inline int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += __real_fcntl(fd, F_GETFD, NULL) >= 0;
+	return n;
 }

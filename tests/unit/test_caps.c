@@ -144,6 +144,10 @@ static void shows(void **state)
 	buf_reset(&b);
 	caps_show_set(&b, 1ULL << 0 | 1ULL << 40);
 	assert_string_equal(text, "CAP_CHOWN|CAP_CHECKPOINT_RESTORE");
+	/* Of a kernel that knows more than we do. */
+	buf_reset(&b);
+	caps_show_set(&b, 1ULL << 0 | 1ULL << 50);
+	assert_string_equal(text, "CAP_CHOWN|50");
 }
 
 /* What the kernel would not raise is left out, as `runc spec` needs it, and told. */

@@ -158,13 +158,15 @@ static void job_on_the_bridge(void **state)
 	static char *const args[] = { "sh", "-c", "true", NULL };
 	struct job job = { .id = "web", .source = "busybox", .args = args, .memory = 64 << 20,
 			   .pids = 32, .cpu_quota = 50000, .wall_ms = 5000, .bridge = true };
+	const struct job_ids ids = { .uid = { { .host = 0x60000000, .size = 65536 } },
+				     .gid = { { .host = 0x60000000, .size = 65536 } }, .count = 1 };
 	struct image_info image = { .reference = "busybox", .workdir = "/", .user = "" };
 	struct create_options o = { .id = "web", .root = -1, .root_path = "/run/kist",
 				    .layers = &layers,
 				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
 
 	(void)state;
-	check_plan("job-bridge", job_config(&job, &image, 0x60000000, &user), &o);
+	check_plan("job-bridge", job_config(&job, &image, &ids, &user), &o);
 }
 
 /* Each kind in its place: two of the host and one of the guest after the mounts, then those around

@@ -302,6 +302,14 @@ static void test_pointers(void **state)
 	for (int i = 0; i < 100; i++)
 		long_at = json_at_key(&long_at, "annotation");
 	assert_true(strlen(long_at.text) < JSON_POINTER_MAX);
+	/* Of each length, and one more behind it. */
+	for (size_t n = 0; n < sizeof long_at.text; n++) {
+		struct json_at full = JSON_AT_ROOT;
+
+		memset(full.text, 'x', n);
+		full = json_at_key(&full, "~");
+		assert_in_range(strlen(full.text), n, JSON_POINTER_MAX - 1);
+	}
 	assert_string_equal(long_at.text + strlen(long_at.text) - 3, "...");
 }
 

@@ -58,7 +58,7 @@ static void keeps_its_value(void **state)
 		json_t *o = NULL;
 		int64_t n = 0;
 
-		/* The one in the string stays text; those around make jansson give up. */
+		/* The one in the string stays text. */
 		snprintf(text, sizeof text,
 			 "{\"\\\"9223372036854775808\":\"%s\", \"a\":%s,\"b\" : [ %s, "
 			 "18446744073709551615]}",
@@ -106,9 +106,9 @@ static void is_no_such_number(void **state)
 		"{\"\x7f\x7f\":\"-1\"}",
 		"{\"\x7f\x7f\":1}",
 		"{\"\x7f\x7f\":\"1\",\"a\":1}",
-		"{\"\x7f\x7f\":\"aZl8N0y58M8\"}",
-		"{\"\x7f\x7f\":\"ZZZZZZZZZZZ\"}",
-		"{\"\x7f\x7f\":\"ZZZZZZZZZZZZ\"}",
+		"{\"\x7f\x7f\":\"9223372036854775807\"}",
+		"{\"\x7f\x7f\":\"18446744073709551616\"}",
+		"{\"\x7f\x7f\":\"9223372036854775808x\"}",
 		"[\"1\"]",
 		"\"1\"",
 	};

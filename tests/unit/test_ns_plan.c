@@ -160,6 +160,31 @@ static void test_join(void **state)
 	arena_free(&a);
 }
 
+/* Hooks that enter the mount namespace must see the root where the bundle has it; without pivot_root
+ * nothing is put on top of "/", where they would be. */
+static void test_in_place(void **state)
+{
+	const struct host h = { .root = true, .cgroup_mount = "/sys/fs/cgroup" };
+	_cleanup_json_ json_t *config = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(json_read_file(AT_FDCWD, DATA "ns-default.json", &config, &e), 0);
+	for (int i = 0; i < 4; i++) {
+		struct ns_rootfs_options options = { .slot_root = -1, .in_place = i & 1, .no_pivot = i & 2 };
+		struct arena a = ARENA_INIT;
+		struct ns_spec s;
+		struct plan p;
+
+		assert_int_equal(ns_parse(config, "/bundle", &a, &s, &e), 0);
+		plan_init(&p, &a);
+		ns_plan_mounts(&p, &s, &h, &options);
+		render(&p);
+		assert_int_equal(!strstr(text, "AT_FDCWD, \"/bundle/rootfs\", MOVE_MOUNT"), i != 1);
+		arena_free(&a);
+	}
+}
+
 static void test_hot(void **state)
 {
 	_cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:[s, s, s]}", "source", "src",
@@ -207,7 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
-		cmocka_unit_test(test_hot),
+		cmocka_unit_test(test_hot), cmocka_unit_test(test_in_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,16 @@ static void its_words_are_the_error(void **state)
 				    10000, &e),
 			 -EPERM);
 	assert_non_null(strstr(e.fix, "setuid root"));
+	assert_int_equal(run_helper("newuidmap", "echo 'Permission denied'; exit 1", 10000, &e), -EPERM);
+	assert_non_null(strstr(e.fix, "setuid root"));
+	err_format(&e, text, sizeof text);
+	assert_string_equal(text, "newuidmap: Permission denied");
+	assert_int_equal(run_helper("newuidmap", "echo newuidmapper: Cannot find your user name; exit 1",
+				    10000, &e),
+			 -EPERM);
+	assert_non_null(strstr(e.fix, "/etc/passwd"));
+	err_format(&e, text, sizeof text);
+	assert_string_equal(text, "newuidmap: newuidmapper: Cannot find your user name");
 	assert_int_equal(run_helper("newuidmap", "exit 3", 10000, &e), -EPERM);
 	assert_non_null(strstr(e.context[0], "did not say why"));
 	assert_int_equal(run_helper("newuidmap", "kill -9 $$", 10000, &e), -EPERM);

@@ -4,123 +4,7 @@
  * Every table row runs both ways, and both answers must be the same; so must they on random
  * trees. A canary beside the root must never be reached nor changed.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "base/fd.h"
-#include "base/path.h"
-
-static char top[64];
-static int top_fd, root_fd;
-
-static void must(int result)
-{
-	if (result < 0)
-		fail_msg("%s", strerror(errno));
-}
-
-static void put_file(int dirfd, const char *path)
-{
-	int fd = openat(dirfd, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-
-	must(fd);
-	close(fd);
-}
-
-/* top/canary and top/etc/secret are outside; top/root is the root. */
-static int make_world(void **state)
-{
-	(void)state;
-	snprintf(top, sizeof top, "/tmp/kist-path-XXXXXX");
-	assert_non_null(mkdtemp(top));
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(top_fd);
-	must(mkdirat(top_fd, "root", 0755));
-	must(mkdirat(top_fd, "etc", 0755));
-	put_file(top_fd, "etc/secret");
-	put_file(top_fd, "canary");
-	root_fd = openat(top_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	must(root_fd);
-	path_openat2_missing = false;
-	return 0;
-}
-
-static int remove_world(void **state)
-{
-	char command[128];
-
-	(void)state;
-	close(root_fd);
-	close(top_fd);
-	snprintf(command, sizeof command, "rm -rf %s", top);
-	path_openat2_missing = false;
-	return system(command) == 0 ? 0 : -1;
-}
-
-static int count_entries(const char *path)
-{
-	DIR *d = opendir(path);
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
-static void assert_outside_untouched(void)
-{
-	char text[96];
-
-	assert_int_equal(count_entries(top), 3);
-	snprintf(text, sizeof text, "%s/etc", top);
-	assert_int_equal(count_entries(text), 1);
-}
-
-static void make_tree(void)
-{
-	must(mkdirat(root_fd, "dir", 0755));
-	must(mkdirat(root_fd, "dir/sub", 0755));
-	must(mkdirat(root_fd, "etc", 0755));
-	put_file(root_fd, "file");
-	put_file(root_fd, "dir/inner");
-	put_file(root_fd, "etc/passwd");
-	must(symlinkat("/", root_fd, "abs-root"));
-	must(symlinkat("/etc/secret", root_fd, "abs-out"));
-	must(symlinkat("/etc", root_fd, "abs-etc"));
-	must(symlinkat("../../../../etc/secret", root_fd, "rel-out"));
-	must(symlinkat("../canary", root_fd, "canary-link"));
-	must(symlinkat("..", root_fd, "dir/up"));
-	must(symlinkat("../..", root_fd, "dir/upup"));
-	must(symlinkat("../../../..", root_fd, "dir/sub/far"));
-	must(symlinkat("file", root_fd, "to-file"));
-	must(symlinkat("dir", root_fd, "to-dir"));
-	must(symlinkat("dir/", root_fd, "to-dir-slash"));
-	must(symlinkat("file/", root_fd, "to-file-slash"));
-	must(symlinkat("missing", root_fd, "dangling"));
-	must(symlinkat("loop-b", root_fd, "loop-a"));
-	must(symlinkat("loop-a", root_fd, "loop-b"));
-	must(symlinkat("self/self", root_fd, "self"));
-	must(symlinkat("to-dir/../abs-root/dir/sub", root_fd, "winding"));
-	must(symlinkat(".", root_fd, "dot"));
-	must(mkfifoat(root_fd, "fifo", 0644));
-}
+#include "tests/unit/path_world.h"
 
 struct answer {
 	int error; /* 0 or positive errno */
@@ -354,6 +238,48 @@ static void test_magic_links_are_refused(void **state)
 	close(proc);
 }
 
+/* What only the walk has: links that grow too long, folders that go too deep, procfs's own links. */
+static void test_limits_of_the_walk(void **state)
+{
+	int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), dir, next;
+	char target[PATH_MAX], path[PATH_MAX] = "";
+
+	(void)state;
+	must(proc);
+	make_tree();
+	/* As long as a link may be: what stands behind it in the path no longer fits. */
+	memset(target, '/', sizeof target);
+	memcpy(target, "dir", 3);
+	target[sizeof target - 1] = '\0';
+	must(symlinkat(target, root_fd, "long"));
+	snprintf(path, sizeof path, "long/inner");
+	assert_int_equal(ask(false, false, false, path, O_PATH).error, 0);
+	assert_int_equal(ask(true, false, false, path, O_PATH).error, ENAMETOOLONG);
+	/* It holds a descriptor for each folder. */
+	dir = openat(root_fd, "dir", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*path = '\0';
+	for (int i = 0; i < 256; i++) {
+		must(mkdirat(dir, "d", 0755));
+		next = openat(dir, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		must(next);
+		close(dir);
+		dir = next;
+		snprintf(path + strlen(path), sizeof path - strlen(path), i ? "/d" : "dir/d");
+	}
+	close(dir);
+	assert_int_equal(ask(false, false, false, path, O_PATH).error, 0);
+	assert_int_equal(ask(true, false, false, path, O_PATH).error, ENAMETOOLONG);
+	/* "self" is text, and the walk follows it. */
+	for (int walk = 0; walk < 2; walk++) {
+		path_openat2_missing = walk;
+		next = path_open_in_root(proc, "self/comm", O_RDONLY, 0);
+		if (next < 0)
+			fail_msg("%s: %s", walk ? "the walk" : "openat2", strerrorname_np(-next));
+		close(next);
+	}
+	close(proc);
+}
+
 /* --- random trees ----------------------------------------------------------- */
 
 static unsigned int seed;
@@ -425,230 +351,6 @@ static void test_random_trees_same_as_openat2(void **state)
 	assert_int_equal(disagreements, 0);
 }
 
-/* --- making ------------------------------------------------------------------ */
-
-static bool same_inode(int fd, const char *path_in_root)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && fstatat(root_fd, path_in_root, &b, 0) == 0 &&
-	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
-
-static void test_mkdir_makes_parents(void **state)
-{
-	(void)state;
-	make_tree();
-	for (int walk = 0; walk < 2; walk++) {
-		const char *path = walk ? "w/x/y/z" : "o/x/y/z/";
-		struct stat st;
-		int fd;
-
-		path_openat2_missing = walk;
-		fd = path_mkdir_in_root(root_fd, path, 0750);
-		must(fd);
-		assert_true(same_inode(fd, path));
-		must(fstat(fd, &st));
-		assert_true(S_ISDIR(st.st_mode));
-		assert_int_equal(st.st_mode & 0777, 0750 & ~umask(022));
-		umask(022);
-		close(fd);
-		/* Again: an existing one is fine. */
-		fd = path_mkdir_in_root(root_fd, path, 0750);
-		must(fd);
-		close(fd);
-		fd = path_mkdir_in_root(root_fd, "/", 0755);
-		must(fd);
-		assert_true(same_inode(fd, "."));
-		close(fd);
-		/* Through a link that stays inside. */
-		fd = path_mkdir_in_root(root_fd, "abs-etc/made", 0755);
-		must(fd);
-		assert_true(same_inode(fd, "etc/made"));
-		close(fd);
-		assert_int_equal(path_mkdir_in_root(root_fd, "file", 0755), -ENOTDIR);
-		assert_int_equal(path_mkdir_in_root(root_fd, "file/x", 0755), -ENOTDIR);
-		assert_int_equal(path_mkdir_in_root(root_fd, "dangling", 0755), -ENOTDIR);
-		assert_int_equal(path_mkdir_in_root(root_fd, "loop-a/x", 0755), -ELOOP);
-		assert_int_equal(path_mkdir_in_root(root_fd, "", 0755), -ENOENT);
-	}
-	assert_outside_untouched();
-}
-
-static void test_mkfile(void **state)
-{
-	(void)state;
-	make_tree();
-	for (int walk = 0; walk < 2; walk++) {
-		const char *path = walk ? "fw/x/new" : "fo/x/new";
-		struct stat st;
-		int fd;
-
-		path_openat2_missing = walk;
-		fd = path_mkfile_in_root(root_fd, path, 0640);
-		must(fd);
-		assert_true(same_inode(fd, path));
-		must(fstat(fd, &st));
-		assert_true(S_ISREG(st.st_mode));
-		assert_int_equal(st.st_mode & 0777, 0640);
-		assert_int_equal(st.st_size, 0);
-		close(fd);
-		fd = path_mkfile_in_root(root_fd, "fifo", 0644);
-		must(fd);
-		close(fd);
-		fd = path_mkfile_in_root(root_fd, "to-file", 0644);
-		must(fd);
-		assert_true(same_inode(fd, "file"));
-		close(fd);
-		assert_true(path_mkfile_in_root(root_fd, "dir", 0644) < 0);
-		assert_true(path_mkfile_in_root(root_fd, "dangling", 0644) < 0);
-		assert_true(path_mkfile_in_root(root_fd, "abs-out", 0644) < 0);
-		assert_int_equal(path_mkfile_in_root(root_fd, "file/x", 0644), -ENOTDIR);
-	}
-	assert_outside_untouched();
-}
-
-/* ".." behind something that is not there yet: the parents that were just made must not become
- * stairs out of the root. */
-static void test_making_never_leaves_the_root(void **state)
-{
-	static const char *const paths[] = {
-		"a1/..", "a2/../..", "/a3/../../evil", "/a4/../../../../tmp/kist-evil",
-		"dir/a5/../../../evil", "a6/b/../../../evil/deep", "to-dir/a7/../../../evil",
-		"abs-root/a8/../../evil", "../a9/../../evil",
-	};
-
-	(void)state;
-	make_tree();
-	for (int walk = 0; walk < 2; walk++) {
-		for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-			char text[32], where[256];
-			size_t len = strlen(top);
-			ssize_t n;
-			int fd;
-
-			path_openat2_missing = walk;
-			for (int file = 0; file < 2; file++) {
-				fd = file ? path_mkfile_in_root(root_fd, paths[i], 0644)
-					  : path_mkdir_in_root(root_fd, paths[i], 0755);
-				if (fd < 0)
-					continue;
-				n = readlink(path_of_fd(fd, text), where, sizeof where - 1);
-				must((int)n);
-				where[n] = '\0';
-				close(fd);
-				/* A leading top/root, whole. */
-				if (strncmp(where, top, len) || strncmp(where + len, "/root", 5) ||
-				    (where[len + 5] && where[len + 5] != '/')) {
-					rmdir("/tmp/kist-evil");
-					fail_msg("\"%s\" led to %s", paths[i], where);
-				}
-			}
-		}
-	}
-	assert_outside_untouched();
-}
-
-/* --- removing ---------------------------------------------------------------- */
-
-static void test_remove_tree(void **state)
-{
-	struct err e = ERR_INIT;
-
-	(void)state;
-	make_tree();
-	must(symlinkat("../../etc", root_fd, "dir/out"));
-	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
-	assert_int_equal(faccessat(top_fd, "root", F_OK, 0), -1);
-	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
-	assert_int_equal(faccessat(top_fd, "canary", F_OK, 0), 0);
-	/* Absent is fine, a file and a link go themselves. */
-	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
-	must(symlinkat("etc", top_fd, "link"));
-	assert_int_equal(path_remove_tree(top_fd, "link", &e), 0);
-	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
-	assert_int_equal(path_remove_tree(top_fd, "canary", &e), 0);
-	assert_int_equal(faccessat(top_fd, "canary", F_OK, 0), -1);
-	assert_int_equal(e.error, 0);
-}
-
-static void test_remove_many_entries(void **state)
-{
-	struct err e = ERR_INIT;
-	char name[32];
-
-	(void)state;
-	for (int i = 0; i < 5000; i++) {
-		snprintf(name, sizeof name, "f%d", i);
-		put_file(root_fd, name);
-	}
-	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
-	assert_int_equal(faccessat(top_fd, "root", F_OK, 0), -1);
-}
-
-/* A container can dig deeper than a process may hold fds; its folder must still go away. */
-static void test_remove_deep_tree(void **state)
-{
-	struct rlimit old, few = { 64, 64 };
-	struct err e = ERR_INIT;
-	int fd = openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), r;
-	char command[128];
-
-	(void)state;
-	for (int i = 0; i < 300; i++) {
-		int next;
-
-		must(mkdirat(fd, "d", 0755));
-		next = openat(fd, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		must(next);
-		close(fd);
-		fd = next;
-	}
-	close(fd);
-	must(getrlimit(RLIMIT_NOFILE, &old));
-	few.rlim_max = old.rlim_max;
-	must(setrlimit(RLIMIT_NOFILE, &few));
-	r = path_remove_tree(top_fd, "root", &e);
-	must(setrlimit(RLIMIT_NOFILE, &old));
-	if (r < 0) {
-		snprintf(command, sizeof command, "rm -rf %s/root", top);
-		assert_int_equal(system(command), 0);
-		fail_msg("%s at depth 300 with 64 fds", strerrorname_np(-r));
-	}
-}
-
-/* A bind mount of the same filesystem has the same device number: only its mount id tells. */
-static void test_remove_does_not_cross_a_bind_mount(void **state)
-{
-	int status;
-	pid_t pid;
-
-	(void)state;
-	if (geteuid() != 0)
-		skip();
-	must(mkdirat(root_fd, "mounted", 0755));
-	pid = fork();
-	must(pid);
-	if (pid == 0) {
-		char from[96], to[96];
-		struct err e = ERR_INIT;
-
-		snprintf(from, sizeof from, "%s/etc", top);
-		snprintf(to, sizeof to, "%s/root/mounted", top);
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
-		    mount(from, to, NULL, MS_BIND, NULL) < 0)
-			_exit(2);
-		/* An fd from before the unshare still sees the old mounts. */
-		top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		_exit(path_remove_tree(top_fd, "root", &e) < 0 ? 0 : 1);
-	}
-	must(waitpid(pid, &status, 0));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-		skip();
-	assert_int_equal(faccessat(top_fd, "etc/secret", F_OK, 0), 0);
-	assert_int_equal(status, 0);
-}
-
 /* --- ids ----------------------------------------------------------------------- */
 
 static void test_ids(void **state)
@@ -714,8 +416,6 @@ static void test_name_of_fd(void **state)
 	}
 }
 
-#define WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, remove_world)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -726,14 +426,8 @@ int main(void)
 		WORLD(test_link_limit),
 		WORLD(test_too_long),
 		WORLD(test_magic_links_are_refused),
+		WORLD(test_limits_of_the_walk),
 		WORLD(test_random_trees_same_as_openat2),
-		WORLD(test_mkdir_makes_parents),
-		WORLD(test_mkfile),
-		WORLD(test_making_never_leaves_the_root),
-		WORLD(test_remove_tree),
-		WORLD(test_remove_many_entries),
-		WORLD(test_remove_deep_tree),
-		WORLD(test_remove_does_not_cross_a_bind_mount),
 		cmocka_unit_test(test_ids),
 		WORLD(test_fd_path),
 		WORLD(test_name_of_fd),

@@ -18,6 +18,7 @@
 #include <seccomp.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "runtime/profile_job.h"
 #include "runtime/seccomp_profile.h"
 #include "tests/lib/bpf_vm.h"
@@ -535,13 +536,42 @@ static void long_jumps(void **state)
 	}
 }
 
+/* A node that calls share, further away from one of them than a jump reaches. */
+static void shared_far_away(void **state)
+{
+	static char text[1 << 20];
+	struct buf b = BUF_ON(text);
+
+	(void)state;
+	buf_reset(&b);
+	buf_add(&b, "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": "
+		    "[\"read\", \"kcmp\"], \"action\": \"SCMP_ACT_TRAP\", \"args\": ["
+		    "{\"index\": 1, \"op\": \"SCMP_CMP_EQ\", \"value\": 5}, "
+		    "{\"index\": 2, \"op\": \"SCMP_CMP_GT\", \"value\": 6}]}");
+	/* Those between them: no more than it is remembered for, but each with many conditions. */
+	for (int i = 100; i < 114; i++) {
+		_cleanup_free_ char *name =
+			seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, i);
+
+		buf_addf(&b, ", {\"names\": [\"%s\"], \"action\": \"SCMP_ACT_ERRNO\", \"args\": [",
+			 name);
+		for (int arg = 0; arg < 6; arg++)
+			buf_addf(&b, "%s{\"index\": %d, \"op\": \"SCMP_CMP_GT\", \"value\": %d}",
+				 arg ? ", " : "", arg, i + arg);
+		buf_add(&b, "]}");
+	}
+	buf_add(&b, "]}");
+	assert_false(buf_truncated(&b));
+	assert_int_equal(compare(text, SECCOMP_ABI_X86_64, false), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(docker),      cmocka_unit_test(podman),
 		cmocka_unit_test(job),	       cmocka_unit_test(libseccomp_differs),
 		cmocka_unit_test(random_ones), cmocka_unit_test(too_long),
-		cmocka_unit_test(long_jumps),
+		cmocka_unit_test(long_jumps),  cmocka_unit_test(shared_far_away),
 	};
 	const struct CMUnitTest chosen[] = { cmocka_unit_test(one_of_choice) };
 

@@ -1,0 +1,59 @@
+/*
+ * self.c - the folder of /proc/self/exe, or of the path this program was started by.
+ */
+#include "base/self.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* What the kernel appends once a file's name is gone; an update put another there since. */
+#define GONE " (deleted)"
+
+static int read_link(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	size_t gone = strlen(GONE);
+
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	if ((size_t)n > gone && strcmp(path + n - gone, GONE) == 0)
+		path[n - gone] = '\0';
+	return path[0] == '/' && strncmp(path, "/memfd:", 7) != 0 ? 0 : -ENOENT;
+}
+
+static int find_self(char path[PATH_MAX])
+{
+	/* As execve(2) got it; of a copy, which is started by an fd, argv[0] says it. */
+	const char *started = (const char *)getauxval(AT_EXECFN);
+
+	if (read_link(path) == 0)
+		return 0;
+	if (!started || strncmp(started, "/dev/fd/", 8) == 0)
+		started = program_invocation_name[0] == '/' ? program_invocation_name : "";
+	return realpath(started, path) ? 0 : -errno;
+}
+
+int self_beside(const char *name, char *path, size_t size)
+{
+	char self[PATH_MAX];
+	int r = find_self(self);
+
+	if (r < 0)
+		return r;
+	r = snprintf(path, size, "%.*s/%s", (int)(strrchr(self, '/') - self), self, name);
+	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
+}
+
+void self_tell_copy(char *argv[])
+{
+	static char path[PATH_MAX];
+
+	if (find_self(path) == 0)
+		argv[0] = path;
+}

@@ -1,0 +1,20 @@
+/*
+ * self.h - where this program lies, and with it the programs that belong to it.
+ *
+ * /proc/self/exe does not always say it: kist lets go of its file, or runs on as a
+ * copy in memory, so that no container can write it (runtime/protect.h).
+ */
+#pragma once
+#include <stddef.h>
+
+/* What was not installed beside kist lies here. */
+#ifndef KIST_LIBEXEC
+#define KIST_LIBEXEC "/usr/local/libexec"
+#endif
+
+/* The path of `name` in this program's folder. 0, -ENOENT when the folder can't be told, or
+ * -errno. */
+int self_beside(const char *name, char *path, size_t size);
+/* For a copy that is about to be started: its argv[0] is the path of the original, where that is
+ * known. */
+void self_tell_copy(char *argv[]);

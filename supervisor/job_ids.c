@@ -1,0 +1,187 @@
+/*
+ * job_ids.c - which ids of the host a job's user namespace has.
+ *
+ *   root         a range that is nobody else's, leased (idrange.h)
+ *   a user       its own id as root, and after it the ids that /etc/subuid and
+ *                /etc/subgid give it, by newuidmap; without those its own alone
+ *   root of a    those it has there itself: what is mapped from 0 on
+ *   namespace
+ */
+#include "supervisor/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/ids.h"
+#include "runtime/idrange.h"
+#include "runtime/upper.h"
+
+#define FILE_MAX_BYTES (1u << 20)
+
+/* The next line's first three fields, which are changed to strings; false at the end. */
+static bool next_fields(char **at, char *field[3])
+{
+	while (**at) {
+		char *line = *at, *end = line + strcspn(line, "\n");
+		int n = 0;
+
+		*at = *end ? end + 1 : end;
+		*end = '\0';
+		while (n < 3 && line)
+			field[n++] = strsep(&line, ":");
+		if (n == 3)
+			return true;
+	}
+	return false;
+}
+
+/* The caller's name in /etc/passwd, or "". */
+static void find_name(char *passwd, uid_t uid, char name[64])
+{
+	char *field[3];
+	uint32_t id;
+
+	name[0] = '\0';
+	while (next_fields(&passwd, field))
+		if (id_parse(field[2], strlen(field[2]), &id) == 0 && id == uid) {
+			snprintf(name, 64, "%s", field[0]);
+			return;
+		}
+}
+
+bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret)
+{
+	char *field[3], number[16];
+	uint32_t start, count;
+
+	snprintf(number, sizeof number, "%u", uid);
+	while (next_fields(&text, field)) {
+		if (strcmp(field[0], number) != 0 && (!name[0] || strcmp(field[0], name) != 0))
+			continue;
+		if (id_parse(field[1], strlen(field[1]), &start) < 0 ||
+		    id_parse(field[2], strlen(field[2]), &count) < 0 || count == 0 ||
+		    UINT32_MAX - start < count)
+			continue;
+		*ret = (struct ns_id_map){ .container = 1,
+					   .host = start,
+					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1
+									    : count };
+		return true;
+	}
+	return false;
+}
+
+static bool sub_range(const char *file, uid_t uid, const char *name, struct ns_id_map *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = ERR_INIT;
+	size_t size;
+
+	return file_read_whole(AT_FDCWD, file, FILE_MAX_BYTES, &text, &size, &ignored) == 0 &&
+	       job_ids_find_sub(text, uid, name, ret);
+}
+
+static void user_ids(const struct host *h, struct job_ids *ret)
+{
+	_cleanup_free_ char *passwd = NULL;
+	struct err ignored = ERR_INIT;
+	char name[64] = "";
+	size_t size;
+
+	ret->uid[0] = (struct ns_id_map){ .host = h->uid, .size = 1 };
+	ret->gid[0] = (struct ns_id_map){ .host = h->gid, .size = 1 };
+	ret->count = 1;
+	if (!h->idmap_helpers)
+		return;
+	if (file_read_whole(AT_FDCWD, "/etc/passwd", FILE_MAX_BYTES, &passwd, &size, &ignored) == 0)
+		find_name(passwd, h->uid, name);
+	if (sub_range("/etc/subuid", h->uid, name, &ret->uid[1]) &&
+	    sub_range("/etc/subgid", h->uid, name, &ret->gid[1]))
+		ret->count = 2;
+}
+
+/* What this user namespace has from 0 on. */
+static uint32_t own_size(const char *file)
+{
+	char text[4096], *at = text, *end;
+	ssize_t n = file_read_at(AT_FDCWD, file, text, sizeof text);
+	unsigned long first, size;
+
+	if (n <= 0)
+		return 1;
+	first = strtoul(at, &end, 10);
+	(void)strtoul(end, &end, 10);
+	size = strtoul(end, &end, 10);
+	if (first != 0 || size == 0)
+		return 1;
+	return size > IDRANGE_SIZE ? IDRANGE_SIZE : (uint32_t)size;
+}
+
+int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
+		 const char *upper_dir, struct err *e)
+{
+	uint32_t first = 0;
+	uid_t uid;
+	gid_t gid;
+	int r = 0;
+
+	*ret = (struct job_ids){ .count = 1 };
+	if (host_unprivileged(h)) {
+		user_ids(h, ret);
+		return 0;
+	}
+	ret->uid[0].size = ret->gid[0].size = IDRANGE_SIZE;
+	if (h->root) {
+		if (upper_dir && upper_read_ids(upper_dir, &uid, &gid) && uid == gid) {
+			first = uid;
+			r = idrange_take_this(root, id, first, e);
+			if (r < 0)
+				err_wrap(e, "the files in %.200s", upper_dir);
+		} else {
+			r = idrange_take(root, id, &first, e);
+		}
+		ret->uid[0].host = ret->gid[0].host = first;
+		ret->leased = r == 0;
+	} else {
+		ret->uid[0].size = own_size("/proc/self/uid_map");
+		ret->gid[0].size = own_size("/proc/self/gid_map");
+	}
+	return r;
+}
+
+void job_ids_drop(const struct job_ids *ids, int root, const char *id)
+{
+	if (ids->leased)
+		idrange_drop(root, id, ids->uid[0].host);
+}
+
+static bool is_mapped(const struct ns_id_map *map, size_t count, uint32_t id)
+{
+	const struct ns_id_maps maps = { .line = map, .count = count };
+	uint32_t host;
+
+	return ns_map_id(&maps, id, &host);
+}
+
+int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e)
+{
+	bool all = is_mapped(ids->uid, ids->count, user->uid) &&
+		   is_mapped(ids->gid, ids->count, user->gid);
+
+	for (size_t i = 0; i < user->gid_count; i++)
+		all = all && is_mapped(ids->gid, ids->count, user->gids[i]);
+	if (all)
+		return 0;
+	err_say(e, EINVAL,
+		"the image runs as user %u, group %u, who have no id on this host: the job has "
+		"%u",
+		user->uid, user->gid, ids->uid[0].size + (ids->count > 1 ? ids->uid[1].size : 0));
+	return err_fix(
+		e, "give the caller more in /etc/subuid and /etc/subgid, and install newuidmap; or "
+		   "run it as root");
+}
