@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/interrupt.h"
 
 enum message_type {
 	MESSAGE_TURN = 1, /* go on at `step` */
@@ -33,6 +35,7 @@ struct message {
 	int value;
 	struct err err; /* only sent whole with MESSAGE_ERROR */
 };
+#define KILL_WAIT_MS 3000
 #define SHORT_MESSAGE offsetof(struct message, err)
 
 void run_init(struct run *r, const struct plan *p)
@@ -204,6 +207,13 @@ static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 		int fd = -EBADF;
 		ssize_t n = socket_recv_fd(r->sync, &m, sizeof m, &fd);
 
+		if (n == -EAGAIN) {
+			int signal = interrupt_take();
+
+			if (signal)
+				return err_say(e, EINTR, "interrupted by SIG%s", sigabbrev_np(signal));
+			continue;
+		}
 		if (n < 0 && n != -ECONNRESET)
 			return err_set(e, (int)-n, "cannot hear from the other side");
 		if (n <= 0) {
@@ -280,6 +290,9 @@ const struct op op_send_fd = { .name = "sendmsg", .man = "unix(7)", .act = act_s
 
 static int act_socketpair(struct run *r, const void *args, struct err *e)
 {
+	/* The host looks for signals while it waits: a guest may hang for ever, in a hook or in a
+	 * filesystem that is silent. */
+	const struct timeval look = { .tv_usec = INTERRUPT_LOOK_MS * 1000 };
 	int pair[2];
 
 	(void)args;
@@ -288,18 +301,19 @@ static int act_socketpair(struct run *r, const void *args, struct err *e)
 		return -errno;
 	r->sync = pair[0];
 	r->sync_far = pair[1];
-	return 0;
+	return setsockopt(r->sync, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look) < 0 ? -errno : 0;
 }
 
 static void show_socketpair(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
 	(void)args;
-	buf_add(out, "socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC)");
+	buf_addf(out, "socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC) /* SO_RCVTIMEO: %d ms */",
+		 INTERRUPT_LOOK_MS);
 }
 
 const struct op op_socketpair = { .name = "socketpair", .man = "socketpair(2)",
-				  .act = act_socketpair, .show = show_socketpair };
+				  .compound = true, .act = act_socketpair, .show = show_socketpair };
 
 /* --- the two walks ---------------------------------------------------------- */
 
@@ -361,14 +375,17 @@ static int guest_died(struct run *r, struct err *e)
 static void kill_guest(struct run *r)
 {
 	int pidfd = run_slot(r, SLOT_GUEST_PIDFD);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
 	siginfo_t info;
 
 	fd_close(&r->sync);
 	if (!r->born || pidfd < 0)
 		return;
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
+	/* One whose filesystem is silent ends when that does: what is left then, is delete's. */
+	while (poll(&end, 1, KILL_WAIT_MS) < 0 && errno == EINTR)
 		;
+	waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 }
 
 /* Where the guest's steps end, with its execve. */

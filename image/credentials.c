@@ -304,6 +304,28 @@ static int login_file(const char *given, char *to, size_t size, struct err *e)
 	return err_fix(e, "name a file: --authfile FILE");
 }
 
+/* Where the file really is: who keeps it elsewhere by a symlink keeps the symlink. Only to a file of
+ * the caller's own: with sudo the home may be somebody else's. */
+static int follow_link(char *path, size_t size, struct err *e)
+{
+	_cleanup_free_ char *target = NULL;
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+		return 0;
+	target = realpath(path, NULL);
+	if (target == NULL || stat(target, &st) < 0) {
+		err_set(e, errno, "%s is a symlink that leads nowhere", path);
+		return err_fix(e, "make the file it leads to, with {} in it, or remove it");
+	}
+	if (st.st_uid != geteuid() || strlen(target) >= size) {
+		err_say(e, EPERM, "%s is a symlink to %.200s, which is not yours", path, target);
+		return err_fix(e, "remove it, or name another file: --authfile FILE");
+	}
+	memcpy(path, target, strlen(target) + 1);
+	return 0;
+}
+
 /* The file's folder, locked against another login. */
 static int open_folder(const char *path, int *ret, const char **ret_name, struct err *e)
 {
@@ -428,6 +450,8 @@ int credentials_store(const char *file, const char *registry, const struct crede
 	int error = login_file(file, path, sizeof(path), e);
 
 	if (!error)
+		error = follow_link(path, sizeof(path), e);
+	if (!error)
 		error = open_folder(path, &folder, &name, e);
 	if (!error)
 		error = read_or_new(path, &document, e);
@@ -454,6 +478,8 @@ int credentials_erase(const char *file, const char *registry, struct err *e)
 
 	if (!error && access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
+	if (!error)
+		error = follow_link(path, sizeof(path), e);
 	if (!error)
 		error = open_folder(path, &folder, &name, e);
 	if (!error)

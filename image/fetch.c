@@ -66,6 +66,21 @@ static int check_answer(struct fetch *f, const struct http_reply *reply, struct 
 	return 0;
 }
 
+/* As a redirect would: where one may not go we do not, and nothing of ours goes along. */
+static int start_elsewhere(struct fetch *f, const char *what, struct http_reply *reply, bool *again,
+			   struct err *e)
+{
+	_cleanup_free_ char *url = calloc(1, HTTP_URL_MAX);
+	const char *place = f->blob.urls[f->url - 1];
+	int error = url ? registry_resolve(f->registry, what, NULL, place, url, e)
+			: err_set(e, ENOMEM, "no memory for a URL");
+
+	if (!error)
+		error = registry_get_url(f->registry, f->http, url, NULL, f->no_range ? 0 : f->at,
+					 reply, again, e);
+	return error ? err_wrap(e, "from its other place %.120s", place) : 0;
+}
+
 static int start(struct fetch *f, bool *again, unsigned *wait, struct err *e)
 {
 	struct registry *r = f->registry;
@@ -74,8 +89,11 @@ static int start(struct fetch *f, bool *again, unsigned *wait, struct err *e)
 	int error;
 
 	snprintf(what, sizeof(what), "blobs/%s", digest_text(&f->blob.digest).text);
-	error = registry_get(r, f->http, f->host, what, NULL, f->no_range ? 0 : f->at, &reply,
-			     again, e);
+	if (f->url)
+		error = start_elsewhere(f, what, &reply, again, e);
+	else
+		error = registry_get(r, f->http, f->host, what, NULL, f->no_range ? 0 : f->at,
+				     &reply, again, e);
 	*wait = reply.retry_after;
 	if (error && reply.status == 416 && !f->no_range) {
 		f->no_range = *again = true;
@@ -108,9 +126,17 @@ static int after_break(struct fetch *f, bool again, unsigned wait, struct err *e
 	f->advance = 0;
 	if (again && retry_wait(r, &f->retry, wait, e) == 0)
 		return 0;
-	if (f->host + 1 == r->hosts.count || atomic_load(&r->cancelled))
+	if (atomic_load(&r->cancelled))
 		return error;
-	choose_host(f, f->host + 1);
+	if (f->host + 1 < r->hosts.count) {
+		choose_host(f, f->host + 1);
+	} else if (f->blob.urls && f->blob.urls[f->url] && !manifest_may_distribute(&f->blob)) {
+		f->url++;
+		f->retry = (struct retry){ 0, r->options->tries };
+		f->no_range = false;
+	} else {
+		return error;
+	}
 	err_clear(e);
 	return 0;
 }

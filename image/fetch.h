@@ -22,6 +22,7 @@ struct fetch {
 	uint64_t discard; /* of the answer: it began before `at` */
 	uint64_t advance; /* since the last break */
 	size_t host;
+	size_t url; /* 0: of the host; n: from the blob's nth other place */
 	bool running, no_range, used_mirror;
 	struct retry retry;
 };

@@ -43,6 +43,11 @@ enum media media_of(const char *media_type)
 	return MEDIA_OTHER;
 }
 
+bool manifest_may_distribute(const struct descriptor *d)
+{
+	return !strstr(d->media_type, "nondistributable") && !strstr(d->media_type, "foreign");
+}
+
 void manifest_drop_nulls(json_t *object)
 {
 	const char *key;
@@ -116,6 +121,28 @@ static int check_document(const json_t *document, enum media want, struct err *e
 	return got < 0 ? got : 0;
 }
 
+/* Content that is in the descriptor itself, or at other places. Null is what Go writes for neither. */
+static int parse_elsewhere(const json_t *o, const struct json_at *at, struct arena *a,
+			   struct descriptor *ret, struct err *e)
+{
+	struct json_at urls_at = json_at_key(at, "urls");
+	const char *data = NULL;
+	size_t count = 0;
+	int got = 0;
+
+	ret->urls = NULL;
+	ret->data = NULL;
+	if (!json_is_null(json_object_get(o, "urls")))
+		got = json_get_strings(o, at, "urls", a, &ret->urls, &count, e);
+	if (got >= 0 && count > MANIFEST_URLS_MAX)
+		return json_bad(e, &urls_at, "has more than %d entries", MANIFEST_URLS_MAX);
+	if (got >= 0 && !json_is_null(json_object_get(o, "data")))
+		got = json_get_string(o, at, "data", &data, e);
+	if (data)
+		ret->data = arena_strdup(a, data);
+	return got;
+}
+
 int manifest_parse_descriptor(const json_t *o, const struct json_at *at, struct arena *a,
 			      struct descriptor *ret, struct err *e)
 {
@@ -138,6 +165,9 @@ int manifest_parse_descriptor(const json_t *o, const struct json_at *at, struct 
 	got = digest_parse(digest, &ret->digest, e);
 	if (got)
 		return err_at(e, digest_at.text);
+	got = parse_elsewhere(o, at, a, ret, e);
+	if (got < 0)
+		return got;
 	ret->media_type = copied(a, media_type);
 	ret->media = media_of(media_type);
 	ret->size = size;

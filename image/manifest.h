@@ -18,6 +18,7 @@
 #define MANIFEST_CONFIG_MAX  (8u << 20)
 #define MANIFEST_LAYERS_MAX  200
 #define MANIFEST_ENTRIES_MAX 10000 /* of one index */
+#define MANIFEST_URLS_MAX    16 /* of one descriptor */
 #define MANIFEST_NESTING_MAX 4	   /* indexes in indexes */
 
 enum media { MEDIA_OTHER, MEDIA_INDEX, MEDIA_MANIFEST, MEDIA_CONFIG, MEDIA_LAYER, MEDIA_SCHEMA1 };
@@ -27,6 +28,8 @@ struct descriptor {
 	enum media media;
 	struct digest digest;
 	uint64_t size;
+	char **urls;	  /* NULL-terminated: where else a layer is that is not for distribution; or NULL */
+	const char *data; /* the content in Base64, unverified; or NULL */
 };
 struct platform {
 	const char *os, *architecture, *variant; /* "" when not said */
@@ -59,6 +62,8 @@ struct image_config {
 /* Removes members that are null. */
 void manifest_drop_nulls(json_t *object);
 enum media media_of(const char *media_type);
+/* Not so: a layer that is fetched from where its descriptor says, and never pushed. */
+bool manifest_may_distribute(const struct descriptor *d);
 /* What a document of unknown type says it is: its mediaType, or by its members. -EINVAL when both
  * "manifests" and "layers" are there (CVE-2021-41190), or neither. */
 int manifest_sniff(const json_t *document, enum media *ret, struct err *e);

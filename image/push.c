@@ -272,12 +272,6 @@ static int push_blob(struct push *p, const struct descriptor *d, struct err *e)
 	return 0;
 }
 
-/* "Not for others": such a layer is fetched from where its descriptor says. */
-static bool may_be_pushed(const struct descriptor *d)
-{
-	return !strstr(d->media_type, "nondistributable") && !strstr(d->media_type, "foreign");
-}
-
 static int push_blobs(struct push *p, struct err *e)
 {
 	size_t i, j;
@@ -288,7 +282,7 @@ static int push_blobs(struct push *p, struct err *e)
 
 		for (j = 0; j < i && !digest_equal(&p->manifest.layers[j].digest, &d->digest); j++)
 			;
-		if (j == i && may_be_pushed(d))
+		if (j == i && manifest_may_distribute(d))
 			error = push_blob(p, d, e);
 	}
 	return error ? error : push_blob(p, &p->manifest.config, e);

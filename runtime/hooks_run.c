@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/interrupt.h"
 #include "runtime/process_ops.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -295,28 +296,12 @@ static int conclude(const struct hook_run *h, const struct child *c, int ending,
 	return say_status(h, &info, w, e);
 }
 
-/* Only signals the caller blocked: the others end this process as they always do. */
 static int watch_signals(void)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	sigset_t blocked, set;
+	sigset_t set;
 
-	sigemptyset(&set);
-	if (sigprocmask(SIG_BLOCK, NULL, &blocked) < 0)
-		return -EBADF;
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-		if (sigismember(&blocked, ends[i]))
-			sigaddset(&set, ends[i]);
+	interrupt_set(&set);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Takes the signal that ended the wait, or it would end whatever comes next, too. */
-static void take_signal(int signals)
-{
-	struct signalfd_siginfo info;
-
-	while (read(signals, &info, sizeof info) == sizeof info)
-		;
 }
 
 /* The hook's end, or -errno. */
@@ -357,8 +342,8 @@ static int run_and_watch(const struct hook_run *h, struct err *e)
 	r = watch(h, &c, said, signals);
 	if (r != ENDED)
 		kill_group(&c);
-	if (r == INTERRUPTED)
-		take_signal(signals);
+	while (r == INTERRUPTED && interrupt_take())
+		;
 	for (int i = 0; i < SAYS; i++) {
 		words_drain(&said[i]);
 		fd_close(&said[i].from);

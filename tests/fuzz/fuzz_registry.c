@@ -1,14 +1,18 @@
-/* fuzz_registry.c - any text as WWW-Authenticate header, hosts.toml, base64 credential, platform.
+/* fuzz_registry.c - any text as WWW-Authenticate or Link header, hosts.toml, base64 credential,
+ * platform, an artifact's title, a change of an import.
  */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
+#include "image/artifact.h"
 #include "image/challenge.h"
 #include "image/credentials.h"
+#include "image/layout-make.h"
 #include "image/manifest.h"
 #include "image/registry-hosts.h"
+#include "image/registry-list.h"
 #include "image/toml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -47,6 +51,28 @@ static void check_hosts(const char *text, size_t size, struct arena *a)
 	json_decref(document);
 }
 
+static void check_link(const char *text)
+{
+	char url[256];
+
+	if (link_next(text, url, sizeof(url)))
+		assert(url[0] && strlen(url) < sizeof(url) && !strchr(url, '>'));
+	if (artifact_is_name(text))
+		assert(text[0] != '.' && !strchr(text, '/') && strlen(text) <= 200);
+}
+
+static void check_change(const char *text)
+{
+	json_t *config = json_object();
+	char *out;
+
+	source_change(config, text, NULL);
+	out = json_dumps(config, 0); /* what was taken can be written */
+	assert(out);
+	free(out);
+	json_decref(config);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a = ARENA_INIT;
@@ -57,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	check_challenge(text);
+	check_link(text);
+	check_change(text);
 	check_hosts(text, size, &a);
 	credential_from_base64(text, &c);
 	platform_parse(text, &a, &p, NULL);

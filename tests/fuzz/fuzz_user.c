@@ -76,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err_format(&e, line, sizeof line);
 		assert(e.error && line[0] && !strchr(line, '\033'));
 	}
+	if (image_user_home(root, 0, line, sizeof line, NULL) == 0)
+		assert(line[0] == '\0' || line[0] == '/');
 	free(user);
 	return 0;
 }

@@ -171,9 +171,16 @@ begin() {
 		else:
 		    raise SystemExit("it was written")
 	END
-	# Nothing of kist's is in it, and none of its file is mapped any more.
+	# Nothing of kist's is in it, and what is mapped of its file is read-only for everybody.
 	[ "$(stat -L -c %s "/proc/$pid/exe")" = 0 ] || [ -n "${KIST_SANITIZED-}" ]
-	none grep -F "$(realpath "$KIST")" "/proc/$pid/maps"
+	mapped=0
+	for place in /proc/"$pid"/map_files/*; do
+		[ "$place" -ef "$KIST" ] || continue
+		mapped=$((mapped + 1))
+		(: >>"$place") 2>"$T/err" && false
+		grep -q 'Read-only file system' "$T/err"
+	done
+	[ $mapped -gt 0 ] || [ -n "${KIST_SANITIZED-}" ]
 	kist delete --force $ID
 }
 

@@ -95,18 +95,54 @@ teardown() { runtime_teardown; }
 	refused 1 '/hooks/createContainer/0 .*No such file or directory' kist run $ID
 }
 
-@test "Ctrl-C while a hook of create hangs: killed, taken back, and said so" {
-	hook wait "echo \$\$ >$T/hook; exec sleep 1000"
-	add_hook createRuntime "$T/wait"
-	"$KIST" --root "$ROOT" run $ID >"$T/out" 2>&1 &
+# interrupt SIGNAL VERB KIND: that signal to `kist VERB` while the hook hangs.
+interrupt() {
+	local words status=0
+	rm -f "$T/hook"
+	# What a script starts with & ignores SIGINT.
+	env --default-signal "$KIST" --root "$ROOT" "$2" $ID >"$T/out" 2>&1 3>&- &
 	runner=$!
 	wait_until 20 test -s "$T/hook"
-	kill -TERM $runner
-	status=0
+	kill "-$1" $runner
 	wait $runner || status=$?
 	[ "$status" -eq 1 ]
-	grep -q 'createRuntime hook #0: interrupted by a signal' "$T/out"
-	wait_until 10 is_dead "$(cat "$T/hook")"
+	# A hook of the guest's goes with the guest, which the host waits for.
+	words="interrupted by SIG$1"
+	[ "$3" != createRuntime ] || words="createRuntime hook #0: interrupted by a signal"
+	grep -q "$words" "$T/out"
+	[ "$(wc -l <"$T/out")" = 1 ]
+	assert_nothing_left
+}
+
+@test "Ctrl-C while a hook of create or run hangs: killed, taken back, and said so" {
+	nobody_sleeps() { ! pgrep -f '^sleep 1000[.]25$' >/dev/null; }
+	hook wait "echo x >$T/hook; exec sleep 1000.25"
+	add_hook createRuntime "$T/wait"
+	interrupt TERM run createRuntime
+	interrupt HUP create createRuntime
+	edit_bundle . '.hooks = {createContainer: [{path: $path}]}' --arg path "$T/wait"
+	interrupt INT run createContainer
+	interrupt TERM create createContainer
+	edit_bundle . '.hooks = {startContainer: [{path: "/bin/sh", args: ["sh", "-c", "echo x >/t/hook; exec sleep 1000.25"]}]}
+		| .mounts += [{destination: "/t", source: $t, options: ["bind"]}]' --arg t "$T"
+	interrupt HUP run startContainer
+	wait_until 10 nobody_sleeps
+}
+
+@test "a signal that is ignored, as nohup has it, interrupts no set up" {
+	hook wait "echo x >$T/hook; while [ ! -e $T/go ]; do sleep 0.02; done"
+	bundle_args . true
+	for kind in createRuntime createContainer; do
+		rm -f "$T/go" "$T/hook"
+		edit_bundle . '.hooks = {($kind): [{path: $path}]}' --arg kind $kind --arg path "$T/wait"
+		(trap '' HUP; exec "$KIST" --root "$ROOT" run $ID) >"$T/out" 2>&1 3>&- &
+		runner=$!
+		wait_until 20 test -s "$T/hook"
+		kill -HUP $runner
+		sleep 0.5
+		touch "$T/go"
+		wait $runner
+	done
 	assert_nothing_left
 }
 

@@ -401,3 +401,28 @@ delete_stuck() {
 	wait $runner 2>/dev/null || true
 	delete_stuck "$pid"
 }
+
+@test "a setup that hangs on such a filesystem, and Ctrl-C: it ends, says so, and delete works later" {
+	stuckfs
+	edit '.mounts += [{"destination": "/stuck", "source": $s, "options": ["bind"]}]' --arg s "$T/stuck"
+	args true
+	env --default-signal "$KIST" --root "$ROOT" run "$ID" >"$T/out" 2>&1 3>&- &
+	runner=$!
+	guest() { pgrep -P $runner; }
+	wait_until 20 guest
+	pid=$(guest)
+	wait_until 20 grep -q request_wait_answer "/proc/$pid/wchan"
+	begin=$SECONDS status=0
+	kill -INT $runner
+	wait $runner || status=$?
+	echo "# ended in $((SECONDS - begin)) s" >&3
+	[ $status = 1 ]
+	grep -q 'interrupted by SIGINT' "$T/out"
+	[ $((SECONDS - begin)) -lt 60 ]
+	[ -d "$ROOT/$ID" ]
+	kill -KILL $stuck
+	wait $stuck 2>/dev/null || true
+	wait_until 20 is_dead "$pid"
+	kist delete --force "$ID"
+	umount "$T/stuck"
+}

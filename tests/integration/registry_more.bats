@@ -156,3 +156,70 @@ plain_put() { # LAYOUT[:REF] NAME [OPTION...]: skopeo puts it into the plain reg
 	run img pull -q "127.0.0.1:$HTTP/warn/small"
 	[[ $output != *says* ]]
 }
+
+@test "layers that are not for distribution come from where their descriptor says, without what is ours" {
+	mkdir -p "$T/.docker"
+	auth_file user "pass word" >"$T/.docker/config.json"
+	run img pull --tries 2 "127.0.0.1:$HTTP/urls/foreign"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(img export "127.0.0.1:$HTTP/urls/foreign" | tar -xO foreign | wc -c)" = 5000 ]
+	# the registry first, then the places in their order; http is gone to on this machine alone
+	[ "$(asked "$HTTP GET /v2/urls/foreign/blobs/sha256:.* auth=")" = 2 ]
+	[ "$(asked "$HTTP GET /nothing auth=")" = 1 ]
+	[ "$(asked "$AWAY GET /v2/good/foreign-blobs/blobs/.* auth=- ")" = 1 ]
+	[ "$(asked registry.test)" = 0 ]
+	# it is not asked for when the layer is for all, and never sent
+	run img push "127.0.0.1:$HTTP/urls/foreign" "127.0.0.1:$HTTP/push-fine/foreign:1"
+	[ "$(asked "HEAD /v2/push-fine/foreign/blobs/")" = 1 ]
+}
+
+@test "a configuration within the manifest: taken when it is what its digest says" {
+	img pull -q "127.0.0.1:$HTTP/good/inline"
+	[ "$(asked 'good/inline/blobs/')" = 1 ]
+	[ "$(img inspect --config "127.0.0.1:$HTTP/good/inline" | jq -r .os)" = linux ]
+	run img pull "127.0.0.1:$HTTP/good/inline-wrong"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"the data in the descriptor of sha256:"*"... is sha256:"* ]]
+	run img pull "127.0.0.1:$HTTP/good/inline-long"
+	[ "$status" -eq 1 ]
+	[[ $output == *"the data in the descriptor of sha256:"*"is not its content"* ]]
+}
+
+@test "login: a config.json that is a symlink stays one; only to what is one's own" {
+	mkdir -p "$T/.docker" "$T/elsewhere"
+	echo '{"kept": 1}' >"$T/elsewhere/config"
+	ln -s ../elsewhere/config "$T/.docker/config.json"
+	login() { img login -u user --password-stdin "127.0.0.1:$HTTP" <<<"pass word"; }
+	run login
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"kept in $T/elsewhere/config" ]]
+	[ -L "$T/.docker/config.json" ]
+	[ "$(jq -r '[.kept, (.auths | keys[0])] | join(" ")' "$T/elsewhere/config")" = "1 127.0.0.1:$HTTP" ]
+	[ "$(stat -c %a "$T/elsewhere/config")" = 600 ]
+	img logout "127.0.0.1:$HTTP"
+	[ -L "$T/.docker/config.json" ]
+	[ "$(jq -c .auths "$T/elsewhere/config")" = '{}' ]
+	rm "$T/elsewhere/config"
+	run login
+	[ "$status" -eq 1 ]
+	[[ $output == *"$T/.docker/config.json is a symlink that leads nowhere"* ]]
+	need_root
+	echo '{}' >"$T/elsewhere/config"
+	chown 65534 "$T/elsewhere/config"
+	run login
+	[ "$status" -eq 1 ]
+	[[ $output == *"which is not yours"* ]]
+	[ "$(cat "$T/elsewhere/config")" = '{}' ]
+}
+
+@test "push: the token that a mount wants is for both repositories" {
+	img pull -q "127.0.0.1:$HTTP/good/two"
+	run img push "127.0.0.1:$HTTP/good/two" "127.0.0.1:$HTTP/token-anonymous/other:1"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(asked 'GET /token-anonymous?service=the%20registry&scope=repository%3Atoken-anonymous%2Fother%3Apull%2Cpush%20repository%3Agood%2Ftwo%3Apull ')" -ge 1 ]
+	[ "$(asked 'POST /v2/token-anonymous/other/blobs/uploads/?mount=sha256:[0-9a-f]*&from=good%2Ftwo auth=Bearer')" -ge 1 ]
+}

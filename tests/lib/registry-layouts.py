@@ -5,6 +5,7 @@ everything, small, bulk, two: make-oci-image.py's; big: one layer of 3 MB; many:
 (DIR/many.here is this machine's digest, DIR/many.platforms a line for each that is asked for).
 DIR/htpasswd: a user of docker-registry's.
 """
+import base64
 import json
 import os
 import random
@@ -44,6 +45,32 @@ with open(top + "/artifact/referrers.json", "w") as f:
         dict(manifest, artifactType="application/vnd.test.sbom", annotations={"a": "b"}),
         dict(manifest, artifactType="application/vnd.test.\x1b[31msig", digest="sha256:" + "1" * 64),
         {"digest": "sha256:short"}, "text"]}, f)
+
+# Layers that are not for distribution: of this one the registry has none.
+layout = Layout(top + "/foreign")
+tar = Tar().add("foreign", b"f" * 5000).bytes()
+def elsewhere(m):
+    m["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+    m["layers"][0]["urls"] = ["file:///etc/passwd", "http://registry.test/x", "http://127.0.0.1:@HTTP@/nothing",
+                              "http://localhost:@AWAY@/v2/good/foreign-blobs/blobs/" + m["layers"][0]["digest"]]
+layout.image([(tar, "plain")], ref="foreign:1", change_manifest=elsewhere)
+os.makedirs(top + "/foreign-blobs/blobs")
+os.makedirs(top + "/foreign-blobs/blobs/sha256")
+blob = json.loads(open(layout.path + "/blobs/sha256/" + layout.entries[0]["digest"][7:]).read())["layers"][0]["digest"][7:]
+os.rename(layout.path + "/blobs/sha256/" + blob, top + "/foreign-blobs/blobs/sha256/" + blob)
+layout.write()
+
+# Configurations that come within the manifest alone: right, of wrong content, of wrong size.
+for name, change in (("inline", bytes), ("inline-wrong", lambda data: data.replace(b"linux", b"linuy")),
+                     ("inline-long", lambda data: data + b" ")):
+    layout = Layout(top + "/" + name)
+    def put_inline(m, layout=layout, change=change):
+        path = layout.path + "/blobs/sha256/" + m["config"]["digest"][7:]
+        with open(path, "rb") as f:
+            m["config"]["data"] = base64.b64encode(change(f.read())).decode()
+        os.unlink(path)
+    layout.image([(Tar().add("inline", b"i").bytes(), "gzip")], ref=name + ":1", change_manifest=put_inline)
+    layout.write()
 
 layout = Layout(top + "/many")
 tar = Tar().add("which", b"x").bytes()

@@ -139,7 +139,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         where = {"push-away": "http://localhost:%d/upload?state=x" % PORTS[1],
                  "push-file": "file:///etc/passwd", "push-none": "",
                  "push-open": "http://registry.test/upload"}.get(trick, "/v2/%s/u/upload" % trick)
-        if self.authorized("basic"):
+        if self.authorized(trick if trick.startswith("token") else "basic"):
             self.answer(202, headers=[("Location", where)])
 
     def do_PUT(self):
@@ -269,6 +269,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             digest = sha(body)
         if trick == "type":
             media = "application/vnd.oci.image.index.v1+json"
+        if trick == "urls":
+            body = body.replace(b"@HTTP@", b"%d" % PORTS[0]).replace(b"@AWAY@", b"%d" % PORTS[1])
+            digest = sha(body)
         if trick == "warn":
             headers += [("Warning", '299 - "this tag \x1b[31mgoes away"'), ("Warning", '199 - "not this"')]
         if trick == "odd-type":
