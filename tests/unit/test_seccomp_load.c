@@ -59,7 +59,7 @@ static int loads(struct failing how, bool in_pidns, int error, const char *words
 	if (pid == 0) {
 		struct err e = ERR_INIT;
 
-		alarm(20);
+		alarm(60);
 		signal(SIGILL, SIG_DFL); /* cmocka's */
 		signal(SIGTRAP, SIG_DFL);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
