@@ -44,7 +44,8 @@ LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 MUSL_SRC   := base/musl/compat.c
 # Of image/ only what kist itself reads a store with.
 LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
-	store-hold.c store-kind.c store-layout.c store-read.c store-use.c user.c),$(wildcard image/*.c))
+	store-hold.c store-kind.c store-layout.c store-read.c store-stack.c \
+	store-use.c user.c),$(wildcard image/*.c))
 endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
@@ -61,7 +62,7 @@ archive  = $(wildcard $(shell $(CC) -print-file-name=$(1)))
 ARCHIVES := $(if $(SHARED)$(STATIC),,$(call archive,libjansson.a))
 LIBS_kist := $(ARCHIVES)
 ifeq ($(words $(SPLIT_DEBUG) $(ARCHIVES) $(if $(ARCHIVES),$(call archive,libc.a))),3)
-LINK_FLAGS_kist := $(patsubst -pie,-static-pie,$(LINK_FLAGS))
+LINK_FLAGS_kist := $(patsubst -pie,-static-pie,$(LINK_FLAGS)) -Wl,-T,$(B)/kist.ld
 endif
 SMALL       = $(if $(SPLIT_DEBUG),-fno-asynchronous-unwind-tables)
 
@@ -138,6 +139,13 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 	@rm -f $@
 	$(call say,AR  )
 	$(Q)ar rcs $@ $^
+
+# Which of its functions lie beside each other.
+$(B)/kist.ld: cli/link-order.awk cli/link-order.txt
+	@mkdir -p $(@D)
+	$(Q)awk -f $^ >$@.new && mv $@.new $@
+$(B)/kist: | $(B)/kist.ld
+$(B)/cli/main-kist.o: cli/link-order.txt
 
 $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
@@ -259,6 +267,7 @@ demo:
 	@tests/demo.sh
 bench: all $(BENCH)
 	@tests/bench/run.sh
+	@tests/bench/layers.sh
 	@tests/bench/image.sh -r 3
 bench-image: all
 	@tests/bench/image.sh

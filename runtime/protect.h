@@ -19,8 +19,8 @@ bool protect_is_needed_in(pid_t pid);
  * runs the same command again from a sealed copy. Returns 0 when this process is protected; does
  * not return when it becomes the copy; -errno when it can't. */
 int protect_self(char *argv[], struct err *e);
-/* Its first way: copies the program's segments into anonymous memory and has `exe`, a file that may
- * be executed, take its file's place. -errno: it has to be done the other way. */
+/* Its first way (own_file.c): maps the program anew and has `exe`, a file that may be executed, take
+ * its file's place. -errno: it has to be done the other way. */
 int protect_leave_file(int exe, char *const argv[]);
 /* The first `count` fds from 3 on are the caller's for the container: they survive protect_self().
  * -EBADF when one was not open as this program started: what has its number now is our own. */

@@ -29,7 +29,9 @@ begin() {
 
 @test "the default: root with three capabilities, no_new_privs, pid 1, nothing inherited" {
 	export LEAK=1
+	trap '' HUP USR1 TERM # ignored, as nohup and others leave signals
 	run kist run $ID
+	trap - HUP USR1 TERM
 	echo "$output"
 	[ "$status" -eq 0 ]
 	jq -e '.uid == [0,0,0] and .gid == [0,0,0] and .groups == [] and .pid == 1 and .ppid == 0 and
@@ -154,6 +156,9 @@ begin() {
 }
 
 @test "without a user namespace the process that waits is a sealed memfd" {
+	# One that nobody else runs: of a program that runs the kernel says so first (ETXTBSY).
+	cp "$KIST" "$T/kist"
+	KIST=$T/kist
 	detached kist create $ID
 	pid=$(pid_of $ID)
 	[[ $(readlink "/proc/$pid/exe") == "/memfd:"* ]]
@@ -169,9 +174,16 @@ begin() {
 		else:
 		    raise SystemExit("it was written")
 	END
-	# Nothing of kist's is in it, and none of its file is mapped any more.
+	# Nothing of kist's is in it, and what is mapped of its file is read-only for everybody.
 	[ "$(stat -L -c %s "/proc/$pid/exe")" = 0 ] || [ -n "${KIST_SANITIZED-}" ]
-	none grep -F "$(realpath "$KIST")" "/proc/$pid/maps"
+	mapped=0
+	for place in /proc/"$pid"/map_files/*; do
+		[ "$place" -ef "$KIST" ] || continue
+		mapped=$((mapped + 1))
+		(: >>"$place") 2>"$T/err" && false
+		grep -q 'Read-only file system' "$T/err"
+	done
+	[ $mapped -gt 0 ] || [ -n "${KIST_SANITIZED-}" ]
 	kist delete --force $ID
 }
 
