@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/path.h"
 #include "image/apply-attr.h"
+#include "image/owner-xattr.h"
 
 void apply_note(struct apply *a, enum note kind, const char *path)
 {
@@ -81,6 +82,8 @@ static int set_xattrs(struct apply *a, enum xattr_by by, int fd, const char *pat
 		const struct layer_xattr *x = &entry->xattrs[i];
 		enum xattr_fate fate = judge(x->name);
 
+		if (!a->privileged && strcmp(x->name, OWNER_XATTR) == 0)
+			fate = XATTR_FOREIGN; /* the entry's own owner counts */
 		if (fate != XATTR_KEEP) {
 			apply_note(a, fate == XATTR_OVERLAY ? NOTE_OVERLAY_XATTR : NOTE_XATTR,
 				   entry->path);
@@ -107,6 +110,18 @@ static int check_owner(const struct layer_entry *entry, struct err *e)
 	return 0;
 }
 
+/* What chown(2) would do with rights: told to those who read the layer (merge.c). Symlinks, fifos and
+ * some file systems can't have it. */
+static void keep_owner(struct apply *a, int fd, const struct layer_entry *entry)
+{
+	unsigned char value[OWNER_XATTR_MAX];
+
+	if (entry->uid == 0 && entry->gid == 0)
+		return;
+	fsetxattr(fd, OWNER_XATTR, value, owner_xattr_encode(entry->uid, entry->gid, value), 0);
+	apply_note(a, NOTE_OWNER, entry->path);
+}
+
 static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
 		     const struct layer_entry *entry, struct err *e)
 {
@@ -115,8 +130,7 @@ static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
 	if (error)
 		return error;
 	if (!a->privileged) {
-		if (entry->uid != 0 || entry->gid != 0)
-			apply_note(a, NOTE_OWNER, entry->path);
+		keep_owner(a, flags & AT_EMPTY_PATH ? dirfd : -EBADF, entry);
 		return 0;
 	}
 	if (fchownat(dirfd, name, entry->uid, entry->gid, flags) < 0)
@@ -155,6 +169,7 @@ int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, boo
 		   struct err *e)
 {
 	mode_t mode = apply_mode(a, entry);
+	bool late = !a->privileged && !(mode & 0200);
 	int error = 0;
 
 	if (!plain && a->acl_seen)
@@ -163,9 +178,14 @@ int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, boo
 		error = set_owner(a, fd, "", AT_EMPTY_PATH, entry, e);
 	if (error)
 		return error;
-	if ((!plain || !a->umask_is_zero || (mode & 07000)) && fchmod(fd, mode) < 0)
+	/* Without CAP_DAC_OVERRIDE a file that its owner can't write takes no xattrs. */
+	if (late)
+		error = set_xattrs(a, BY_FD, fd, NULL, entry, e);
+	if (error)
+		return error;
+	if ((!plain || !a->umask_is_zero || (mode & 07000) || late) && fchmod(fd, mode) < 0)
 		return err_set(e, errno, "fchmod");
-	return set_xattrs(a, BY_FD, fd, NULL, entry, e);
+	return late ? 0 : set_xattrs(a, BY_FD, fd, NULL, entry, e);
 }
 
 int apply_attrs_kept(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)

@@ -288,7 +288,7 @@ static int apply_folder(struct apply *a, const char *path, const char *name,
 static int apply_file(struct apply *a, const char *name, const struct layer_entry *entry,
 		      int *ret_fd, struct err *e)
 {
-	mode_t mode = apply_mode(a, entry) & 0777;
+	mode_t mode = (apply_mode(a, entry) & 0777) | (a->privileged ? 0 : 0200);
 	int tries, go = 1;
 
 	for (tries = 0; go == 1; tries++) {

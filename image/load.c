@@ -319,8 +319,8 @@ static void report(const struct load *l)
 		[NOTE_XATTR] = "xattrs were left out (security labels, trusted.*, or not supported "
 			       "by the store's file system)",
 		[NOTE_DEVICE] = "devices were left out (only root can make them)",
-		[NOTE_OWNER] = "files belong to you instead of their owners (only root can keep "
-			       "owners)",
+		[NOTE_OWNER] = "files belong to you instead of their owners (which are in the xattr "
+			       "user.rootlesscontainers, for export and bundle)",
 	};
 	const struct load_options *o = l->options;
 	size_t i, n, unpacked;

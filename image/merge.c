@@ -20,6 +20,7 @@
 #include "image/apply-attr.h"
 #include "image/manifest.h"
 #include "image/merge.h"
+#include "image/owner-xattr.h"
 #include "image/store-layout.h"
 
 #define XATTR_NAMES_MAX 65536 /* the kernel's own limit: XATTR_LIST_MAX */
@@ -148,6 +149,16 @@ static int read_names_of(struct merge *m, int fd, size_t layer, struct arena *a,
 	return error ? err_set(m->e, -error, "cannot read the folder /%s", m->path) : 0;
 }
 
+static void take_owner(const struct layer_xattr *x, struct layer_entry *entry)
+{
+	uint32_t uid, gid;
+
+	if (owner_xattr_decode(x->value, x->size, &uid, &gid)) {
+		entry->uid = uid;
+		entry->gid = gid;
+	}
+}
+
 /* All xattrs of dirfd/name (or of dirfd itself), in one piece of memory. */
 static int read_xattrs(struct merge *m, int dirfd, const char *name, struct layer_entry *entry,
 		       struct arena *a)
@@ -183,6 +194,11 @@ static int read_xattrs(struct merge *m, int dirfd, const char *name, struct laye
 		if (got < 0 && errno != ENODATA && errno != ERANGE)
 			return err_set(m->e, errno, "cannot read the xattr %.64s of /%s", at,
 				       m->path);
+		/* a layer unpacked without root: how the image has it */
+		if (got >= 0 && m->o->userxattr && strcmp(at, OWNER_XATTR) == 0) {
+			take_owner(&x[entry->xattr_count], entry);
+			continue;
+		}
 		entry->xattr_count += got >= 0;
 	}
 	entry->xattrs = x;
@@ -196,8 +212,8 @@ static int hand_on(struct merge *m, int dirfd, const char *name, const struct st
 	struct layer_entry entry = {
 		.path = m->path[0] ? m->path : ".",
 		.mode = st->st_mode,
-		.uid = st->st_uid,
-		.gid = st->st_gid,
+		.uid = m->o->userxattr ? 0 : st->st_uid,
+		.gid = m->o->userxattr ? 0 : st->st_gid,
 		.mtime = st->st_mtim,
 		.rdev = st->st_rdev,
 	};

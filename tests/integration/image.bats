@@ -75,6 +75,13 @@ hostile() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	grep -q '"userxattr": true' "$KIST_STORE"/layers/sha256/*/complete
+	# The owners that files cannot have are kept beside them, and come out again.
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$KIST_IMAGE" export everything:1.0 >"$T/x.tar"
+	run tar --numeric-owner -tvf "$T/x.tar" etc/owned bin/sgid bin/su
+	echo "$output"
+	[[ $output == *" 1000/4294967294 "*etc/owned* && $output == *" 0/42 "*bin/sgid* ]]
+	[[ $output == *" 0/0 "*bin/su* ]]
+	tar --xattrs --xattrs-include='user.*' -tvvf "$T/x.tar" | { ! grep rootlesscontainers; }
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$KIST_IMAGE" rm everything:1.0
 	[ "$status" -eq 0 ]
 	[ -z "$(store_content)" ]

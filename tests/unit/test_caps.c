@@ -148,6 +148,12 @@ static void shows(void **state)
 	buf_reset(&b);
 	caps_show_set(&b, 1ULL << 0 | 1ULL << 50);
 	assert_string_equal(text, "CAP_CHOWN|50");
+	buf_reset(&b);
+	op_set_ambient.show(&b, NULL, &(struct op_set_ambient_args){ 0 });
+	assert_string_equal(text, "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)");
+	buf_reset(&b);
+	op_set_ambient.show(&b, NULL, &(struct op_set_ambient_args){ 1 });
+	assert_string_equal(text, "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each of CAP_CHOWN)");
 }
 
 /* What the kernel would not raise is left out, as `runc spec` needs it, and told. */

@@ -590,6 +590,33 @@ static void other_kernels(void **state)
 	*failing = (struct failing){ 0 };
 }
 
+/* A device with another number, or another folder where one was. */
+static void something_else(void **state)
+{
+	struct plan p = { 0 };
+	struct err e = ERR_INIT;
+	struct run r;
+
+	(void)state;
+	make_world();
+	assert_int_equal(ACT(op_check_device, op_check_device_args, .dir_slot = -1, .path = "/dev/null",
+			     .type = S_IFCHR, .major = 2, .minor = 3),
+			 -EEXIST);
+	run_init(&r, &p);
+	run_set_fd(&r, 5, open(top, O_PATH | O_CLOEXEC));
+	run_set_number(&r, 6, root);
+	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 5, 6, "/t" }, &e), 0);
+	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 6, 6, "/t" }, &e), -EXDEV);
+	assert_non_null(strstr(e.context[0], "/t is not the folder any more"));
+	/* "/" of the host is on another device. */
+	run_set_fd(&r, 5, open("/proc", O_PATH | O_CLOEXEC));
+	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 5, 6, "/t" }, &e), -EXDEV);
+	*failing = (struct failing){ .armed = true, .error = EIO, .at = 2 };
+	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 6, 6, "/t" }, &e), -EIO);
+	failing->armed = false;
+	run_close(&r);
+}
+
 /* The root is another folder of the same mount; or something lies on top of "/". */
 static int other_root(bool on_top)
 {
@@ -645,6 +672,7 @@ int main(void)
 		cmocka_unit_test(somebody_renames),
 		cmocka_unit_test(other_kernels),
 		cmocka_unit_test(other_roots),
+		cmocka_unit_test(something_else),
 	};
 
 	return cmocka_run_group_tests_name("failing", tests, begin, end);

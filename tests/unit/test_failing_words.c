@@ -77,6 +77,7 @@ static const struct {
 	{ &op_pivot_root, "", EINVAL, 0, "pivot_root", "--no-pivot" },
 	{ &op_pivot_root, "", EPERM, 0, NULL, NULL },
 	{ &op_check_fs, ARGS(op_check_fs_args, 5, 0x9fa0, "procfs"), EIO, 0, NULL, NULL },
+	{ &op_check_same, ARGS(op_check_same_args, 5, 6, "/t"), EIO, 1, NULL, NULL },
 	{ &op_capset, ARGS(op_capset_args, 1, 1, 1), EPERM, 0, "capset", NULL },
 	{ &op_capset, ARGS(op_capset_args, 1, 1, 1), EINVAL, 0, "capset", NULL },
 	{ &op_capset, ARGS(op_capset_args, 1ULL << 63, 1ULL << 63, 0), EPERM, 1,

@@ -183,6 +183,10 @@ static const struct {
 	{ "", &root, FS("/x", "tmpfs", "\"silent\", \"loud\""), "fsopen(", "guest mount(" },
 	{ USERNS, &root, BIND("/x", "/s", ", \"ridmap\", \"ridmap=uids=0-5-1;gids=0-5-1\""),
 	  "AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_IDMAP", NULL },
+	/* Only there a procfs may be what is mounted on. */
+	{ "", &root, M("\"/proc\", \"type\": \"proc\""), "make_target(<root>, \"/proc\"", "not on procfs" },
+	{ "", &root, BIND("/proc/stat", "/s", ""), "make_target(<root>, \"/proc/stat\"", "not on procfs" },
+	{ "", &root, BIND("/process", "/s", ""), "not on procfs", NULL },
 	/* None of it. */
 	{ "", &root, "", "", "(" },
 	/* Refused, where it stands. */
@@ -240,7 +244,7 @@ static void long_strings(void **state)
 static void sizes(void **state)
 {
 	static char path[5000], value[3000];
-	const char *two[] = { value, value };
+	const char *two[] = { value, value }, *many[NS_OPTIONS_MAX + 1];
 	struct ns_mount_flags f;
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
@@ -252,6 +256,12 @@ static void sizes(void **state)
 	assert_int_equal(ns_mount_options_parse(two, 1, "/o", &a, &f, &e), 0);
 	assert_int_equal(ns_mount_options_parse(two, 2, "/o", &a, &f, &e), -EINVAL);
 	assert_string_equal(e.where, "/o/1");
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+		many[i] = "ro";
+	err_clear(&e);
+	assert_int_equal(ns_mount_options_parse(many, NS_OPTIONS_MAX, "/o", &a, &f, &e), 0);
+	assert_int_equal(ns_mount_options_parse(many, NS_OPTIONS_MAX + 1, "/o", &a, &f, &e), -EINVAL);
+	assert_string_equal(e.where, "/o/200");
 	memset(path, 'p', sizeof path - 1);
 	path[4090] = '\0';
 	config = json_pack("{s:s, s:{s:s}, s:{s:[{s:s}]}, s:[{s:s, s:s, s:s}]}", "ociVersion", "1.0.2", "root",
@@ -260,6 +270,11 @@ static void sizes(void **state)
 	err_clear(&e);
 	assert_int_equal(ns_parse(config, "/bundle", &a, &s, &e), -EINVAL);
 	assert_string_equal(e.where, "/mounts/0/source");
+	for (int i = 0; i < NS_MOUNTS_MAX; i++)
+		json_array_append_new(json_object_get(config, "mounts"), json_object());
+	err_clear(&e);
+	assert_int_equal(ns_parse(config, "/bundle", &a, &s, &e), -EINVAL);
+	assert_string_equal(e.where, "/mounts");
 	json_decref(config);
 	arena_free(&a);
 }
@@ -322,6 +337,7 @@ static void what_is_shown(void **state)
 	assert_string_equal(SHOW(op_umount, op_umount_args, "/x", 0), "umount2(\"/x\", 0)");
 	assert_string_equal(BY_HAND(op_umount, op_umount_args, "/x", 0), "umount /x");
 	assert_string_equal(BY_HAND(op_umount, op_umount_args, "/x", MNT_DETACH), "umount -l /x");
+	assert_string_equal(BY_HAND(op_symlinkat, op_symlinkat_args, "to", 0, "name"), "ln -s to name");
 }
 
 int main(void)

@@ -183,6 +183,52 @@ static void test_in_place(void **state)
 	}
 }
 
+/* A root that was made detached is attached when "/" can't be pivoted to it. And a /dev that is to
+ * be read-only becomes that after its nodes are made, if it is a filesystem of its own. */
+static void test_last_steps(void **state)
+{
+	static const struct {
+		const char *mount;
+		bool no_pivot, attached, read_only;
+	} rows[] = {
+		{ "", false, false, false },
+		{ "", true, true, false },
+		{ "{\"destination\": \"/dev\", \"type\": \"tmpfs\"}", false, false, false },
+		{ "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"options\": [\"ro\"]}", false, false,
+		  true },
+		{ "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"options\": [\"rro\"]}", false, false,
+		  true },
+		{ "{\"destination\": \"/dev\", \"source\": \"/x\", \"options\": [\"bind\"]}", false, false,
+		  false },
+	};
+	const struct host h = { .root = true };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ns_rootfs_options options = { .no_pivot = rows[i].no_pivot };
+		_cleanup_json_ json_t *config = NULL;
+		struct arena a = ARENA_INIT;
+		struct err e = ERR_INIT;
+		char document[400];
+		struct ns_spec s;
+		struct plan p;
+
+		snprintf(document, sizeof document,
+			 "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"r\"}, \"mounts\": [%s], "
+			 "\"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}}", rows[i].mount);
+		assert_int_equal(json_parse_strict(document, strlen(document), "x", &config, &e), 0);
+		assert_int_equal(ns_parse(config, "/bundle", &a, &s, &e), 0);
+		plan_init(&p, &a);
+		options.slot_root = plan_new_slot(&p, "image");
+		ns_plan_mounts(&p, &s, &h, &options);
+		render(&p);
+		assert_int_equal(!!strstr(text, "move_mount(<image>"), rows[i].attached);
+		assert_int_equal(!!strstr(text, "mount_setattr(<dev>, \"\", AT_EMPTY_PATH, {attr_set="
+						"MOUNT_ATTR_RDONLY"), rows[i].read_only);
+		arena_free(&a);
+	}
+}
+
 static void test_hot(void **state)
 {
 	_cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:[s, s, s]}", "source", "src",
@@ -231,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_default), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_hot), cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_last_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

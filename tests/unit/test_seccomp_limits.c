@@ -132,6 +132,22 @@ static void whether_execve_is_permitted(void **state)
 	}
 }
 
+/* Beside a rule without conditions, one that has some may say the same, and nothing else. */
+static void rules_without_effect(void **state)
+{
+	struct seccomp_filter f = { 0 };
+
+	(void)state;
+	start("ALLOW", "");
+	add("read", 1, "LOG", "");
+	add("read", 1, "LOG", EQ(0, 1));
+	assert_string_equal(parse(&f), "");
+	start("ALLOW", "");
+	add("read", 1, "LOG", "");
+	add("read", 1, "TRAP", EQ(0, 1));
+	assert_non_null(strstr(parse(&f), "/seccomp/syscalls/1: the rule for read has no effect"));
+}
+
 /* Every second call, or each, with many conditions: wherever the program gets too long. */
 static void too_many_instructions(void **state)
 {
@@ -202,6 +218,7 @@ int main(void)
 		cmocka_unit_test_teardown(too_many_rules, clean),
 		cmocka_unit_test_teardown(many_unknown_names, clean),
 		cmocka_unit_test_teardown(whether_execve_is_permitted, clean),
+		cmocka_unit_test_teardown(rules_without_effect, clean),
 		cmocka_unit_test_teardown(too_many_instructions, clean),
 		cmocka_unit_test_teardown(each_allocation, clean),
 	};

@@ -548,13 +548,15 @@ static void shared_far_away(void **state)
 		    "[\"read\", \"kcmp\"], \"action\": \"SCMP_ACT_TRAP\", \"args\": ["
 		    "{\"index\": 1, \"op\": \"SCMP_CMP_EQ\", \"value\": 5}, "
 		    "{\"index\": 2, \"op\": \"SCMP_CMP_GT\", \"value\": 6}]}");
-	/* Those between them: no more than it is remembered for, but each with many conditions. */
-	for (int i = 100; i < 114; i++) {
+	/* Those between them: no more calls than it is remembered for, but with many conditions. */
+	for (int i = 0; i < 14 * 4; i++) {
 		_cleanup_free_ char *name =
-			seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, i);
+			seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, 100 + i / 4);
 
-		buf_addf(&b, ", {\"names\": [\"%s\"], \"action\": \"SCMP_ACT_ERRNO\", \"args\": [",
-			 name);
+		buf_addf(&b,
+			 ", {\"names\": [\"%s\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": %d, "
+			 "\"args\": [",
+			 name, i + 1);
 		for (int arg = 0; arg < 6; arg++)
 			buf_addf(&b, "%s{\"index\": %d, \"op\": \"SCMP_CMP_GT\", \"value\": %d}",
 				 arg ? ", " : "", arg, i + arg);
