@@ -242,6 +242,8 @@ sweep: build-tests
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
+	@for verb in create run start exec kill delete; do \
+		echo "$$verb, without root:"; tests/sweep-rootless.sh --every 3 --who both $$verb || exit 1; done
 # Real races, each for a minute, and every pattern of those that are made certain.
 races: build-tests
 	@KIST_CHECK_FULL=1 KIST_RACE_SECONDS="$${KIST_RACE_SECONDS:-60}" \

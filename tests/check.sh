@@ -14,8 +14,10 @@ exec 3>&1 # a signal's last words are not for a stage's log
 passed=0 failed=0 skipped=0
 started=$SECONDS
 
+machines=()
 finish() {
 	exec >&3
+	[ ${#machines[@]} = 0 ] || kill "${machines[@]}" 2>/dev/null
 	echo "check: $((SECONDS - started)) seconds, logs in $logs/"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
@@ -47,10 +49,14 @@ count() {
 	fi
 }
 
-# stage NAME CMD...: a command that prints TAP for tests/tap.awk.
+# stage NAME CMD...: a command that prints TAP for tests/tap.awk. What takes minutes says so before.
 stage() {
 	local name=$1 begin=$SECONDS status=0
 	shift
+	case $name$* in
+	native* | asan[^-]* | races* | fuzz-long* | vm-systemd* | *tests/sabotage.sh)
+		echo "$name: begins, takes minutes: $logs/$name.log grows" ;;
+	esac
 	rm -f "$logs/$name".{skipped,ran}
 	: >"$logs/$name.skipped"
 	: >"$logs/$name.ran"
@@ -91,11 +97,70 @@ native() {
 	KIST_STAGE=native tests/integration.sh
 }
 
-# The same names have run in the test machine?
+# The test machines have one processor each, and share the files of the suite: each asks for the next
+# when it has done one, so that all end together (tests/vm/run.sh).
+machine() {
+	local name=vm-$((${#machines[@]} + 1))
+	rm -f "$logs/$name".*
+	(
+		begin=$SECONDS status=0 run=''
+		trap 'kill $run; wait $run; exit' TERM
+		KIST_VM_TIMEOUT="${KIST_VM_TIMEOUT:-2700}" KIST_VM_QUEUE=$PWD/$logs/vm.queue \
+			KIST_VM_LOG=$PWD/$logs/vm-console-${name#vm-}.log tests/vm/run.sh tests/integration.sh \
+			</dev/null >"$logs/$name.log" 2>&1 &
+		run=$!
+		wait $run || status=$?
+		echo $status $((SECONDS - begin)) >"$logs/$name.status"
+	) &
+	machines+=($!)
+}
+
+# As many as there are processors, less what runs beside them; each may take its 2 GiB, and some.
+more_machines() { # BESIDE
+	local n=$(($(nproc) - $1)) room
+	room=$(awk '/^MemAvailable:/ { print int($2 / 2800000) }' /proc/meminfo)
+	[ "$room" -ge "$n" ] || n=$room
+	[ "$n" -le 6 ] || n=6
+	[ ${#machines[@]} != 0 ] || machine
+	while [ ${#machines[@]} -lt "$n" ] && [ -s $logs/vm.queue ]; do
+		machine
+	done
+}
+
+wait_for_machines() {
+	local i began=$SECONDS
+	for i in "${!machines[@]}"; do
+		while kill -0 "${machines[i]}" 2>/dev/null; do
+			sleep 1
+			(((SECONDS - began) % 60)) || echo "vm: $(cat $logs/vm-[0-9]*.log | grep -c '^# exit ')" \
+				"of $(wc -l <$logs/vm.files) files are done"
+		done
+	done
+	for i in "${!machines[@]}"; do
+		vm_status=125 took=0
+		read -r vm_status took <"$logs/vm-$((i + 1)).status"
+		count "vm-$((i + 1))" "$vm_status"
+	done
+	machines=()
+	cat $logs/vm-[0-9]*.log $logs/vm-systemd.log | sed -n 's/^# seconds \([0-9]*\) \(.*\)/\2 \1/p' |
+		sort >$logs/vm.seconds
+}
+
+# Each file was given to one machine, and came back.
+each_file_ran() {
+	local lost
+	lost=$(sed 's,.*/,,' $logs/vm.files | sort |
+		diff - <(sed -n 's/^# exit [0-9]* //p' $logs/vm-[0-9]*.log | sort))
+	[ -n "$lost" ] || return 0
+	echo "files of the suite (<) against those that ended in a test machine (>):"
+	echo "$lost"
+	return 1
+}
+
+# The same names have run in a test machine?
 skipped_in_both() {
 	local both
-	both=$(sort -u $logs/native.skipped |
-		comm -23 - <(sort -u $logs/vm.ran $logs/vm-systemd.ran) || true)
+	both=$(sort -u $logs/native.skipped | comm -23 - <(sort -u $logs/vm-*.ran) || true)
 	[ -n "$both" ] || return 0
 	sed 's/^/skipped in both: /' <<<"$both"
 	return 1
@@ -125,21 +190,13 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	stage asan make -j"$(nproc)" asan
 	stage fuzz-long make FUZZ_SECONDS="${FUZZ_SECONDS:-120}" fuzz
 fi
-# The test machine is what takes long: all else runs beside it, and mostly waits, for processes and the
-# disk. A hang is told by the tests' own limits, the timeout here is the last one.
+# The test machines are what takes long: all else runs beside one of them. A hang is told by the
+# tests' own limits, the timeout of a machine is the last one.
 wait $peers || echo "check: runc, containerd, docker, podman, docker-registry are not all there: $logs/peers.log"
-rm -f $logs/vm.{skipped,ran,status}
-: >$logs/vm.skipped
-: >$logs/vm.ran
-: >$logs/vm-systemd.ran
-vm_begin=$SECONDS
-(
-	status=0
-	KIST_VM_TIMEOUT="${KIST_VM_TIMEOUT:-2700}" tests/vm/run.sh tests/integration.sh \
-		</dev/null >$logs/vm.log 2>&1 || status=$?
-	echo $status $((SECONDS - vm_begin)) >$logs/vm.status
-) &
-vm=$!
+rm -f $logs/vm-[0-9]* $logs/vm.*
+KIST_IN_VM=1 tests/integration.sh --list >$logs/vm.files 2>/dev/null
+cp $logs/vm.files $logs/vm.queue
+more_machines 1
 one layering tests/layering.sh
 one ldd links_only build/kist ''
 one ldd-systemd links_only build/kist-systemd 'libc\.so\.6'
@@ -148,11 +205,11 @@ stage unit make --no-print-directory -s unit-tap
 stage native native
 stage fuzz make -j"$(nproc)" fuzz
 stage asan-short make -j"$(nproc)" asan-short
-wait $vm
-read -r vm_status took <$logs/vm.status || vm_status=125 took=$((SECONDS - vm_begin))
-count vm "$vm_status"
-# The same machine with systemd as its init, for the files that are about it.
-KIST_VM_TIMEOUT=1200 KIST_VM_LOG=$PWD/$logs/vm-systemd-console.log \
+# One with systemd as its init, for the files that are about it.
+KIST_VM_TIMEOUT=1200 KIST_VM_LOG=$PWD/$logs/vm-console-systemd.log \
 	stage vm-systemd tests/vm/run.sh --systemd tests/integration.sh
+more_machines 0
+wait_for_machines
+one each-file each_file_ran
 one both skipped_in_both
 finish

@@ -136,14 +136,15 @@ drop_points() {
 	mv "$work/kept" "$work/points"
 }
 
+# Ids are this sweep's own: keyrings are named by them, and there is no namespace for those.
 count_points() { # fills $work/points with "N PID ROLE CALL"
-	local status=0
-	before_verb sweep-0 || fail "cannot prepare $verb: $(tail -n 1 "$work/complaint")"
-	set_command sweep-0
+	local status=0 id=sweep-0-$SWEEP_TAG
+	before_verb "$id" || fail "cannot prepare $verb: $(tail -n 1 "$work/complaint")"
+	set_command "$id"
 	step_through count --list -o "$work/points" || status=$?
 	[ $status -eq 0 ] || fail "${command[*]}: status $status unkilled: $(tail -n 1 "$work/complaint")"
-	[ "$mode" = kill ] || look sweep-0 "$work/reference" || fail "undisturbed: $wrong"
-	[ "$verb" = delete ] || runtime_do delete --force sweep-0 ||
+	[ "$mode" = kill ] || look "$id" "$work/reference" || fail "undisturbed: $wrong"
+	[ "$verb" = delete ] || runtime_do delete --force "$id" ||
 		fail "delete --force fails unkilled: $(tail -n 1 "$work/complaint")"
 	find_leaks
 	if [ -n "$leaks" ]; then
@@ -178,7 +179,7 @@ report() {
 
 one_point() { # N KILLAT-ARG... - the point and how it is disturbed
 	local how=${*:2} status=0 deleted='' where
-	local id=sweep-$1-${how//[^a-zA-Z0-9]/}
+	local id=sweep-$1-${how//[^a-zA-Z0-9]/}$SWEEP_TAG
 	before_verb "$id" || fail "cannot prepare $verb at $1: $(tail -n 1 "$work/complaint")"
 	set_command "$id"
 	: >"$work/hit"

@@ -108,6 +108,18 @@ sweep() {
 	done
 }
 
+@test "the same for an ordinary user's containers, whose ids newuidmap gives" {
+	[ -x "$TOP/build/tools/killat" ] || skip "no killat"
+	need_program setpriv newuidmap dash
+	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer's reports are root's"
+	for verb in run exec; do
+		run "$TOP/tests/sweep-rootless.sh" --who both --sample 8 $verb
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[[ ${lines[-1]} == "points 16, leaks 0, hangs 0" ]]
+	done
+}
+
 @test "a sample of system calls fails: all is done, or nothing and a line says why" {
 	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer makes calls of its own"
 	for verb in create run start exec kill list state pause delete; do

@@ -222,7 +222,7 @@ hostile() {
 }
 
 @test "bad command lines and stores" {
-	for args in "" "fly" "load" "load a b" "ls x" "rm" "load --json x" "--store" "ls --tag x" \
+	for args in "" "fly" "load" "load a b" "rm" "load --json x" "--store" "ls --tag x" \
 		"load --max-size 12x x" "load --max-size 0 x"; do
 		# shellcheck disable=SC2086
 		run img $args

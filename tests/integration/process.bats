@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# two processors: affinity to one of them
 # What a process object asks of the kernel: scheduler, priorities, affinity, security labels,
 # cgroups of exec; and the profile that Docker gives to everything.
 

@@ -16,7 +16,7 @@ outside() {
 	trap 'exit 1' INT TERM
 	(
 		echo "$BASHPID" >"$cgroup/cgroup.procs"
-		SWEEP_INSIDE=$tools exec unshare -m -p -n -C -i -u --fork --kill-child \
+		SWEEP_INSIDE=$tools SWEEP_TAG=$$ exec unshare -m -p -n -C -i -u --fork --kill-child \
 			--mount-proc --propagation private "$here/sweep.sh" "$@"
 	) || status=$?
 	# The last of its processes are leaving.

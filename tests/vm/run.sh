@@ -8,14 +8,21 @@
 #
 # Its output, errors and exit status come out as they are. 125: the machine itself failed.
 # KIST_VM_TIMEOUT  seconds before it's killed (900); KIST_VM_MEMORY in MiB (2048)
+# KIST_VM_CPUS     its processors: 1, or 2 under systemd. One is emulated at two thirds of the cost of
+#                  work on two, which wait for each other; to use two, run two machines.
+# KIST_VM_QUEUE    a file of lines, which the command may ask for (KIST_TEST_QUEUE tells it so): it
+#                  writes a line to the virtio port "queue" and reads the file's first line, which is
+#                  taken off; an empty one when there is none. Several machines may share the file.
 # KIST_VM_LOG      where the console goes (build/logs/vm-console.log)
 # KIST_VM_ENV      names of variables to hand over, besides CI and KIST_*
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 init=/sbin/kist-vm-init
+cpus=1
 if [ "${1-}" = --systemd ]; then
 	init=/lib/systemd/systemd
+	cpus=2
 	shift
 fi
 [ $# -gt 0 ] || { echo "usage: tests/vm/run.sh [--systemd] CMD [ARG...]" >&2; exit 125; }
@@ -25,7 +32,9 @@ command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64: run: sud
 image=$("$here/image.sh") || die "no image"
 log=${KIST_VM_LOG:-$top/build/logs/vm-console.log}
 work=$(mktemp -d "$top/build/vm-run.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+machine='' queue=''
+trap 'kill $machine $queue 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'exit 125' INT TERM
 mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 
 # The tree goes in as an ext4 disk of its own; hard links make the copy free.
@@ -44,6 +53,7 @@ find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 	done
 	echo 'export KIST_IN_VM=1'
 	[ "$init" = /sbin/kist-vm-init ] || echo 'export KIST_IN_SYSTEMD=1'
+	[ -z "${KIST_VM_QUEUE-}" ] || echo 'export KIST_TEST_QUEUE=1'
 	printf 'exec'
 	printf ' %q' "$@"
 	echo
@@ -55,13 +65,16 @@ truncate -s $((size * 5 / 4 + 1536))M "$work/tree.ext4"
 mkfs.ext4 -q -F -m 0 -O ^has_journal -E root_owner=0:0,lazy_itable_init=1,nodiscard \
 	-d "$work/tree" "$work/tree.ext4"
 
+cpus=${KIST_VM_CPUS:-$cpus}
+threads=single
+[ "$cpus" = 1 ] || threads=multi
 # A plain processor: glibc chooses AVX code where there is AVX, which takes longer to emulate.
 # shellcheck disable=SC2054 # qemu's own commas
 qemu=(
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
-	-machine q35 -accel tcg,thread=multi -cpu Westmere -smp 2 -m "${KIST_VM_MEMORY:-2048}"
+	-machine q35 -accel "tcg,thread=$threads" -cpu Westmere -smp "$cpus" -m "${KIST_VM_MEMORY:-2048}"
 	-kernel "$image/vmlinuz" -initrd "$image/initrd"
-	-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off kist_vm_init=$init systemd.unit=kist-vm.target systemd.show_status=error"
+	-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off init_on_alloc=0 kist_vm_init=$init systemd.unit=kist-vm.target systemd.show_status=error"
 	-drive "file=$image/root.ext4,format=raw,if=virtio,snapshot=on"
 	-drive "file=$work/tree.ext4,format=raw,if=virtio,cache=unsafe"
 	-device virtio-serial-pci
@@ -70,6 +83,17 @@ qemu=(
 	-chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status
 	-serial "file:$log"
 )
+# Two fifos: .in is what the machine reads.
+if [ -n "${KIST_VM_QUEUE-}" ]; then
+	mkfifo "$work/queue.in" "$work/queue.out"
+	exec 7<>"$work/queue.in" 8<>"$work/queue.out"
+	while read -r <&8; do
+		next=$(flock "$KIST_VM_QUEUE.lock" sed -n -i -e 1w/dev/stdout -e '1!p' "$KIST_VM_QUEUE")
+		echo "$next" >&7
+	done &
+	queue=$!
+	qemu+=(-chardev "pipe,id=queue,path=$work/queue" -device virtserialport,chardev=queue,name=queue)
+fi
 # Fifos, held open here so that no reader waits for a qemu that never came.
 mkfifo "$work/out" "$work/err"
 exec 5<>"$work/out" 6<>"$work/err"
@@ -82,7 +106,7 @@ err=$!
 limit=${KIST_VM_TIMEOUT:-900}
 started=$(date +%s%N)
 code=0
-timeout --kill-after=10 "$limit" "${qemu[@]}" </dev/null 5>&- 6>&- &
+timeout --kill-after=10 "$limit" "${qemu[@]}" </dev/null 5>&- 6>&- 7>&- 8>&- &
 machine=$!
 # A machine that does not come up is told from a long command.
 for ((i = 0; i < 180; i++)); do
@@ -93,6 +117,7 @@ if [ ! -s "$work/status" ] && kill "$machine" 2>/dev/null; then
 	echo "vm: did not boot in 180 s" >&2
 fi
 wait "$machine" || code=$?
+machine=
 exec 5>&- 6>&-
 wait "$out" "$err"
 took=$((($(date +%s%N) - started) / 10000000))
