@@ -29,6 +29,7 @@ int image_cli_bundle(const struct image_cli *o, struct err *e)
 		.args = (const char *const *)&o->args[2],
 		.run_as = o->run_as,
 		.terminal = o->tty,
+		.overlay = o->overlay,
 		.note = note,
 		.user = (void *)(uintptr_t)o,
 	};

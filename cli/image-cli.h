@@ -19,7 +19,7 @@ struct image_cli { /* a parsed command line */
 	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
 	const char *format, *message, *last, *artifact_type;
 	bool help, json, quiet, log_json, plain_http, password_stdin;
-	bool rootless, tty, rootfs, remote, raw, config, artifact, digests;
+	bool rootless, overlay, tty, rootfs, remote, raw, config, artifact, digests;
 	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
 	const char *older_than;
 	struct image_cli_words filters, changes;

@@ -50,6 +50,7 @@ static const struct row {
 	{ "message", 'm', "import", WORD, AT(message), 0, NULL },
 	{ "rootfs", 0, "export", FLAG, AT(rootfs), 0, NULL },
 	{ "rootless", 0, "bundle", FLAG, AT(rootless), 0, NULL },
+	{ "overlay", 0, "bundle", FLAG, AT(overlay), 0, NULL },
 	{ "tty", 't', "bundle", FLAG, AT(tty), 0, NULL },
 	{ "user", 0, "bundle", WORD, AT(run_as), 0, NULL },
 	{ "all", 'a', "prune", FLAG, AT(all), 0, NULL },

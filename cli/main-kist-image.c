@@ -117,7 +117,7 @@ static const struct verb verbs[] = {
 	{ "export", "[--rootfs] [--output FILE] REFERENCE|DIR",
 	  "write an image's root file system, or a folder that is one, as a tar", 1, 1,
 	  image_cli_export },
-	{ "bundle", "[--rootless] [--tty] [--user USER[:GROUP]] REFERENCE DIR [-- ARG...]",
+	{ "bundle", "[--overlay] [--rootless] [--tty] [--user USER[:GROUP]] REFERENCE DIR [-- ARG...]",
 	  "make a bundle that kist run, runc and others start", 2, -1, image_cli_bundle },
 	{ "rm", "[--quiet] [--force] REFERENCE...",
 	  "remove images that no container uses, and what no other image needs", 1, -1, run_rm },

@@ -11,12 +11,12 @@
 #include "base/path.h"
 #include "image/apply-folder.h"
 
-static void leave(struct apply_folder *f)
+static void leave(struct apply *a, struct apply_folder *f)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, f->mtime };
 
-	if (f->fd >= 0 && f->touched)
-		futimens(f->fd, times);
+	if (f->fd >= 0 && f->touched && futimens(f->fd, times) < 0)
+		a->late_error = errno;
 	fd_close(&f->fd);
 	free(f->path);
 	f->path = NULL;
@@ -25,7 +25,7 @@ static void leave(struct apply_folder *f)
 void folders_leave(struct apply *a)
 {
 	while (a->folder_count > 0)
-		leave(&a->folders[--a->folder_count]);
+		leave(a, &a->folders[--a->folder_count]);
 	a->in = NULL;
 }
 
@@ -88,7 +88,7 @@ static struct apply_folder *place(struct apply *a)
 		if (&a->folders[i] != a->in &&
 		    (oldest == NULL || a->folders[i].used < oldest->used))
 			oldest = &a->folders[i];
-	leave(oldest);
+	leave(a, oldest);
 	return oldest;
 }
 

@@ -68,6 +68,8 @@ int apply_end(struct apply *a, struct err *e)
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, apply_implied_mtime };
 
 	folders_leave(a);
+	if (a->late_error)
+		return err_set(e, a->late_error, "cannot set a folder's time");
 	/* The root is a folder like others: the topmost layer's decides how it looks. */
 	if (a->root_said || a->opaque_root)
 		return 0;

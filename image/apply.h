@@ -73,6 +73,7 @@ struct apply {
 	gid_t gid;	    /* whose new files are */
 	bool umask_is_zero; /* of this thread: modes of new files are exact */
 	bool acl_seen;	    /* a folder has a default ACL, which new files would inherit */
+	int late_error;	    /* of a folder that was left: it was not possible to put its time back */
 	int file_fd;	    /* the regular file being written */
 	char *implied;	    /* NUL-separated paths of folders made without an entry */
 	size_t implied_size;

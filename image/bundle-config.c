@@ -137,7 +137,21 @@ static int annotate_words(json_t *annotations, json_t *words, const char *as,
 	return 0;
 }
 
-static int add_labels(json_t *annotations, json_t *labels, const struct json_at *at, struct err *e)
+bool bundle_is_order(const char *annotation)
+{
+	static const char *const prefixes[] = { "io.kist.",	"run.oci.",	"org.systemd.property.",
+						"org.criu.",	"module.wasm.", "io.katacontainers.",
+						"io.containerd.", "io.podman.",	"io.crun." };
+	size_t i;
+
+	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(annotation, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+static int add_labels(json_t *annotations, json_t *labels, const struct json_at *at,
+		      size_t *ret_left_out, struct err *e)
 {
 	const char *key;
 	json_t *value;
@@ -150,7 +164,10 @@ static int add_labels(json_t *annotations, json_t *labels, const struct json_at 
 			return json_bad(e, &label, "must be a string");
 		if (key[0] == '\0')
 			return json_bad(e, at, "a label without a name");
-		json_object_set(annotations, key, value);
+		if (bundle_is_order(key))
+			(*ret_left_out)++;
+		else
+			json_object_set(annotations, key, value);
 	}
 	return 0;
 }
@@ -177,7 +194,8 @@ static int add_volumes(json_t *spec, json_t *volumes, const struct json_at *at, 
 	return 0;
 }
 
-static int add_annotations(json_t *spec, json_t *image, json_t *run, struct err *e)
+static int add_annotations(json_t *spec, json_t *image, json_t *run, size_t *ret_left_out,
+			   struct err *e)
 {
 	static const char *const top[][2] = {
 		{ "os", ANNOTATION "os" },	     { "architecture", ANNOTATION "architecture" },
@@ -211,7 +229,7 @@ static int add_annotations(json_t *spec, json_t *image, json_t *run, struct err 
 	if (got >= 0)
 		got = json_get_object(run, &at, "Labels", &labels, e);
 	if (got > 0) /* last: an explicit label wins */
-		got = add_labels(annotations, labels, &labels_at, e);
+		got = add_labels(annotations, labels, &labels_at, ret_left_out, e);
 	if (got >= 0)
 		got = json_get_object(run, &at, "Volumes", &volumes, e);
 	if (got > 0)
@@ -220,7 +238,7 @@ static int add_annotations(json_t *spec, json_t *image, json_t *run, struct err 
 }
 
 int bundle_convert(json_t *spec, json_t *image_config, const struct bundle_user *user,
-		   const char *const *args, bool terminal, struct err *e)
+		   const char *const *args, bool terminal, size_t *ret_left_out, struct err *e)
 {
 	json_t *run = json_object_get(image_config, "config"), *none = NULL;
 	struct arena a = ARENA_INIT;
@@ -230,10 +248,11 @@ int bundle_convert(json_t *spec, json_t *image_config, const struct bundle_user 
 	if (!json_is_object(run)) /* absent or null */
 		run = none = json_object();
 	manifest_drop_nulls(run);
+	*ret_left_out = 0;
 	if (!error)
 		error = set_process(json_object_get(spec, "process"), &c, user, args, terminal, e);
 	if (!error)
-		error = add_annotations(spec, image_config, run, e);
+		error = add_annotations(spec, image_config, run, ret_left_out, e);
 	json_object_set_new(json_object_get(spec, "root"), "readonly", json_false());
 	json_decref(none);
 	arena_free(&a);

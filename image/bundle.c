@@ -37,12 +37,25 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 	return error ? error : apply_file_done(&b->apply, entry, 0, size, e);
 }
 
+/* Of --overlay: as much as it takes to know the image's users. */
+static int put_users(void *user, const struct layer_entry *entry, int fd, uint64_t size, struct err *e)
+{
+	static const char *const wanted[] = { ".", "etc", "etc/passwd", "etc/group" };
+	size_t i;
+
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (strcmp(entry->path, wanted[i]) == 0 && !entry->hardlink)
+			return put(user, entry, fd, size, e);
+	return 0;
+}
+
 static int merge_into(struct bundle *b, int rootfs, struct err *e)
 {
 	struct merge_options m = { .layers = b->image.layers,
 				   .count = b->image.layer_count,
 				   .userxattr = b->image.userxattr,
-				   .each = put,
+				   .only = b->o->overlay ? "etc" : NULL,
+				   .each = b->o->overlay ? put_users : put,
 				   .user = b };
 	int error;
 
@@ -109,11 +122,41 @@ static int read_config(struct bundle *b, json_t **ret, struct err *e)
 	return error ? error : store_read_json(&s, &manifest.config, MANIFEST_CONFIG_MAX, ret, e);
 }
 
+/* The runtime finds the layers itself: by digest, since a name may mean another image tomorrow. */
+static int add_overlay(struct bundle *b, struct err *e)
+{
+	_cleanup_store_ struct store s = STORE_INIT;
+	_cleanup_free_ char *dir = realpath(b->o->dir, NULL);
+	json_t *annotations = json_object_get(b->o->base, "annotations");
+	int error = dir ? store_open(&s, b->o->store, false, e) : err_set(e, errno, "%s", b->o->dir);
+
+	if (error)
+		return error;
+	if (mkdirat(b->dir, "changes", 0700) < 0)
+		return err_set(e, errno, "cannot make %s/changes", b->o->dir);
+	json_object_set_new(annotations, "io.kist.image", json_string(b->image.manifest_digest));
+	json_object_set_new(annotations, "io.kist.image.store", json_string(s.path));
+	json_object_set_new(annotations, "io.kist.image.writable", json_sprintf("%s/changes", dir));
+	return 0;
+}
+
+static void say_left_out(const struct bundle *b, size_t count)
+{
+	char text[160];
+
+	if (count == 0 || b->o->note == NULL)
+		return;
+	snprintf(text, sizeof(text), "%zu label%s left out: runtimes would act upon %s, and an image "
+		 "may not say so", count, count == 1 ? " was" : "s were", count == 1 ? "it" : "them");
+	b->o->note(b->o->user, text);
+}
+
 static int write_config(struct bundle *b, int rootfs, struct err *e)
 {
 	_cleanup_json_ json_t *config = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct bundle_user user = { .gid_count = sizeof(user.gids) / sizeof(user.gids[0]) };
+	size_t left_out = 0;
 	int error = read_config(b, &config, e);
 
 	if (!error)
@@ -123,9 +166,13 @@ static int write_config(struct bundle *b, int rootfs, struct err *e)
 	if (!error && image_user_home(rootfs, user.uid, user.home, sizeof(user.home), NULL))
 		user.home[0] = '\0';
 	if (!error)
-		error = bundle_convert(b->o->base, config, &user, b->o->args, b->o->terminal, e);
+		error = bundle_convert(b->o->base, config, &user, b->o->args, b->o->terminal,
+				       &left_out, e);
+	if (!error && b->o->overlay)
+		error = add_overlay(b, e);
 	if (error)
 		return error;
+	say_left_out(b, left_out);
 	text = json_dumps(b->o->base, JSON_INDENT(4));
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for the configuration");
@@ -145,7 +192,11 @@ static int run(struct bundle *b, struct err *e)
 	if (rootfs < 0 || fchmod(rootfs, 0755) < 0)
 		return err_set(e, errno, "cannot open %s/rootfs", b->o->dir);
 	error = merge_into(b, rootfs, e);
-	return error ? error : write_config(b, rootfs, e);
+	if (!error)
+		error = write_config(b, rootfs, e);
+	if (!error && b->o->overlay)
+		error = path_remove_tree(rootfs, "etc", e);
+	return error;
 }
 
 int image_bundle(const struct bundle_options *o, struct err *e)
@@ -153,8 +204,11 @@ int image_bundle(const struct bundle_options *o, struct err *e)
 	struct bundle b = { .o = o, .pin = -EBADF, .dir = -EBADF };
 	int error = run(&b, e);
 
-	if (error && b.made_rootfs)
+	if (error && b.made_rootfs) {
 		path_remove_tree(b.dir, "rootfs", NULL);
+		path_remove_tree(b.dir, "changes", NULL);
+		unlinkat(b.dir, "config.json", 0);
+	}
 	if (error && b.made_dir)
 		rmdir(o->dir);
 	fd_close(&b.dir);

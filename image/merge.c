@@ -343,7 +343,10 @@ static int walk(struct merge *m, const struct level *level)
 	for (i = 0; i < count && !error; i = next) {
 		size_t size = strlen(names[i].text);
 
-		for (next = i + 1; next < count && strcmp(names[next].text, names[i].text) == 0;
+		next = i + 1;
+		if (len == 0 && m->o->only && strcmp(names[i].text, m->o->only) != 0)
+			continue;
+		for (; next < count && strcmp(names[next].text, names[i].text) == 0;
 		     next++)
 			;
 		if (len + size + 2 > sizeof(m->path)) {

@@ -14,6 +14,7 @@ struct merge_options {
 	size_t count;
 	bool plain; /* one folder that is no layer: no whiteouts; what is mounted in it is left out
 		     */
+	const char *only; /* of the root's names this one alone; or NULL */
 	bool userxattr; /* the layers were unpacked without root */
 	/* fd: a regular file's content, at its beginning, else -EBADF; size: its bytes. A folder
 	 * comes before what it holds, the root (".") first; sockets are left out. */

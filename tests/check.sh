@@ -185,6 +185,8 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
 	one powerloss tests/powerloss.sh 200
+	stage store-faults env BATS_TEST_TIMEOUT=7200 KIST_STORE_POINTS=300 \
+		tests/integration.sh tests/integration/store_faults.bats
 	stage races make --no-print-directory races
 	stage static make -j"$(nproc)" check-static
 	stage asan make -j"$(nproc)" asan

@@ -15,10 +15,12 @@ static void check_bundle(json_t *document)
 	static const char base[] = "{\"process\":{\"env\":[\"PATH=/bin\",\"TERM=xterm\"]},\"root\":{"
 				   "\"path\":\"rootfs\"},\"mounts\":[],\"linux\":{}}";
 	const struct bundle_user user = { .uid = 1, .home = "/h" };
-	json_t *spec = NULL;
+	json_t *spec = NULL, *value;
+	const char *key;
+	size_t left_out;
 
 	assert(json_parse_strict(base, strlen(base), "base", &spec, NULL) == 0);
-	if (bundle_convert(spec, document, &user, NULL, false, NULL) == 0) {
+	if (bundle_convert(spec, document, &user, NULL, false, &left_out, NULL) == 0) {
 		const json_t *process = json_object_get(spec, "process");
 		char *text = json_dumps(spec, 0);
 
@@ -27,6 +29,8 @@ static void check_bundle(json_t *document)
 		assert(strcmp(json_string_value(json_object_get(json_object_get(spec, "root"), "path")),
 			      "rootfs") == 0);
 		free(text);
+		json_object_foreach(json_object_get(spec, "annotations"), key, value)
+			assert(!bundle_is_order(key));
 	}
 	json_decref(spec);
 }

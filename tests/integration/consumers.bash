@@ -19,6 +19,7 @@ consumers_begin() {
 	[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 none /sys/fs/cgroup
 	KIST_AT=/run/kist-under-test
 	cp "$KIST" $KIST_AT
+	cp "${KIST%/*}/kist-systemd" /run # it is looked for beside kist
 	export KIST_AT
 }
 

@@ -133,6 +133,42 @@ bundle_value() { jq -cS "$1" "$D/b/config.json"; }
 	done
 }
 
+@test "bundle: a label gives the runtime no orders" {
+	mkdir "$D/victim"
+	make_busybox orders "$(jq -n --arg d "$D/victim" '{Cmd: ["sh", "-c", "echo own >/file"], Labels: {"io.kist.image": "orders:1",
+		"io.kist.image.writable": $d, "run.oci.keep_original_groups": "1", "org.systemd.property.Slice": "x", "plain": "kept"}}')"
+	run img bundle orders:1 "$D/b"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$output" = "kist: warning: 4 labels were left out: runtimes would act upon them, and an image may not say so" ]
+	[ "$(bundle_value '.annotations | keys | map(select(startswith("org.opencontainers") | not))')" = '["plain"]' ]
+	cd "$D/b"
+	kist run "orders$$"
+	[ -z "$(ls -A "$D/victim")" ]
+	[ -e "$D/b/rootfs/file" ]
+}
+
+@test "bundle --overlay: no copy; the layers are joined at each start, and changes kept beside" {
+	make_busybox lean '{"Cmd": ["sh", "-c", "id -u; cat /data/seed; echo $((1 + $(cat /count || echo 0))) >/count; cat /count"], "User": "app:wheel", "Env": ["HOME=/"]}'
+	img bundle --overlay --user root:wheel lean:1 "$D/b"
+	[ "$(bundle_value '[.process.user.uid, .process.user.gid, .annotations["io.kist.image"]]')" = "[0,5,\"$(img ls -q)\"]" ]
+	[ -z "$(ls -A "$D/b/rootfs")" ]
+	[ "$(du -sk "$D/b" | cut -f1)" -lt 100 ]
+	cd "$D/b"
+	for n in 1 2; do
+		run --separate-stderr kist run "lean$$"
+		echo "$output $stderr"
+		[ "$status" -eq 0 ]
+		[ "$output" = $'0\nseed'"$n" ]
+	done
+	assert_nothing_left
+	# the name may mean another image meanwhile: the bundle is the one it was made of
+	img tag lean:1 kept:1
+	make_busybox lean '{"Cmd": ["false"]}'
+	cd "$D/b"
+	kist run "lean$$" | grep -x seed3
+}
+
 @test "bundle: refusals leave nothing; a hostile image reads nothing of the host" {
 	make_busybox none '{}'
 	run img bundle none:1 "$D/b"

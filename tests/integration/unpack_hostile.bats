@@ -28,7 +28,7 @@ teardown() { kist_teardown; }
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output =~ ^30000\ entries,\ ([0-9]+)\ KiB:\ unpacked$ ]]
-	[ "${BASH_REMATCH[1]}" -lt 65536 ]
+	[ -n "${KIST_SANITIZED-}" ] || [ "${BASH_REMATCH[1]}" -lt 65536 ]
 	[ -n "$FULL" ] || return 0
 	rm -rf "$T/w"
 	mkdir "$T/w"
@@ -36,5 +36,5 @@ teardown() { kist_teardown; }
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output =~ ,\ ([0-9]+)\ KiB:\ .*more\ than\ 10000000\ entries ]]
-	[ "${BASH_REMATCH[1]}" -lt 65536 ]
+	[ -n "${KIST_SANITIZED-}" ] || [ "${BASH_REMATCH[1]}" -lt 65536 ]
 }

@@ -128,123 +128,37 @@ static void finish_layer(void)
 
 /* --- combinations: what "L" is, the path of the entry, the entry ---- */
 
-static const char *const settings[] = {
-	"nothing",
-	"absolute",
-	"relative",
-	"from the top",
-	"chain",
-	"hard link to a symlink",
-	"hard link out",
-	"hard link ..",
-	"to a file",
-	"hard link to a symlink to a file",
-	"swapped",
-	"cwd",
-	"proc root",
-	"dot",
-	"inside",
-	"loop",
-	"whiteout before",
-	"file",
-	"fifo",
-	"parent is a symlink",
-	"twice",
+/* '@' is the victim's path. */
+static const struct setting {
+	const char *name;
+	struct thing {
+		char type;
+		const char *path, *link;
+	} made[3];
+} settings[] = {
+	{ "nothing", { { 0, NULL, NULL } } },
+	{ "absolute", { { '2', "L", "@" } } },
+	{ "relative", { { '2', "L", "../victim" } } },
+	{ "from the top", { { '2', "L", "../../../../../../..@" } } },
+	{ "a chain", { { '2', "M", "@" }, { '2', "L", "M" } } },
+	{ "a hard link to a symlink", { { '2', "M", "@" }, { '1', "L", "M" } } },
+	{ "a hard link out", { { '1', "L", "@/canary" } } },
+	{ "a hard link by ..", { { '1', "L", "../victim/canary" } } },
+	{ "to a file", { { '2', "L", "@/canary" } } },
+	{ "a hard link to a symlink to a file", { { '2', "M", "@/canary" }, { '1', "L", "M" } } },
+	{ "a folder replaced", { { '5', "L/", NULL }, { '0', "L/a", NULL }, { '2', "L", "@" } } },
+	{ "cwd", { { '2', "L", "/proc/self/cwd" } } },
+	{ "root of proc", { { '2', "L", "/proc/self/root@" } } },
+	{ "dot", { { '2', "L", "." } } },
+	{ "inside", { { '5', "@", NULL }, { '2', "L", "@" } } },
+	{ "a loop", { { '2', "L", "L" } } },
+	{ "a whiteout before", { { '0', ".wh.L", NULL }, { '2', "L", "@" } } },
+	{ "a file", { { '0', "L", NULL } } },
+	{ "a fifo", { { '6', "L", NULL } } },
+	{ "through a folder", { { '5', "d/", NULL }, { '2', "d/L", "@" }, { '2', "L", "d/L" } } },
+	{ "twice", { { '2', "L", "nowhere" }, { '2', "L", "@" } } },
 };
-enum { SETTINGS = sizeof settings / sizeof settings[0] };
-
-static void symlink_at(const char *path, const char *to)
-{
-	add(&(struct entry){ .type = '2', .path = path, .link = to, .mode = 0777 });
-}
-
-static void hardlink_at(const char *path, const char *to)
-{
-	add(&(struct entry){ .type = '1', .path = path, .link = to, .mode = 0644 });
-}
-
-static void set_up(int setting)
-{
-	char canary[700], text[1400];
-
-	snprintf(canary, sizeof canary, "%s/canary", victim);
-	switch (setting) {
-	case 1:
-		symlink_at("L", victim);
-		break;
-	case 2:
-		symlink_at("L", "../victim");
-		break;
-	case 3:
-		snprintf(text, sizeof text, "../../../../../../..%s", victim);
-		symlink_at("L", text);
-		break;
-	case 4:
-		symlink_at("M", victim);
-		symlink_at("L", "M");
-		break;
-	case 5:
-		symlink_at("M", victim);
-		hardlink_at("L", "M");
-		break;
-	case 6:
-		hardlink_at("L", canary);
-		break;
-	case 7:
-		hardlink_at("L", "../victim/canary");
-		break;
-	case 8:
-		symlink_at("L", canary);
-		break;
-	case 9:
-		symlink_at("M", canary);
-		hardlink_at("L", "M");
-		break;
-	case 10:
-		add(&(struct entry){ .type = '5', .path = "L/", .mode = 0755 });
-		add(&(struct entry){ .type = '0', .path = "L/a", .mode = 0644, .data = "a" });
-		symlink_at("L", victim);
-		break;
-	case 11:
-		symlink_at("L", "/proc/self/cwd");
-		break;
-	case 12:
-		snprintf(text, sizeof text, "/proc/self/root%s", victim);
-		symlink_at("L", text);
-		break;
-	case 13:
-		symlink_at("L", ".");
-		break;
-	case 14:
-		add(&(struct entry){ .type = '5', .path = victim, .mode = 0755 });
-		symlink_at("L", victim);
-		break;
-	case 15:
-		symlink_at("L", "L");
-		break;
-	case 16:
-		add(&(struct entry){ .type = '0', .path = ".wh.L", .mode = 0644 });
-		symlink_at("L", victim);
-		break;
-	case 17:
-		add(&(struct entry){ .type = '0', .path = "L", .mode = 0644, .data = "L" });
-		break;
-	case 18:
-		add(&(struct entry){ .type = '6', .path = "L", .mode = 0644 });
-		break;
-	case 19:
-		add(&(struct entry){ .type = '5', .path = "d/", .mode = 0755 });
-		symlink_at("d/L", victim);
-		symlink_at("L", "d/L");
-		break;
-	case 20:
-		symlink_at("L", "nowhere");
-		symlink_at("L", victim);
-		break;
-	default:
-		break;
-	}
-}
+enum { SETTINGS = sizeof settings / sizeof settings[0], WHITEOUT_BEFORE = 16 };
 
 static const char *const paths[] = {
 	"L",
@@ -292,22 +206,37 @@ enum { COMBINATIONS = SETTINGS * PATHS * ENTRIES };
 
 static const char *with_victim(const char *text, char *to, size_t size)
 {
-	if (text == NULL || text[0] != '@')
+	const char *at = text ? strchr(text, '@') : NULL;
+
+	if (at == NULL)
 		return text;
-	snprintf(to, size, "%s%s", victim, text + 1);
+	snprintf(to, size, "%.*s%s%s", (int)(at - text), text, victim, at + 1);
 	return to;
+}
+
+static void add_here(struct entry e)
+{
+	char path[700], link[700];
+
+	e.path = with_victim(e.path, path, sizeof path);
+	e.link = with_victim(e.link, link, sizeof link);
+	add(&e);
 }
 
 static void make_layer(int n)
 {
-	char path[700], link[700];
 	struct entry e = entries[n % ENTRIES];
+	int i;
 
 	layer_size = 0;
-	set_up(n / ENTRIES / PATHS);
-	e.path = with_victim(paths[n / ENTRIES % PATHS], path, sizeof path);
-	e.link = with_victim(e.link, link, sizeof link);
-	add(&e);
+	for (i = 0; i < 3 && settings[n / ENTRIES / PATHS].made[i].type; i++) {
+		const struct thing *t = &settings[n / ENTRIES / PATHS].made[i];
+
+		add_here((struct entry){
+			.type = t->type, .path = t->path, .link = t->link, .mode = 0755 });
+	}
+	e.path = paths[n / ENTRIES % PATHS];
+	add_here(e);
 	/* and through what is there now */
 	add(&(struct entry){ .type = '0', .path = "L", .mode = 0600, .data = "again" });
 	finish_layer();
@@ -316,7 +245,7 @@ static void make_layer(int n)
 static void name_layer(char *text, size_t size, int n)
 {
 	snprintf(text, size, "%d: L is %s, then %s of type %c (%d)", n,
-		 settings[n / ENTRIES / PATHS], paths[n / ENTRIES % PATHS],
+		 settings[n / ENTRIES / PATHS].name, paths[n / ENTRIES % PATHS],
 		 entries[n % ENTRIES].type, n % ENTRIES);
 }
 
@@ -430,7 +359,8 @@ static void check(int n, const char *as, int error, const struct err *e, const s
 	if (error > 0 || (error < 0 && line[0] == '\0'))
 		wrong = "a failure without words";
 	mark = NULL;
-	may_hide = n / ENTRIES / PATHS == 16 || strstr(paths[n / ENTRIES % PATHS], ".wh.");
+	may_hide = n / ENTRIES / PATHS == WHITEOUT_BEFORE ||
+		   strstr(paths[n / ENTRIES % PATHS], ".wh.");
 	nftw("../root", look_for_marks, 8, FTW_PHYS);
 	if (mark)
 		wrong = mark;

@@ -6,6 +6,7 @@
 
 static json_t *spec;
 static struct err e;
+static size_t orders;
 
 /* With the members of "config" and of the top given as JSON text. */
 static int convert(const char *config, const char *top, const char *const *args)
@@ -14,6 +15,7 @@ static int convert(const char *config, const char *top, const char *const *args)
 	const struct bundle_user user = { .uid = 7, .gid = 8, .gids = { 9 }, .gid_count = 1, .home = "/home" };
 	json_t *image = NULL;
 	char text[2048];
+	size_t left_out = 0;
 	int error;
 
 	snprintf(text, sizeof(text), "{\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"config\":{%s}%s}",
@@ -24,7 +26,8 @@ static int convert(const char *config, const char *top, const char *const *args)
 	assert_int_equal(json_parse_strict(base, strlen(base), "base", &spec, &e), 0);
 	if (json_parse_strict(text, strlen(text), "image", &image, &e))
 		fail_msg("%s: %s", text, err_text(&e));
-	error = bundle_convert(spec, image, &user, args, false, &e);
+	error = bundle_convert(spec, image, &user, args, false, &left_out, &e);
+	orders = left_out;
 	json_decref(image);
 	return error;
 }
@@ -71,6 +74,22 @@ static void words_and_their_rules(void **state)
 	assert_int_equal(convert("\"Cmd\":[\"c\"],\"Volumes\":{\"/v\":{}},\"ExposedPorts\":{\"1/tcp\":{},\"2/udp\":{}}", "", NULL), 0);
 	is("annotations/org.opencontainers.image.exposedPorts", "\"1/tcp,2/udp\"");
 	assert_int_equal(json_array_size(json_object_get(spec, "mounts")), 1);
+}
+
+static void a_label_gives_no_orders(void **state)
+{
+	static const char *const labels[] = { "io.kist.image", "io.kist.image.writable", "run.oci.keep_original_groups",
+					      "org.systemd.property.ExecStart", "org.criu.config", "run.oci.hooks.stderr" };
+	char text[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		snprintf(text, sizeof(text), "\"Cmd\":[\"c\"],\"Labels\":{\"%s\":\"/\",\"io.kistler\":\"fine\"}", labels[i]);
+		assert_int_equal(convert(text, "", NULL), 0);
+		assert_int_equal(orders, 1);
+		is("annotations", "{\"org.opencontainers.image.os\":\"linux\",\"io.kistler\":\"fine\"}");
+	}
 }
 
 static void refusals(void **state)
@@ -139,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_and_their_rules),
+		cmocka_unit_test(a_label_gives_no_orders),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(changes),
 	};
