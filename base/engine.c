@@ -51,14 +51,27 @@ int run_slot(const struct run *r, int slot)
 	return slot >= 0 && slot < PLAN_SLOTS_MAX ? r->slots[slot] : -EBADF;
 }
 
+/* What the guest is done with it need not close one by one: all of it is close-on-exec, and before
+ * its execve it closes everything at once (op_close_fds). Not more than this, so that no setup runs
+ * into a limit. */
+#define GUEST_LEAVES_MAX 40
+
 void run_set_fd(struct run *r, int slot, int fd)
 {
 	unsigned long long bit = 1ULL << slot;
 
 	if ((r->slot_is_fd & bit) && r->slots[slot] >= 0 && r->slots[slot] != fd)
-		close(r->slots[slot]);
+		run_leave_fd(r, r->slots[slot], fd >= 0);
 	r->slots[slot] = fd;
 	r->slot_is_fd |= bit;
+}
+
+void run_leave_fd(struct run *r, int fd, bool may_stay)
+{
+	if (may_stay && r->side == SIDE_GUEST && r->left < GUEST_LEAVES_MAX)
+		r->left++;
+	else
+		close(fd);
 }
 
 void run_set_number(struct run *r, int slot, int value)

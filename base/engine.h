@@ -23,6 +23,7 @@ struct run {
 	bool born;        /* a guest exists */
 	bool report_steps;/* guest: send a report per step; the seccomp op ends that */
 	bool turn_given_at_detach; /* guest: the host let go already */
+	int left;         /* guest: fds it has left open */
 	bool silent;      /* guest: a stand-in passes the turns, since syscalls may be answered */
 	int step;         /* the one being done */
 	int last_report;  /* host: the last step the guest reported */

@@ -90,6 +90,16 @@ int file_write_at(int dirfd, const char *path, const char *text)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
+static ssize_t end_text(char *text, ssize_t n, size_t size)
+{
+	if ((size_t)n == size)
+		return -E2BIG;
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	return n;
+}
+
 ssize_t file_read_at(int dirfd, const char *path, char *text, size_t size)
 {
 	_cleanup_fd_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -98,14 +108,40 @@ ssize_t file_read_at(int dirfd, const char *path, char *text, size_t size)
 	if (fd < 0)
 		return -errno;
 	n = fd_read_full(fd, text, size);
-	if (n < 0)
-		return n;
-	if ((size_t)n == size)
-		return -E2BIG;
-	while (n > 0 && text[n - 1] == '\n')
-		n--;
-	text[n] = '\0';
-	return n;
+	return n < 0 ? n : end_text(text, n, size);
+}
+
+ssize_t file_read_record_at(int dirfd, const char *path, char *text, size_t size)
+{
+	_cleanup_fd_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, text, size);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : end_text(text, n, size);
+}
+
+/* `data` has room for one byte more: that is how a file shows that it grew. Most give all they have
+ * at once, and need not be asked for their end. */
+static ssize_t read_to_end(int fd, char *data, size_t expected)
+{
+	size_t got = 0;
+
+	while (got < expected || expected == 0) {
+		ssize_t n = read(fd, data + got, expected + 1 - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		got += (size_t)n;
+		if (n == 0 || got > expected)
+			break;
+	}
+	return (ssize_t)got;
 }
 
 int file_read_whole(int dirfd, const char *path, size_t limit, char **ret_data, size_t *ret_size,
@@ -131,7 +167,7 @@ int file_read_whole(int dirfd, const char *path, size_t limit, char **ret_data, 
 	data = malloc(room + 1);
 	if (!data)
 		return err_set(e, ENOMEM, "%s", path);
-	n = fd_read_full(fd, data, room);
+	n = read_to_end(fd, data, (size_t)st.st_size);
 	if (n < 0)
 		return err_set(e, (int)-n, "%s: read", path);
 	if ((size_t)n == room)

@@ -38,6 +38,8 @@ int file_write_at(int dirfd, const char *path, const char *text);
 /* Reads a small text file (kernel or our own) into text, NUL-terminated, trailing newline
  * stripped. Length, or -errno; -E2BIG when it does not fit. Guest-safe. */
 ssize_t file_read_at(int dirfd, const char *path, char *text, size_t size);
+/* The same of a file that the kernel gives in one read(2): /proc/PID/stat, cgroup files. */
+ssize_t file_read_record_at(int dirfd, const char *path, char *text, size_t size);
 /* Reads a whole regular file of at most `limit` bytes into malloc'd *ret_data (NUL-terminated),
  * caller frees. Opens O_NONBLOCK|O_NOCTTY; not a regular file: -EINVAL; larger: -E2BIG.
  * The record names the path. */

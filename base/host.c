@@ -136,12 +136,14 @@ static int find_cgroup2(struct host *h, struct err *e)
 
 static int read_controllers(struct host *h, struct err *e)
 {
-	_cleanup_fd_ int fd = open(h->cgroup_mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char text[256], *rest = NULL;
-	ssize_t n = fd < 0 ? -errno : file_read_at(fd, "cgroup.controllers", text, sizeof text);
+	char path[sizeof h->cgroup_mount + sizeof "/cgroup.controllers"], text[256], *rest = NULL;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "%s/cgroup.controllers", h->cgroup_mount);
+	n = file_read_record_at(AT_FDCWD, path, text, sizeof text);
 
 	if (n < 0)
-		return err_set(e, (int)-n, "read %s/cgroup.controllers", h->cgroup_mount);
+		return err_set(e, (int)-n, "read %s", path);
 	for (char *word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
 		for (size_t i = 0; i < CONTROLLERS; i++)
 			if (!strcmp(word, controllers[i].name))
@@ -153,7 +155,7 @@ static int read_controllers(struct host *h, struct err *e)
 static bool v1_holds_one_of(uint32_t missing)
 {
 	char text[2048], *rest = NULL;
-	ssize_t n = file_read_at(AT_FDCWD, "/proc/cgroups", text, sizeof text);
+	ssize_t n = file_read_record_at(AT_FDCWD, "/proc/cgroups", text, sizeof text);
 
 	if (n < 0)
 		return false;
@@ -169,13 +171,49 @@ static bool v1_holds_one_of(uint32_t missing)
 	return false;
 }
 
-static bool has_capability(int cap)
+static uint64_t effective_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	return syscall(SYS_capget, &header, data) == 0 &&
-	       data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+/* A line of proc_pid_status(5): what stands behind its name. */
+static const char *status_line(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? at + strlen(name) : NULL;
+}
+
+/* Who this process is, from one file. The names stand at the beginning of a line, and the only one
+ * that somebody else chooses, the program's, comes first and holds no line end (it is escaped). */
+static bool read_status(struct host *h, uint64_t *ret_caps)
+{
+	char text[4096];
+	const char *uid, *gid, *caps, *ignored;
+
+	if (file_read_record_at(AT_FDCWD, "/proc/self/status", text, sizeof text) < 0)
+		return false;
+	uid = status_line(text, "\nUid:\t");
+	gid = status_line(text, "\nGid:\t");
+	ignored = status_line(text, "\nSigIgn:\t");
+	caps = status_line(text, "\nCapEff:\t");
+	/* real, effective, saved, of the file system */
+	if (!uid || !gid || !ignored || !caps || sscanf(uid, "%*u %u", &h->uid) != 1 ||
+	    sscanf(gid, "%*u %u", &h->gid) != 1)
+		return false;
+	h->signals_taken = ~(uint64_t)strtoull(ignored, NULL, 16);
+	*ret_caps = strtoull(caps, NULL, 16);
+	return true;
+}
+
+static bool has(uint64_t caps, int cap)
+{
+	return caps >> cap & 1;
 }
 
 /* Only for what cannot be asked: what a kernel is too old for is done in the older way, which all
@@ -191,11 +229,12 @@ static unsigned int kernel_version(void)
 	return HOST_KERNEL(major, minor);
 }
 
-static void probe_security(struct host *h)
+void host_probe_more(struct host *h)
 {
 	char text[16];
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
+	h->kernel = kernel_version();
 	h->landlock_abi = abi > 0 ? (int)abi : 0;
 	h->last_cap = CAP_LAST_CAP;
 	/* Nearly always this kernel knows the same ones as its headers did. */
@@ -273,13 +312,21 @@ static void find_cgroup_base(struct host *h)
 
 static void probe_rights(struct host *h)
 {
-	bool admin = h->uid == 0 && has_capability(CAP_SYS_ADMIN), nested = host_in_user_namespace();
+	bool nested = host_in_user_namespace(), admin;
+	uint64_t caps;
 	char text[16];
+
+	if (!read_status(h, &caps)) {
+		h->uid = geteuid();
+		h->gid = getegid();
+		caps = effective_capabilities();
+	}
+	admin = h->uid == 0 && has(caps, CAP_SYS_ADMIN);
 
 	h->root = admin && !nested;
 	h->userns_root = admin && nested;
 	if (h->root) {
-		h->no_mknod = !has_capability(CAP_MKNOD);
+		h->no_mknod = !has(caps, CAP_MKNOD);
 		h->cgroup_writable = h->cgroup_mount[0] && access(h->cgroup_mount, W_OK) == 0;
 		return;
 	}
@@ -293,7 +340,16 @@ static void probe_rights(struct host *h)
 
 int host_probe(struct host *ret, struct err *e)
 {
-	struct host h = { .uid = geteuid(), .gid = getegid() };
+	int r = host_probe_rights(ret, e);
+
+	if (r == 0)
+		host_probe_more(ret);
+	return r;
+}
+
+int host_probe_rights(struct host *ret, struct err *e)
+{
+	struct host h = { .last_cap = CAP_LAST_CAP };
 	int r;
 
 	r = find_cgroup2(&h, e);
@@ -304,8 +360,6 @@ int host_probe(struct host *ret, struct err *e)
 	if (~h.controllers & (HOST_CPU | HOST_MEMORY | HOST_PIDS | HOST_IO | HOST_CPUSET))
 		h.cgroup_hybrid = v1_holds_one_of(~h.controllers);
 	probe_rights(&h);
-	probe_security(&h);
-	h.kernel = kernel_version();
 	*ret = h;
 	return 0;
 }

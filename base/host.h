@@ -33,6 +33,7 @@ struct host {
 	int last_cap;             /* /proc/sys/kernel/cap_last_cap */
 	unsigned int kernel;      /* HOST_KERNEL(), as uname(2) says; 0: it said something else */
 	bool apparmor, selinux;
+	uint64_t signals_taken;   /* bit N-1: signal N is surely not ignored by this process */
 };
 #define HOST_KERNEL(major, minor) (((major) << 16) | (minor))
 
@@ -52,5 +53,9 @@ static inline bool host_may_mount(const struct host *h)
 /* This process lives in another user namespace than the host's. */
 bool host_in_user_namespace(void);
 int host_probe(struct host *ret, struct err *e);
+/* The same in two parts: what every plan asks for, and the security modules, capabilities and age of
+ * the kernel (landlock_abi, last_cap, apparmor, selinux, kernel), which few do. */
+int host_probe_rights(struct host *ret, struct err *e);
+void host_probe_more(struct host *h);
 /* "memory,pids" for messages; bits of enum host_controller. */
 const char *host_controller_names(uint32_t bits, char text[96]);

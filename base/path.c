@@ -28,6 +28,22 @@ char *path_of_fd(int fd, char text[32])
 	return text;
 }
 
+int path_name_of_fd(int fd, const char *path, char name[PATH_MAX])
+{
+	static const char gone[] = " (deleted)";
+	char link[32];
+	ssize_t n = readlink(path_of_fd(fd, link), name, PATH_MAX);
+	bool usable = n > 0 && n < PATH_MAX && name[0] == '/';
+
+	if (usable && (size_t)n >= strlen(gone) &&
+	    !memcmp(name + n - strlen(gone), gone, strlen(gone)))
+		usable = false; /* or it is called so */
+	if (!usable)
+		return realpath(path, name) ? 0 : -errno;
+	name[n] = '\0';
+	return 0;
+}
+
 bool path_is_id(const char *id, size_t max)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -233,6 +249,24 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 		path_openat2_missing = true;
 	}
 	return walk_open(rootfd, path, flags | O_CLOEXEC, mode, false, false);
+}
+
+int path_open_in_own_root(const char *path, int flags)
+{
+	int root, fd;
+
+	/* "/" and ".." are what they are for any path then; but no magic link may lead out. */
+	if (!path_openat2_missing && path[0] == '/') {
+		fd = try_openat2(AT_FDCWD, path, flags, 0, RESOLVE_NO_MAGICLINKS);
+		if (fd != -ENOSYS)
+			return fd;
+	}
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = path_open_in_root(root, path, flags, 0);
+	close(root);
+	return fd;
 }
 
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool no_symlinks)

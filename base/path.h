@@ -23,6 +23,8 @@ extern bool path_openat2_missing;
 /* Opens path inside rootfd as if rootfd were "/": symlinks resolve inside, ".." stops at the root,
  * magic links are refused (-ELOOP). flags as open(2); O_CLOEXEC is added. fd or -errno. */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
+/* The same from this process's own root: one that was entered by pivot_root, chroot or setns. */
+int path_open_in_own_root(const char *path, int flags);
 /* Opens path beneath dirfd: leaving it, by "..", absolute path or symlink, is -EXDEV;
  * with `no_symlinks` any symlink is -ELOOP. fd or -errno. */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool no_symlinks);
@@ -38,5 +40,8 @@ int path_parent_in_root(int rootfd, const char *path, mode_t mode, char name[NAM
 int path_remove_tree(int dirfd, const char *name, struct err *e);
 /* An id for a container, job, network: [A-Za-z0-9_][A-Za-z0-9_.+-]{0,max-1}, never "." or "..". */
 bool path_is_id(const char *id, size_t max);
+/* The absolute path of the folder that was opened as `path`, without symlinks, "." and "..", as
+ * realpath(3) gives it, at the price of one call. 0 or -errno. */
+int path_name_of_fd(int fd, const char *path, char name[PATH_MAX]);
 /* "/proc/self/fd/N" into text[32]. Returns text. */
 char *path_of_fd(int fd, char text[32]);

@@ -138,7 +138,9 @@ void plan_show_step(struct buf *out, const struct plan *p, int step);
 
 /* For act(): slots of this side. run_slot returns -EBADF when unset. */
 int run_slot(const struct run *r, int slot);
-/* Stores an fd, closing what the slot held. */
+/* An fd that is not needed any more; `may_stay`: in the guest it may stay open until the execve. */
+void run_leave_fd(struct run *r, int fd, bool may_stay);
+/* Stores an fd, and leaves what the slot held; -EBADF closes that at once. */
 void run_set_fd(struct run *r, int slot, int fd);
 /* Stores a number that is not an fd. */
 void run_set_number(struct run *r, int slot, int value);

@@ -315,7 +315,7 @@ const struct op op_cgroup_mark = { .name = "setxattr",
 
 int cgroup_owner(int fd, const char *id, char other[64])
 {
-	char mark[1100];
+	char mark[CGROUP_MARK_MAX];
 	struct stat st;
 	ssize_t n = fgetxattr(fd, CGROUP_MARK, mark, sizeof(mark) - 1);
 
@@ -338,12 +338,19 @@ int cgroup_owner(int fd, const char *id, char other[64])
 
 /* ---- checks ---- */
 
+/* Whoever is born in it would be frozen, and whoever waits for that one with it. */
+static int is_frozen_itself(const char *path, struct err *e)
+{
+	err_say(e, EBUSY, "the cgroup is frozen (%s)", path);
+	return err_fix(e, "write 0 to its cgroup.freeze, and to those above it");
+}
+
 static int act_check(struct run *r, const void *args, struct err *e)
 {
 	const struct op_cgroup_check_args *a = args;
 	_cleanup_fd_ int fd = open(a->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	char other[64] = "";
-	int owner, populated;
+	int owner, populated, frozen;
 
 	(void)r;
 	if (fd < 0)
@@ -372,6 +379,9 @@ static int act_check(struct run *r, const void *args, struct err *e)
 			       "linux.cgroupsPath",
 			       a->path);
 	}
+	frozen = cgroup_is_frozen(fd, e);
+	if (frozen)
+		return frozen < 0 ? frozen : is_frozen_itself(a->path, e);
 	return owner == CGROUP_FOREIGN ? -EEXIST : 0;
 }
 
@@ -422,15 +432,12 @@ static int act_thawed(struct run *r, const void *args, struct err *e)
 {
 	const struct op_cgroup_thawed_args *a = args;
 	char text[128];
-	ssize_t n = file_read_at(AT_FDCWD, a->path, text, sizeof(text));
+	ssize_t n = file_read_record_at(AT_FDCWD, a->path, text, sizeof(text));
 
 	(void)r;
 	if (n < 0)
 		return err_set(e, (int)-n, "read %s", a->path);
-	if (!strstr(text, "frozen 1"))
-		return 0;
-	err_say(e, EBUSY, "the cgroup is frozen (%s)", a->path);
-	return err_fix(e, "write 0 to its cgroup.freeze, and to those above it");
+	return strstr(text, "frozen 1") ? is_frozen_itself(a->path, e) : 0;
 }
 
 static void show_thawed(struct buf *out, const struct plan *p, const void *args)

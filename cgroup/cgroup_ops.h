@@ -10,6 +10,7 @@
  * only the owner of a cgroup folder may remove cgroups in it anyway. */
 #define CGROUP_MODE	 01755
 #define CGROUP_MARK	 "trusted.kist" /* holds the owner's id; only root can set it */
+#define CGROUP_MARK_MAX	 1100
 #define CGROUP_MARK_USER "user.kist"	/* where trusted.* is not allowed (Linux 5.7) */
 
 struct op_cgroup_mkdir_args {

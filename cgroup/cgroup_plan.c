@@ -255,6 +255,13 @@ void cgroup_plan_filter_replace(struct plan *p, const struct cgroup_filter *f)
 			 .program_slot = f->new_slot, .old_slot = f->old_slot);
 }
 
+/* A new one is as those above it are. The hierarchy's root can't be frozen; one that was there
+ * before is looked at anyhow. */
+static bool may_be_frozen(const struct cgroup_spec *s)
+{
+	return strchr(s->path + 1, '/') != NULL;
+}
+
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
 		      const char *owner, int slot_cgroup)
 {
@@ -283,8 +290,9 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 	plan_leaf(p, s, h, folder, owner, needed, optional);
 	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
 		 .slot = slot_cgroup);
-	plan_add(p, SIDE_HOST, op_cgroup_thawed, op_cgroup_thawed_args,
-		 .path = arena_printf(p->arena, "%s/cgroup.events", folder));
+	if (may_be_frozen(s))
+		plan_add(p, SIDE_HOST, op_cgroup_thawed, op_cgroup_thawed_args,
+			 .path = arena_printf(p->arena, "%s/cgroup.events", folder));
 	cgroup_plan_limits(p, s, h);
 	cgroup_plan_delegate(p, s, h);
 	if (!cgroup_devices_skipped(s, h))

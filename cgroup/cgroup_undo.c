@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "cgroup/cgroup_ops.h"
@@ -69,13 +70,28 @@ static int empty_and_remove(int fd, const char *path, struct err *e)
 	return r < 0 ? r : remove_folder(path, e);
 }
 
+/* Nearly always it bears our mark, and is empty: two calls. root alone sets that one. */
+static bool remove_marked(const char *path, const char *id)
+{
+	char mark[CGROUP_MARK_MAX];
+	ssize_t n = lgetxattr(path, CGROUP_MARK, mark, sizeof(mark) - 1);
+
+	if (n < 0)
+		return false;
+	mark[n] = '\0';
+	return !strcmp(mark, id) && rmdir(path) == 0;
+}
+
 static int act_remove(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
 		      struct err *e)
 {
 	const char *path = args[0], *id = args[1] ? args[1] : at->id;
-	_cleanup_fd_ int fd = open_cgroup(path, e);
+	_cleanup_fd_ int fd = -EBADF;
 	int owner, populated;
 
+	if (remove_marked(path, id))
+		return 0;
+	fd = open_cgroup(path, e);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	owner = cgroup_owner(fd, id, NULL);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sanitized.h"
 #include "runtime/protect.h"
 
@@ -168,8 +169,11 @@ int cli_open_root(bool make, int *ret_fd, struct err *e)
 		return err_say(e, ENOENT, "container does not exist");
 	if (fd < 0)
 		return fd;
-	if (!realpath(given, cli.root_text))
-		return err_set(e, errno, "the state root %s", given);
+	r = path_name_of_fd(fd, given, cli.root_text);
+	if (r < 0) {
+		close(fd);
+		return err_set(e, -r, "the state root %s", given);
+	}
 	*ret_fd = fd;
 	return 0;
 }

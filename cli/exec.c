@@ -265,7 +265,7 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = protect_self(cli.argv, e);
 	if (r < 0)
 		return r;
-	r = host_probe(&host, e);
+	r = host_probe_rights(&host, e);
 	o.host = &host;
 	/* A process that waits for start is not dumpable, and so nobody's but root's. */
 	if (r == 0 && c->status == STATUS_CREATED && host_unprivileged(&host)) {
@@ -282,6 +282,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = process_annotate(&spec, config, a, e);
 	if (r == 0)
 		r = check_caps(q, &spec, e);
+	if (r == 0 && process_asks_security(&spec))
+		host_probe_more(&host);
 	if (r == 0)
 		r = labels_check(&spec.labels, &root, &host, e);
 	if (r == 0)
@@ -421,7 +423,6 @@ int command_exec(int argc, char **argv)
 	struct exec_leaf leaf = EXEC_LEAF_INIT;
 	struct compiled compiled;
 	struct run run;
-	bool started;
 	int status, r, first = cli_parse(cli_find("exec"), table, sizeof table / sizeof *table, argc,
 					 argv, &status);
 
@@ -439,12 +440,9 @@ int command_exec(int argc, char **argv)
 	if (r == 0)
 		r = exec_in(&c, &q, argc - first - 1, argv + first + 1, &leaf, &arena, &compiled, &run,
 			    &e);
-	started = r == 0;
 	status = EXIT_EXEC_FAILED;
-	if (started)
+	if (r == 0)
 		status = q.detach ? 0 : follow(&q, &compiled, &run, &leaf, &r, &e);
-	if (started)
-		run_close(&run);
 	exec_leaf_end(&leaf);
 	if (r < 0) {
 		err_wrap(&e, "exec failed");

@@ -113,7 +113,8 @@ static int run_command(int argc, char **argv)
 	command = cli_find(argv[first]);
 	if (!command)
 		return no_command(argv[first]);
-	log_msg(LOG_DEBUG, "kist %s: %s, as uid %u", KIST_VERSION, command->name, geteuid());
+	if (level >= LOG_DEBUG)
+		log_msg(LOG_DEBUG, "kist %s: %s, as uid %u", KIST_VERSION, command->name, geteuid());
 	return command->run(argc - first, argv + first);
 }
 

@@ -94,7 +94,9 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = spec_load(q->bundle ? q->bundle : ".", q->config,
 			      activation_mount(&q->activation, o.root_path, id), id, a, s, e);
 	if (r == 0)
-		r = host_probe(&host, e);
+		r = host_probe_rights(&host, e);
+	if (r == 0 && spec_asks_security(s))
+		host_probe_more(&host);
 	if (r == 0)
 		r = cli_settle(s, id, &host, a, e);
 	if (r == 0)
@@ -105,6 +107,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = root_layers_find(s->config, a, &layers, e);
 	if (r > 0) {
 		o.layers = &layers;
+		host_probe_more(&host);
 		r = root_layers_check(&layers, &host, s->ns.root_readonly, e);
 	}
 	if (r == 0)
@@ -130,12 +133,11 @@ int command_create(int argc, char **argv)
 	struct request q = { 0 };
 	const struct option table[] = { COMMON_OPTIONS(q) };
 	_cleanup_spec_ struct container_spec s = { 0 };
-	_cleanup_fd_ int root = -EBADF;
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct compiled c;
 	struct run run;
-	int status, first, r;
+	int root, status, first, r;
 
 	first = cli_parse(cli_find("create"), table, sizeof table / sizeof *table, argc, argv,
 			  &status);
@@ -145,9 +147,7 @@ int command_create(int argc, char **argv)
 	r = cli_open_root(true, &root, &e);
 	if (r == 0)
 		r = create(&q, argv[first], true, false, root, &arena, &s, &c, &run, &e);
-	if (r == 0)
-		run_close(&run);
-	else
+	if (r < 0)
 		err_wrap(&e, "cannot create %.64s", argv[first]);
 	e.exit_code = 0; /* runc's convention, here as in run */
 	status = r < 0 ? cli_fail(&e, 1) : 0;
@@ -175,12 +175,11 @@ static int finish_run(const struct request *q, const char *id, struct compiled *
 	    exit_record_write(run, c->slot_cgroup, &result, &lost) < 0)
 		log_err(&lost);
 	if (r == 0 && !q->keep)
-		r = runtime_delete_made(root, id, run, e);
+		r = runtime_delete_ended(root, id, c, run, e);
 	/* Nobody watches over it any more. */
 	else if (r < 0 && !q->keep && runtime_delete_made(root, id, run, &lost) < 0)
 		log_err(&lost);
-	run_close(run);
-	attach_restore_signals();
+	/* The process ends here: its fds and its memory go with it. */
 	return r < 0 ? r : result.status;
 }
 
@@ -195,7 +194,6 @@ static int finish_detached(const struct request *q, struct compiled *c, struct r
 	attach_restore_signals();
 	if (relay.sock >= 0)
 		r = notify_await_ready(&relay, run_slot(run, SLOT_GUEST_PIDFD), e);
-	run_close(run);
 	return r;
 }
 
@@ -210,12 +208,11 @@ int command_run(int argc, char **argv)
 		  "do not inherit orphans of the container" },
 	};
 	_cleanup_spec_ struct container_spec s = { 0 };
-	_cleanup_fd_ int root = -EBADF;
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct compiled c;
 	struct run run;
-	int status, first, r;
+	int root, status, first, r;
 
 	first = cli_parse(cli_find("run"), table, sizeof table / sizeof *table, argc, argv,
 			  &status);

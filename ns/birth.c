@@ -257,7 +257,9 @@ void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *
 	bool joiner = needs_joiner(s, h);
 
 	plan_scope(p, "/linux/namespaces", NULL);
-	first_steps(p);
+	/* To become its own namespace's root takes both back, and they follow right after it. */
+	if (s->join_namespaces || !(s->new_namespaces & CLONE_NEWUSER))
+		first_steps(p);
 	for (int i = 0; i < NS_KINDS && !joiner; i++)
 		if (i != NS_PID && (s->join_namespaces & ns_kind_info[i].flag))
 			plan_add(p, SIDE_GUEST, op_setns, op_setns_args, join_slot(p, i),

@@ -49,6 +49,10 @@ struct ns_rootfs_options {
 };
 #define NS_ROOTFS_OPTIONS_INIT { .slot_root = -1 }
 
+/* HOST, before ns_plan_birth: the root of a container with a user namespace, which the guest is born
+ * with. Nothing when there is none, or with slot_root. */
+void ns_plan_host_root(struct plan *p, const struct ns_spec *s, const struct host *h,
+		       const struct ns_rootfs_options *o);
 /* Where it can't be made, the host's own node of that path becomes the container's. */
 bool ns_device_is_bound(const struct ns_spec *s, const struct host *h, const struct ns_device *d);
 /* Propagation, root, mounts in order, devices. createContainer hooks belong after it. */
@@ -59,7 +63,7 @@ int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);
-/* pivot_root, old root gone, "/" verified. The umask is 022 afterwards. */
+/* pivot_root, old root gone, "/" verified. The umask is still that of ns_plan_mounts, 0. */
 void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h,
 		   const struct ns_rootfs_options *o);
 

@@ -140,7 +140,7 @@ static void plan_nodes_gone(struct plan *p, const struct ns_spec *s, const struc
 /* Where no device can be made at all the host's is bound, once it is known to be the one that was
  * asked for. It keeps the host's owner and mode. `nodes`: the host made it there, as `file`. */
 static void plan_bound(struct plan *p, const struct ns_device *d, int dir, const char *name, int nodes,
-		       const char *file)
+		       const char *file, bool fresh)
 {
 	int target = ns_slot(p, NS_SLOT_TARGET), tree = ns_slot(p, NS_SLOT_TREE);
 
@@ -149,8 +149,9 @@ static void plan_bound(struct plan *p, const struct ns_device *d, int dir, const
 	plan_add(p, SIDE_GUEST, op_check_device, op_check_device_args, .dir_slot = tree, .path = "",
 		 .type = d->type, .major = d->major, .minor = d->minor);
 	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = dir, .path = name,
-		 .like_slot = -1, .file = true, .slot = target);
-	plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, tree, target, "", NULL,
+		 .like_slot = -1, .file = true, .fresh = fresh, .slot = target);
+	plan_add(p, SIDE_GUEST, op_move_mount, op_move_mount_args, tree, fresh ? dir : target,
+		 fresh ? name : "", NULL,
 		 arena_printf(p->arena, "mount --bind %s $ROOT%s", d->path, d->path));
 }
 
@@ -185,23 +186,26 @@ void ns_plan_devices(struct plan *p, const struct ns_spec *s, const struct host 
 	int dev = ns_slot(p, NS_SLOT_DEV);
 
 	plan_scope(p, mount ? mount->why : "/linux/devices", "/dev");
-	plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,
-		 .path = "/dev", .like_slot = -1, .plain = true, .slot = dev);
+	if (!ns_fresh_dev(s))
+		plan_add(p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = root,
+			 .path = "/dev", .like_slot = -1, .plain = true, .slot = dev);
 	plan_host_nodes(p, s, h);
 	for (size_t i = 0; i < s->device_count; i++) {
 		const struct ns_device *d = &s->devices[i];
 		const char *name;
+		bool fresh;
 		int dir;
 
 		if (is_left_alone(s, d))
 			continue;
 		plan_scope(p, d->standard ? "/linux/devices" : d->why, d->path);
 		dir = device_place(p, d, root, dev, &name);
+		fresh = dir == dev && ns_fresh_dev(s);
 		if (is_made_by_host(s, h, d))
 			plan_bound(p, d, dir, name, ns_slot(p, NS_SLOT_NODES),
-				   arena_printf(p->arena, "%zu", i));
+				   arena_printf(p->arena, "%zu", i), fresh);
 		else if (ns_device_is_bound(s, h, d))
-			plan_bound(p, d, dir, name, -1, NULL);
+			plan_bound(p, d, dir, name, -1, NULL, fresh);
 		else
 			plan_node(p, d, dir, name);
 	}

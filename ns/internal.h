@@ -30,6 +30,8 @@ const char *ns_map_text(struct plan *p, const struct ns_id_maps *maps);
 #define NS_SLOT_EMPTY  "empty"   /* the tmpfs that masks directories */
 #define NS_SLOT_EMPTY_USED "empty is used" /* a number: a directory has it, the next get clones */
 
+/* The mount at /dev, if it is a tmpfs that begins empty: then its fd is in NS_SLOT_DEV; or NULL. */
+const struct ns_mount *ns_fresh_dev(const struct ns_spec *s);
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m);

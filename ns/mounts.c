@@ -29,6 +29,7 @@ struct mounting {
 	const struct host *h;
 	const struct ns_mount *m;
 	int root, target, tree, fs;
+	int fresh; /* slot of the new tmpfs in which the place is a name, or -1 */
 	bool dev; /* is the container's /dev: becomes read-only only after its nodes are made */
 };
 
@@ -44,6 +45,11 @@ static void add_target(const struct mounting *g, int like_slot)
 {
 	static const char *const plain[] = { "/dev", "/proc", "/sys", NULL };
 
+	if (g->fresh >= 0) {
+		plan_add(g->p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = g->fresh,
+			 .path = g->m->destination, .like_slot = like_slot, .fresh = true);
+		return;
+	}
 	plan_add(g->p, SIDE_GUEST, op_make_target, op_make_target_args, .root_slot = g->root,
 		 .path = g->m->destination, .like_slot = like_slot,
 		 .plain = is_one_of(g->m->destination, plain),
@@ -54,7 +60,10 @@ static void add_target(const struct mounting *g, int like_slot)
 
 static void add_move(const struct mounting *g)
 {
-	plan_add(g->p, SIDE_GUEST, op_move_mount, op_move_mount_args, g->tree, g->target, "", g->m,
+	bool fresh = g->fresh >= 0;
+
+	plan_add(g->p, SIDE_GUEST, op_move_mount, op_move_mount_args, g->tree,
+		 fresh ? g->fresh : g->target, fresh ? ns_base_name(g->m->destination) : "", g->m,
 		 NULL);
 }
 
@@ -441,14 +450,41 @@ static void plan_remount(const struct mounting *g)
 	add_propagations(g, g->target);
 }
 
+/* The container's /dev, when it is a tmpfs of its own with nothing in it but what the plan makes: its
+ * fd then serves for all that is made in it. */
+const struct ns_mount *ns_fresh_dev(const struct ns_spec *s)
+{
+	const struct ns_mount *dev = ns_mount_at(s, "/dev");
+
+	if (!dev || dev->flags.remount || dev->flags.bind || strcmp(dev->type, "tmpfs") != 0 ||
+	    dev->flags.copy_up || needs_classic(dev))
+		return NULL;
+	return dev;
+}
+
+/* Right below it, and mounted after it. A symlink as place is no name in it; a classic mount wants its
+ * place's fd. */
+static bool is_in_fresh_dev(const struct ns_spec *s, const struct ns_mount *m)
+{
+	const struct ns_mount *dev = ns_fresh_dev(s);
+	const char *base = ns_base_name(m->destination);
+
+	return dev && m > dev && base == m->destination + strlen("/dev/") && *base &&
+	       strncmp(m->destination, "/dev/", strlen("/dev/")) == 0 && !m->flags.copy_symlink &&
+	       !m->flags.target_nofollow && (m->flags.bind || !needs_classic(m));
+}
+
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m)
 {
 	struct mounting g = { .p = p, .s = s, .h = h, .m = m, .root = root,
 			      .target = ns_slot(p, NS_SLOT_TARGET),
 			      .tree = ns_slot(p, NS_SLOT_TREE), .fs = ns_slot(p, NS_SLOT_FS),
+			      .fresh = is_in_fresh_dev(s, m) ? ns_slot(p, NS_SLOT_DEV) : -1,
 			      .dev = strcmp(m->destination, "/dev") == 0 };
 
+	if (m == ns_fresh_dev(s))
+		g.tree = ns_slot(p, NS_SLOT_DEV);
 	plan_scope(p, m->why, m->destination);
 	if (m->flags.remount)
 		plan_remount(&g);

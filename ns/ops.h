@@ -77,6 +77,8 @@ struct op_make_target_args { /* compound: opens or makes the place of a mount in
 	bool plain;            /* the path may hold no symlink: /dev, /proc, /sys */
 	bool proc_ok;          /* may lie on a procfs */
 	bool nofollow;         /* a symlink there is itself the place */
+	bool fresh;            /* root_slot is the new tmpfs at the path's parent: only the name is
+				* made in it, and no slot filled */
 	int slot;
 };
 struct op_copy_symlink_args { /* compound: -EALREADY when from_slot holds a symlink, now made at `path` */
@@ -224,5 +226,7 @@ void ns_show_open_flags(struct buf *out, int flags);
 void ns_show_at(struct buf *out, const struct plan *p, int slot, const char *path);
 /* For op_make_target: opens or makes `path` in the root; a symlink there is itself the place. fd */
 int ns_make_place_itself(int root, const char *path, bool file, struct err *e);
+/* What follows the last slash. */
+const char *ns_base_name(const char *path);
 /* The fd of a slot, AT_FDCWD for -1. */
 int ns_fd(const struct run *r, int slot);

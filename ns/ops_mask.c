@@ -19,12 +19,15 @@ static int put(int mount, int target)
 			  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-static int put_clone(int source, int target)
+static int put_clone(struct run *r, int source, int target)
 {
-	_cleanup_fd_ int tree = open_tree(source, "",
-					  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int tree = open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH), n;
 
-	return tree < 0 ? -errno : put(tree, target);
+	if (tree < 0)
+		return -errno;
+	n = put(tree, target);
+	run_leave_fd(r, tree, true);
+	return n;
 }
 
 /* All share one tmpfs: the first directory gets it, the others its clones. (Before Linux 6.15 only a
@@ -41,7 +44,7 @@ static int act_mask_directory(struct run *r, const void *args, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	if (run_slot(r, a->attached_slot) > 0)
-		return put_clone(empty, target);
+		return put_clone(r, empty, target);
 	n = put(empty, target);
 	if (n == 0)
 		run_set_number(r, a->attached_slot, 1);
@@ -79,7 +82,7 @@ static int act_mask_file(struct run *r, const void *args, struct err *e)
 	const struct op_mask_file_args *a = args;
 
 	(void)e;
-	return put_clone(run_slot(r, a->null_slot), run_slot(r, a->target_slot));
+	return put_clone(r, run_slot(r, a->null_slot), run_slot(r, a->target_slot));
 }
 
 static void show_mask_file(struct buf *out, const struct plan *p, const void *args)

@@ -120,6 +120,22 @@ static int open_plain_directory(int root, const char *path, struct err *e)
 	return fd;
 }
 
+const char *ns_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* In a tmpfs that this process made, and nobody else has seen yet, a name is what was made there:
+ * neither symlink nor procfs can be in the way. */
+static int make_fresh(int dir, const char *name, bool file)
+{
+	int n = file ? mknodat(dir, name, S_IFREG | 0644, 0) : mkdirat(dir, name, 0755);
+
+	return n < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int act_make_target(struct run *r, const void *args, struct err *e)
 {
 	const struct op_make_target_args *a = args;
@@ -134,6 +150,8 @@ static int act_make_target(struct run *r, const void *args, struct err *e)
 			return -errno;
 		file = !S_ISDIR(st.st_mode);
 	}
+	if (a->fresh)
+		return make_fresh(root, ns_base_name(a->path), file);
 	if (a->plain)
 		fd = open_plain_directory(root, a->path, e);
 	else if (a->nofollow)
@@ -145,11 +163,13 @@ static int act_make_target(struct run *r, const void *args, struct err *e)
 	if (fd == -EISDIR)
 		return err_say(e, EISDIR, "the source is a file, but %s is a directory in the root",
 			       a->path);
+	if (fd == -EPERM && e && !e->error) /* a sandbox's: which call it forbids */
+		return err_set(e, EPERM, "openat2 %s", a->path);
 	if (fd < 0)
 		return fd;
 	/* A symlink of the image may lead a harmless destination onto procfs, where a mount could
 	 * take or redirect the runtime's own writes (CVE-2019-19921, CVE-2025-52881). */
-	if (!a->proc_ok && (fstatfs(fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC))
+	if (!a->proc_ok && !a->plain && (fstatfs(fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC))
 		return err_say(e, EPERM, "%s leads into a procfs in the root", a->path);
 	return keep_fd(r, a->slot, fd_take(&fd));
 }
@@ -159,16 +179,20 @@ static void show_make_target(struct buf *out, const struct plan *p, const void *
 	const struct op_make_target_args *a = args;
 
 	buf_add(out, "make_target(");
-	ns_show_at(out, p, a->root_slot, a->path);
+	ns_show_at(out, p, a->root_slot, a->fresh ? ns_base_name(a->path) : a->path);
 	if (a->like_slot >= 0) {
 		buf_add(out, ", like ");
 		plan_show_slot(out, p, a->like_slot);
 	} else {
 		buf_add(out, a->file ? ", file" : ", directory");
 	}
+	if (a->fresh) {
+		buf_add(out, ", in the new tmpfs)");
+		return;
+	}
 	buf_addf(out, "%s%s) = ",
 		 a->plain ? ", no symlink" : a->nofollow ? ", in root, not following it" : ", in root",
-		 a->proc_ok ? "" : ", not on procfs");
+		 a->proc_ok || a->plain ? "" : ", not on procfs");
 	plan_show_slot(out, p, a->slot);
 }
 

@@ -87,25 +87,41 @@ static void attach_root(struct plan *p, const struct ns_spec *s, const struct ns
 		plan_on_alt(p, step, EACCES, other);
 }
 
+static void clone_root(struct plan *p, const struct ns_spec *s, int root, enum side side)
+{
+	plan_scope(p, "/root/path", s->rootfs);
+	/* Not through a symlink: who could write the bundle could else swap the root. */
+	plan_add(p, side, op_openat, op_openat_args, -1, s->rootfs,
+		 O_PATH | O_DIRECTORY | O_NOFOLLOW, root);
+	plan_add(p, side, op_open_tree, op_open_tree_args, root, "",
+		 OPEN_TREE_CLONE | AT_RECURSIVE, root);
+	/* A clone is a peer of its origin: unshared, mounts in the root would show there. */
+	add_setattr(p, side, root, "", true, 0,
+		    s->rootfs_propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
+}
+
+/* With a user namespace the container's root may not reach the folder: the host clones it. */
+static bool host_clones_root(const struct ns_spec *s, const struct host *h,
+			     const struct ns_rootfs_options *o)
+{
+	return o->slot_root < 0 && ns_has_userns(s) && host_may_mount(h);
+}
+
+void ns_plan_host_root(struct plan *p, const struct ns_spec *s, const struct host *h,
+		       const struct ns_rootfs_options *o)
+{
+	if (host_clones_root(s, h, o))
+		clone_root(p, s, ns_root_slot(p, o), SIDE_HOST);
+}
+
 static void plan_root(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o)
 {
 	int root = ns_root_slot(p, o);
-	enum side side = ns_has_userns(s) && host_may_mount(h) ? SIDE_HOST : SIDE_GUEST;
 
+	if (o->slot_root < 0 && !host_clones_root(s, h, o))
+		clone_root(p, s, root, SIDE_GUEST);
 	plan_scope(p, "/root/path", s->rootfs);
-	if (o->slot_root < 0) {
-		/* Not through a symlink: who could write the bundle could else swap the root. */
-		plan_add(p, side, op_openat, op_openat_args, -1, s->rootfs,
-			 O_PATH | O_DIRECTORY | O_NOFOLLOW, root);
-		plan_add(p, side, op_open_tree, op_open_tree_args, root, "",
-			 OPEN_TREE_CLONE | AT_RECURSIVE, root);
-		/* A clone is a peer of its origin: unshared, mounts in the root would show there. */
-		add_setattr(p, side, root, "", true, 0,
-			    s->rootfs_propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
-		if (side == SIDE_HOST)
-			plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, root);
-	}
 	if (o->slot_root < 0 || o->detached || o->no_pivot)
 		attach_root(p, s, o, root);
 }
@@ -251,6 +267,4 @@ void ns_plan_pivot(struct plan *p, const struct ns_spec *s, const struct host *h
 		plan_scope(p, "/linux/rootfsPropagation", "/");
 		add_setattr(p, SIDE_GUEST, root, "", s->rootfs_propagation & MS_REC, 0, propagation);
 	}
-	plan_scope(p, "", NULL);
-	plan_add(p, SIDE_GUEST, op_umask, op_umask_args, 022);
 }

@@ -101,12 +101,15 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 /* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
  * the guest waits until it is in it; what it will make its namespace's root is where it is by then. */
 static void plan_birth(struct plan *p, const struct container_spec *s, const struct host *h,
-		       const struct create_options *o, int slot_cgroup)
+		       const struct create_options *o, const struct ns_rootfs_options *rootfs,
+		       int slot_cgroup)
 {
 	bool early = !s->cgroup.none && !s->cgroup.unit;
 
 	if (early)
 		cgroup_plan_make(p, &s->cgroup, h, o->id, slot_cgroup);
+	if (!o->layers)
+		ns_plan_host_root(p, &s->ns, h, rootfs);
 	ns_plan_birth(p, &s->ns, h, early ? slot_cgroup : -1);
 	if (s->cgroup.unit)
 		cgroup_plan_systemd(p, &s->cgroup, h, arena_printf(p->arena,
@@ -129,6 +132,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 					    .slot_root = -1 };
 	struct process_exec_options exec = {
 		.landlock_abi = h->landlock_abi,
+		.signals_taken = h->signals_taken,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
@@ -156,7 +160,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		activation_plan_notify(p, c.slot_notify);
 	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
-	plan_birth(p, s, h, o, c.slot_cgroup);
+	plan_birth(p, s, h, o, &rootfs, c.slot_cgroup);
+	c.ends_as_one = s->cgroup.none || (s->ns.new_namespaces & CLONE_NEWPID);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
 	process_plan_early_limits(p, &s->process);
@@ -210,6 +215,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.landlock_abi = o->host->landlock_abi,
+		.signals_taken = o->host->signals_taken,
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,

@@ -35,6 +35,9 @@ struct compiled {
 	int slot_notify;           /* host: the notify socket; -1: none, or made at start */
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
 	int step_pid_file;         /* that writes it; -1: none */
+	/* No process outlives the first one: it is that of a pid namespace, or the only one kist could
+	 * find. */
+	bool ends_as_one;
 	bool host_stays_dumpable;  /* ns_host_stays_dumpable() */
 };
 

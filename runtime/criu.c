@@ -186,7 +186,7 @@ static _Noreturn void become(const struct criu_run *r, int said, pid_t parent)
 	umask(077);
 	error = r->prepare ? r->prepare(r->user) : 0;
 	if (error == 0)
-		error = process_reset_signals();
+		error = process_reset_signals(0);
 	if (error < 0) {
 		errno = -error;
 		goto failed;

@@ -30,12 +30,9 @@
 /* 0 when execve(2) of `path` has a chance, or -errno: a regular file, executable by us now. */
 static int check_executable(const char *path)
 {
-	_cleanup_fd_ int fd = open(path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
+	if (stat(path, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EACCES; /* what execve(2) says of a directory or a device */
@@ -234,10 +231,8 @@ static int act_find_home(struct run *run, const void *args, struct err *e)
 {
 	const struct op_find_home_args *a = args;
 	struct process_found *found = a->found;
-	_cleanup_fd_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_fd_ int fd = root < 0 ? -errno
-				       : path_open_in_root(root, "/etc/passwd",
-							   O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	_cleanup_fd_ int fd =
+		path_open_in_own_root("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	char home[PATH_MAX] = "/";
 	struct stat st;
 

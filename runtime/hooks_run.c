@@ -91,7 +91,7 @@ static _Noreturn void become_hook(const struct hook_run *h, int in, int out, int
 		if (chdir("/") < 0)
 			goto failed;
 	}
-	if (process_reset_signals() < 0 || dup2(in, STDIN_FILENO) < 0 ||
+	if (process_reset_signals(0) < 0 || dup2(in, STDIN_FILENO) < 0 ||
 	    (out >= 0 && dup2(out, STDOUT_FILENO) < 0) ||
 	    dup2(err, STDERR_FILENO) < 0 || syscall(SYS_close_range, 3u, ~0u, 0) < 0)
 		goto failed;

@@ -28,13 +28,20 @@ static int undo_state_folder(const struct undo_at *at, const char *const args[PL
 			     struct err *e)
 {
 	static const char *const usual[] = { "state.json", "config.json", "intent.json" };
-	_cleanup_fd_ int dir = openat(at->state_root, at->id,
-				      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[CONTAINER_ID_MAX + 16];
 
 	(void)args;
-	for (size_t i = 0; dir >= 0 && i < sizeof usual / sizeof *usual; i++)
-		unlinkat(dir, usual[i], 0);
+	/* The state root is nobody's but the caller's: no name in it is a trap. */
+	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+		snprintf(path, sizeof path, "%s/%s", at->id, usual[i]);
+		unlinkat(at->state_root, path, 0);
+	}
 	if (unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
+		return 0;
+	/* It was made by create. */
+	snprintf(path, sizeof path, "%s/start.sock", at->id);
+	if (unlinkat(at->state_root, path, 0) == 0 &&
+	    unlinkat(at->state_root, at->id, AT_REMOVEDIR) == 0)
 		return 0;
 	return path_remove_tree(at->state_root, at->id, e);
 }
@@ -62,6 +69,15 @@ static int replay_entry(const json_t *entry, const struct undo_at *at, bool fail
 	return kind->act(at, args, e);
 }
 
+/* Killed between making the record's file and writing it: nothing was made yet. */
+static bool is_unwritten(int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, "intent.json", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0 &&
+	       faccessat(dir, "state.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static int replay(int dir, const struct undo_at *at, bool *ret_damaged, struct err *e)
 {
 	_cleanup_json_ json_t *intent = NULL;
@@ -70,8 +86,10 @@ static int replay(int dir, const struct undo_at *at, bool *ret_damaged, struct e
 	int r;
 
 	r = record_read(dir, "intent.json", &intent, e);
-	if (r == -ENOENT)
+	if (r == -ENOENT || (r == -EINVAL && is_unwritten(dir))) {
+		err_clear(e);
 		return 0; /* killed before the record: nothing but the folder was made */
+	}
 	undo = json_object_get(intent, "undo");
 	*ret_damaged = r == -EINVAL || (r == 0 && !json_is_array(undo));
 	if (r < 0)
@@ -166,17 +184,34 @@ static void show_mkdir_state(struct buf *out, const struct plan *p, const void *
 static const struct op op_mkdir_state = { .name = "mkdirat", .man = "mkdirat(2)",
 					  .act = act_mkdir_state, .show = show_mkdir_state };
 
+/* What the kernel writes whole, or not at all, whoever is killed meanwhile: one page. */
+#define WRITTEN_AT_ONCE 4096
+
+static int write_new(int dir, const char *name, const char *text, size_t size)
+{
+	_cleanup_fd_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				     0600);
+
+	return fd < 0 ? -errno : fd_write_all(fd, text, size);
+}
+
 struct intent_args {
 	const char *name;
 	const char *text; /* filled by container_plan_seal */
+	bool torn_is_fine; /* nobody looks at it as long as there is no intent record */
 };
 
 static int act_write_record(struct run *r, const void *args, struct err *e)
 {
 	const struct intent_args *a = args;
+	int dir = run_slot(r, SLOT_STATE_DIR), n;
+	size_t size = strlen(a->text);
 
-	return file_replace_at(run_slot(r, SLOT_STATE_DIR), a->name, a->text, strlen(a->text), 0600,
-			       false, e);
+	/* The folder is new. */
+	if (size > WRITTEN_AT_ONCE && !a->torn_is_fine)
+		return file_replace_at(dir, a->name, a->text, size, 0600, false, e);
+	n = write_new(dir, a->name, a->text, size);
+	return n < 0 ? err_set(e, -n, "cannot write %s", a->name) : 0;
 }
 
 static void show_write_record(struct buf *out, const struct plan *p, const void *args)
@@ -201,9 +236,9 @@ struct intent_args *container_plan_begin(struct plan *p, const char *id, int roo
 	step = plan_add(p, SIDE_HOST, op_mkdir_state, folder_args, .root = root_fd,
 			.id = arena_strdup(p->arena, id));
 	plan_undo(p, step, &undo_kind_state_folder, NULL, NULL, NULL);
-	step = plan_add(p, SIDE_HOST, op_write_record, intent_args, .name = "intent.json");
 	plan_add(p, SIDE_HOST, op_write_record, intent_args, .name = "config.json",
-		 .text = config_text);
+		 .text = config_text, .torn_is_fine = true);
+	step = plan_add(p, SIDE_HOST, op_write_record, intent_args, .name = "intent.json");
 	/* The plan is not running yet: its builder may still fill in what it made. */
 	return p->count > step ? (struct intent_args *)(uintptr_t)p->steps[step].args : NULL;
 }

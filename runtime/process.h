@@ -95,6 +95,12 @@ int process_annotate(struct process_spec *s, const json_t *config, struct arena 
 int process_set_env(struct process_spec *s, struct arena *a, const char *name, const char *value,
 		    struct err *e);
 
+/* Labels or Landlock: wants host_probe_more(). */
+static inline bool process_asks_security(const struct process_spec *s)
+{
+	return s->labels.apparmor || s->labels.selinux || s->landlock.count;
+}
+
 struct process_exec_options {
 	int preserve_fds;	 /* fds 3 .. 3+n-1 stay open; the caller saw that they are open */
 	bool has_user_namespace; /* setgroups may be denied there */
@@ -102,6 +108,7 @@ struct process_exec_options {
 	 * for a process that has none. */
 	bool lock_securebits;
 	int landlock_abi;	 /* of the host */
+	uint64_t signals_taken;	 /* of the host */
 	/* For the seccomp agent; NULL: whoever orders the start tells it. */
 	const struct seccomp_state *agent;
 };

@@ -97,9 +97,8 @@ static int act_enter_cwd(struct run *run, const void *args, struct err *e)
 	const struct op_cwd_args *a = args;
 	bool is_root = strcmp(a->path, "/") == 0;
 	char name[PATH_MAX];
-	_cleanup_fd_ int root = is_root ? -EBADF : open_root();
 	_cleanup_fd_ int dir =
-		root < 0 ? root : path_open_in_root(root, a->path, O_PATH | O_DIRECTORY, 0);
+		is_root ? -EBADF : path_open_in_own_root(a->path, O_PATH | O_DIRECTORY);
 	long n;
 
 	(void)run;
@@ -250,8 +249,9 @@ const struct op op_close_fds = {
 
 /* --- signals ---------------------------------------------------------------- */
 
-/* Ignored signals and the mask survive execve (signal(7)): a container must not inherit kist's. */
-int process_reset_signals(void)
+/* Ignored signals and the mask survive execve (signal(7)): a container must not inherit kist's. What
+ * is caught does not, and what was never ignored need not be asked about. */
+int process_reset_signals(uint64_t taken)
 {
 	/* The kernel's struct, all zero: SIG_DFL. Raw, since glibc keeps 32 and 33 to itself. */
 	unsigned long action[4] = { 0 };
@@ -259,7 +259,8 @@ int process_reset_signals(void)
 
 	/* EINVAL for SIGKILL and SIGSTOP, which cannot be ignored. */
 	for (int sig = 1; sig < _NSIG; sig++)
-		if (syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8) < 0 && errno != EINVAL)
+		if (!(taken >> (sig - 1) & 1) &&
+		    syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8) < 0 && errno != EINVAL)
 			return -errno;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
@@ -268,16 +269,15 @@ int process_reset_signals(void)
 static int act_reset_signals(struct run *run, const void *args, struct err *e)
 {
 	(void)run;
-	(void)args;
 	(void)e;
-	return process_reset_signals();
+	return process_reset_signals(((const struct op_reset_signals_args *)args)->taken);
 }
 
 static void show_reset_signals(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
 	(void)args;
-	buf_add(out, "sigaction(each, SIG_DFL); sigprocmask(SIG_SETMASK, [])");
+	buf_add(out, "sigaction(each that is ignored, SIG_DFL); sigprocmask(SIG_SETMASK, [])");
 }
 
 static void by_hand_reset_signals(struct buf *out, const struct plan *p, const void *args)

@@ -46,9 +46,13 @@ struct op_fds_args {
 	int preserve; /* fds 3 .. 3+preserve-1 */
 };
 extern const struct op op_keep_fds, op_close_fds; /* compound */
-/* Every signal's default action, none blocked. 0 or -errno. Guest-safe. */
-int process_reset_signals(void);
-extern const struct op op_reset_signals;	  /* compound, no arguments */
+/* Every signal's default action, but of those in `taken` (host.signals_taken), and none blocked. 0 or
+ * -errno. Guest-safe. */
+int process_reset_signals(uint64_t taken);
+struct op_reset_signals_args {
+	uint64_t taken;
+};
+extern const struct op op_reset_signals; /* compound */
 
 /* exec_path.c */
 struct op_find_home_args {

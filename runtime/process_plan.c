@@ -274,7 +274,7 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	if (!found)
 		return;
 	plan_scope(p, "/process", NULL);
-	plan_add0(p, SIDE_GUEST, op_reset_signals);
+	plan_add(p, SIDE_GUEST, op_reset_signals, op_reset_signals_args, o->signals_taken);
 	if (o->preserve_fds)
 		plan_add(p, SIDE_GUEST, op_keep_fds, op_fds_args, o->preserve_fds);
 	plan_add(p, SIDE_GUEST, op_close_fds, op_fds_args, o->preserve_fds);

@@ -50,6 +50,10 @@ int runtime_device_remove(int root, const char *id, const char *path, const stru
 /* Takes away what runtime_create() made, before run_close(). If others did so already, and perhaps
  * made another of that id, there is nothing to do: 0. */
 int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e);
+/* The same once its first process has ended and was reaped: by the plan in memory, unless others may
+ * still be alive. */
+int runtime_delete_ended(int root, const char *id, const struct compiled *c, const struct run *run,
+			 struct err *e);
 /* Kills what is left of a container whose lock this process holds, and takes it back. */
 int runtime_destroy(struct container *c, struct err *e);
 

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "cgroup/systemd.h"
 #include "runtime/annotations.h"
 
@@ -232,11 +233,12 @@ static int read_both(const char *bundle, const char *file, char absolute[PATH_MA
 	size_t size;
 	int r;
 
-	if (!realpath(bundle, absolute))
-		return err_set(e, errno, "the bundle %s", bundle);
-	dir = open(absolute, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "the bundle %s", bundle);
+	r = path_name_of_fd(dir, bundle, absolute);
+	if (r < 0)
+		return err_set(e, -r, "the bundle %s", bundle);
 	r = file_read_whole(file ? AT_FDCWD : dir, name, JSON_BYTES_LIMIT, &text, &size, e);
 	if (r == -ENOENT && !file) {
 		err_say(e, ENOENT, "JSON specification file config.json not found");
@@ -342,6 +344,11 @@ int spec_check_groups(const struct container_spec *s, const struct host *h, stru
 		"caller's own gid is mapped");
 	err_at(e, "/process/user/additionalGids");
 	return err_fix(e, "leave it out, or map gids of /etc/subgid");
+}
+
+bool spec_asks_security(const struct container_spec *s)
+{
+	return s->ns.mount_label || process_asks_security(&s->process);
 }
 
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)

@@ -53,6 +53,8 @@ int spec_settle(struct container_spec *s, const struct host *h, bool tolerant, s
 		struct err *e);
 /* What this host can't do of it, said before anything is made. */
 int spec_check_groups(const struct container_spec *s, const struct host *h, struct err *e);
+/* Labels or Landlock: wants host_probe_more(). */
+bool spec_asks_security(const struct container_spec *s);
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e);
 /* Tells what was tolerated: fields of cgroup v1, unknown capabilities. `usual`: runc's own
  * configurations and buildah's have it, so that nobody wants to read it at each start. */

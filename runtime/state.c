@@ -65,8 +65,6 @@ static int make_folders(const char *path)
 
 	if (len >= sizeof part)
 		return -ENAMETOOLONG;
-	if (mkdir(path, 0700) == 0 || errno == EEXIST) /* nearly always */
-		return 0;
 	for (size_t i = 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
@@ -95,17 +93,18 @@ static int check_own(int fd, const char *path, struct err *e)
 
 int state_root_open(const char *path, bool make, bool shared, struct err *e)
 {
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? O_NOFOLLOW : 0);
 	struct stat st;
-	int fd, r;
+	int fd = open(path, flags), r; /* nearly always there */
 
-	if (make) {
+	if (fd < 0 && make && (errno == ENOENT || errno == EACCES)) {
 		r = make_folders(path);
 		if (r < 0) {
 			err_set(e, -r, "cannot make the state root %s", path);
 			return err_fix(e, "choose a writable folder with --root");
 		}
+		fd = open(path, flags);
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? O_NOFOLLOW : 0));
 	if (fd < 0)
 		return err_set(e, errno, "cannot open the state root %s", path);
 	if (shared && check_own(fd, path, e) < 0) {
@@ -113,7 +112,7 @@ int state_root_open(const char *path, bool make, bool shared, struct err *e)
 		return -EPERM;
 	}
 	/* A folder others can write to would let them forge a state record. */
-	if (fstat(fd, &st) == 0 && st.st_uid != geteuid() && st.st_uid != 0) {
+	if (fstat(fd, &st) == 0 && st.st_uid != 0 && st.st_uid != geteuid()) {
 		close(fd);
 		return err_say(e, EPERM, "the state root %s belongs to uid %u", path, st.st_uid);
 	}
@@ -138,7 +137,7 @@ int process_start_time(pid_t pid, unsigned long long *ret_ticks, bool *ret_zombi
 	ssize_t n;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	n = file_read_at(AT_FDCWD, path, text, sizeof text);
+	n = file_read_record_at(AT_FDCWD, path, text, sizeof text);
 	if (n < 0)
 		return (int)n;
 	/* The command name may hold spaces and brackets: the last ')' ends it. */
@@ -187,7 +186,7 @@ static int is_frozen(const char *cgroup, struct err *e)
 
 	if (!cgroup || snprintf(path, sizeof path, "%s/cgroup.events", cgroup) >= (int)sizeof path)
 		return 0;
-	n = file_read_at(AT_FDCWD, path, text, sizeof text);
+	n = file_read_record_at(AT_FDCWD, path, text, sizeof text);
 	/* Gone: its process ended a moment ago. */
 	if (n == -ENOENT || n == -ENODEV)
 		return 0;
@@ -281,6 +280,13 @@ static int check_current(int root, const char *id, int dir, struct err *e)
 	return 0;
 }
 
+int container_lock(int root, const char *id, int dir, struct err *e)
+{
+	int r = lock_folder(dir, e);
+
+	return r < 0 ? r : check_current(root, id, dir, e);
+}
+
 int container_open(int root, const char *id, bool lock, struct container *ret, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -297,10 +303,7 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 	if (c.dir < 0)
 		return err_set(e, errno, "cannot open the container's state folder");
 	if (lock) {
-		r = lock_folder(c.dir, e);
-		if (r < 0)
-			return r;
-		r = check_current(root, id, c.dir, e);
+		r = container_lock(root, id, c.dir, e);
 		if (r < 0)
 			return r;
 	}

@@ -465,6 +465,26 @@ int runtime_delete(int root, const char *id, bool force, struct err *e)
 	return runtime_destroy(&c, e);
 }
 
+int runtime_delete_ended(int root, const char *id, const struct compiled *c, const struct run *run,
+			 struct err *e)
+{
+	struct undo_at at = { .id = id, .state_root = root };
+	int dir = run_slot(run, SLOT_STATE_DIR), r;
+
+	if (!c->ends_as_one)
+		return runtime_delete_made(root, id, run, e);
+	r = container_lock(root, id, dir, e);
+	if (r == -ENOENT) { /* somebody was faster */
+		err_clear(e);
+		return 0;
+	}
+	if (r == 0)
+		r = plan_take_back(&c->plan, c->plan.count, &at, e);
+	return r < 0 && r != -EBUSY
+		       ? err_fix(e, "the record of what is left is there: kist delete --force %.64s", id)
+		       : r;
+}
+
 int runtime_delete_made(int root, const char *id, const struct run *run, struct err *e)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;

@@ -26,6 +26,7 @@ static void compile_for(const json_t *config, const struct host *h, struct arena
 	if (ns_check(&s, h, &e) < 0)
 		return;
 	plan_init(&p, a);
+	ns_plan_host_root(&p, &s, h, &options);
 	ns_plan_birth(&p, &s, h, -1);
 	ns_plan_settle(&p, &s, h, NULL);
 	ns_plan_mounts(&p, &s, h, &options);

@@ -84,7 +84,9 @@ begin() {
 	edit '.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}] |
 		.process.user.umask = 23 | .process.oomScoreAdj = 200'
 	begin
+	trap '' HUP USR1
 	run kist exec $ID /bin/probe
+	trap - HUP USR1
 	echo "$output"
 	for name in mnt pid net ipc uts cgroup user; do
 		[ "$(jq -r .namespaces.$name <<<"$output")" = "$(readlink "/proc/$pid/ns/$name")" ]

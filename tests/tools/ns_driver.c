@@ -170,6 +170,8 @@ static int compile(struct plan *p, const struct options *o, int pidfd_slot, int 
 			r = ns_check(&s, &h, e);
 		if (r < 0)
 			return r;
+		if (!o->mount_dir)
+			ns_plan_host_root(p, &s, &h, &rootfs);
 		ns_plan_birth(p, &s, &h, -1);
 		ns_plan_settle(p, &s, &h, NULL);
 		if (o->mount_dir)

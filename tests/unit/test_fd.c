@@ -104,6 +104,11 @@ static void test_write_one(void **state)
 	assert_int_equal(file_write_at(dirfd_, "missing", "x"), -ENOENT);
 	assert_int_equal(faccessat(dirfd_, "missing", F_OK, 0), -1);
 	assert_int_equal(file_write_at(AT_FDCWD, "/dev/full", "x"), -ENOSPC);
+	put("a", "one\n", 4);
+	assert_int_equal(file_read_record_at(dirfd_, "a", text, sizeof text), 3);
+	assert_string_equal(text, "one");
+	assert_int_equal(file_read_record_at(dirfd_, "a", text, 4), -E2BIG);
+	assert_int_equal(file_read_record_at(dirfd_, "missing", text, sizeof text), -ENOENT);
 }
 
 static void test_read_whole(void **state)

@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -147,6 +148,24 @@ static void security(void **state)
 	assert_int_equal(h.apparmor, strstr(text, "apparmor") != NULL);
 }
 
+/* What is ignored, and only that, is not among those that are surely taken. */
+static void ignored_signals(void **state)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, was_pipe, was_rt;
+	struct host before = probe(), h;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGPIPE, &ignore, &was_pipe), 0);
+	assert_int_equal(sigaction(SIGRTMAX, &ignore, &was_rt), 0);
+	h = probe();
+	assert_false(h.signals_taken >> (SIGPIPE - 1) & 1);
+	assert_false(h.signals_taken >> (SIGRTMAX - 1) & 1);
+	assert_true(h.signals_taken >> (SIGTERM - 1) & 1);
+	sigaction(SIGPIPE, &was_pipe, NULL);
+	sigaction(SIGRTMAX, &was_rt, NULL);
+	assert_int_equal(probe().signals_taken, before.signals_taken);
+}
+
 static void names(void **state)
 {
 	char text[96];
@@ -164,7 +183,7 @@ int main(void)
 		cmocka_unit_test(who_we_are),	     cmocka_unit_test(without_privilege),
 		cmocka_unit_test(in_a_user_namespace),
 		cmocka_unit_test(the_cgroup2_mount), cmocka_unit_test(security),
-		cmocka_unit_test(names),
+		cmocka_unit_test(ignored_signals), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void test_other_modes(void **state)
 	assert_int_equal(p.count, 1);
 	assert_int_equal(p.steps[0].side, SIDE_GUEST);
 	plan_show_step(&out, &p, 0);
-	assert_string_equal(text, "netlink RTM_SETLINK lo up");
+	assert_string_equal(text, "ioctl(socket(AF_UNIX), SIOCSIFFLAGS, {\"lo\", IFF_UP})");
 	arena_free(&a);
 }
 

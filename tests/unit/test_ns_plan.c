@@ -97,6 +97,8 @@ static void build(const char *config_file, bool overlay, unsigned int kernel, bo
 		fail_msg("%s: %s", e.where, e.context[0]);
 	assert_int_equal(ns_check(&s, &h, &e), 0);
 	plan_init(&p, &a);
+	if (!overlay)
+		ns_plan_host_root(&p, &s, &h, &options);
 	ns_plan_birth(&p, &s, &h, plan_new_slot(&p, "cgroup"));
 	ns_plan_settle(&p, &s, &h, NULL);
 	if (overlay) {

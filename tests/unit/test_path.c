@@ -390,6 +390,32 @@ static void test_fd_path(void **state)
 	assert_string_equal(path_of_fd(2147483647, text), "/proc/self/fd/2147483647");
 }
 
+/* As realpath(3), also of what is called like a deleted one; and what is gone has no name. */
+static void test_name_of_fd(void **state)
+{
+	static const char *const made[] = { "d", "d (deleted)", "x" };
+	char path[PATH_MAX], expected[PATH_MAX], name[PATH_MAX];
+
+	(void)state;
+	must(symlinkat("d", top_fd, "link"));
+	for (size_t i = 0; i < 4; i++) {
+		int fd;
+
+		if (i < 3)
+			must(mkdirat(top_fd, made[i], 0755));
+		snprintf(path, sizeof path, "%s/root/../%s", top, i < 3 ? made[i] : "link");
+		must(fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+		assert_non_null(realpath(path, expected));
+		assert_int_equal(path_name_of_fd(fd, path, name), 0);
+		assert_string_equal(name, expected);
+		if (i == 2) {
+			must(unlinkat(top_fd, "x", AT_REMOVEDIR));
+			assert_int_equal(path_name_of_fd(fd, path, name), -ENOENT);
+		}
+		close(fd);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +430,7 @@ int main(void)
 		WORLD(test_random_trees_same_as_openat2),
 		cmocka_unit_test(test_ids),
 		WORLD(test_fd_path),
+		WORLD(test_name_of_fd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,7 +312,7 @@ static void golden_plan(void **state)
 		"G /process/noNewPrivileges prctl(PR_SET_NO_NEW_PRIVS, 1)\n"
 		"G /process/env find_home(\"/etc/passwd\", uid=1000)\n"
 		"G /process/args/0 find_executable(\"sh\", PATH=\"/bin\")\n"
-		"G /process sigaction(each, SIG_DFL); sigprocmask(SIG_SETMASK, [])\n"
+		"G /process sigaction(each that is ignored, SIG_DFL); sigprocmask(SIG_SETMASK, [])\n"
 		"G /process fcntl(3 to 4, F_SETFD, 0)\n"
 		"G /process close_range(5, ~0, 0) but the sync socket\n"
 		"G /linux/seccomp seccomp(SECCOMP_SET_MODE_FILTER, 0, {len=9})\n"
@@ -345,7 +345,7 @@ static void golden_plan_small(void **state)
 		"G /process/capabilities capset(effective=0, permitted=0, inheritable=0)\n"
 		"G /process/capabilities/ambient prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)\n"
 		"G /process/args/0 find_executable(\"sh\", PATH=\"/usr/bin:/bin\")\n"
-		"G /process sigaction(each, SIG_DFL); sigprocmask(SIG_SETMASK, [])\n"
+		"G /process sigaction(each that is ignored, SIG_DFL); sigprocmask(SIG_SETMASK, [])\n"
 		"G /process close_range(3, ~0, 0) but the sync socket\n"
 		"G /process/args execve(<executable>, [\"sh\"], [1 variables])\n");
 	for (int i = 0; i < p.count; i++) {
