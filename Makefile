@@ -44,7 +44,8 @@ LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 MUSL_SRC   := base/musl/compat.c
 # Of image/ only what kist itself reads a store with.
 LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
-	store-hold.c store-kind.c store-layout.c store-read.c store-use.c user.c),$(wildcard image/*.c))
+	store-hold.c store-kind.c store-layout.c store-read.c store-stack.c \
+	store-use.c user.c),$(wildcard image/*.c))
 endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
@@ -259,6 +260,7 @@ demo:
 	@tests/demo.sh
 bench: all $(BENCH)
 	@tests/bench/run.sh
+	@tests/bench/layers.sh
 	@tests/bench/image.sh -r 3
 bench-image: all
 	@tests/bench/image.sh

@@ -139,7 +139,7 @@ static int annotate_words(json_t *annotations, json_t *words, const char *as,
 
 bool bundle_is_order(const char *annotation)
 {
-	static const char *const prefixes[] = { "io.kist.",	"run.oci.",	"org.systemd.property.",
+	static const char *const prefixes[] = { "org.kist.",	"io.kist.",	"run.oci.",	"org.systemd.property.",
 						"org.criu.",	"module.wasm.", "io.katacontainers.",
 						"io.containerd.", "io.podman.",	"io.crun." };
 	size_t i;

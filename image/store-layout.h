@@ -118,3 +118,10 @@ typedef int store_use_fn(const struct store *s, const struct store_use *use, voi
 int store_each_use(const struct store *s, store_use_fn *visit, void *user, struct err *e);
 /* Of containers/: those that count. Others are removed. */
 int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e);
+
+/* The layers that show in an image of `count`, top first, if somebody wrote them down: store-stack.c.
+ * `ret` has room for `count`. */
+bool store_read_stack(const struct store *s, const struct digest *top, size_t count,
+		      struct digest *ret, size_t *ret_count);
+/* Does what it can. */
+void store_write_stack(const struct store *s, const struct digest *layers, size_t count);

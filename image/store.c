@@ -72,8 +72,8 @@ static int add_layer(const struct digest *chain, struct arena *a, struct image_i
 }
 
 /* Walks from the top layer down by the markers' parents. */
-static int collect_layers(const struct store *s, const struct digest *top, size_t count,
-			  struct arena *a, struct image_info *info, struct err *e)
+static int walk_layers(const struct store *s, const struct digest *top, size_t count,
+		       struct digest *ret, size_t *ret_count, struct image_info *info, struct err *e)
 {
 	struct digest chain = *top;
 	struct layer_marker m;
@@ -81,11 +81,6 @@ static int collect_layers(const struct store *s, const struct digest *top, size_
 	size_t i;
 	int got;
 
-	info->layers = arena_array(a, count + 1, sizeof(*info->layers));
-	info->layer_names = arena_array(a, count + 1, sizeof(*info->layer_names));
-	info->layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
-	if (info->layers == NULL || info->layer_names == NULL || info->layer_dir == NULL)
-		return err_set(e, ENOMEM, "no memory for layers");
 	for (i = 0; i < count; i++) {
 		got = store_read_marker(s, &chain, &m, e);
 		if (got == 0)
@@ -99,12 +94,34 @@ static int collect_layers(const struct store *s, const struct digest *top, size_
 				       chain.hex);
 		info->userxattr |= m.userxattr;
 		/* overlayfs ignores "opaque" on a layer's root: here it ends the list */
-		if (!hidden && add_layer(&chain, a, info) < 0)
-			return err_set(e, ENOMEM, "no memory for layers");
+		if (!hidden)
+			ret[(*ret_count)++] = chain;
 		hidden |= m.opaque_root;
 		chain = m.parent;
 	}
+	store_write_stack(s, ret, *ret_count);
 	return 0;
+}
+
+static int collect_layers(const struct store *s, const struct digest *top, size_t count,
+			  struct arena *a, struct image_info *info, struct err *e)
+{
+	struct digest *chains = arena_array(a, count + 1, sizeof(*chains));
+	size_t n = 0, i;
+	int error = 0;
+
+	info->layers = arena_array(a, count + 1, sizeof(*info->layers));
+	info->layer_names = arena_array(a, count + 1, sizeof(*info->layer_names));
+	info->layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
+	if (chains == NULL || info->layers == NULL || info->layer_names == NULL ||
+	    info->layer_dir == NULL)
+		return err_set(e, ENOMEM, "no memory for layers");
+	if (!store_read_stack(s, top, count, chains, &n))
+		error = walk_layers(s, top, count, chains, &n, info, e);
+	for (i = 0; !error && i < n; i++)
+		if (add_layer(&chains[i], a, info) < 0)
+			return err_set(e, ENOMEM, "no memory for layers");
+	return error;
 }
 
 static int pin(const struct store *s, const struct digest *chain, int *ret, struct err *e)

@@ -290,6 +290,7 @@ static void join_page(const struct joining *j)
 	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
 		plan_add(p, j->side, op_symlinkat, op_symlinkat_args,
 			 arena_printf(p->arena, "l/%s", o->layers[i]), j->changes, number(j, i));
+	plan_scope(p, "/root/path", o->dir);
 	plan_add(p, j->side, op_mount, op_mount_args, "overlay", "merged", "overlay",
 		 (o->readonly ? (unsigned long)MS_RDONLY : 0) |
 			 (o->nodev ? (unsigned long)MS_NODEV : 0),

@@ -77,7 +77,7 @@ int job_check(struct job *job, const struct host *h, struct err *e)
 }
 
 /* The image's user, looked up in its own files: the topmost layer that has them decides. */
-static int find_user(const struct image_info *image, struct job_user *ret, struct err *e)
+static int find_user(const struct image_info *image, int pin, struct job_user *ret, struct err *e)
 {
 	int r = -ENOENT;
 
@@ -85,7 +85,12 @@ static int find_user(const struct image_info *image, struct job_user *ret, struc
 	if (!image->user || !image->user[0])
 		return 0;
 	for (size_t i = 0; i < image->layer_count && r == -ENOENT; i++) {
-		_cleanup_fd_ int layer = open(image->layers[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		char below[PATH_MAX];
+		_cleanup_fd_ int layer = -EBADF;
+
+		/* By what the image was found in: its name may be another folder's by now. */
+		snprintf(below, sizeof below, "../%s", image->layer_names[i]);
+		layer = openat(pin, below, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		ret->gid_count = JOB_GROUPS_MAX;
 		if (layer < 0)
@@ -97,7 +102,8 @@ static int find_user(const struct image_info *image, struct job_user *ret, struc
 	return r < 0 ? r : 0;
 }
 
-static int parse_config(struct job *job, const struct image_info *image, const struct host *h,
+static int parse_config(struct job *job, const struct image_info *image, int pin,
+			const struct host *h,
 			const struct job_ids *ids, struct arena *a, struct container_spec *spec,
 			struct err *e)
 {
@@ -106,7 +112,7 @@ static int parse_config(struct job *job, const struct image_info *image, const s
 	int r = 0;
 
 	if (image)
-		r = find_user(image, &user, e);
+		r = find_user(image, pin, &user, e);
 	if (r == 0)
 		r = job_ids_check(ids, &user, e);
 	if (r < 0)
@@ -296,7 +302,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		n = job_ids_take(&ids, &host, root, job->id, layers.upper_dir, e);
 	if (n < 0)
 		return n;
-	n = parse_config(job, job->is_folder ? NULL : &image, &host, &ids, a, &spec, e);
+	n = parse_config(job, job->is_folder ? NULL : &image, pin, &host, &ids, a, &spec, e);
 	if (n == 0)
 		n = spec_check(&spec, &host, e);
 	if (n < 0) {

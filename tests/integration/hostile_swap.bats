@@ -238,3 +238,27 @@ spied_exec() {
 	# What was made is in the volume, or in the root that the link leads to: none of it on the host.
 	[ ! -e /made ] && [ ! -e /here ]
 }
+
+@test "an image's store swapped for another between looking and mounting: what was found is what runs" {
+	KIST_STORE=$D/store "$KIST" image load -q "$FIXTURES/busybox.tar" >/dev/null
+	# The same layers by name, with other content, and no image: nothing can be found in there.
+	cp -a "$D/store" "$D/false"
+	for os in "$D"/false/layers/sha256/*/diff/etc/os-release; do
+		echo evil >"$os"
+	done
+	echo '{"schemaVersion": 2, "manifests": []}' >"$D/false/index.json"
+	edit '.annotations = {"io.kist.image": "busybox", "io.kist.image.store": $s}' --arg s "$D/store"
+	args cat /etc/os-release
+	# Once, at one of its calls: before the image is found there is none, after it there is only this.
+	for at in 60 150 200 250; do
+		rm -f "$T/done"
+		"$TOOLS/killat" pause 1 "[ \$KILLAT_INDEX -lt $at ] || [ -e $T/done ] ||
+			{ touch $T/done; '$TOOLS/swap' '$D/store' '$D/false'; }" --each \
+			--timeout 100 -o "$T/hits" -- "$KIST" --root "$ROOT" run "$ID" >>"$T/runs" 2>&1 </dev/null || true
+		[ ! -e "$T/done" ] || "$TOOLS/swap" "$D/store" "$D/false"
+		"$KIST" --root "$ROOT" delete --force "$ID"
+	done
+	cat "$T/runs"
+	[ "$(grep -c kist-busybox "$T/runs")" -ge 2 ]
+	none grep -E 'evil|killat:|AddressSanitizer' "$T/runs"
+}

@@ -71,6 +71,11 @@ static void words_and_their_rules(void **state)
 	is("annotations/a", "\"\"");
 	is("annotations/org.opencontainers.image.created", "\"t\"");
 	is("annotations/org.opencontainers.image.os.features", "\"f,g\"");
+	/* Orders to a runtime are the caller's to give. */
+	assert_int_equal(convert("\"Cmd\":[\"c\"],\"Labels\":{\"io.kist.image.writable\":\"/etc\","
+				 "\"run.oci.hooks.stdout\":\"/f\",\"org.systemd.property.Slice\":\"'x'\"}", "",
+				 NULL), 0);
+	is("annotations", "{\"org.opencontainers.image.os\":\"linux\"}");
 	assert_int_equal(convert("\"Cmd\":[\"c\"],\"Volumes\":{\"/v\":{}},\"ExposedPorts\":{\"1/tcp\":{},\"2/udp\":{}}", "", NULL), 0);
 	is("annotations/org.opencontainers.image.exposedPorts", "\"1/tcp,2/udp\"");
 	assert_int_equal(json_array_size(json_object_get(spec, "mounts")), 1);

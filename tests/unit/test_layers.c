@@ -1,0 +1,167 @@
+/*
+ * test_layers.c - runtime/layers.c and supervisor/job_ids.c: words that say where changes go, and
+ * which ids subuid(5) gives; image/store-stack.c: what is not exactly right is not used.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "image/store-layout.h"
+#include "runtime/layers.h"
+#include "supervisor/job.h"
+
+static void where_changes_go(void **state)
+{
+	static const struct {
+		const char *text, *dir;
+		uint64_t bytes;
+	} good[] = {
+		{ "64m", NULL, 64 << 20 },	 { "1", NULL, 1 },
+		{ "/a/b", "/a/b", 0 },		 { "/a:4k", "/a", 4096 },
+		{ "/a:b:1m", "/a:b", 1 << 20 },
+	};
+	static const char *const bad[] = { "", "0", "-1", "lots", "a/b", "/a:", "/a:b", "/a:0", "64q" };
+	struct arena a = ARENA_INIT;
+	struct root_layers l = ROOT_LAYERS_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(root_layers_parse_writable(good[i].text, &a, &l, &e), 0);
+		assert_int_equal(l.upper_bytes, good[i].bytes);
+		assert_true(good[i].dir ? l.upper_dir && strcmp(l.upper_dir, good[i].dir) == 0
+					: !l.upper_dir);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		err_clear(&e);
+		assert_int_equal(root_layers_parse_writable(bad[i], &a, &l, &e), -EINVAL);
+	}
+	arena_free(&a);
+}
+
+/* Only a root that the program may change, of somebody who is not root, in a tmpfs without xattrs. */
+static void tmpfs_without_xattrs(void **state)
+{
+	const struct host user = { .uid = 1000, .kernel = HOST_KERNEL(6, 5) }, root = { .root = true };
+	const struct host newer = { .uid = 1000, .kernel = HOST_KERNEL(6, 6) };
+	const struct root_layers memory = ROOT_LAYERS_INIT, folder = { .pin = -1, .upper_dir = "/d" };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(root_layers_check(&memory, &user, false, &e), -ENOTSUP);
+	assert_non_null(strstr(e.fix, "--writable /folder"));
+	assert_int_equal(root_layers_check(&memory, &user, true, &e), 0);
+	assert_int_equal(root_layers_check(&folder, &user, false, &e), 0);
+	assert_int_equal(root_layers_check(&memory, &newer, false, &e), 0);
+	assert_int_equal(root_layers_check(&memory, &root, false, &e), 0);
+}
+
+static void ids_of_subuid(void **state)
+{
+	static const struct {
+		const char *text, *name;
+		uint32_t start, size; /* size 0: none */
+	} cases[] = {
+		{ "alice:100000:65536\n", "alice", 100000, 65535 },
+		{ "1000:5:7\n", "", 5, 7 },
+		{ "bob:1:2\nalice:3:4", "alice", 3, 4 },
+		{ "# x\n\nalice:1\nalice:x:1\nalice:1:0\nalice:9:9:9\n", "alice", 9, 9 },
+		{ "alice:4294967290:100\nalice:-1:5\nalice:+1:5\n", "alice", 0, 0 },
+		{ ":1:2\n", "", 0, 0 },
+		{ "al:1:2\nalice2:1:2\n", "alice", 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		_cleanup_free_ char *text = strdup(cases[i].text);
+		struct ns_id_map map = { 0 };
+
+		assert_int_equal(job_ids_find_sub(text, 1000, cases[i].name, &map), cases[i].size > 0);
+		assert_int_equal(map.host, cases[i].start);
+		assert_int_equal(map.size, cases[i].size);
+		assert_int_equal(map.container, cases[i].size > 0);
+	}
+}
+
+#define DEEP 9
+static struct store store = STORE_INIT;
+
+static void put(const char *path, const char *text, size_t size)
+{
+	_cleanup_fd_ int fd = openat(store.dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, text, size), 0);
+}
+
+static void stack_is_exact_or_unused(void **state)
+{
+	char folder[] = "/tmp/kist-stack.XXXXXX", text[DEEP * 65 + 8], command[64];
+	struct digest chains[DEEP], got[DEEP];
+	struct store_path path;
+	size_t size, count = 0;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	store.dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	mkdirat(store.dir, "layers", 0700);
+	mkdirat(store.dir, "layers/sha256", 0700);
+	for (int i = 0; i < DEEP; i++) {
+		snprintf(chains[i].hex, sizeof chains[i].hex, "%064d", i);
+		mkdirat(store.dir, store_layer_path(&chains[i], "").text, 0700);
+		put(store_layer_path(&chains[i], "/complete").text, "{}", 2);
+	}
+	path = store_layer_path(&chains[0], "/stack");
+	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	store_write_stack(&store, chains, DEEP);
+	assert_true(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	assert_int_equal(count, DEEP);
+	for (int i = 0; i < DEEP; i++)
+		assert_true(digest_equal(&got[i], &chains[i]));
+	/* cut off anywhere, a byte changed, another's, longer than the image, a layer that is gone */
+	size = (size_t)file_read_at(store.dir, path.text, text, sizeof text);
+	text[size++] = '\n'; /* which it leaves out */
+	assert_int_equal(size, DEEP * 65 + 4);
+	for (size_t cut = 0; cut < size; cut += 13) {
+		put(path.text, text, cut);
+		assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	}
+	put(path.text, text, size);
+	assert_false(store_read_stack(&store, &chains[0], DEEP - 1, got, &count));
+	text[0] = '/';
+	put(path.text, text, size);
+	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	text[0] = '1';
+	put(path.text, text, size);
+	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	text[0] = '0';
+	put(path.text, text, size);
+	assert_true(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	unlinkat(store.dir, store_layer_path(&chains[4], "/complete").text, 0);
+	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	fd_close(&store.dir);
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	assert_int_equal(system(command), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(where_changes_go),
+		cmocka_unit_test(tmpfs_without_xattrs),
+		cmocka_unit_test(ids_of_subuid),
+		cmocka_unit_test(stack_is_exact_or_unused),
+	};
+
+	return cmocka_run_group_tests_name("layers", tests, NULL, NULL);
+}
