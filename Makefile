@@ -62,7 +62,7 @@ archive  = $(wildcard $(shell $(CC) -print-file-name=$(1)))
 ARCHIVES := $(if $(SHARED)$(STATIC),,$(call archive,libjansson.a))
 LIBS_kist := $(ARCHIVES)
 ifeq ($(words $(SPLIT_DEBUG) $(ARCHIVES) $(if $(ARCHIVES),$(call archive,libc.a))),3)
-LINK_FLAGS_kist := $(patsubst -pie,-static-pie,$(LINK_FLAGS))
+LINK_FLAGS_kist := $(patsubst -pie,-static-pie,$(LINK_FLAGS)) -Wl,-T,$(B)/kist.ld
 endif
 SMALL       = $(if $(SPLIT_DEBUG),-fno-asynchronous-unwind-tables)
 
@@ -139,6 +139,13 @@ $(B)/libkist.a: $(SRC:%.c=$(B)/%.o)
 	@rm -f $@
 	$(call say,AR  )
 	$(Q)ar rcs $@ $^
+
+# Which of its functions lie beside each other.
+$(B)/kist.ld: cli/link-order.awk cli/link-order.txt
+	@mkdir -p $(@D)
+	$(Q)awk -f $^ >$@.new && mv $@.new $@
+$(B)/kist: | $(B)/kist.ld
+$(B)/cli/main-kist.o: cli/link-order.txt
 
 $(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* With the header whole pages: a usual start fills one or two. */
-#define CHUNK_BYTES ((64u << 10) - offsetof(struct arena_chunk, data))
+/* With the header whole pages. A usual start fills four: what is left of the last one was made for
+ * nothing, at 2 us a page. */
+#define CHUNK_BYTES ((32u << 10) - offsetof(struct arena_chunk, data))
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -79,7 +80,8 @@ static void give_chunk(struct arena_chunk *c)
 
 static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
 {
-	size_t size = at_least > CHUNK_BYTES ? at_least : CHUNK_BYTES, total;
+	const bool large = at_least > CHUNK_BYTES / 2;
+	size_t size = large ? at_least : CHUNK_BYTES, total;
 	struct arena_chunk *c;
 
 	if (__builtin_add_overflow(size, sizeof *c, &total))
@@ -90,8 +92,14 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)
 	if (!c)
 		return NULL;
 	c->size = size;
-	c->next = a->chunks;
-	a->chunks = c;
+	/* One of its own for what is large, behind that which has room left. */
+	if (large && a->chunks) {
+		c->next = a->chunks->next;
+		a->chunks->next = c;
+	} else {
+		c->next = a->chunks;
+		a->chunks = c;
+	}
 	return c;
 }
 

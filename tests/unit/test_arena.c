@@ -54,6 +54,21 @@ static void test_large(void **state)
 	arena_free(&a);
 }
 
+/* What is large has a place of its own, and the rest of the other is still used. */
+static void test_large_wastes_nothing(void **state)
+{
+	struct arena a = ARENA_INIT;
+	char *before = arena_alloc(&a, 16), *large = arena_alloc(&a, 100000),
+	     *after = arena_alloc(&a, 16);
+
+	(void)state;
+	assert_non_null(large);
+	assert_ptr_equal(after, before + 16);
+	memset(large, 1, 100000);
+	assert_int_equal(after[0], 0);
+	arena_free(&a);
+}
+
 static void test_overflow_is_sticky(void **state)
 {
 	static const size_t sizes[][2] = {
@@ -104,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zeroed_aligned_apart),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_large_wastes_nothing),
 		cmocka_unit_test(test_overflow_is_sticky),
 		cmocka_unit_test(test_texts),
 	};
