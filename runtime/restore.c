@@ -373,6 +373,13 @@ static int open_network(struct restore *r, struct err *e)
 	return err_at(e, "/linux/namespaces");
 }
 
+const char *restore_label(const struct container_spec *s, struct arena *a)
+{
+	if (s->process.labels.apparmor)
+		return arena_printf(a, "apparmor:%s", s->process.labels.apparmor);
+	return s->process.labels.selinux ? arena_printf(a, "selinux:%s", s->process.labels.selinux) : NULL;
+}
+
 static int settle(struct restore *r, const struct container_spec *s, const struct host *h,
 		  const struct create_options *create, struct err *e)
 {
@@ -400,10 +407,7 @@ static int settle(struct restore *r, const struct container_spec *s, const struc
 	r->yard = !h->cgroup_hybrid;
 	r->keyring = !create->no_new_keyring;
 	r->net_path = s->ns.join_path[NS_NET];
-	if (s->process.labels.apparmor || s->process.labels.selinux)
-		r->lsm = s->process.labels.apparmor
-				 ? arena_printf(a, "apparmor:%s", s->process.labels.apparmor)
-				 : arena_printf(a, "selinux:%s", s->process.labels.selinux);
+	r->lsm = restore_label(s, a);
 	r->bounding = s->process.caps.bounding;
 	r->no_new_privs = s->process.no_new_privs;
 	r->filtered = s->has_seccomp;

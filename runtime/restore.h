@@ -26,6 +26,8 @@ struct restore {
 	struct criu_args args;
 };
 
+/* What criu calls the label that the configuration gives the process; NULL: none. */
+const char *restore_label(const struct container_spec *s, struct arena *a);
 /* All HOST. */
 void restore_plan_sources(struct plan *p, struct restore *r);
 /* Leaves the first process in SLOT_GUEST_PID and SLOT_GUEST_PIDFD. */

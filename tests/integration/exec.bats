@@ -386,6 +386,20 @@ has_leaf() { ls -d "$(cgroup_of "$(pid_of $ID)")"/kist-exec-* 2>/dev/null; }
 	kist delete --force $ID
 }
 
+@test "--timeout where no cgroup can be made for it: its process group is killed, the container lives on" {
+	detached kist run -d $ID
+	cgroup=$(cgroup_of "$(pid_of $ID)")
+	echo 0 >"$cgroup/cgroup.max.descendants"
+	run -0 kist exec --timeout 60 $ID cat /proc/self/cgroup
+	none has_leaf
+	[[ "$output" != */kist-exec-* ]]
+	run --separate-stderr kist exec --timeout 1 $ID sh -c 'sleep 3201 & sleep 3202'
+	is_one_line 124 'exec failed: killed after its timeout of 1 seconds'
+	wait_until 10 no_sleepers '320.'
+	[ "$(state_of $ID)" = running ]
+	kist delete --force $ID
+}
+
 @test "an exec whose kist is killed dies with it; a detached one does not" {
 	detached kist run -d $ID
 	"$KIST" --root "$ROOT" exec --pid-file "$T/pid" $ID sleep 2000 </dev/null >/dev/null 2>&1 &

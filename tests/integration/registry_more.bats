@@ -15,7 +15,7 @@ setup_file() {
 teardown_file() { registry_end; }
 setup() {
 	kist_setup
-	KIST_IMAGE=${KIST_IMAGE:-$TOP/build/kist-image}
+	KIST_IMAGE=${KIST_IMAGE:-${KIST_BUILD:-$TOP/build}/kist-image}
 	read -r HTTP AWAY HTTPS <"$SERVED/ports"
 	: >"$SERVED/log"
 	unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR {http,https,all,no}_proxy {HTTP,HTTPS,ALL,NO}_PROXY

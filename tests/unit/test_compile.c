@@ -297,6 +297,16 @@ static void restored(void **state)
 	text = plan_text(&c.plan);
 	compare("restore", text);
 	free(text);
+	/* criu gives its own label otherwise. */
+	assert_null(restore_label(&spec, &arena));
+	spec.process.labels.selinux = "u:r:t:s0";
+	assert_string_equal(restore_label(&spec, &arena), "selinux:u:r:t:s0");
+	spec.process.labels.apparmor = "docker-default";
+	r.lsm = restore_label(&spec, &arena);
+	assert_int_equal(compile_restore(&c, &spec, &host, &o, &r, &arena, &e), 0);
+	text = plan_text(&c.plan);
+	assert_non_null(strstr(text, " --lsm-profile apparmor:docker-default "));
+	free(text);
 	spec_free(&spec);
 	arena_free(&arena);
 }

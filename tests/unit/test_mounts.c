@@ -279,6 +279,8 @@ static void sizes(void **state)
 	arena_free(&a);
 }
 
+static int named_slot;
+
 static const char *shown(const struct op *op, const void *args, bool by_hand)
 {
 	struct buf out = BUF_ON(text);
@@ -286,6 +288,7 @@ static const char *shown(const struct op *op, const void *args, bool by_hand)
 	struct plan p;
 
 	plan_init(&p, &a);
+	named_slot = plan_new_slot(&p, "named");
 	buf_reset(&out);
 	(by_hand ? op->by_hand : op->show)(&out, &p, args);
 	arena_free(&a);
@@ -337,7 +340,9 @@ static void what_is_shown(void **state)
 	assert_string_equal(SHOW(op_umount, op_umount_args, "/x", 0), "umount2(\"/x\", 0)");
 	assert_string_equal(BY_HAND(op_umount, op_umount_args, "/x", 0), "umount /x");
 	assert_string_equal(BY_HAND(op_umount, op_umount_args, "/x", MNT_DETACH), "umount -l /x");
-	assert_string_equal(BY_HAND(op_symlinkat, op_symlinkat_args, "to", 0, "name"), "ln -s to name");
+	assert_string_equal(BY_HAND(op_symlinkat, op_symlinkat_args, "to", PLAN_SLOTS_MAX - 1, "name"), "ln -s to name");
+	assert_string_equal(BY_HAND(op_symlinkat, op_symlinkat_args, "to", named_slot, "name"),
+			    "ln -s to name");
 }
 
 int main(void)

@@ -190,6 +190,44 @@ static void what_falls_together(void **state)
 }
 
 /* Values of one argument are searched for, also where they are among other conditions on it. */
+/* A switch whose ways all lead to the same terms, which are there already and not the last. */
+static void runs_on_elsewhere(void **state)
+{
+	static const struct seccomp_condition is_5 = { 0, SECCOMP_EQ, UINT64_MAX, 5 },
+					      is_6 = { 1, SECCOMP_EQ, UINT64_MAX, 6 };
+	static const struct seccomp_term both[] = { { &is_5, 1, A }, { &is_6, 1, A } };
+	struct seccomp_node n = {
+		.terms = both, .term_count = 2, .otherwise = B, .arch = AUDIT_ARCH_I386
+	};
+	struct seccomp_range same[] = { { .first = 0, .node = &n }, { .first = 3, .node = &n } };
+	struct seccomp_range other[] = { { .first = 0, .node = &n }, { .first = 20, .action = B } };
+	struct seccomp_node to_same = { .offset = offsetof(struct seccomp_data, nr),
+					.mask = UINT32_MAX,
+					.ranges = same,
+					.range_count = 2 };
+	struct seccomp_node to_other = { .offset = offsetof(struct seccomp_data, nr),
+					 .mask = UINT32_MAX,
+					 .ranges = other,
+					 .range_count = 2 };
+	struct seccomp_range ranges[] = { { .first = 0, .node = &to_same },
+					  { .first = 10, .node = &to_other } };
+	struct seccomp_node root = { .offset = offsetof(struct seccomp_data, nr),
+				     .mask = UINT32_MAX,
+				     .ranges = ranges,
+				     .range_count = 2 };
+
+	(void)state;
+	write_program(&root);
+	for (uint32_t nr = 0; nr < 30; nr++)
+		for (uint64_t arg = 4; arg < 7; arg++) {
+			struct seccomp_data d = { .nr = (int)nr, .args = { arg, arg } };
+			struct bpf_vm_trace trace;
+
+			assert_int_equal(bpf_vm_run(seccomp_bpf_code(bpf), bpf->count, &d, &trace),
+					 nr < 20 && arg > 4 ? A : B);
+		}
+}
+
 static void values_of_an_argument(void **state)
 {
 	static struct seccomp_condition conditions[201];
@@ -237,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shared_from_afar, prepare, clean),
 		cmocka_unit_test_setup_teardown(exceptions, prepare, clean),
 		cmocka_unit_test_setup_teardown(what_falls_together, prepare, clean),
+		cmocka_unit_test_setup_teardown(runs_on_elsewhere, prepare, clean),
 		cmocka_unit_test_setup_teardown(values_of_an_argument, prepare, clean),
 		cmocka_unit_test(values_of_32_bits),
 	};
