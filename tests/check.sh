@@ -200,6 +200,7 @@ KIST_IN_VM=1 tests/integration.sh --list >$logs/vm.files 2>/dev/null
 cp $logs/vm.files $logs/vm.queue
 more_machines 1
 one layering tests/layering.sh
+one sabotage-fits tests/sabotage.sh --fits
 one ldd links_only build/kist ''
 one ldd-systemd links_only build/kist-systemd 'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap

@@ -3,6 +3,7 @@
 # could be lost without anybody noticing.
 #
 #   tests/sabotage.sh [--quick] [--list] [NAME...]
+#   tests/sabotage.sh --fits     only whether each record is complete and its edits still fit
 #
 # The guards stand in tests/sabotage/*.txt, a record each:
 #
@@ -188,6 +189,27 @@ if [ "${1-}" = --list ]; then
 		printf '%s\t%s\t%s\t%s\n' "$name" "${file[*]}" "$test" "$why"
 	done
 	exit
+fi
+if [ "${1-}" = --fits ]; then
+	mkdir -p build
+	copy=$(mktemp -d "$top/build/fits.XXXXXX") status=0
+	trap 'rm -rf "$copy"' EXIT
+	mapfile -t chosen < <(names)
+	for name in "${chosen[@]}"; do
+		read_record "$name" || { echo "$name: the record is not complete"; status=1; continue; }
+		for i in "${!file[@]}"; do
+			[ -f "$copy/${file[i]}" ] || mkdir -p "$copy/${file[i]%/*}"
+			cp "${file[i]}" "$copy/${file[i]}" || status=1
+		done
+		where=${test%%: *}
+		case $where in
+		*.bats) grep -qF "@test \"${test#*: }\"" "tests/integration/$where" ;;
+		*) grep -qw "${test#*: }" "tests/unit/$where.c" ;;
+		esac || { echo "$name: no such test: $test"; status=1; }
+		(cd "$copy" && edit_all) || { echo "$name: does not fit"; status=1; }
+	done
+	[ $status != 0 ] || echo "sabotage: ${#chosen[@]} records, each fits"
+	exit $status
 fi
 [ "$(id -u)" = 0 ] || { echo "sabotage: needs root" >&2; exit 125; }
 # One at a time: the trees are the same.

@@ -95,7 +95,7 @@ mended() {
 	need_root
 	top=$(chain everything) middle=$(chain everything 1) base=$(chain everything 2)
 	diff=$KIST_STORE/layers/sha256/$top/diff
-	file=$(find "$diff" -type f -size +0 | head -n 1)
+	file=$diff/top # not in a folder of the layer, whose time would tell first
 	alter() { # WHAT CMD...: found as WHAT, and mended
 		"${@:2}"
 		mended 1 "layer $top: $1: /" "-> unpacked again" "1 wrong, all mended"

@@ -102,8 +102,8 @@ make_bundle() {
 	mkdir -p "$dir"
 	cp -a "$FIXTURES/busybox-rootfs" "$dir/rootfs"
 	(cd "$dir" && "$KIST" spec)
-	edit_bundle "$dir" '.process.terminal = false'
-	edit_bundle "$dir" "$filter" "$@"
+	edit_bundle "$dir" ".process.terminal = false | ($filter
+	)" "$@"
 }
 
 # edit_bundle DIR JQ_FILTER [JQ_ARG...]

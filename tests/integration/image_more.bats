@@ -183,20 +183,21 @@ docker_archive() {
 	img import - bad:1 </dev/null && return 1
 	[ "$(img ls -q | wc -l)" = 4 ]
 	# A folder alone, as of a container that runs: GNU tar unpacks the same; what is mounted in it stays out.
-	mkdir "$D/root" "$T/unpacked"
+	# On a disk: xattrs of users.
+	mkdir "$D/root" "$D/unpacked"
 	tar -C "$D/root" --xattrs --xattrs-include='*' -xpf "$T/tree.tar" 2>/dev/null
 	mkfifo "$D/root/pipe"
 	mount -t tmpfs tmpfs "$D/root/tmp"
 	touch "$D/root/tmp/hidden"
 	img export --rootfs "$D/root" >"$T/again.tar"
 	umount "$D/root/tmp"
-	tar -C "$T/unpacked" --xattrs --xattrs-include='*' -xpf "$T/again.tar" 2>/dev/null
-	[ "$(ls -A "$T/unpacked/tmp")" = "" ]
+	tar -C "$D/unpacked" --xattrs --xattrs-include='*' -xpf "$T/again.tar" 2>/dev/null
+	[ "$(ls -A "$D/unpacked/tmp")" = "" ]
 	rm "$D/root/tmp/put"
 	list() { (cd "$1" && find . ! -type d -printf '%p %y %m %U %G %s %T@ %l %n\n' | sort && find . -type f -exec sha256sum {} + | sort &&
 		getfattr -R -h -d -m '^(user|security)' -e hex . 2>/dev/null) || true; }
-	diff <(list "$D/root") <(list "$T/unpacked")
-	[ "$(stat -c %b "$T/unpacked/sparse")" -lt 100 ]
+	diff <(list "$D/root") <(list "$D/unpacked")
+	[ "$(stat -c %b "$D/unpacked/sparse")" -lt 100 ]
 	# an export that is cut off is no file, and says so
 	(ulimit -f 100; img export -o "$T/cut.tar" everything:1.0) && return 1
 	[ ! -e "$T/cut.tar" ]

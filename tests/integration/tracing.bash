@@ -20,3 +20,6 @@ bats_timeout_trap() {
 	BATS_DEBUG_LAST_STACK_TRACE_IS_VALID='' BATS_TIMED_OUT=1
 	exit 1
 }
+
+# Without date(1): once more for each test.
+get_mills_since_epoch() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
