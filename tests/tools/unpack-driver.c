@@ -192,7 +192,7 @@ static const struct entry entries[] = {
 	{ .type = '0', .mode = 0644, .xattr = "user.overlay.redirect", .value = "/etc" },
 	{ .type = '0', .mode = 0755, .xattr = "user.note", .value = "noted" },
 	{ .type = '2', .mode = 0777, .uid = 9, .link = "canary" },
-	{ .type = '2', .mode = 0777, .link = "@/canary" },
+	{ .type = '2', .mode = 0777, .uid = 6, .link = "@/canary" },
 	{ .type = '1', .mode = 0777, .uid = 3, .link = "L/canary" },
 	{ .type = '1', .mode = 0777, .link = "L" },
 	{ .type = '1', .mode = 0777, .link = "@/canary" },
