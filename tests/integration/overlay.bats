@@ -83,7 +83,10 @@ expected() {
 	edit_bundle . "$userns | .root.readonly = false"
 	for way in $(ways); do
 		[ "$way" = old ] && kernel=(--kernel-minor-of-6 1) || kernel=()
-		for n in 1 2 63 64 65 128 199 200; do
+		# All of them where both ways are; under emulation the ends, and beyond one byte's worth.
+		counts="1 2 63 64 65 128 199 200"
+		[ -z "${KIST_IN_VM-}" ] || counts="1 65 200"
+		for n in $counts; do
 			run "$DRIVER" "${kernel[@]}" --overlay "$D/mnt" "$(layer_list $n)" "$T/b" /bin/sh -c \
 				'cat /top; cat /f* | sort -n | xargs; cat /d/* | sort -n | xargs; echo new >/f1; echo $(cat /f1; stat -c %u /top /f1)'
 			[ "$status" -eq 0 ] && [ "$output" = "$(expected $n)" ] || { echo "$way $n: $output"; false; }
@@ -167,6 +170,7 @@ expected() {
 }
 
 @test "what an annotation can't mean is refused: one line, where, a fix" {
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: the kernel has no part in it"
 	load_image
 	image_bundle '{"io.kist.image.writable": "lots"}'
 	refused 1 '/annotations/io.kist.image.writable: "lots" is neither a size' kist run "$ID"
