@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 /* With the header whole pages. A usual start fills four: what is left of the last one was made for
  * nothing, at 2 us a page. */
 #define CHUNK_BYTES ((32u << 10) - offsetof(struct arena_chunk, data))
@@ -76,6 +80,17 @@ static void give_chunk(struct arena_chunk *c)
 	memset(c->data, 0, c->used);
 	c->used = 0;
 	spare = c;
+}
+
+void arena_warm_heap(size_t bytes)
+{
+	void *first = malloc(1);
+	uintptr_t page = ((uintptr_t)first + 4095) & ~(uintptr_t)4095;
+
+	/* A kernel before 5.14 knows no such advice, and faults as ever. */
+	if (first)
+		madvise((void *)page, bytes, MADV_POPULATE_WRITE);
+	free(first);
 }
 
 static struct arena_chunk *add_chunk(struct arena *a, size_t at_least)

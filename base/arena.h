@@ -25,6 +25,8 @@ char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(struct arena *a);
+/* So much of the heap is about to be used: all at once, not by a fault for each of its pages. */
+void arena_warm_heap(size_t bytes);
 static inline bool arena_failed(const struct arena *a)
 {
 	return a->failed;

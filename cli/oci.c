@@ -46,6 +46,8 @@ struct request {
 	{ "explain", 0, OPTION_FLAG, &(r).explain, NULL, \
 	  "print every kernel primitive to stderr as it runs" }
 
+#define HEAP_BYTES (96u << 10) /* what Docker's kind of configuration takes of it */
+
 static void warn_line(void *user, bool usual, const char *text)
 {
 	(void)user;
@@ -83,6 +85,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 	struct host host;
 	int r;
 
+	arena_warm_heap(HEAP_BYTES);
 	r = container_check_id(id, e);
 	if (r == 0)
 		r = activation_read(&q->activation, e);

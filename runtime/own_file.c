@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <linux/prctl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

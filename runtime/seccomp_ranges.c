@@ -52,21 +52,42 @@ struct table {
 #define KEY_THROUGH(key) ((key)&1)
 #define KEYS_PER_RULE	 2 /* itself, and through socketcall(2) or ipc(2) */
 
-/* Shell's, with Ciura's gaps: some hundred numbers, several times in each start. */
-static void sort_keys(uint64_t *keys, size_t count)
+/* Where a key goes at first: numbers are small, x32's have a bit of their own; ARM's private ones,
+ * which are not, share a place. */
+#define PLACES 2048
+static size_t place_of(uint64_t key)
 {
-	static const size_t gaps[] = { 8929, 3968, 1764, 701, 301, 132, 57, 23, 10, 4, 1 };
+	uint32_t number = KEY_NUMBER(key), low = number & ~SECCOMP_X32_BIT;
 
-	for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
-		for (size_t i = gaps[g]; i < count; i++) {
-			uint64_t key = keys[i];
-			size_t at = i;
+	return (number & SECCOMP_X32_BIT ? PLACES / 2 : 0) +
+	       (low < PLACES / 2 ? low : PLACES / 2 - 1);
+}
 
-			for (; at >= gaps[g] && keys[at - gaps[g]] > key; at -= gaps[g])
-				keys[at] = keys[at - gaps[g]];
-			keys[at] = key;
-		}
+/* By counting, and what shares a place by insertion: some hundred keys, several times in each start.
+ * False: no memory. */
+static bool sort_keys(struct table *t)
+{
+	uint64_t *sorted = arena_array(t->arena, t->count, sizeof *sorted);
+	uint32_t at[PLACES + 1] = { 0 };
+
+	if (!sorted)
+		return false;
+	for (size_t i = 0; i < t->count; i++)
+		at[place_of(t->keys[i]) + 1]++;
+	for (size_t i = 1; i < PLACES; i++)
+		at[i] += at[i - 1];
+	for (size_t i = 0; i < t->count; i++)
+		sorted[at[place_of(t->keys[i])]++] = t->keys[i];
+	for (size_t i = 1; i < t->count; i++) {
+		uint64_t key = sorted[i];
+		size_t to = i;
+
+		for (; to > 0 && sorted[to - 1] > key; to--)
+			sorted[to] = sorted[to - 1];
+		sorted[to] = key;
 	}
+	t->keys = sorted;
+	return true;
 }
 
 /* Lower is stricter, as seccomp(2) has it where several filters answer. */
@@ -277,9 +298,8 @@ static struct seccomp_node *number_node(const struct seccomp_profile *p, enum se
 	add_keys(&t, abi);
 	if (x32)
 		add_keys(&t, SECCOMP_ABI_X32);
-	sort_keys(t.keys, t.count);
 	t.ranges = arena_array(a, 2 * t.count + GROUND_MAX, sizeof *t.ranges);
-	if (!node || !t.ranges)
+	if (!node || !t.ranges || !sort_keys(&t))
 		return NULL;
 	if (!lay_rules(&t, ground, ground_count))
 		return NULL;

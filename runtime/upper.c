@@ -179,6 +179,14 @@ static int set_quota(int fd, const struct claim_args *a, struct err *e)
 		return err_set(e, errno, "the folder %s", a->dir);
 	if (ioctl(fd, FS_IOC_FSGETXATTR, &attr) < 0)
 		return no_quota(a->dir, ENOTSUP, e);
+	/* Only what is made below it from now on is counted. */
+	if (!(attr.fsx_xflags & FS_XFLAG_PROJINHERIT) && faccessat(fd, "upper", F_OK, 0) == 0) {
+		err_say(e, EINVAL,
+			"the folder %s has changes from before it was limited, which are not "
+			"counted",
+			a->dir);
+		return err_fix(e, "use another folder, and copy what you need of this one");
+	}
 	if (!attr.fsx_projid)
 		attr.fsx_projid = (uint32_t)st.st_ino;
 	attr.fsx_xflags |= FS_XFLAG_PROJINHERIT;
@@ -203,10 +211,10 @@ static int act_claim(struct run *r, const void *args, struct err *e)
 	if (flock(fd, LOCK_EX) < 0)
 		return err_set(e, errno, "cannot lock the folder %s", a->dir);
 	error = take(fd, a, e);
-	if (error == 0)
-		error = make_upper(fd, a, e);
 	if (error == 0 && a->quota)
 		error = set_quota(fd, a, e);
+	if (error == 0)
+		error = make_upper(fd, a, e);
 	if (error < 0)
 		return error;
 	flock(fd, LOCK_UN);

@@ -13,7 +13,7 @@ packages='
   libcmocka-dev bats jq python3 strace shellcheck cppcheck
   clang libclang-rt-14-dev
   iproute2 nftables procps kmod uidmap attr libcap2-bin util-linux bsdextrautils file xz-utils zstd tar
-  qemu-system-x86 cpio e2fsprogs busybox-static debootstrap hyperfine
+  openssl qemu-system-x86 cpio e2fsprogs busybox-static debootstrap hyperfine
 '
 
 missing=

@@ -252,15 +252,19 @@ hostile() {
 	[ "$status" -eq 1 ]
 }
 
+# What only kist's own code answers: the kernel below makes no difference, and the machine without a
+# processor of its own takes minutes for it.
+bytes_only() { [ -z "${KIST_IN_VM-}" ] || skip "natively: it is about bytes, not about the kernel"; }
+
 @test "hostile: paths" { need_root; hostile paths; }
 @test "hostile: links" { need_root; hostile links; }
 @test "hostile: whiteouts and overlay's own names" { need_root; hostile overlay; }
 @test "hostile: devices, modes, owners" { need_root; hostile nodes; }
-@test "hostile: tar framing" { hostile tar; }
-@test "hostile: bombs" { hostile bombs; }
-@test "hostile: digests and compression" { hostile digests; }
-@test "hostile: manifests, configs, indexes" { hostile documents; }
-@test "hostile: the archive around the layout" { hostile archives; }
+@test "hostile: tar framing" { bytes_only; hostile tar; }
+@test "hostile: bombs" { bytes_only; hostile bombs; }
+@test "hostile: digests and compression" { bytes_only; hostile digests; }
+@test "hostile: manifests, configs, indexes" { bytes_only; hostile documents; }
+@test "hostile: the archive around the layout" { bytes_only; hostile archives; }
 
 @test "kill -9 at any moment: whole or absent, and the next load clears up" {
 	make_image "$D/bulk" --bulk

@@ -284,3 +284,32 @@ expected() {
 	refused 125 'nor both' kist job run --id "$ID" --writable /x:lots busybox true
 	assert_nothing_left
 }
+
+@test "writable: a folder is limited where its file system keeps project quotas" {
+	load_image
+	modprobe -q -a quota_v2 loop || true
+	truncate -s 64M "$D/disk"
+	mkfs.ext4 -q -O quota,project -E quotatype=prjquota "$D/disk"
+	mkdir "$D/q"
+	mount -o loop,prjquota "$D/disk" "$D/q" || skip "this kernel keeps no project quotas"
+	run -0 kist job run --id "$ID" --writable "$D/q/w:4m" busybox -- sh -c '
+		dd if=/dev/zero of=/big bs=64k count=256 && echo unlimited
+		stat -c %s /big; rm /big; echo again >/kept; cat /kept'
+	echo "$output"
+	[[ $output != *unlimited* && $output == *"quota exceeded"* && ${lines[-1]} == again ]]
+	size=$(grep -xE '[0-9]+' <<<"$output")
+	[ "$size" -gt 2000000 ] && [ "$size" -le $((4 << 20)) ]
+	# Also for root of the host, and only below the folder.
+	image_bundle '{"io.kist.image.writable": "'"$D/q/r:2m"'"}'
+	edit_bundle . '.root.readonly = false'
+	args sh -c 'dd if=/dev/zero of=/big bs=64k count=256 2>&1; stat -c %s /big'
+	run -0 kist run "$ID"
+	echo "$output"
+	[[ $output == *"quota exceeded"* ]] && [ "${lines[-1]}" -le $((2 << 20)) ]
+	dd if=/dev/zero of="$D/q/free" bs=1M count=8
+	# What is there already would not count.
+	run -0 kist job run --id "$ID" --writable "$D/q/old" busybox true
+	refused 125 'has changes from before it was limited' kist job run --id "$ID" --writable "$D/q/old:4m" busybox true
+	umount "$D/q"
+	assert_nothing_left
+}

@@ -24,15 +24,15 @@ class Maker:
                 "gid": r.choice([0, 0, 50, 100000]), "mtime": MTIME + r.randrange(10 ** 6)}
 
     def xattrs(self):
-        return {"user.k%d" % i: os.urandom(0) + bytes([self.r.randrange(256)]) * self.r.randrange(1, 40)
-                for i in range(self.r.choice([0, 0, 0, 1, 3]))} or None
+        return {"SCHILY.xattr.user.k%d" % i: self.r.choice("abc=") * self.r.randrange(1, 40)
+                for i in range(self.r.choice([0, 0, 0, 1, 3]))}
 
     def put(self, t, path, kind, here):
         a = self.attributes()
         if kind == "dir":
             t.dir(path, **a)
         elif kind == "file":
-            t.add(path, self.r.randbytes(self.r.choice([0, 1, 511, 512, 5000])), xattrs=self.xattrs(), **a)
+            t.add(path, self.r.randbytes(self.r.choice([0, 1, 511, 512, 5000])), pax=self.xattrs(), **a)
         elif kind == "symlink":
             a.pop("mode")
             t.symlink(path, self.r.choice(["a", "../b", "/c", "nowhere/at/all"]), **a)
@@ -104,7 +104,8 @@ def main():
     with open(path + ".plain/0.tar", "wb") as f:
         f.write(layers[0])
     layout = Layout(path)
-    layout.image([(t, how) for t, how in zip(layers, ["gzip", "plain", "gzip", "gzip"])], ref="random")
+    layout.image([(t, how) for t, how in zip(layers, ["gzip", "plain", "gzip", "gzip"])],
+                 config={"Cmd": ["x"]}, ref="random")
     layout.write()
 
 

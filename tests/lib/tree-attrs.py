@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""tree-attrs.py DIR [LEFT-OUT...]: all that lstat, xattrs and content tell of a tree, a line for each
-path, sorted, for diff(1). Hard links are told by the first path of their group. Paths that begin with a
-LEFT-OUT are not looked at."""
+"""tree-attrs.py [-t] DIR: all that lstat, xattrs and content tell of a tree, a line for each
+path, sorted, for diff(1). Hard links are told by the first path of their group. -t: without the times
+of folders."""
 import hashlib
 import os
 import stat
 import sys
 
 
-def line(root, path, first):
+def line(root, path, first, times):
     full = os.path.join(os.fsencode(root), path)
     st = os.lstat(full)
     kind = stat.S_IFMT(st.st_mode)
-    words = [repr(path), "%o" % st.st_mode, st.st_uid, st.st_gid, st.st_mtime_ns]
+    words = [repr(path), "%o" % st.st_mode, st.st_uid, st.st_gid,
+             st.st_mtime_ns if times or kind != stat.S_IFDIR else "-"]
     if kind == stat.S_IFREG:
         with open(full, "rb") as f:
             words += [st.st_size, hashlib.sha256(f.read()).hexdigest()[:16]]
@@ -28,15 +29,14 @@ def line(root, path, first):
 
 
 def main():
-    root, left_out = sys.argv[1], tuple(os.fsencode(a) for a in sys.argv[2:])
+    root = sys.argv[-1]
     paths = [b"."]
     for folder, dirs, files in os.walk(os.fsencode(root)):
         below = os.path.relpath(folder, os.fsencode(root))
         paths += [n if below == b"." else os.path.join(below, n) for n in dirs + files]
     first = {}
     for path in sorted(paths):
-        if not left_out or not path.startswith(left_out):
-            print(line(root, path, first))
+        print(line(root, path, first, sys.argv[1] != "-t"))
 
 
 main()

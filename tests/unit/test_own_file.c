@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "base/sanitized.h"
 #include "runtime/protect.h"
 
 /* What is written before and after must stay as it is, in each kind of segment. */
@@ -135,7 +136,7 @@ static void lets_go(void **state)
 	(void)state;
 	assert_int_equal(stat("/proc/self/exe", &own), 0);
 	assert_true(mapped(&own, false) > 1);
-	if (geteuid() != 0 || getenv("KIST_SANITIZED"))
+	if (geteuid() != 0 || SANITIZED)
 		skip();
 	assert_int_equal(in_a_child(exe), OK);
 }

@@ -29,7 +29,7 @@ alone=(apparmor criu)
 # Modules that go into the image, below kernel/.
 modules=(
 	arch crypto lib net
-	fs/{autofs,binfmt_misc.ko,configfs,fuse,nls,overlayfs,squashfs}
+	fs/{autofs,binfmt_misc.ko,configfs,fuse,nls,overlayfs,quota,squashfs}
 	drivers/{block,char,virtio,crypto}
 	drivers/net/{bonding,ipvlan,wireguard,team}
 	drivers/net/{dummy,ifb,macvlan,macvtap,tap,tun,veth,virtio_net,net_failover,vrf,vxlan}{,.ko}
