@@ -15,3 +15,9 @@ const char *sigdescr_np(int number);
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
+#ifndef SYS_quotactl_fd
+#define SYS_quotactl_fd 443
+#endif
+#ifndef PRJQUOTA
+#define PRJQUOTA 2
+#endif

@@ -11,6 +11,7 @@ setup() {
 	need_root
 	need_program strace
 	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer makes calls of its own"
+	[[ ${KIST_BUILD-} != *coverage* ]] || skip "so do counters in a file"
 	kist_setup
 	ID=${T##*.}
 	make_bundle "$T/b"

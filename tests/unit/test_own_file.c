@@ -81,7 +81,9 @@ static bool is_writable(const void *address)
 
 static int leave(int exe)
 {
-	char name[] = "a name", second[] = "and more", *argv[] = { name, second, NULL };
+	/* One behind the other, as execve(2) puts them. */
+	char words[] = "a name\0and more", *second = words + sizeof "a name",
+	     *argv[] = { words, second, NULL };
 	char path[4096], *more;
 	unsigned int sum;
 	int status;
@@ -103,7 +105,7 @@ static int leave(int exe)
 	if (is_writable(&relocated[0]) || is_writable((const void *)(uintptr_t)leave))
 		return WRITABLE;
 	n = file_read_at(AT_FDCWD, "/proc/self/cmdline", path, sizeof path);
-	if (n != sizeof name + sizeof second || strcmp(path + sizeof name, second) != 0)
+	if (n != sizeof words || strcmp(path + (second - words), second) != 0)
 		return ARGUMENTS;
 	/* The heap, by brk and by mmap, and another process: all as before. */
 	more = malloc(100000);
