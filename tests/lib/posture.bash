@@ -48,5 +48,6 @@ posture_normal() { # ID-REGEX
 		s/(\"created\": ?)\"[^\"]*\"/\1NOW/; s/(cgroup.procs:)[0-9]+/\1PID/
 		s/([ug]id=|[ug]id_map +0 +)1[0-9]{9}/\1LEASED/g # a job's range
 		s/\"owner\": \"#0\"/\"owner\": \"root\"/ # its name could not be looked up
+		s/lowerdir\+?=[^,]*/lowerdir/ # in which of two ways the kernel was told
 		s/(shared|master|propagate_from):[0-9]+/\1:N/g"
 }
