@@ -3,7 +3,6 @@
  */
 #include "base/json.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>

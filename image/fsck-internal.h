@@ -43,6 +43,10 @@ bool fsck_blob_good(const struct fsck *f, const struct descriptor *d);
 /* Puts folder/name of the store aside, into tmp, to be removed. */
 int fsck_set_aside(struct fsck *f, const char *path, struct err *e);
 
+/* Every digest that folder/algorithm holds something of, after the folder was read; what else is there
+ * is told. */
+int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
+	      int (*check)(struct fsck *f, const struct digest *d, struct err *e), struct err *e);
 /* Every entry of the index: its documents, and that its layers' blobs are there. */
 int fsck_images(struct fsck *f, struct err *e);
 /* Every folder of layers/: its marker. */

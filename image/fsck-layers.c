@@ -6,7 +6,6 @@
  * the folder is only known from the blob: that is unpacked again, beside, and
  * the two are compared.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -111,31 +110,7 @@ static int check_folder(struct fsck *f, const struct digest *chain, struct err *
 
 int fsck_layer_folders(struct fsck *f, struct err *e)
 {
-	DIR *dir = store_open_folder(f->store.dir, "layers/sha256");
-	struct digests all = { 0 };
-	struct dirent *entry;
-	struct digest d;
-	char path[300];
-	size_t i;
-	int error = 0;
-
-	if (dir == NULL)
-		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read layers/sha256");
-	while (!error && (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (digest_from_hex("sha256", entry->d_name, &d)) {
-			error = digests_add(&all, &d, e);
-			continue;
-		}
-		snprintf(path, sizeof(path), "layers/sha256/%s", entry->d_name);
-		fsck_tell(f, "stray", path, false, NULL, "it is nothing of kist's");
-	}
-	closedir(dir);
-	for (i = 0; i < all.count && !error; i++)
-		error = check_folder(f, &all.list[i], e);
-	free(all.list);
-	return error;
+	return fsck_each(f, "layers", "sha256", check_folder, e);
 }
 
 /* One layer of one image. */

@@ -238,7 +238,8 @@ static int check_blob(struct fsck *f, const struct digest *d, struct err *e)
 	return bad_blob(f, d, why, e);
 }
 
-static int check_blobs(struct fsck *f, const char *algorithm, struct err *e)
+int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
+	      int (*check)(struct fsck *f, const struct digest *d, struct err *e), struct err *e)
 {
 	struct digests all = { 0 };
 	struct dirent *entry;
@@ -248,7 +249,7 @@ static int check_blobs(struct fsck *f, const char *algorithm, struct err *e)
 	int error = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "blobs/%s", algorithm);
+	snprintf(path, sizeof(path), "%s/%s", folder, algorithm);
 	dir = store_open_folder(f->store.dir, path);
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read %s", path);
@@ -259,12 +260,12 @@ static int check_blobs(struct fsck *f, const char *algorithm, struct err *e)
 			error = digests_add(&all, &d, e);
 			continue;
 		}
-		snprintf(path, sizeof(path), "blobs/%s/%s", algorithm, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s/%s", folder, algorithm, entry->d_name);
 		fsck_tell(f, "stray", path, false, NULL, "it is nothing of kist's");
 	}
 	closedir(dir);
 	for (i = 0; i < all.count && !error; i++)
-		error = check_blob(f, &all.list[i], e);
+		error = check(f, &all.list[i], e);
 	free(all.list);
 	return error;
 }
@@ -319,9 +320,9 @@ static int check_all(struct fsck *f, struct err *e)
 	int error = check_index(f, e);
 
 	if (!error)
-		error = check_blobs(f, "sha256", e);
+		error = fsck_each(f, "blobs", "sha256", check_blob, e);
 	if (!error)
-		error = check_blobs(f, "sha512", e);
+		error = fsck_each(f, "blobs", "sha512", check_blob, e);
 	if (!error)
 		error = fsck_images(f, e);
 	if (!error)

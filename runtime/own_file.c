@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/sanitized.h"
 
 /* The linker's: where the program lies in memory. */
@@ -34,7 +34,8 @@ static uintptr_t page_down(uintptr_t address, size_t page)
 	return address & ~(uintptr_t)(page - 1);
 }
 
-/* The program's file, to be read through a mount of its own. An fd, or -errno. */
+/* The program's file, to be read through a mount of its own, which leaves the namespace that was made
+ * for it with the last fd of the tree. An fd, or -errno. */
 static int open_read_only(void)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -45,10 +46,8 @@ static int open_read_only(void)
 
 	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
 		return -errno;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", tree);
-	file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	file = open(path_of_fd(tree, path), O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	return file < 0 ? -errno : file;
-	/* With its last fd, the mount leaves the namespace that was made for it. */
 }
 
 static int map_again(const ElfW(Phdr) * p, char *at, size_t size, size_t page, int file)
