@@ -23,7 +23,7 @@
 #define JOB_ID_MAX      63 /* it is the job's host name too */
 
 struct request {
-	const char *memory, *pids, *cpus, *wall, *net, *workdir, *result, *waived, *store, *id, *writable;
+	const char *memory, *pids, *cpus, *wall, *net, *workdir, *result, *waived, *store, *id, *writable, *egress;
 	struct option_texts env;
 	bool explain;
 };
@@ -87,7 +87,17 @@ static int check_env(const struct option_texts *env, struct err *e)
 	return 0;
 }
 
-static int parse_request(const struct request *q, struct job *job, struct err *e)
+static int parse_egress(const struct request *q, struct job *job, struct arena *a, struct err *e)
+{
+	struct egress list;
+
+	if (!job->bridge)
+		return err_say(e, EINVAL, "--egress: without --net there is nowhere to send to");
+	job->egress = q->egress;
+	return egress_parse(q->egress, a, &list, e) < 0 ? err_wrap(e, "--egress") : 0;
+}
+
+static int parse_request(const struct request *q, struct job *job, struct arena *a, struct err *e)
 {
 	int r = 0;
 
@@ -108,6 +118,8 @@ static int parse_request(const struct request *q, struct job *job, struct err *e
 	if (r == 0 && q->workdir && q->workdir[0] != '/')
 		r = err_say(e, EINVAL, "--workdir: \"%.64s\" is not an absolute path", q->workdir);
 	job->bridge = q->net && strcmp(q->net, "bridge") == 0;
+	if (r == 0 && q->egress)
+		r = parse_egress(q, job, a, e);
 	job->env = q->env.item;
 	job->env_count = q->env.count;
 	job->workdir = q->workdir;
@@ -158,7 +170,7 @@ static int prepare(const struct request *q, int argc, char **argv, struct job *j
 		r = err_say(e, EINVAL, "--id: \"%.64s\" is not a name (letters, digits, '_.+-', at "
 			    "most %d)", job->id, JOB_ID_MAX);
 	if (r == 0)
-		r = parse_request(q, job, e);
+		r = parse_request(q, job, a, e);
 	if (r == 0)
 		r = parse_source(argv[0], job, a, e);
 	argc--;
@@ -230,6 +242,8 @@ int command_job(int argc, char **argv)
 		{ "cpus", 0, OPTION_TEXT, &q.cpus, "N", "at most N processors' time (0.5)" },
 		{ "wall", 0, OPTION_TEXT, &q.wall, "TIME", "at most this long (5s, 2m)" },
 		{ "net", 0, OPTION_TEXT, &q.net, "MODE", "none (default) or bridge" },
+		{ "egress", 0, OPTION_TEXT, &q.egress, "LIST",
+		  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none" },
 		{ "env", 'e', OPTION_TEXTS, &q.env, "NAME=VALUE", "set a variable" },
 		{ "workdir", 'w', OPTION_TEXT, &q.workdir, "DIR", "working directory" },
 		{ "writable", 0, OPTION_TEXT, &q.writable, "SIZE|DIR",

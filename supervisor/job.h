@@ -30,6 +30,7 @@ struct job {
 	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
 	int64_t wall_ms;              /* -1: no limit */
 	bool bridge;                  /* --net bridge; otherwise none */
+	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
