@@ -157,7 +157,7 @@ static int read_all(const json_t *o, struct network *n, struct err *e)
 	int r = read_text(o, "name", n->name, sizeof n->name, e);
 
 	if (r == 0)
-		r = network_check_name(n->name, e);
+		r = network_check_name(n->name, e) < 0 ? err_at(e, "/name") : 0;
 	if (r == 0)
 		r = read_text(o, "id", n->id, sizeof n->id, e);
 	if (r == 0 && (strlen(n->id) != NETWORK_ID_MAX - 1 ||
