@@ -82,7 +82,7 @@ arrived() { at "$OUTSIDE" nft list table inet count | sed -n "s/.*daddr $1 tcp d
 }
 
 @test "--egress: what cannot be enforced or understood is refused" {
-	refused 125 '--egress: .*without --net' kist job run --egress 10.0.0.0/8 "$ROOTFS" -- true
+	refused 125 '--egress: without a network' kist job run --egress 10.0.0.0/8 "$ROOTFS" -- true
 	refused 125 '--egress: "10.0.0.1/8" has bits below' \
 		kist job run --net bridge --egress 10.0.0.1/8 "$ROOTFS" -- true
 	refused 125 '--egress: "example.org:443" .*names are not looked up' \
