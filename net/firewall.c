@@ -4,6 +4,7 @@
 #include "net/firewall.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -107,6 +108,35 @@ static int refuse_foreign(int fd, int family, const char *name, struct err *e)
 	return -EEXIST;
 }
 
+/* --- ports on 127.0.0.1 -------------------------------------------------------------- */
+
+static bool wants_loopback(const struct endpoint *ep)
+{
+	for (int i = 0; i < ep->port_count && ep->address; i++) {
+		const struct published_port *p = &ep->ports[i];
+
+		if (!p->family ||
+		    (p->family == AF_INET && (!p->address || p->address >> 24 == 127)))
+			return true;
+	}
+	return false;
+}
+
+/* The host reaches a published port over 127.0.0.1 too, if the bridge may carry what that becomes.
+ * After the rules, which keep everybody else from it. */
+static int open_loopback(const struct network *n, const struct endpoint *ep, struct err *e)
+{
+	char path[sizeof "/proc/sys/net/ipv4/conf//route_localnet" + IFNAMSIZ];
+	int r;
+
+	if (n->internal || !wants_loopback(ep))
+		return 0;
+	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", n->interface);
+	r = file_write_at(AT_FDCWD, path, "1");
+	/* A bridge that is still to come is followed by another replace or attach. */
+	return r < 0 && r != -ENOENT ? err_set(e, -r, "cannot set %s to 1", path) : 0;
+}
+
 /* --- making them ------------------------------------------------------------------- */
 
 static int replace(int fd, const struct network *networks, size_t network_count,
@@ -141,7 +171,15 @@ int firewall_replace(const struct network *networks, size_t network_count,
 		err_clear(e);
 		r = replace(again, networks, network_count, endpoints, endpoint_count, false, e);
 	}
-	return r < 0 ? explain(r, e) : 0;
+	if (r < 0)
+		return explain(r, e);
+	for (size_t i = 0; i < endpoint_count && r == 0; i++) {
+		const struct network *n =
+			firewall_network_of(&endpoints[i], networks, network_count);
+
+		r = n ? open_loopback(n, &endpoints[i], e) : 0;
+	}
+	return r;
 }
 
 bool firewall_has_bridge(void)
@@ -192,7 +230,7 @@ int firewall_attach(const struct network *n, const struct endpoint *ep, struct e
 			ep->id);
 		return err_fix(e, "see: nft list map inet " NFT_TABLE " anywhere4");
 	}
-	return r < 0 ? explain(r, e) : 0;
+	return r < 0 ? explain(r, e) : open_loopback(n, ep, e);
 }
 
 /* Each message as a transaction of its own: one that is gone already takes no other along. */

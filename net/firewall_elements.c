@@ -214,8 +214,8 @@ void firewall_put_endpoint(struct nl_batch *b, const struct network *n, const st
 	}
 }
 
-static const struct network *network_of(const struct endpoint *ep, const struct network *networks,
-					size_t count)
+const struct network *firewall_network_of(const struct endpoint *ep, const struct network *networks,
+					  size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(networks[i].name, ep->network) == 0)
@@ -242,7 +242,8 @@ void firewall_put_all(struct nl_batch *b, const struct network *networks, size_t
 	for (size_t i = 0; i < network_count; i++)
 		firewall_put_network(b, &networks[i], false);
 	for (size_t i = 0; i < endpoint_count; i++) {
-		const struct network *n = network_of(&endpoints[i], networks, network_count);
+		const struct network *n =
+			firewall_network_of(&endpoints[i], networks, network_count);
 
 		if (n)
 			firewall_put_endpoint(b, n, &endpoints[i], bridge, false);

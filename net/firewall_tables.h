@@ -36,6 +36,9 @@ void firewall_put_rules(struct nl_batch *b, int family);
 void firewall_put_network(struct nl_batch *b, const struct network *n, bool remove);
 void firewall_put_endpoint(struct nl_batch *b, const struct network *n, const struct endpoint *ep,
 			   bool bridge, bool remove);
+/* The endpoint's network among these, or NULL. */
+const struct network *firewall_network_of(const struct endpoint *ep, const struct network *networks,
+					  size_t count);
 /* Whether the tables there were made with the bridge's guards; there are none: yes. */
 bool firewall_has_bridge(void);
 /* firewall_replace()'s transaction. */

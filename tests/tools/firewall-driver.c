@@ -32,7 +32,9 @@
 #include "net/publish.h"
 #include "tests/tools/frames.inc"
 
-#define PATIENCE_MS 1500
+#define PATIENCE_MS 15000 /* for an answer; or of the environment */
+#define STEP_MS     100
+#define RESEND_MS   2000
 
 static struct network networks[16];
 static struct endpoint *endpoints;
@@ -301,6 +303,8 @@ static int ask(char **argv)
 	bool udp = strcmp(argv[1], "udp") == 0;
 	int fd = socket(to.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	const char *env = getenv("PATIENCE_MS");
+	int patience = env ? atoi(env) : PATIENCE_MS;
 	char text[128];
 	ssize_t n;
 
@@ -312,13 +316,15 @@ static int ask(char **argv)
 		perror("connect");
 		return 1;
 	}
-	if (udp && send(fd, "?", 1, 0) < 0) {
-		perror("send");
-		return 1;
-	}
-	if (poll(&wait, 1, PATIENCE_MS) <= 0) {
-		fprintf(stderr, "nothing came\n");
-		return 1;
+	for (int ms = 0; poll(&wait, 1, ms ? STEP_MS : 0) <= 0; ms += STEP_MS) {
+		if (ms >= patience) {
+			fprintf(stderr, "nothing came\n");
+			return 1;
+		}
+		if (udp && ms % RESEND_MS == 0 && send(fd, "?", 1, 0) < 0 && ms >= patience) {
+			perror("send");
+			return 1;
+		}
 	}
 	n = read(fd, text, sizeof text - 1);
 	if (n <= 0) {
