@@ -153,7 +153,8 @@ static int check_index(struct fsck *f, struct err *e)
 
 	if (!error)
 		return 0;
-	if (error == -ENOMEM || error == -EIO)
+	/* Only what its bytes are is damage: that it could not be read now is none. */
+	if (error != -EBADMSG && error != -EINVAL && error != -E2BIG && error != -ELOOP)
 		return error;
 	err_format(e, text, sizeof(text));
 	err_clear(e);

@@ -38,9 +38,10 @@ int store_default_path(char *text, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
-					   "lock",	 "locks",      "tmp",	  "partial",
-					   "users",	 "index.broken", "xattrs",  "containers" };
+static const char *const known_names[] = { "oci-layout", "index.json",	 "blobs",  "layers",
+					   "lock",	 "locks",	 "tmp",	   "partial",
+					   "users",	 "index.broken", "xattrs", "containers",
+					   "reserve" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -214,6 +215,7 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 			error = store_write_kind(s, e);
 		if (error)
 			return error;
+		store_reserve_keep(s);
 	}
 	error = check_version(s, e);
 	/* Its maker was killed before the store was one: nothing is in it. */

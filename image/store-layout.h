@@ -42,6 +42,11 @@ bool store_caller_userxattr(void);
 int store_read_kind(struct store *s, struct err *e);
 int store_write_kind(const struct store *s, struct err *e);
 
+/* Keeps a little room for what frees the disk when it is full, if it can. True when the error was
+ * that there is none, and now is, once: try again. */
+void store_reserve_keep(const struct store *s);
+bool store_reserve_spend(const struct store *s, int error, struct err *e);
+
 /* The store's lock; waits. Close the fd to unlock. */
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
