@@ -247,14 +247,14 @@ int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
 	struct digest d;
 	char path[300];
 	size_t i;
-	int error = 0;
+	int error = 0, got = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, algorithm);
 	dir = store_open_folder(f->store.dir, path);
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read %s", path);
-	while (!error && (entry = readdir(dir)) != NULL) {
+	while (!error && (got = store_next(dir, folder, &entry, e)) > 0) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		if (digest_from_hex(algorithm, entry->d_name, &d)) {
@@ -265,6 +265,7 @@ int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
 		fsck_tell(f, "stray", path, false, NULL, "it is nothing of kist's");
 	}
 	closedir(dir);
+	error = error ? error : got;
 	for (i = 0; i < all.count && !error; i++)
 		error = check(f, &all.list[i], e);
 	free(all.list);

@@ -59,6 +59,9 @@ void store_unlock_chain(const struct store *s, const struct digest *chain, int *
 
 /* A folder for readdir(3), its last part not followed; NULL with errno. */
 DIR *store_open_folder(int dirfd, const char *path);
+/* readdir(3): 1 with an entry, 0 at the end, -errno: a folder that was half read is not one that
+ * has no more. `what` names it. */
+int store_next(DIR *dir, const char *what, struct dirent **ret, struct err *e);
 /* A leftover of file_replace_at(), in the store's own folder. */
 bool store_is_temporary(const char *name);
 

@@ -97,6 +97,7 @@ command_of() {
 	begins=two
 	case $1 in
 	load) begins=none command=("$k" load layouts/everything) ;;
+	load-two) begins=none command=("$k" load layouts/two) ;;
 	reload) begins=one command=("$k" load layouts/everything) ;;
 	pull) begins=none command=("$k" pull --tries 1 "127.0.0.1:$port/good/everything:1.0") ;;
 	push) command=("$k" push everything:1.0 "localhost:5000/x/round$round:1") ;;
@@ -129,7 +130,7 @@ outcome() { # VERB
 	case $1 in
 	# Which of the connections was first, a time, a round's name.
 	push) img inspect --remote --raw "localhost:5000/x/round$round:1" ;;
-	pull | load | reload | import | tag | rm | prune | prune-all | repair)
+	pull | load* | reload | import | tag | rm | prune | prune-all | repair)
 		img ls --json | jq -cS 'map({name: (.names? // .reference? // .name?), digest}) | sort'
 		[ "$1" != prune-all ] || find store/blobs store/layers -mindepth 2 | sort
 		;;
@@ -152,7 +153,7 @@ whole() { # WHEN
 # Left in tmp/ or locks/, after a verb that clears.
 leftovers() {
 	case $verb in
-	load | reload | pull | import | rm | prune | prune-all | repair)
+	load* | reload | pull | import | rm | prune | prune-all | repair)
 		[ -z "$(find store/tmp store/locks -mindepth 1 2>/dev/null)" ] || stop "leftovers after the retry: $(find store/tmp store/locks -mindepth 1 | head -n 3 | paste -sd' ')" ;;
 	esac
 }
