@@ -348,8 +348,11 @@ static int open_all(struct fsck *f, int *ret_lock, struct err *e)
 		error = check_folders(f, e);
 	if (!error)
 		error = check_leftovers(f, e);
-	if (!error)
-		error = store_tmp_make(&f->store, &f->tmp, e);
+	/* A quick look changes nothing: it also works where there is no room at all. */
+	if (!error && (f->options->repair || !f->options->quick))
+		do
+			error = store_tmp_make(&f->store, &f->tmp, e);
+		while (f->options->repair && store_reserve_spend(&f->store, error, e));
 	if (!error && !f->options->repair && flock(*ret_lock, LOCK_SH) < 0)
 		error = err_set(e, errno, "cannot share the store's lock");
 	return error;

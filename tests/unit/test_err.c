@@ -206,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_say_adds_no_errno),
 		cmocka_unit_test(test_a_new_record_replaces_the_old),
+		cmocka_unit_test(test_wrapping_nothing_is_no_success),
 		cmocka_unit_test(test_only_the_outermost_is_replaced),
 		cmocka_unit_test(test_null_record),
 		cmocka_unit_test(test_long_texts_are_cut_visibly),
