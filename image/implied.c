@@ -13,36 +13,47 @@
 #include "base/path.h"
 #include "image/apply-attr.h"
 
-static void copy_acl(int from, int to, const char *name)
+static int copy_acl(int from, int to, const char *name, struct err *e)
 {
 	char value[4096];
 	ssize_t n = fgetxattr(from, name, value, sizeof(value));
 
-	if (n > 0)
-		fsetxattr(to, name, value, n, 0);
+	if (n < 0)
+		return errno == ENODATA || errno == ENOTSUP ? 0 : err_set(e, errno, "fgetxattr");
+	return n > 0 && fsetxattr(to, name, value, n, 0) < 0 ? err_set(e, errno, "fsetxattr") : 0;
 }
 
-/* The nearest lower folder of that path, or -EBADF. A whiteout or file on the way ends the search:
- * what lies below is hidden. */
-static int find_lower(const char *path, const int *lowers, size_t count)
+/* Something else stands there or on the way to it; without privilege, also a folder that its owner
+ * may not open. Any other error tells nothing of what is there. */
+static bool is_no_folder(int fd, bool privileged)
+{
+	return fd == -ENOTDIR || fd == -ELOOP || (fd == -EACCES && !privileged);
+}
+
+/* 1: *ret is the nearest lower folder of that path; 0: there is none. A whiteout or file on the way
+ * ends the search: what lies below is hidden. */
+static int find_lower(const char *path, bool privileged, const int *lowers, size_t count, int *ret)
 {
 	size_t i;
-	int fd;
 
 	for (i = 0; i < count; i++) {
-		fd = path_open_beneath(lowers[i], path, O_RDONLY | O_DIRECTORY, 0, true);
-		if (fd >= 0)
-			return fd;
+		int fd = path_open_beneath(lowers[i], path, O_RDONLY | O_DIRECTORY, 0, true);
+
+		if (fd >= 0) {
+			*ret = fd;
+			return 1;
+		}
 		if (fd != -ENOENT)
-			break;
+			return is_no_folder(fd, privileged) ? 0 : fd;
 	}
-	return -EBADF;
+	return 0;
 }
 
 static int fix_one(int fd, int lower, bool privileged, struct err *e)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 	struct stat st;
+	int error;
 
 	if (lower >= 0) {
 		if (fstat(lower, &st) < 0)
@@ -51,8 +62,11 @@ static int fix_one(int fd, int lower, bool privileged, struct err *e)
 			return err_set(e, errno, "fchown");
 		if (fchmod(fd, st.st_mode & 07777) < 0)
 			return err_set(e, errno, "fchmod");
-		copy_acl(lower, fd, "system.posix_acl_access");
-		copy_acl(lower, fd, "system.posix_acl_default");
+		error = copy_acl(lower, fd, "system.posix_acl_access", e);
+		if (!error)
+			error = copy_acl(lower, fd, "system.posix_acl_default", e);
+		if (error)
+			return error;
 		times[1] = st.st_mtim;
 	}
 	return futimens(fd, times) < 0 ? err_set(e, errno, "futimens") : 0;
@@ -63,7 +77,7 @@ int apply_fix_implied(int root, const char *implied, size_t size, bool privilege
 {
 	const char *path;
 	struct stat st;
-	int error;
+	int found, error;
 
 	for (path = implied; path < implied + size; path += strlen(path) + 1) {
 		_cleanup_fd_ int lower = -EBADF;
@@ -71,11 +85,17 @@ int apply_fix_implied(int root, const char *implied, size_t size, bool privilege
 			path_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0, true);
 
 		/* replaced, or given an entry of its own, later in the layer */
-		if (fd < 0 || fstat(fd, &st) < 0 ||
-		    st.st_mtim.tv_sec != apply_implied_mtime.tv_sec ||
+		if (fd == -ENOENT || is_no_folder(fd, privileged))
+			continue;
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return err_set(e, fd < 0 ? -fd : errno, "cannot open the folder %s", path);
+		if (st.st_mtim.tv_sec != apply_implied_mtime.tv_sec ||
 		    st.st_mtim.tv_nsec != apply_implied_mtime.tv_nsec)
 			continue;
-		lower = find_lower(path, lowers, count);
+		found = find_lower(path, privileged, lowers, count, &lower);
+		if (found < 0)
+			return err_set(e, -found, "cannot open the folder %s of a lower layer",
+				       path);
 		error = fix_one(fd, lower, privileged, e);
 		if (error)
 			return err_wrap(e, "%s", path);

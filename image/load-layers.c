@@ -156,6 +156,8 @@ static int fix_layer(struct load *l, struct load_layer *layer, const struct dige
 	size_t i, count = 0;
 	int error = 0;
 
+	if (root < 0)
+		return err_set(e, errno, "cannot open layer %.12s", layer->chain.hex);
 	for (i = at; i-- > 0 && !error;) {
 		lowers[count] = open_diff(l, &chains[i]);
 		if (lowers[count] < 0)
