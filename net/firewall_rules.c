@@ -206,6 +206,13 @@ static void put_sources(struct nl_batch *b)
 	r = in_chain(b, "from_container");
 	is_member(&r, NFT_META_IIFNAME, NFPROTO_IPV6);
 	end_accept(&r, "its own address");
+	/* Before an address is used: where br_netfilter is loaded, neighbours' frames come by. */
+	r = in_chain(b, "from_container");
+	is_family(&r, NFPROTO_IPV6);
+	load_source(&r, NFPROTO_IPV6, 0);
+	nft_compare(&r, 0, NFT_CMP_EQ, &in6addr_any, sizeof in6addr_any);
+	is_icmp(&r, IPPROTO_ICMPV6, 135);
+	end_accept(&r, "duplicate address detection");
 	r = in_chain(b, "from_container");
 	end_drop(&r, "no address of a container on this bridge");
 
