@@ -51,7 +51,7 @@ static int put_users(void *user, const struct layer_entry *entry, int fd, uint64
 
 static int merge_into(struct bundle *b, int rootfs, struct err *e)
 {
-	struct merge_options m = { .layers = b->image.layers,
+	struct merge_options m = { .layers = image_layer_paths(&b->image, &b->arena),
 				   .count = b->image.layer_count,
 				   .userxattr = b->image.userxattr,
 				   .only = b->o->overlay ? "etc" : NULL,
@@ -59,6 +59,8 @@ static int merge_into(struct bundle *b, int rootfs, struct err *e)
 				   .user = b };
 	int error;
 
+	if (m.layers == NULL)
+		return err_set(e, ENOMEM, "no memory for layers");
 	apply_begin(&b->apply, rootfs, geteuid() == 0);
 	error = image_merge(&m, e);
 	if (!error)

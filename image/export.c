@@ -156,12 +156,14 @@ int image_export(const struct export_options *o, int fd, struct err *e)
 	char *folder = (char *)(uintptr_t)o->source;
 	struct merge_options m = { .layers = &folder, .count = 1, .plain = o->plain };
 	_cleanup_fd_ int pin = -EBADF;
-	int error = o->plain ? 0 : image_resolve(o->store, o->source, &a, &image, &pin, e);
+	int error = o->plain ? 0 : image_resolve_layers(o->store, o->source, &a, &image, &pin, e);
 
 	if (!error && !o->plain) {
-		m.layers = image.layers;
+		m.layers = image_layer_paths(&image, &a);
 		m.count = image.layer_count;
 		m.userxattr = image.userxattr;
+		if (m.layers == NULL)
+			error = err_set(e, ENOMEM, "no memory for layers");
 	}
 	if (!error)
 		error = write_tree(&m, fd, e);

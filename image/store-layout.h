@@ -119,9 +119,12 @@ int store_each_use(const struct store *s, store_use_fn *visit, void *user, struc
 /* Of containers/: those that count. Others are removed. */
 int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e);
 
-/* The layers that show in an image of `count`, top first, if somebody wrote them down: store-stack.c.
- * `ret` has room for `count`. */
-bool store_read_stack(const struct store *s, const struct digest *top, size_t count,
-		      struct digest *ret, size_t *ret_count);
+struct store_stack { /* the layers of an image that show */
+	char **names; /* "HEX/diff", below layers/sha256, top first; in an arena */
+	size_t count;
+};
+/* If somebody wrote them down, and all are there: store-stack.c. With the store's lock held. */
+bool store_read_stack(const struct store *s, const struct digest *top, struct arena *a,
+		      struct store_stack *ret);
 /* Does what it can. */
-void store_write_stack(const struct store *s, const struct digest *layers, size_t count);
+void store_write_stack(const struct store *s, const struct store_stack *stack);

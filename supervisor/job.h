@@ -43,6 +43,7 @@ struct job {
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
 	bool bridge;                  /* --net bridge; otherwise none */
+	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
