@@ -207,6 +207,10 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder)
 		r = find_folder(job, a, e);
+	if (r == 0 && job->egress && !job->bridge) {
+		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
+		return err_fix(e, "add --net bridge, or leave --egress out");
+	}
 	if (r < 0)
 		return r;
 	argv++;

@@ -63,6 +63,7 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* --net bridge; otherwise none */
+	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */

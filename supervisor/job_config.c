@@ -191,11 +191,18 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	return o;
 }
 
+/* NULL: none. */
+static json_t *annotations(const struct job *job)
+{
+	return job->egress ? json_pack("{s:s}", EGRESS_ANNOTATION, job->egress) : NULL;
+}
+
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
-	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
+	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
-			 "mounts", mounts(job, user), "linux", linux_part(job, ids));
+			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",
+			 annotations(job));
 }

@@ -82,6 +82,21 @@ static int set_network(struct job *job, const struct job_setting *s, const char 
 	return job_parse_network(where, text, job, e);
 }
 
+static int set_egress(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	struct arena scratch = ARENA_INIT;
+	struct egress list;
+	int r = egress_parse(text, &scratch, &list, e);
+
+	(void)s;
+	arena_free(&scratch);
+	if (r < 0)
+		return err_wrap(e, "%s", where);
+	job->egress = text;
+	return 0;
+}
+
 static const char *const over_output[] = { "truncate", "kill", NULL };
 static const char *const stderr_to[] = { "stderr", "stdout", NULL };
 
@@ -130,6 +145,9 @@ const struct job_setting job_settings[] = {
 	  set_text, AT(writable), 0, NULL },
 	{ NULL, "network", "net", 0, "MODE", "none (default) or bridge",
 	  set_network, 0, 0, NULL },
+	{ NULL, "egress", "egress", 0, "LIST",
+	  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none",
+	  set_egress, 0, 0, NULL },
 	{ NULL, "stdin", "stdin", 0, "FILE", "its standard input",
 	  set_text, AT(stdio[0]), 0, NULL },
 	{ NULL, "stdout", "stdout", 0, "FILE", "its standard output goes there",
