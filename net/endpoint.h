@@ -2,10 +2,13 @@
  * endpoint.h - a container on a network: the record that rules, names and reports are made from.
  *
  * One file for each (container, network), in the leases' folder of this boot
- * and network namespace, written whole under its lock. It is what a flushed
- * firewall, a dead DNS server or a lost bridge is made anew from.
+ * and network namespace, written whole under its lock, in one go with the lease:
+ * a lease without one is what a kill -9 left. It is what a flushed firewall, a
+ * dead DNS server or a lost bridge is made anew from. Who calls firewall_*() or
+ * dns_*() with one holds the lock of the store.
  */
 #pragma once
+#include <jansson.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -45,4 +48,31 @@ struct endpoint {
 	int name_count;
 	struct published_port ports[ENDPOINT_PORTS_MAX];
 	int port_count;
+	/* While it is being connected or disconnected by a process of its own (`kist net connect`):
+	 * that one. Once it is gone, so is the endpoint. 0: it stands. */
+	pid_t maker;
+	uint64_t maker_start_time;
 };
+
+/* Adds or replaces. */
+int endpoint_put(const struct lease_store *s, const struct endpoint *ep, struct err *e);
+/* 1 found, 0 none, -errno. */
+int endpoint_get(const struct lease_store *s, const char *network, const char *owner,
+		 struct endpoint *ret, struct err *e);
+/* By owner within a network; network NULL: all networks' (an unknown one has none). free() them. The
+ * store may be one that is only peeked at. */
+int endpoint_list(const struct lease_store *s, const char *network, struct endpoint **ret,
+		  size_t *ret_count, struct err *e);
+/* Absent: 0. */
+int endpoint_remove(const struct lease_store *s, const char *network, const char *owner,
+		    struct err *e);
+/* Whether the process whose network namespace it is in still lives; maker: the same of that one. */
+bool endpoint_is_alive(const struct endpoint *ep);
+bool endpoint_is_made(const struct endpoint *ep);
+/* Field 22 of /proc/PID/stat, or 0. */
+uint64_t endpoint_start_time(pid_t pid);
+/* Whether text is one label that DNS may answer: letters, digits, '-', '_'; '-' at neither end. */
+bool endpoint_is_dns_name(const char *text);
+
+json_t *endpoint_to_json(const struct endpoint *ep);
+int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e);

@@ -11,6 +11,9 @@
  *     /run/kist/.net/3f2a91c0-1/bridge/subnet -> 10.87.0.0/16
  *     /run/kist/.net/3f2a91c0-1/bridge/10.87.22.145 -> web
  *     /run/kist/.net/3f2a91c0-1/bridge/of-af63bd4c8601b7be -> 10.87.22.145
+ *     /run/kist/.net/3f2a91c0-1/bridge/ep-af63bd4c8601b7be      endpoint.h's
+ *     /run/kist/.net/3f2a91c0-1/back/fd41::1:22 -> web
+ *     /run/kist/.net/3f2a91c0-1/back/of6-af63bd4c8601b7be -> fd41::1:22
  *
  * Nothing is synced to disk: a boot ends all namespaces, and their leases with
  * them; folders of earlier boots are removed. Everything is done under the
@@ -18,6 +21,7 @@
  * life. Must not know of interfaces or firewalls.
  */
 #pragma once
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -40,6 +44,8 @@ struct lease_store {
 /* Opens and locks the store of the caller's network namespace. Without `make` an absent one is
  * -ENOENT with no record. */
 int lease_store_open(struct lease_store *s, bool make, struct err *e);
+/* Opens it without the lock, for one look; -ENOENT with no record. */
+int lease_store_peek(struct lease_store *s, struct err *e);
 /* Unlocks. */
 void lease_store_close(struct lease_store *s);
 #define _cleanup_lease_store_ __attribute__((cleanup(lease_store_close)))
@@ -62,6 +68,26 @@ int lease_subnet_set(const struct lease_store *s, const char *network, uint32_t 
  * freed is seldom handed to another. -EEXIST when the owner has one; -ENOSPC when all are taken. */
 int lease_take(const struct lease_store *s, const char *network, const char *owner, uint32_t subnet,
 	       int prefix, uint32_t *ret, struct err *e);
+
+struct lease_want {
+	uint32_t subnet, gateway;
+	int prefix;		   /* 0: no IPv4 */
+	uint32_t address;	   /* 0: any */
+	struct in6_addr subnet6, gateway6;
+	int prefix6;		   /* 0: no IPv6 */
+	struct in6_addr address6;  /* ::: any */
+};
+struct lease {
+	uint32_t address;
+	struct in6_addr address6;
+};
+/* The same in both families, and with an address of the owner's choice: -EADDRINUSE when another has
+ * it. A free IPv6 address has the number of the IPv4 one in its low 32 bits, if it can. */
+int lease_take_want(const struct lease_store *s, const char *network, const char *owner,
+		    const struct lease_want *want, struct lease *ret, struct err *e);
+/* 1 found, 0 none, -errno. */
+int lease_find6(const struct lease_store *s, const char *network, const char *owner,
+		struct in6_addr *ret);
 /* 1 found, 0 none, -errno. */
 int lease_find(const struct lease_store *s, const char *network, const char *owner, uint32_t *ret);
 /* Frees all the owner has; nothing leased: 0. */
@@ -70,6 +96,14 @@ int lease_drop(const struct lease_store *s, const char *network, const char *own
 int lease_any(const struct lease_store *s, const char *network);
 /* Removes the folder of a network without leases. */
 int lease_network_remove(const struct lease_store *s, const char *network, struct err *e);
+
+/* The folder of a network, for endpoint.c: fd or -errno. */
+int lease_network_open(const struct lease_store *s, const char *network, bool make);
+/* Calls `each` with the name of every entry of an open folder until it answers other than 0. */
+typedef int (*lease_entry)(int dir, const char *name, void *user);
+int lease_each_entry(int dir, lease_entry each, void *user);
+/* Every folder of a network in the store. */
+int lease_each_network(const struct lease_store *s, lease_entry each, void *user);
 
 /* FNV-1a with a last mix: names that differ in one byte differ everywhere. */
 uint64_t lease_hash(const char *text);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/address.h"
+
 #define DUMP_TRIES 20
 /* Wider routes are a default route in pieces (0.0.0.0/1, as VPN clients set), not a network. */
 #define ROUTE_PREFIX_MIN 8
@@ -315,4 +317,64 @@ int route_find_overlap(int fd, uint32_t subnet, int prefix, int but, char what[9
 	if (r < 0)
 		return err_wrap(e, "cannot read the host's routes");
 	return o.found;
+}
+
+/* --- the same in IPv6 ------------------------------------------------------------- */
+
+struct overlap6 {
+	const struct in6_addr *subnet;
+	int prefix;
+	bool found;
+	char *what;
+};
+
+static void compare6(struct overlap6 *o, const char *kind, const struct in6_addr *address, int prefix)
+{
+	char text[CIDR_TEXT];
+
+	if (o->found || prefix < ROUTE_PREFIX_MIN ||
+	    !in6_same_subnet(address, o->subnet, prefix < o->prefix ? prefix : o->prefix))
+		return;
+	o->found = true;
+	snprintf(o->what, 96, "%s %s", kind, cidr6_format(address, prefix, text));
+}
+
+static int take_route6(const struct nlmsghdr *m, void *user)
+{
+	const struct rtmsg *route = nl_payload(m);
+	const struct nlattr *attr;
+	struct in6_addr to = { 0 };
+
+	/* Multicast and local routes come by themselves (ff00::/8, fe80::/64, one of each address). */
+	if (m->nlmsg_type != RTM_NEWROUTE || nl_payload_len(m) < sizeof *route ||
+	    route->rtm_family != AF_INET6)
+		return 0;
+	nl_for_each(attr, m, sizeof *route)
+		if (nl_attr_type(attr) == RTA_DST && nl_attr_len(attr) == sizeof to)
+			memcpy(&to, nl_attr_payload(attr), sizeof to);
+	compare6(user, "route", &to, route->rtm_dst_len);
+	return 0;
+}
+
+int route6_find_overlap(int fd, const struct in6_addr *subnet, int prefix, char what[96], struct err *e)
+{
+	struct overlap6 o = { .subnet = subnet, .prefix = prefix, .what = what };
+	int r = -EAGAIN;
+
+	for (int i = 0; i < DUMP_TRIES && r == -EAGAIN; i++) {
+		struct nl_batch b;
+		struct nlmsghdr *m;
+
+		o.found = false;
+		err_clear(e);
+		nl_batch_init(&b);
+		m = nl_begin(&b, RTM_GETROUTE, NLM_F_DUMP);
+		((struct rtmsg *)nl_extra_header(m, sizeof(struct rtmsg)))->rtm_family = AF_INET6;
+		nl_end(&b, m);
+		r = nl_talk(fd, &b, take_route6, &o, e);
+	}
+	/* A kernel without IPv6 has no routes of it. */
+	if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
+		return 0;
+	return r < 0 ? err_wrap(e, "cannot read the host's routes") : o.found;
 }

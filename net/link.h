@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include "base/err.h"
 #include "net/netlink.h"
@@ -42,6 +43,10 @@ void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway);
  * (and such as cover a 128th of the world or more) and those of interface `but` aside. 1 found,
  * described in `what`; 0 none; -errno. */
 int route_find_overlap(int fd, uint32_t subnet, int prefix, int but, char what[96], struct err *e);
+
+/* The same of IPv6 routes, those of addresses among them. */
+int route6_find_overlap(int fd, const struct in6_addr *subnet, int prefix, char what[96],
+			struct err *e);
 
 /* "10.87.0.1" into text. Returns text. */
 #define IPV4_TEXT 16

@@ -113,6 +113,113 @@ static void test_exhaustion(void **state)
 	assert_int_equal(take("c5", 29, &address, &e), 0);
 }
 
+static int take_want(const char *owner, const struct lease_want *w, struct lease *ret, struct err *e)
+{
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
+	int r = lease_store_open(&s, true, e);
+
+	err_clear(e);
+	return r < 0 ? r : lease_take_want(&s, NET, owner, w, ret, e);
+}
+
+static int find6(const char *owner, struct in6_addr *ret)
+{
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(lease_store_open(&s, false, &e), 0);
+	return lease_find6(&s, NET, owner, ret);
+}
+
+static void test_both_families(void **state)
+{
+	struct lease_want w = { .subnet = SUBNET, .gateway = SUBNET + 5, .prefix = 29, .prefix6 = 64,
+				.subnet6 = { .s6_addr = { 0xfd } }, .gateway6 = { .s6_addr = { 0xfd } } };
+	struct lease a, b;
+	struct in6_addr six;
+	struct err e = ERR_INIT;
+	char owner[8];
+	uint32_t seen = 0, seen6 = 2, four;
+
+	(void)state;
+	w.gateway6.s6_addr[15] = 1;
+	for (int i = 0; i < 5; i++) {
+		snprintf(owner, sizeof owner, "c%d", i);
+		assert_int_equal(take_want(owner, &w, &a, &e), 0);
+		seen |= 1u << (a.address - SUBNET);
+		/* The number of the one, unless the gateway or another has it. */
+		assert_in_range(a.address6.s6_addr[15] - (a.address - SUBNET), 0, 5);
+		assert_false(seen6 & 1u << a.address6.s6_addr[15]);
+		seen6 |= 1u << a.address6.s6_addr[15];
+		assert_int_equal(a.address6.s6_addr[0], 0xfd);
+		assert_int_equal(find6(owner, &six), 1);
+		assert_memory_equal(&six, &a.address6, sizeof six);
+	}
+	assert_int_equal(seen, 0x5e); /* not .0, the gateway .5, .7 */
+	assert_int_equal(take_want("c5", &w, &a, &e), -ENOSPC);
+	assert_int_equal(find6("c5", &six), 0);
+	assert_int_equal(drop("c0"), 0);
+	assert_int_equal(find6("c0", &six), 0);
+	/* IPv6 of their choice that another has: nothing is kept of the IPv4 either. */
+	assert_int_equal(find6("c1", &w.address6), 1);
+	assert_int_equal(take_want("c0", &w, &b, &e), -EADDRINUSE);
+	assert_int_equal(find("c0", &four), 0);
+	assert_int_equal(find6("c0", &six), 0);
+	w.address6.s6_addr[8] = 7;
+	assert_int_equal(take_want("c0", &w, &b, &e), 0);
+	assert_memory_equal(&b.address6, &w.address6, sizeof six);
+	assert_int_equal(take_want("c0", &w, &b, &e), -EEXIST);
+}
+
+static void test_wanted_address(void **state)
+{
+	struct lease_want w = { .subnet = SUBNET, .gateway = SUBNET + 1, .prefix = 24 };
+	struct lease a;
+	struct err e = ERR_INIT;
+	char line[512];
+
+	(void)state;
+	w.address = SUBNET + 77;
+	assert_int_equal(take_want("web", &w, &a, &e), 0);
+	assert_int_equal(a.address, SUBNET + 77);
+	assert_int_equal(take_want("db", &w, &a, &e), -EADDRINUSE);
+	err_format(&e, line, sizeof line);
+	assert_non_null(strstr(line, "network bridge: another container has 10.50.0.77"));
+	w.address = SUBNET + 1;
+	assert_int_equal(take_want("db", &w, &a, &e), -EINVAL);
+	w.address = SUBNET + 256;
+	assert_int_equal(take_want("db", &w, &a, &e), -EINVAL);
+	assert_int_equal(drop("web"), 0);
+	w.address = SUBNET + 77;
+	assert_int_equal(take_want("db", &w, &a, &e), 0);
+}
+
+static void test_ipv6_alone(void **state)
+{
+	struct lease_want w = { .prefix6 = 124, .subnet6 = { .s6_addr = { 0xfd } },
+				.gateway6 = { .s6_addr = { 0xfd } } };
+	struct lease a;
+	struct err e = ERR_INIT;
+	char owner[8], line[512];
+	uint32_t seen = 0, four;
+
+	(void)state;
+	w.gateway6.s6_addr[15] = 1;
+	for (int i = 0; i < 14; i++) {
+		snprintf(owner, sizeof owner, "c%d", i);
+		assert_int_equal(take_want(owner, &w, &a, &e), 0);
+		assert_int_equal(a.address, 0);
+		seen |= 1u << a.address6.s6_addr[15];
+	}
+	assert_int_equal(seen, 0xfffc);
+	assert_int_equal(take_want("c14", &w, &a, &e), -ENOSPC);
+	err_format(&e, line, sizeof line);
+	assert_non_null(strstr(line, "no free address in fd00::/124"));
+	assert_int_equal(find("c3", &four), 0);
+	assert_int_equal(drop("c3"), 0);
+	assert_int_equal(take_want("c14", &w, &a, &e), 0);
+}
+
 static void test_bad_input(void **state)
 {
 	char owner[LEASE_OWNER_MAX + 1];
@@ -276,6 +383,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_take_find_drop), STORE_TEST(test_exhaustion),
+		STORE_TEST(test_both_families), STORE_TEST(test_wanted_address),
+		STORE_TEST(test_ipv6_alone),
 		STORE_TEST(test_bad_input),      STORE_TEST(test_concurrent),
 		STORE_TEST(test_crash_between),  STORE_TEST(test_subnet_record),
 		STORE_TEST(test_earlier_boots),  STORE_TEST(test_notes),
