@@ -21,6 +21,7 @@ enum dns_verb {
 	DNS_ATTACH = 1, /* serve this owner: with its UDP socket, TCP socket, pidfd */
 	DNS_DETACH,	/* don't any more */
 	DNS_HAS,	/* do you serve this owner? 1, 0; the upstream servers are taken over */
+	DNS_STATUS,	/* only the figures */
 };
 
 struct dns_upstream {

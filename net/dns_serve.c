@@ -54,7 +54,7 @@ static int act(struct dns_server *s, const struct dns_request *q, int fds[DNS_FD
 	struct dns_client *c;
 
 	dns_watch_drain(s);
-	if (q->verb != DNS_DETACH) {
+	if (q->verb == DNS_ATTACH || q->verb == DNS_HAS) {
 		s->upstream_count = q->upstream_count;
 		memcpy(s->upstream, q->upstream, sizeof s->upstream);
 		s->preferred = 0;
@@ -68,7 +68,9 @@ static int act(struct dns_server *s, const struct dns_request *q, int fds[DNS_FD
 			dns_client_close(s, c);
 		return 0;
 	case DNS_HAS:
-		return c && c->cookie == q->cookie;
+		return c && (!q->cookie || c->cookie == q->cookie);
+	case DNS_STATUS:
+		return 0;
 	}
 	return -EINVAL;
 }
