@@ -10,18 +10,12 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#include "base/engine.h"
-#include "base/fd.h"
 #include "cgroup/cgroup_ops.h"
 #include "cgroup/cgroup_parse.h"
 
 #define INSNS_PER_RULE 10 /* 5 in the half for characters, 5 in the half for blocks */
 #define INSNS_AROUND   16
 #define MINOR_BITS     20 /* of the kernel's dev_t; the rest is the major number */
-#define PROGRAM_NAME   "kist_devices"
-#define PROGRAMS_MAX   64 /* the kernel's own limit for one cgroup */
 
 /* What the default devices need (config-linux.md, "Default Devices"). Any node may be made: what
  * counts is opening it. /dev/console needs no rule: in a container it is a pty (136:*), and 5:1
@@ -275,145 +269,12 @@ struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, si
 	return s.at;
 }
 
-/* ---- ops ---- */
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
-
-static int act_load(struct run *r, const void *args, struct err *e)
-{
-	const struct op_bpf_load_args *a = args;
-	union bpf_attr attr;
-	int fd;
-
-	memset(&attr, 0, sizeof(attr)); /* the kernel refuses stray bytes in the union */
-	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-	attr.insns = (uint64_t)(uintptr_t)a->program;
-	attr.insn_cnt = a->count;
-	attr.license = (uint64_t)(uintptr_t) "Apache-2.0"; /* calls no helper: any will do */
-	memcpy(attr.prog_name, PROGRAM_NAME, sizeof(PROGRAM_NAME));
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd < 0) {
-		err_set(e, errno, "bpf(BPF_PROG_LOAD) of the device filter");
-		if (errno == EPERM)
-			return err_fix(e, "needs CAP_SYS_ADMIN on the host; or leave out "
-					  "linux.resources.devices");
-		return -e->error;
-	}
-	run_set_fd(r, a->slot, fd); /* BPF fds are close-on-exec from birth */
-	return 0;
-}
-
-static void show_load(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_bpf_load_args *a = args;
-
-	plan_show_slot(out, p, a->slot);
-	buf_addf(out,
-		 " = bpf(BPF_PROG_LOAD, {BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%u}) "
-		 "/* %u rules */",
-		 a->count, a->rules);
-}
-
-const struct op op_bpf_load = {
-	.name = "bpf", .man = "bpf(2)", .act = act_load, .show = show_load
-};
-
-static int act_attach(struct run *r, const void *args, struct err *e)
-{
-	const struct op_bpf_attach_args *a = args;
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.target_fd = (uint32_t)run_slot(r, a->cgroup_slot);
-	attr.attach_bpf_fd = (uint32_t)run_slot(r, a->program_slot);
-	attr.attach_type = BPF_CGROUP_DEVICE;
-	/* beside what systemd or an outer runtime may have attached: all must allow */
-	attr.attach_flags = BPF_F_ALLOW_MULTI;
-	if (a->old_slot >= 0) { /* in its place: no moment with both, or with none */
-		attr.attach_flags |= BPF_F_REPLACE;
-		attr.replace_bpf_fd = (uint32_t)run_slot(r, a->old_slot);
-	}
-	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
-		return err_set(e, errno, "bpf(BPF_PROG_ATTACH) of the device filter");
-	return 0;
-}
-
-static void show_attach(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_bpf_attach_args *a = args;
-
-	buf_add(out, "bpf(BPF_PROG_ATTACH, {target_fd=");
-	plan_show_slot(out, p, a->cgroup_slot);
-	buf_add(out, ", attach_bpf_fd=");
-	plan_show_slot(out, p, a->program_slot);
-	buf_add(out, ", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI");
-	if (a->old_slot >= 0) {
-		buf_add(out, "|BPF_F_REPLACE, replace_bpf_fd=");
-		plan_show_slot(out, p, a->old_slot);
-	}
-	buf_add(out, "})");
-}
-
-const struct op op_bpf_attach = {
-	.name = "bpf", .man = "bpf(2)", .act = act_attach, .show = show_attach
-};
-
-/* The program with that id, if it is one of ours. fd; -ENOENT: it is not, or is gone. */
-static int open_own_program(uint32_t id)
-{
-	struct bpf_prog_info info = { 0 };
-	_cleanup_fd_ int fd = -EBADF;
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.prog_id = id;
-	fd = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
-	if (fd < 0)
-		return -errno;
-	memset(&attr, 0, sizeof(attr));
-	attr.info.bpf_fd = (uint32_t)fd;
-	attr.info.info_len = sizeof(info);
-	attr.info.info = (uint64_t)(uintptr_t)&info;
-	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
-		return -errno;
-	return strcmp(info.name, PROGRAM_NAME) == 0 ? fd_take(&fd) : -ENOENT;
-}
-
-static int act_find(struct run *r, const void *args, struct err *e)
-{
-	const struct op_bpf_find_args *a = args;
-	uint32_t ids[PROGRAMS_MAX];
-	union bpf_attr attr;
-	int fd = -ENOENT;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.query.target_fd = (uint32_t)run_slot(r, a->cgroup_slot);
-	attr.query.attach_type = BPF_CGROUP_DEVICE;
-	attr.query.prog_ids = (uint64_t)(uintptr_t)ids;
-	attr.query.prog_cnt = PROGRAMS_MAX;
-	if (bpf(BPF_PROG_QUERY, &attr) < 0)
-		return err_set(e, errno, "bpf(BPF_PROG_QUERY) of the device filters");
-	for (uint32_t i = 0; i < attr.query.prog_cnt && fd == -ENOENT; i++)
-		fd = open_own_program(ids[i]);
-	if (fd < 0)
-		return err_set(e, -fd, "the cgroup has no device filter of kist's");
-	run_set_fd(r, a->slot, fd);
-	return 0;
-}
-
-static void show_find(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_bpf_find_args *a = args;
-
-	plan_show_slot(out, p, a->slot);
-	buf_add(out, " = bpf(BPF_PROG_QUERY, {target_fd=");
-	plan_show_slot(out, p, a->cgroup_slot);
-	buf_add(out, ", BPF_CGROUP_DEVICE}) /* the one named " PROGRAM_NAME " */");
-}
-
-const struct op op_bpf_find = {
-	.name = "bpf", .man = "bpf(2)", .compound = true, .act = act_find, .show = show_find
+const struct bpf_kind bpf_devices_kind = {
+	.type = BPF_PROG_TYPE_CGROUP_DEVICE,
+	.attach = BPF_CGROUP_DEVICE,
+	.type_name = "BPF_PROG_TYPE_CGROUP_DEVICE",
+	.attach_name = "BPF_CGROUP_DEVICE",
+	.name = "kist_devices",
+	.what = "the device filter",
+	.fix = "needs CAP_SYS_ADMIN on the host; or leave out linux.resources.devices",
 };

@@ -17,6 +17,7 @@
 #include "base/host.h"
 #include "base/json.h"
 #include "base/plan.h"
+#include "cgroup/egress.h"
 
 #define CGROUP_PATH_MAX	    2048 /* bytes in linux.cgroupsPath */
 #define CGROUP_WRITES_MAX   4096 /* limits in one config */
@@ -65,6 +66,7 @@ struct cgroup_spec {
 	const struct cgroup_device_rule *devices; /* the config's, then the default ones */
 	size_t device_count;			  /* 0: the config has no rule, no filter is made */
 	const char *devices_why;
+	struct egress egress; /* the annotation io.kist.egress; set by its parser, `loopback` by others */
 	char **warnings; /* tolerated fields; one line each */
 	size_t warning_count;
 	int64_t memory_limit;	  /* bytes; 0 not set, -1 unlimited */
@@ -117,6 +119,8 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Gives the cgroup to the container's user, if that was asked for; after its limits. */
 void cgroup_plan_delegate(struct plan *p, const struct cgroup_spec *s, const struct host *h);
+/* The programs of the egress list, if there is one: for new cgroups, before any process. */
+void cgroup_plan_egress(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
 /* Only the device program: load, attach to the cgroup in slot_cgroup, close. */
 void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_cgroup);
 

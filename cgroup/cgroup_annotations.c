@@ -1,8 +1,8 @@
 /*
  * cgroup_annotations.c - limits that runtime-spec has no field for, as
- * annotations of ours: org.kist.memory.{high,min,oom.group}.
+ * annotations of ours: org.kist.memory.{high,min,oom.group}, io.kist.egress.
  *
- * What "unified" can say too, but checked before anything is made.
+ * The former say what "unified" can say too, but checked before anything is made.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -57,6 +57,21 @@ static int parse_one(struct cgroup_parser *p, const struct json_at *at, const ch
 	return err_fix(e, "there are " PREFIX "high, " PREFIX "min and " PREFIX "oom.group");
 }
 
+static int parse_egress(struct arena *a, const struct json_at *at, const json_t *value,
+			struct egress *ret, struct err *e)
+{
+	const char *text = json_string_value(value);
+	int r;
+
+	if (!text)
+		return json_bad(e, at, "must be a string");
+	r = egress_parse(text, a, ret, e);
+	if (r < 0)
+		return err_at(e, at->text);
+	ret->why = arena_strdup(a, at->text);
+	return ret->why ? 0 : err_set(e, ENOMEM, "egress list");
+}
+
 int cgroup_parse_annotations(const json_t *annotations, const struct json_at *up, struct arena *a,
 			     struct cgroup_spec *spec, struct err *e)
 {
@@ -71,6 +86,8 @@ int cgroup_parse_annotations(const json_t *annotations, const struct json_at *up
 		int r = strncmp(key, PREFIX, strlen(PREFIX)) ? 0
 							     : parse_one(&p, &at, key, value, e);
 
+		if (!strcmp(key, EGRESS_ANNOTATION))
+			r = parse_egress(a, &at, value, &spec->egress, e);
 		if (r < 0)
 			return r;
 	}

@@ -78,7 +78,16 @@ struct op_cgroup_delegate_args {
 };
 extern const struct op op_cgroup_delegate;
 
+/* A hook of the kernel's, and kist's program for it. */
+struct bpf_kind {
+	uint32_t type, attach;	/* enum bpf_prog_type, enum bpf_attach_type */
+	bool bound_to_hook;	/* the kernel wants the hook at load, too (expected_attach_type) */
+	const char *type_name, *attach_name;
+	const char *name;	/* what bpftool shows: at most 15 characters */
+	const char *what, *fix; /* for people; the fix for EPERM */
+};
 struct op_bpf_load_args {
+	const struct bpf_kind *kind;
 	const struct bpf_insn *program;
 	unsigned count;
 	unsigned rules;
@@ -86,19 +95,28 @@ struct op_bpf_load_args {
 };
 extern const struct op op_bpf_load;
 struct op_bpf_attach_args {
+	const struct bpf_kind *kind;
 	int cgroup_slot, program_slot;
 	int old_slot; /* the program it replaces in the same moment; -1: none */
 };
 extern const struct op op_bpf_attach;
-/* Compound: kist's own device program among those attached to the cgroup; -ENOENT: there is none. */
+/* Compound: kist's own program of that kind among those attached to the cgroup; -ENOENT: none. */
 struct op_bpf_find_args {
+	const struct bpf_kind *kind;
 	int cgroup_slot, slot;
 };
 extern const struct op op_bpf_find;
 
+extern const struct bpf_kind bpf_devices_kind;
 /* The device program for rules in order, last match wins per access bit, default deny. */
 struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, size_t count,
 				      struct arena *a, size_t *ret_count);
+
+/* The programs of an egress list, in the order in which they are attached. */
+#define BPF_EGRESS_PROGRAMS 6
+extern const struct bpf_kind bpf_egress_kinds[BPF_EGRESS_PROGRAMS];
+struct bpf_insn *bpf_egress_assemble(const struct egress *list, int program, struct arena *a,
+				     size_t *ret_count);
 
 /* "+memory +pids" into text; empty when bits is 0. */
 #define CGROUP_ENABLE_TEXT 80

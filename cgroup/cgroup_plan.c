@@ -54,6 +54,13 @@ int cgroup_check(const struct cgroup_spec *s, const struct host *h, struct err *
 {
 	const struct systemd_manager *m = s->unit ? &s->unit->manager : NULL;
 
+	if (s->egress.asked && (s->none || !h->root)) {
+		err_say(e, EPERM, "an egress list can't be enforced here: it is BPF programs of the "
+			"container's cgroup%s", s->none ? ", and it has none" : ", which only root may attach");
+		err_at(e, s->egress.why);
+		return err_fix(e, "%s", s->none ? "let kist make a cgroup" :
+			       "run kist as root, or a network that leads nowhere: --net none");
+	}
 	if (s->none)
 		return 0;
 	if (!h->cgroup_mount[0]) {
@@ -215,7 +222,8 @@ static int plan_load(struct plan *p, const struct cgroup_spec *s)
 	size_t count = 0;
 	struct bpf_insn *program = bpf_devices_assemble(s->devices, s->device_count, p->arena, &count);
 
-	plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .program = program,
+	plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .kind = &bpf_devices_kind,
+		 .program = program,
 		 .count = (unsigned)count, .rules = (unsigned)s->device_count, .slot = slot);
 	return slot;
 }
@@ -228,9 +236,31 @@ void cgroup_plan_devices(struct plan *p, const struct cgroup_spec *s, int slot_c
 		return;
 	plan_scope(p, s->devices_why, NULL);
 	slot = plan_load(p, s);
-	plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .cgroup_slot = slot_cgroup,
-		 .program_slot = slot, .old_slot = -1);
+	plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .kind = &bpf_devices_kind,
+		 .cgroup_slot = slot_cgroup, .program_slot = slot, .old_slot = -1);
 	plan_add(p, SIDE_HOST, op_close, op_close_args, .slot = slot);
+}
+
+void cgroup_plan_egress(struct plan *p, const struct cgroup_spec *s, int slot_cgroup)
+{
+	int slot;
+
+	if (!s->egress.asked)
+		return;
+	plan_scope(p, s->egress.why, NULL);
+	slot = plan_new_slot(p, "egress list");
+	for (int i = 0; i < BPF_EGRESS_PROGRAMS; i++) {
+		const struct bpf_kind *kind = &bpf_egress_kinds[i];
+		size_t count = 0;
+		struct bpf_insn *program = bpf_egress_assemble(&s->egress, i, p->arena, &count);
+
+		plan_add(p, SIDE_HOST, op_bpf_load, op_bpf_load_args, .kind = kind,
+			 .program = program, .count = (unsigned)count,
+			 .rules = (unsigned)s->egress.count, .slot = slot);
+		plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .kind = kind,
+			 .cgroup_slot = slot_cgroup, .program_slot = slot, .old_slot = -1);
+		plan_add(p, SIDE_HOST, op_close, op_close_args, .slot = slot);
+	}
 }
 
 void cgroup_plan_filter_load(struct plan *p, const struct cgroup_spec *s, const char *folder,
@@ -243,16 +273,16 @@ void cgroup_plan_filter_load(struct plan *p, const struct cgroup_spec *s, const 
 	ret->old_slot = plan_new_slot(p, "old filter");
 	plan_add(p, SIDE_HOST, op_cgroup_open, op_cgroup_open_args, .path = folder,
 		 .slot = ret->cgroup_slot);
-	ret->find_step = plan_add(p, SIDE_HOST, op_bpf_find, op_bpf_find_args, ret->cgroup_slot,
-				  ret->old_slot);
+	ret->find_step = plan_add(p, SIDE_HOST, op_bpf_find, op_bpf_find_args, &bpf_devices_kind,
+				  ret->cgroup_slot, ret->old_slot);
 	ret->new_slot = plan_load(p, s);
 }
 
 void cgroup_plan_filter_replace(struct plan *p, const struct cgroup_filter *f)
 {
 	if (!f->none)
-		plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .cgroup_slot = f->cgroup_slot,
-			 .program_slot = f->new_slot, .old_slot = f->old_slot);
+		plan_add(p, SIDE_HOST, op_bpf_attach, op_bpf_attach_args, .kind = &bpf_devices_kind,
+			 .cgroup_slot = f->cgroup_slot, .program_slot = f->new_slot, .old_slot = f->old_slot);
 }
 
 /* A new one is as those above it are. The hierarchy's root can't be frozen; one that was there
@@ -297,4 +327,5 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 	cgroup_plan_delegate(p, s, h);
 	if (!cgroup_devices_skipped(s, h))
 		cgroup_plan_devices(p, s, slot_cgroup);
+	cgroup_plan_egress(p, s, slot_cgroup);
 }

@@ -454,6 +454,7 @@ void cgroup_plan_systemd(struct plan *p, const struct cgroup_spec *s, const stru
 	cgroup_plan_delegate(p, s, h);
 	if (!cgroup_devices_skipped(s, h))
 		cgroup_plan_devices(p, s, slot_cgroup);
+	cgroup_plan_egress(p, s, slot_cgroup);
 }
 
 /* ---- without a plan ---- */

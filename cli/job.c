@@ -1,7 +1,7 @@
 /*
  * job.c - kist job run: options in, exit status and result record out.
  */
-#include "cli/cli.h"
+#include "cli/job.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,111 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/path.h"
-#include "supervisor/job.h"
 
 #define EXIT_JOB_FAILED 125
-#define JOB_ID_MAX      63 /* it is the job's host name too */
-
-struct request {
-	const char *memory, *pids, *cpus, *wall, *net, *workdir, *result, *waived, *store, *id, *writable;
-	struct option_texts env;
-	bool explain;
-};
 
 static const struct command run_command = {
-	"job run", "[options] IMAGE|DIR [--] [COMMAND [ARG...]]",
+	"job run", "[options] IMAGE|DIR|JOB.json [--] [COMMAND [ARG...]]",
 	"run a command in a sandbox: no network, no capability, read-only root, its own ids.\n"
 	"Ends with the command's status; 124 when a limit ended it, 125 when kist could not or\n"
 	"would not run it, 126/127 when the command can't be run, 137 out of memory.",
 	1, -1, false, NULL
 };
-
-static int random_id(char *text, size_t size, struct err *e)
-{
-	uint32_t number;
-
-	if (getrandom(&number, sizeof number, 0) != sizeof number)
-		return err_set(e, EIO, "getrandom");
-	snprintf(text, size, "job-%08x", number);
-	return 0;
-}
-
-static int parse_pids(const char *text, uint64_t *ret, struct err *e)
-{
-	char *end;
-	unsigned long long value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value < 1 || value > 4194304)
-		return err_say(e, EINVAL, "--pids: \"%.40s\" is not a number from 1 to 4194304",
-			       text);
-	*ret = value;
-	return 0;
-}
-
-/* Relative folders are resolved here; an image name never begins with '.' or '/'. */
-static int parse_source(const char *text, struct job *job, struct arena *a, struct err *e)
-{
-	char absolute[PATH_MAX];
-	struct stat st;
-
-	job->source = text;
-	job->is_folder = text[0] == '/' || text[0] == '.';
-	if (!job->is_folder)
-		return 0;
-	if (!realpath(text, absolute) || stat(absolute, &st) < 0)
-		return err_set(e, errno, "the root folder %s", text);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ENOTDIR, "the root folder %s", text);
-	job->source = arena_strdup(a, absolute);
-	return job->source ? 0 : err_set(e, ENOMEM, "%s", text);
-}
-
-static int check_env(const struct option_texts *env, struct err *e)
-{
-	for (size_t i = 0; i < env->count; i++)
-		if (!strchr(env->item[i], '=') || env->item[i][0] == '=')
-			return err_say(e, EINVAL, "--env: \"%.64s\" is not NAME=VALUE",
-				       env->item[i]);
-	return 0;
-}
-
-static int parse_request(const struct request *q, struct job *job, struct err *e)
-{
-	int r = 0;
-
-	if (q->memory)
-		r = job_parse_size("--memory", q->memory, &job->memory, e);
-	if (r == 0 && q->pids)
-		r = parse_pids(q->pids, &job->pids, e);
-	if (r == 0 && q->cpus)
-		r = job_parse_cpus("--cpus", q->cpus, &job->cpu_quota, e);
-	if (r == 0 && q->wall)
-		r = job_parse_duration("--wall", q->wall, &job->wall_ms, e);
-	if (r == 0 && q->waived)
-		r = job_parse_waived(q->waived, &job->waived, e);
-	if (r == 0)
-		r = check_env(&q->env, e);
-	if (r == 0 && q->net && strcmp(q->net, "none") != 0 && strcmp(q->net, "bridge") != 0)
-		r = err_say(e, EINVAL, "--net: \"%.40s\" is neither none nor bridge", q->net);
-	if (r == 0 && q->workdir && q->workdir[0] != '/')
-		r = err_say(e, EINVAL, "--workdir: \"%.64s\" is not an absolute path", q->workdir);
-	job->bridge = q->net && strcmp(q->net, "bridge") == 0;
-	job->env = q->env.item;
-	job->env_count = q->env.count;
-	job->workdir = q->workdir;
-	job->writable = q->writable;
-	return r;
-}
 
 /* Opened before the job runs: a result that can't be written is a refusal, not a surprise. */
 static int open_result(const char *path, int *ret_dir, const char **ret_name, struct err *e)
@@ -147,54 +58,47 @@ static int write_result(int dir, const char *name, const struct job *job,
 	return file_replace_at(dir, name, line, (size_t)size, 0644, true, e);
 }
 
-/* Fills the job from the command line. */
-static int prepare(const struct request *q, int argc, char **argv, struct job *job, char id[32],
-		   struct arena *a, struct err *e)
-{
-	int r = random_id(id, 32, e);
-
-	job->id = q->id ? q->id : id;
-	if (r == 0 && !path_is_id(job->id, JOB_ID_MAX))
-		r = err_say(e, EINVAL, "--id: \"%.64s\" is not a name (letters, digits, '_.+-', at "
-			    "most %d)", job->id, JOB_ID_MAX);
-	if (r == 0)
-		r = parse_request(q, job, e);
-	if (r == 0)
-		r = parse_source(argv[0], job, a, e);
-	argc--;
-	argv++;
-	if (argc > 0 && strcmp(argv[0], "--") == 0)
-		argv++;
-	job->args = argv;
-	if (r == 0 && job->is_folder && !argv[0])
-		r = err_say(e, EINVAL, "the command is missing");
-	return r;
-}
-
 /* A job that kist or the kernel ended does not say so itself. */
-static void say_limit(const struct request *q, const struct job *job,
-		      const struct job_result *result)
+static void say_limit(const struct job *job, const struct job_result *result)
 {
-	if (result->reason == JOB_WALL)
-		log_msg(LOG_WARN, "job %s: ended after its --wall %s", job->id, q->wall);
-	else if (result->reason == JOB_OOM)
-		log_msg(LOG_WARN, "job %s: killed by the kernel: out of memory (--memory %s)",
-			job->id, q->memory ? q->memory : "was not set");
+	const char *why = NULL;
+
+	switch (result->reason) {
+	case JOB_WALL:
+		why = "ended: its time was over (--wall)";
+		break;
+	case JOB_CPU_USED:
+		why = "ended: its processor time was used up (--cpu-time)";
+		break;
+	case JOB_OUTPUT:
+		why = "ended: it said more than it may (--output)";
+		break;
+	case JOB_DISK:
+		why = "failed: it wrote more than it may";
+		break;
+	case JOB_OOM:
+		why = job->memory ? "killed by the kernel: out of memory (--memory)"
+				  : "killed by the kernel: out of memory";
+		break;
+	default:
+		break;
+	}
+	if (why)
+		log_msg(LOG_WARN, "job %s: %s", job->id, why);
 }
 
-static int run(const struct request *q, int argc, char **argv)
+static int run(struct job_request *q, int argc, char **argv)
 {
 	struct runtime_hooks_in in = { .report = q->explain ? explain_report : NULL };
-	struct job job = { .wall_ms = -1 };
+	struct job job = { 0 };
 	_cleanup_fd_ int root = -EBADF, result_dir = -EBADF;
 	const char *result_name = NULL;
 	struct arena arena = ARENA_INIT;
 	struct err e = ERR_INIT, write_error = ERR_INIT;
 	struct job_result result;
-	char id[32];
 	int r;
 
-	r = prepare(q, argc, argv, &job, id, &arena, &e);
+	r = job_request_parse(q, argc, argv, &job, &arena, &e);
 	if (r == 0)
 		r = cli_fault(&in, &e);
 	if (r == 0 && q->result)
@@ -211,10 +115,12 @@ static int run(const struct request *q, int argc, char **argv)
 		err_wrap(&e, "job %s", job.id);
 		log_err(&e);
 	}
-	say_limit(q, &job, &result);
+	say_limit(&job, &result);
 	if (q->result && write_result(result_dir, result_name, &job, &result, &write_error) < 0) {
 		err_wrap(&write_error, "job %s: the result", job.id);
 		result.status = cli_fail(&write_error, EXIT_JOB_FAILED);
+	} else if (q->exit_zero) {
+		result.status = 0;
 	}
 	arena_free(&arena);
 	return result.status;
@@ -222,26 +128,9 @@ static int run(const struct request *q, int argc, char **argv)
 
 int command_job(int argc, char **argv)
 {
-	struct request q = { 0 };
-	const struct option table[] = {
-		{ "memory", 'm', OPTION_TEXT, &q.memory, "SIZE", "at most this much (64m, 1g), no "
-		  "swap; over it all is killed" },
-		{ "pids", 0, OPTION_TEXT, &q.pids, "N", "at most N processes and threads" },
-		{ "cpus", 0, OPTION_TEXT, &q.cpus, "N", "at most N processors' time (0.5)" },
-		{ "wall", 0, OPTION_TEXT, &q.wall, "TIME", "at most this long (5s, 2m)" },
-		{ "net", 0, OPTION_TEXT, &q.net, "MODE", "none (default) or bridge" },
-		{ "env", 'e', OPTION_TEXTS, &q.env, "NAME=VALUE", "set a variable" },
-		{ "workdir", 'w', OPTION_TEXT, &q.workdir, "DIR", "working directory" },
-		{ "writable", 0, OPTION_TEXT, &q.writable, "SIZE|DIR",
-		  "a writable root: at most SIZE of changes in memory, or kept in DIR" },
-		{ "result", 0, OPTION_TEXT, &q.result, "FILE", "write what happened there, as JSON" },
-		{ "allow-degraded", 0, OPTION_TEXT, &q.waived, "LIST",
-		  "limits this host may be unable to enforce: memory,pids,cpu" },
-		{ "store", 0, OPTION_TEXT, &q.store, "DIR", "image store (or KIST_STORE)" },
-		{ "id", 0, OPTION_TEXT, &q.id, "NAME", "the job's name (default: random)" },
-		{ "explain", 0, OPTION_FLAG, &q.explain, NULL,
-		  "print every kernel primitive to stderr as it runs" },
-	};
+	struct job_request q = { 0 };
+	struct option table[JOB_OPTIONS_MAX];
+	size_t count = job_request_options(&q, table);
 	struct err e = ERR_INIT;
 	int first, status;
 
@@ -255,8 +144,7 @@ int command_job(int argc, char **argv)
 		err_fix(&e, "kist job run %s", run_command.usage);
 		return cli_fail(&e, EXIT_JOB_FAILED);
 	}
-	first = cli_parse(&run_command, table, sizeof table / sizeof *table, argc - 1, argv + 1,
-			  &status);
+	first = cli_parse(&run_command, table, count, argc - 1, argv + 1, &status);
 	if (first < 0)
 		return status ? EXIT_JOB_FAILED : 0;
 	if (cli.systemd_cgroup || (cli.cgroup_manager && strcmp(cli.cgroup_manager, "cgroupfs"))) {

@@ -60,28 +60,18 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 	return 0;
 }
 
-static int add_layer(const struct digest *chain, struct arena *a, struct image_info *info)
-{
-	char *path = arena_printf(a, "%s/%s/diff", info->layer_dir, chain->hex);
-
-	if (path == NULL)
-		return -ENOMEM;
-	info->layer_names[info->layer_count] = path + strlen(info->layer_dir) + 1;
-	info->layers[info->layer_count++] = path;
-	return 0;
-}
-
 /* Walks from the top layer down by the markers' parents. */
 static int walk_layers(const struct store *s, const struct digest *top, size_t count,
-		       struct digest *ret, size_t *ret_count, struct image_info *info, struct err *e)
+		       struct arena *a, struct image_info *info, struct err *e)
 {
+	struct store_stack stack = { .names = arena_array(a, count + 1, sizeof(*stack.names)) };
+	bool hidden = false, odd = false;
 	struct digest chain = *top;
 	struct layer_marker m;
-	bool hidden = false;
 	size_t i;
 	int got;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; stack.names && i < count; i++) {
 		got = store_read_marker(s, &chain, &m, e);
 		if (got == 0)
 			err_say(e, ENOENT, "layer %.12s is missing from the store", chain.hex);
@@ -92,36 +82,21 @@ static int walk_layers(const struct store *s, const struct digest *top, size_t c
 				       "layer %.12s has the wrong parent: the store is "
 				       "damaged",
 				       chain.hex);
+		odd |= m.userxattr != s->userxattr;
 		info->userxattr |= m.userxattr;
 		/* overlayfs ignores "opaque" on a layer's root: here it ends the list */
 		if (!hidden)
-			ret[(*ret_count)++] = chain;
+			stack.names[stack.count++] = arena_printf(a, "%s/diff", chain.hex);
 		hidden |= m.opaque_root;
 		chain = m.parent;
 	}
-	store_write_stack(s, ret, *ret_count);
-	return 0;
-}
-
-static int collect_layers(const struct store *s, const struct digest *top, size_t count,
-			  struct arena *a, struct image_info *info, struct err *e)
-{
-	struct digest *chains = arena_array(a, count + 1, sizeof(*chains));
-	size_t n = 0, i;
-	int error = 0;
-
-	info->layers = arena_array(a, count + 1, sizeof(*info->layers));
-	info->layer_names = arena_array(a, count + 1, sizeof(*info->layer_names));
-	info->layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
-	if (chains == NULL || info->layers == NULL || info->layer_names == NULL ||
-	    info->layer_dir == NULL)
+	if (arena_failed(a))
 		return err_set(e, ENOMEM, "no memory for layers");
-	if (!store_read_stack(s, top, count, chains, &n))
-		error = walk_layers(s, top, count, chains, &n, info, e);
-	for (i = 0; !error && i < n; i++)
-		if (add_layer(&chains[i], a, info) < 0)
-			return err_set(e, ENOMEM, "no memory for layers");
-	return error;
+	if (!odd) /* which it could not tell */
+		store_write_stack(s, &stack);
+	info->layer_names = stack.names;
+	info->layer_count = stack.count;
+	return 0;
 }
 
 static int pin(const struct store *s, const struct digest *chain, int *ret, struct err *e)
@@ -137,36 +112,56 @@ static int pin(const struct store *s, const struct digest *chain, int *ret, stru
 	return 0;
 }
 
-static int fill_info(const struct store *s, const struct index_entry *entry, struct arena *a,
-		     struct image_info *ret, int *ret_pin_fd, struct err *e)
+/* What the manifest and the config say; `layers`: those too, which nobody wrote down. */
+static int read_image(const struct store *s, const struct index_entry *entry,
+		      const struct digest *top, bool layers, struct arena *a,
+		      struct image_info *info, struct err *e)
 {
-	struct image_info info = { 0 };
-	_cleanup_fd_ int pin_fd = -EBADF;
 	struct image_manifest manifest;
 	struct image_config config;
+	int error = store_read_manifest(s, &entry->descriptor, a, &manifest, e);
+
+	if (!error)
+		error = store_read_config(s, &manifest.config, a, &config, e);
+	if (!error && layers)
+		error = walk_layers(s, top, manifest.layer_count, a, info, e);
+	if (error)
+		return error;
+	info->env = config.env;
+	info->entrypoint = config.entrypoint;
+	info->cmd = config.cmd;
+	info->workdir = config.workdir;
+	info->user = config.user;
+	return 0;
+}
+
+static int fill_info(const struct store *s, const struct index_entry *entry, bool layers_only,
+		     struct arena *a, struct image_info *ret, int *ret_pin_fd, struct err *e)
+{
+	struct image_info info = { .workdir = "", .user = "" };
+	struct store_stack stack = { 0 };
+	_cleanup_fd_ int pin_fd = -EBADF;
 	struct digest top;
+	bool known = false;
 	int error = digest_parse(entry->chain, &top, e);
 
 	if (!error)
 		error = pin(s, &top, &pin_fd, e);
-	if (!error)
-		error = store_read_manifest(s, &entry->descriptor, a, &manifest, e);
-	if (!error)
-		error = store_read_config(s, &manifest.config, a, &config, e);
-	if (!error)
-		error = collect_layers(s, &top, manifest.layer_count, a, &info, e);
+	if (!error) {
+		known = store_read_stack(s, &top, a, &stack);
+		info.layer_names = stack.names;
+		info.layer_count = stack.count;
+	}
+	if (!error && !(known && layers_only))
+		error = read_image(s, entry, &top, !known, a, &info, e);
 	if (error)
 		return error;
 	info.userxattr |= s->userxattr;
+	info.layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
 	info.store = arena_strdup(a, s->path);
 	info.chain = arena_strdup(a, digest_text(&top).text);
 	info.reference = entry->ref_name;
 	info.manifest_digest = arena_strdup(a, digest_text(&entry->descriptor.digest).text);
-	info.env = config.env;
-	info.entrypoint = config.entrypoint;
-	info.cmd = config.cmd;
-	info.workdir = config.workdir;
-	info.user = config.user;
 	if (arena_failed(a))
 		return err_set(e, ENOMEM, "no memory for an image");
 	*ret = info;
@@ -174,8 +169,8 @@ static int fill_info(const struct store *s, const struct index_entry *entry, str
 	return 0;
 }
 
-int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
-		  int *ret_pin_fd, struct err *e)
+static int resolve(const char *store, const char *reference, bool layers_only, struct arena *a,
+		   struct image_info *ret, int *ret_pin_fd, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	_cleanup_fd_ int lock = -EBADF;
@@ -193,6 +188,28 @@ int image_resolve(const char *store, const char *reference, struct arena *a, str
 	if (!error)
 		error = store_find(&s, reference, a, &entry, e);
 	if (!error)
-		error = fill_info(&s, entry, a, ret, ret_pin_fd, e);
+		error = fill_info(&s, entry, layers_only, a, ret, ret_pin_fd, e);
 	return error ? err_wrap(e, "image %.200s", reference) : 0;
+}
+
+int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
+		  int *ret_pin_fd, struct err *e)
+{
+	return resolve(store, reference, false, a, ret, ret_pin_fd, e);
+}
+
+int image_resolve_layers(const char *store, const char *reference, struct arena *a,
+			 struct image_info *ret, int *ret_pin_fd, struct err *e)
+{
+	return resolve(store, reference, true, a, ret, ret_pin_fd, e);
+}
+
+char **image_layer_paths(const struct image_info *image, struct arena *a)
+{
+	char **paths = arena_array(a, image->layer_count + 1, sizeof(*paths));
+	size_t i;
+
+	for (i = 0; paths && i < image->layer_count; i++)
+		paths[i] = arena_printf(a, "%s/%s", image->layer_dir, image->layer_names[i]);
+	return arena_failed(a) ? NULL : paths;
 }

@@ -20,9 +20,8 @@
 struct image_info {		     /* all in the arena */
 	const char *reference;	     /* canonical: docker.io/library/busybox:latest */
 	const char *manifest_digest; /* sha256:HEX */
-	char **layers;		     /* absolute paths of the layers' folders, TOP first */
-	const char *layer_dir;	     /* absolute: the folder that all of them lie in */
-	char **layer_names;	     /* the same below it */
+	const char *layer_dir;	     /* absolute: the folder that all layers lie in */
+	char **layer_names;	     /* below it, TOP first: "HEX/diff" */
 	size_t layer_count;
 	char **env, **entrypoint, **cmd; /* NULL-terminated; NULL when the image says nothing */
 	const char *workdir, *user;	 /* "" when the image says nothing */
@@ -39,6 +38,12 @@ int store_default_path(char *text, size_t size);
  * is inherited over fork. -ENOENT with a fix when the store has no such image. */
 int image_resolve(const char *store, const char *reference, struct arena *a, struct image_info *ret,
 		  int *ret_pin_fd, struct err *e);
+/* The same for who wants the layers alone: of what the config says, ret has nothing. Manifest and config
+ * need not be read. */
+int image_resolve_layers(const char *store, const char *reference, struct arena *a,
+			 struct image_info *ret, int *ret_pin_fd, struct err *e);
+/* Absolute, top first; NULL: no memory. */
+char **image_layer_paths(const struct image_info *image, struct arena *a);
 
 /* Refuses a store of root's to anybody else, and the reverse: store-kind.c. image_resolve() does, and
  * who adds to a store. */

@@ -13,6 +13,7 @@
 
 #include "base/engine.h"
 #include "cgroup/systemd.h"
+#include "ns/ops.h"
 #include "runtime/activation.h"
 #include "runtime/idrange.h"
 #include "runtime/publish.h"
@@ -116,6 +117,31 @@ static void plan_birth(struct plan *p, const struct container_spec *s, const str
 				    "kist container %s in %s", o->id, o->root_path), slot_cgroup);
 }
 
+/* HOST: the fds that are not the caller's own get slots, which the guest is born with. */
+static void plan_given_stdio(struct plan *p, const int *stdio, int slots[3])
+{
+	static const char *const names[] = { "stdin", "stdout", "stderr" };
+
+	for (int i = 0; i < 3; i++)
+		slots[i] = stdio && stdio[i] != i ? publish_plan_given_fd(p, names[i], stdio[i]) : -1;
+}
+
+/* HOST: the guest has its copies, and an end of a pipe is seen once nobody else has one. */
+static void plan_forget_stdio(struct plan *p, const int slots[3])
+{
+	for (int i = 0; i < 3; i++)
+		if (slots[i] >= 0)
+			plan_add(p, SIDE_HOST, op_close, op_close_args, slots[i]);
+}
+
+static void plan_stdio(struct plan *p, const int slots[3])
+{
+	plan_scope(p, "/process", NULL);
+	for (int i = 0; i < 3; i++)
+		if (slots[i] >= 0)
+			plan_add(p, SIDE_GUEST, op_dup2, op_dup_args, slots[i], i);
+}
+
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
@@ -140,7 +166,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
-	int slot_start = -1, slot_pin = -1;
+	int slot_start = -1, slot_pin = -1, stdio[3];
 
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
@@ -150,6 +176,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	hooks_plan_outputs(p, &s->hooks, &hooks);
 	if (o->layers && o->layers->pin >= 0)
 		slot_pin = publish_plan_given_fd(p, "image", o->layers->pin);
+	plan_given_stdio(p, o->stdio, stdio);
 	if (o->layers && o->layers->image && o->outlive)
 		image_plan_hold(p, o->layers->image, o->id,
 				arena_printf(a, "%s/%s", o->root_path, o->id));
@@ -165,6 +192,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);
 	process_plan_early_limits(p, &s->process);
+	plan_forget_stdio(p, stdio);
 	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
@@ -196,6 +224,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		p->detach = p->count;
 		container_plan_wait_start(p, slot_start);
 	}
+	plan_stdio(p, stdio);
 	hooks.filter = filter; /* its program is the image's, as the container's is */
 	hooks_plan(p, &s->hooks, HOOK_START_CONTAINER, &hooks);
 	process_plan_leave(p, &s->process, filter, &exec, found);

@@ -26,6 +26,7 @@ struct create_options {
 	bool lock_securebits;      /* a process without capabilities never gets any again */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
 	bool notify;               /* a notify socket, here or at start: activation.h */
+	const int *stdio;          /* three fds that it gets as its 0, 1 and 2; NULL: the caller's */
 };
 
 struct compiled {

@@ -82,7 +82,7 @@ int root_layers_find(const json_t *config, struct arena *a, struct root_layers *
 	here = json_at_key(&at, ANNOTATION_STORE);
 	if (store && store[0] != '/')
 		return json_bad(e, &here, "must be an absolute path");
-	r = image_resolve(store, name, a, image, &pin, e);
+	r = image_resolve_layers(store, name, a, image, &pin, e);
 	if (r < 0)
 		return err_wrap(e, "/annotations/" ANNOTATION_IMAGE);
 	root_layers_of_image(image, pin, ret);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "base/path.h"
 #include "cgroup/systemd.h"
 #include "runtime/annotations.h"
+#include "runtime/caps.h"
 
 /* One number of a version: no sign, no leading zero. */
 static bool take_number(const char **text, bool dot, unsigned long *ret)
@@ -143,6 +145,8 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 	if (r == 0)
 		r = cgroup_parse_annotations(json_object_get(s->config, "annotations"),
 					     &annotations_at, a, &s->cgroup, e);
+	/* A network namespace that others made may be the host's, whose loopback is not ours to give. */
+	s->cgroup.egress.loopback = s->ns.new_namespaces & CLONE_NEWNET;
 	if (r < 0 || !linux_object)
 		return r;
 	r = linux_process_parse(linux_object, &at, a, &s->linux_process, e);
@@ -351,6 +355,23 @@ bool spec_asks_security(const struct container_spec *s)
 	return s->ns.mount_label || process_asks_security(&s->process);
 }
 
+/* What goes around an egress list: packets made by hand (packet(7), or of a tun device, routed), and
+ * the list taken off, or the cgroup left. */
+static int check_egress(const struct container_spec *s, struct err *e)
+{
+	static const int ways[] = { CAP_NET_RAW, CAP_NET_ADMIN, CAP_SYS_ADMIN };
+
+	for (size_t i = 0; s->cgroup.egress.asked && i < sizeof ways / sizeof *ways; i++) {
+		if (!(s->process.caps.bounding & CAPS_BIT(ways[i])))
+			continue;
+		err_say(e, EINVAL, "the egress list would not hold: with %s the container can go around it",
+			caps_name(ways[i]));
+		err_at(e, s->cgroup.egress.why);
+		return err_fix(e, "take %s out of /process/capabilities/bounding", caps_name(ways[i]));
+	}
+	return 0;
+}
+
 int spec_check(const struct container_spec *s, const struct host *h, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
@@ -360,6 +381,8 @@ int spec_check(const struct container_spec *s, const struct host *h, struct err 
 		r = net_check_devices(&s->net_devices, h, e);
 	if (r >= 0)
 		r = cgroup_check(&s->cgroup, h, e);
+	if (r >= 0)
+		r = check_egress(s, e);
 	if (r >= 0)
 		r = spec_check_groups(s, h, e);
 	if (r >= 0)

@@ -15,12 +15,18 @@
 #include "runtime/runtime.h"
 
 /* What can be limited, and so waived: bits, and names for --allow-degraded. */
-enum job_limit { JOB_MEMORY = 1 << 0, JOB_PIDS = 1 << 1, JOB_CPU = 1 << 2 };
+enum job_limit {
+	JOB_MEMORY = 1 << 0,
+	JOB_PIDS = 1 << 1,
+	JOB_CPU = 1 << 2,
+	JOB_CPU_TIME = 1 << 3,
+};
 
 struct job {
 	const char *id;
 	const char *source;           /* image reference, or a folder */
 	bool is_folder;
+	bool source_given;            /* by the command line, over the job file's */
 	char *const *args;            /* NULL-terminated; empty: the image's own */
 	const char *const *env;       /* "NAME=value", added to the image's */
 	size_t env_count;
@@ -28,14 +34,40 @@ struct job {
 	uint64_t memory;              /* bytes; 0: no limit */
 	uint64_t pids;                /* 0: no limit */
 	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
-	int64_t wall_ms;              /* -1: no limit */
+	int64_t wall_ms;              /* 0: no limit */
+	int64_t cpu_ms;               /* of processor time; 0: no limit */
+	int64_t grace_ms;             /* from SIGTERM to SIGKILL; 0: SIGKILL at once */
+	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
+	bool output_kills;            /* ... and more ends the job, instead of being dropped */
+	uint64_t file_size, open_files; /* 0: no limit, JOB_OPEN_FILES */
+	const char *stdio[3];         /* files; NULL: the caller's own */
+	bool merge_stderr;            /* into standard output */
 	bool bridge;                  /* --net bridge; otherwise none */
+	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
 };
 
-enum job_reason { JOB_EXIT, JOB_SIGNAL, JOB_OOM, JOB_WALL, JOB_CANCELLED, JOB_SANDBOX_ERROR };
+#define JOB_OPEN_FILES 1024
+
+enum job_reason {
+	JOB_EXIT,
+	JOB_SIGNAL,
+	JOB_OOM,
+	JOB_WALL,
+	JOB_CPU_USED,
+	JOB_OUTPUT,
+	JOB_DISK,
+	JOB_PIDS_REFUSED,
+	JOB_CANCELLED,
+	JOB_SANDBOX_ERROR,
+};
+
+struct job_output {
+	uint64_t bytes, kept; /* what the job said, and what was passed on */
+	bool counted;	      /* it went through kist */
+};
 
 struct job_result {
 	enum job_reason reason;
@@ -44,17 +76,40 @@ struct job_result {
 	int64_t started_ns;           /* CLOCK_REALTIME */
 	int64_t wall_us;
 	struct cgroup_stats stats;
+	struct job_output output[2];  /* standard output, standard error */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
 	char error[512];              /* of a sandbox-error */
 };
 
-/* Sizes "64m", "1.5g"; durations "5s", "500ms", "2m"; cpus "0.5". -EINVAL names the option. */
-int job_parse_size(const char *option, const char *text, uint64_t *ret, struct err *e);
-int job_parse_duration(const char *option, const char *text, int64_t *ret_ms, struct err *e);
-int job_parse_cpus(const char *option, const char *text, uint64_t *ret_quota, struct err *e);
+/* Sizes "64m", "1.5g"; durations "5s", "500ms", "2m"; cpus "0.5". -EINVAL names `where`: an option or
+ * a place in the job file. */
+int job_parse_size(const char *where, const char *text, uint64_t *ret, struct err *e);
+int job_parse_duration(const char *where, const char *text, int64_t *ret_ms, struct err *e);
+int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, struct err *e);
+int job_parse_network(const char *where, const char *text, struct job *job, struct err *e);
 /* "memory,pids": names of what may be missing. */
-int job_parse_waived(const char *text, uint32_t *ret, struct err *e);
+int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e);
+
+/* One value of a job, which is an option of `kist job run` and a key of the job file: job_settings.c. */
+struct job_setting {
+	const char *section, *key; /* of the job file: "limits", "memory"; section NULL: its top */
+	const char *option;
+	char letter;
+	const char *value, *help;
+	int (*set)(struct job *job, const struct job_setting *s, const char *where,
+		   const char *text, struct err *e);
+	size_t offset;		/* in struct job */
+	uint64_t max;		/* of a number; 0: any */
+	const char *const *choices; /* of a choice, which sets true for the second; NULL-terminated */
+};
+extern const struct job_setting job_settings[];
+extern const size_t job_setting_count;
+
+/* A job file (docs/job.schema.json): fills what it says. Host paths in it are relative to `folder`.
+ * Strings are copied into the arena. */
+int job_file_parse(const json_t *document, const char *folder, struct arena *a, struct job *job,
+		   struct err *e);
 
 /* Refuses (exit_code 125) a limit this host can't enforce, unless it is waived; those waived are
  * taken off and noted in job->degraded. */

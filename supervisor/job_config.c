@@ -52,6 +52,28 @@ static json_t *command(const struct job *job, const struct image_info *image)
 	return args;
 }
 
+static void add_limit(json_t *list, const char *type, uint64_t soft, uint64_t hard)
+{
+	json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "type", type, "soft",
+					      (json_int_t)soft, "hard", (json_int_t)hard));
+}
+
+static json_t *rlimits(const struct job *job)
+{
+	uint64_t files = job->open_files ? job->open_files : JOB_OPEN_FILES;
+	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
+	json_t *list = json_array();
+
+	add_limit(list, "RLIMIT_CORE", 0, 0);
+	add_limit(list, "RLIMIT_NOFILE", files, files);
+	if (job->file_size)
+		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
+	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
+	if (job->cpu_ms)
+		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
+	return list;
+}
+
 static json_t *process(const struct job *job, const struct image_info *image,
 		       const struct job_user *user)
 {
@@ -62,14 +84,11 @@ static json_t *process(const struct job *job, const struct image_info *image,
 	for (size_t i = 0; i < user->gid_count; i++)
 		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
 	/* No capability, not even in the bounding set: no setuid file and no mistake gives one. */
-	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:{}, s:[{s:s,s:i,s:i},"
-			 "{s:s,s:i,s:i}]}",
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:{}, s:o}",
 			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
 			 (json_int_t)user->gid, "additionalGids", groups,
 			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
-			 "noNewPrivileges", 1, "capabilities", "rlimits",
-			 "type", "RLIMIT_CORE", "soft", 0, "hard", 0,
-			 "type", "RLIMIT_NOFILE", "soft", 1024, "hard", 1024);
+			 "noNewPrivileges", 1, "capabilities", "rlimits", rlimits(job));
 }
 
 static void add_mount(json_t *mounts, const char *destination, const char *type,
@@ -149,11 +168,18 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	return o;
 }
 
+/* NULL: none. */
+static json_t *annotations(const struct job *job)
+{
+	return job->egress ? json_pack("{s:s}", EGRESS_ANNOTATION, job->egress) : NULL;
+}
+
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
-	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
+	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
-			 "mounts", mounts(), "linux", linux_part(job, ids));
+			 "mounts", mounts(), "linux", linux_part(job, ids), "annotations",
+			 annotations(job));
 }

@@ -14,7 +14,7 @@ struct unit {
 };
 
 /* A plain decimal number ("0.5") and one of the units; no sign, no exponent, no hex. */
-static int parse_with_unit(const char *option, const char *text, const struct unit *units,
+static int parse_with_unit(const char *where, const char *text, const struct unit *units,
 			   const char *example, double *ret, struct err *e)
 {
 	size_t digits = strspn(text, "0123456789"), len = digits;
@@ -31,11 +31,11 @@ static int parse_with_unit(const char *option, const char *text, const struct un
 			}
 		}
 	}
-	err_say(e, EINVAL, "%s: \"%.40s\" is not understood", option, text);
+	err_say(e, EINVAL, "%s: \"%.40s\" is not understood", where, text);
 	return err_fix(e, "write it like %s", example);
 }
 
-int job_parse_size(const char *option, const char *text, uint64_t *ret, struct err *e)
+int job_parse_size(const char *where, const char *text, uint64_t *ret, struct err *e)
 {
 	static const struct unit units[] = {
 		{ "", 1 }, { "b", 1 }, { "k", 1024 }, { "K", 1024 }, { "m", 1048576 },
@@ -43,67 +43,79 @@ int job_parse_size(const char *option, const char *text, uint64_t *ret, struct e
 		{ "t", 1099511627776 }, { NULL, 0 },
 	};
 	double value;
-	int r = parse_with_unit(option, text, units, "64m or 1g", &value, e);
+	int r = parse_with_unit(where, text, units, "64m or 1g", &value, e);
 
 	if (r < 0)
 		return r;
 	if (value < 1 || value > 1e18)
-		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range", option, text);
+		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range", where, text);
 	*ret = (uint64_t)value;
 	return 0;
 }
 
-int job_parse_duration(const char *option, const char *text, int64_t *ret_ms, struct err *e)
+int job_parse_duration(const char *where, const char *text, int64_t *ret_ms, struct err *e)
 {
 	static const struct unit units[] = {
 		{ "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 },
 		{ NULL, 0 },
 	};
 	double value;
-	int r = parse_with_unit(option, text, units, "5s, 500ms or 2m", &value, e);
+	int r = parse_with_unit(where, text, units, "5s, 500ms or 2m", &value, e);
 
 	if (r < 0)
 		return r;
 	if (value < 1 || value > INT_MAX) /* what poll(2) can wait for: 24 days */
-		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range (at most 24 days)", option,
+		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range (at most 24 days)", where,
 			       text);
 	*ret_ms = (int64_t)value;
 	return 0;
 }
 
-int job_parse_cpus(const char *option, const char *text, uint64_t *ret_quota, struct err *e)
+int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, struct err *e)
 {
 	static const struct unit units[] = { { "", 100000 }, { NULL, 0 } };
 	double value;
-	int r = parse_with_unit(option, text, units, "0.5 or 2", &value, e);
+	int r = parse_with_unit(where, text, units, "0.5 or 2", &value, e);
 
 	if (r < 0)
 		return r;
 	/* The kernel takes no quota below 1 ms. */
 	if (value < 1000 || value > 1e9)
-		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range (0.01 to 10000)", option,
+		return err_say(e, EINVAL, "%s: \"%.40s\" is out of range (0.01 to 10000)", where,
 			       text);
 	*ret_quota = (uint64_t)value;
 	return 0;
 }
 
-int job_parse_waived(const char *text, uint32_t *ret, struct err *e)
+int job_parse_network(const char *where, const char *text, struct job *job, struct err *e)
+{
+	if (strcmp(text, "none") != 0 && strcmp(text, "bridge") != 0)
+		return err_say(e, EINVAL, "%s: \"%.40s\" is neither none nor bridge", where, text);
+	job->bridge = strcmp(text, "bridge") == 0;
+	return 0;
+}
+
+int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e)
 {
 	static const struct {
 		const char *name;
 		uint32_t bit;
-	} names[] = { { "memory", JOB_MEMORY }, { "pids", JOB_PIDS }, { "cpu", JOB_CPU } };
+	} names[] = { { "memory", JOB_MEMORY },
+		      { "pids", JOB_PIDS },
+		      { "cpu", JOB_CPU },
+		      { "cpu-time", JOB_CPU_TIME } };
+	const size_t count = sizeof names / sizeof *names;
 
 	while (*text) {
 		size_t len = strcspn(text, ","), i;
 
-		for (i = 0; i < 3; i++)
+		for (i = 0; i < count; i++)
 			if (strlen(names[i].name) == len && strncmp(text, names[i].name, len) == 0)
 				break;
-		if (i == 3) {
-			err_say(e, EINVAL, "--allow-degraded: \"%.*s\" is not a limit",
+		if (i == count) {
+			err_say(e, EINVAL, "%s: \"%.*s\" is not a control that may be missing", where,
 				len > 40 ? 40 : (int)len, text);
-			return err_fix(e, "name limits that may be missing: memory,pids,cpu");
+			return err_fix(e, "name some of: memory,pids,cpu,cpu-time");
 		}
 		*ret |= names[i].bit;
 		text += len + (text[len] == ',');

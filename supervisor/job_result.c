@@ -8,8 +8,8 @@
 
 #include "base/utc.h"
 
-static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cancelled",
-				       "sandbox-error" };
+static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cpu", "output",
+				       "disk", "pids", "cancelled", "sandbox-error" };
 
 static json_t *time_text(int64_t ns)
 {
@@ -49,7 +49,11 @@ static json_t *controls(const struct job *job)
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
 	json_object_set_new(o, "pids", json_string(limit_control(job, JOB_PIDS, job->pids)));
 	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));
-	json_object_set_new(o, "wall", json_string(job->wall_ms >= 0 ? "enforced" : "absent"));
+	json_object_set_new(o, "wall", json_string(job->wall_ms ? "enforced" : "absent"));
+	json_object_set_new(o, "cpu_time", json_string(limit_control(job, JOB_CPU_TIME, job->cpu_ms)));
+	json_object_set_new(o, "output", json_string(job->output ? "enforced" : "absent"));
+	json_object_set_new(o, "file_size", json_string(job->file_size ? "enforced" : "absent"));
+	json_object_set_new(o, "open_files", json_string("enforced"));
 	return o;
 }
 
@@ -64,9 +68,40 @@ static json_t *limits(const struct job *job)
 	if (job->cpu_quota)
 		json_object_set_new(o, "cpu_quota_us_per_100ms",
 				    json_integer((json_int_t)job->cpu_quota));
-	if (job->wall_ms >= 0)
+	if (job->wall_ms)
 		json_object_set_new(o, "wall_ms", json_integer(job->wall_ms));
+	if (job->cpu_ms)
+		json_object_set_new(o, "cpu_time_ms", json_integer(job->cpu_ms));
+	if (job->grace_ms)
+		json_object_set_new(o, "grace_ms", json_integer(job->grace_ms));
+	if (job->output)
+		json_object_set_new(o, "output", json_integer((json_int_t)job->output));
+	if (job->file_size)
+		json_object_set_new(o, "file_size", json_integer((json_int_t)job->file_size));
+	json_object_set_new(o, "open_files", json_integer((json_int_t)(job->open_files
+					     ? job->open_files : JOB_OPEN_FILES)));
 	return o;
+}
+
+/* Null: it did not go through kist, which knows nothing of it. */
+static json_t *output_json(const struct job_output *o)
+{
+	if (!o->counted)
+		return json_null();
+	return json_pack("{s:I, s:I, s:b}", "bytes", (json_int_t)o->bytes, "kept",
+			 (json_int_t)o->kept, "truncated", o->bytes > o->kept);
+}
+
+/* Microseconds in which some, or all, of its processes waited for it. */
+static json_t *pressure_json(const struct cgroup_stats *s)
+{
+	return json_pack("{s:{s:o, s:o}, s:{s:o, s:o}, s:{s:o, s:o}}", "cpu", "some_us",
+			 stat_value(s, CGROUP_STAT_PSI_CPU_SOME), "full_us",
+			 stat_value(s, CGROUP_STAT_PSI_CPU_FULL), "memory", "some_us",
+			 stat_value(s, CGROUP_STAT_PSI_MEMORY_SOME), "full_us",
+			 stat_value(s, CGROUP_STAT_PSI_MEMORY_FULL), "io", "some_us",
+			 stat_value(s, CGROUP_STAT_PSI_IO_SOME), "full_us",
+			 stat_value(s, CGROUP_STAT_PSI_IO_FULL));
 }
 
 json_t *job_result_json(const struct job *job, const struct job_result *r)
@@ -88,6 +123,14 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 	json_object_set_new(o, "pids_refused", stat_value(&r->stats, CGROUP_STAT_PIDS_EVENTS_MAX));
 	json_object_set_new(o, "throttled_us",
 			    stat_value(&r->stats, CGROUP_STAT_CPU_THROTTLED));
+	json_object_set_new(o, "throttled_periods",
+			    stat_value(&r->stats, CGROUP_STAT_CPU_NR_THROTTLED));
+	json_object_set_new(o, "pids_peak", stat_value(&r->stats, CGROUP_STAT_PIDS_PEAK));
+	json_object_set_new(o, "io_read_bytes", stat_value(&r->stats, CGROUP_STAT_IO_RBYTES));
+	json_object_set_new(o, "io_written_bytes", stat_value(&r->stats, CGROUP_STAT_IO_WBYTES));
+	json_object_set_new(o, "pressure", pressure_json(&r->stats));
+	json_object_set_new(o, "stdout", output_json(&r->output[0]));
+	json_object_set_new(o, "stderr", output_json(&r->output[1]));
 	json_object_set_new(o, job->is_folder ? "folder" : "image", json_string(job->source));
 	json_object_set_new(o, "image_digest", r->image_digest ? json_string(r->image_digest)
 							       : json_null());

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "image/user.h"
 #include "runtime/layers.h"
+#include "supervisor/job_watch.h"
 
 #define UPPER_BYTES   (1u << 20) /* the root is read-only: only mount points are made there */
 #define EMPTY_WAIT_MS 10000
@@ -73,6 +74,11 @@ int job_check(struct job *job, const struct host *h, struct err *e)
 		r = refuse_limit(job, h, JOB_CPU, "--cpus", "cpu", e);
 		job->cpu_quota = 0;
 	}
+	/* Each cgroup counts that, but there must be one. */
+	if (r == 0 && job->cpu_ms && !h->root && !h->cgroup_writable) {
+		r = refuse_limit(job, h, JOB_CPU_TIME, "--cpu-time", "cpu-time", e);
+		job->cpu_ms = 0;
+	}
 	return r;
 }
 
@@ -103,21 +109,19 @@ static int find_user(const struct image_info *image, int pin, struct job_user *r
 }
 
 static int parse_config(struct job *job, const struct image_info *image, int pin,
-			const struct host *h,
-			const struct job_ids *ids, struct arena *a, struct container_spec *spec,
-			struct err *e)
+			const struct host *h, const struct job_ids *ids, struct arena *a,
+			struct container_spec *spec, struct job_user *user, struct err *e)
 {
-	struct job_user user = { 0 };
 	json_t *config;
 	int r = 0;
 
 	if (image)
-		r = find_user(image, pin, &user, e);
+		r = find_user(image, pin, user, e);
 	if (r == 0)
-		r = job_ids_check(ids, &user, e);
+		r = job_ids_check(ids, user, e);
 	if (r < 0)
 		return r;
-	config = job_config(job, image, ids, &user);
+	config = job_config(job, image, ids, user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
 	r = spec_parse(config, "/", job->id, a, spec, e);
@@ -132,87 +136,84 @@ struct running {
 	const struct host *host;
 	int root;
 	int slot_cgroup; /* by fd, never by name: another job may have the name by now */
+	struct job_user user;
 	struct run run;
 };
 
 /* Kills all that is left, so that the figures are final, and reads them. */
-static void read_stats(const struct running *r, struct job_result *ret)
+static void read_stats(int cgroup, struct job_result *ret)
 {
 	struct err ignored = ERR_INIT;
-	int fd = run_slot(&r->run, r->slot_cgroup);
 
-	if (fd < 0)
+	if (cgroup < 0)
 		return;
-	cgroup_kill(fd, &ignored);
-	cgroup_wait_empty(fd, EMPTY_WAIT_MS, &ignored);
-	cgroup_stats_read(fd, &ret->stats, &ignored);
+	cgroup_kill(cgroup, &ignored);
+	cgroup_wait_empty(cgroup, EMPTY_WAIT_MS, &ignored);
+	cgroup_stats_read(cgroup, &ret->stats, &ignored);
 }
 
-static int kill_job(const struct running *r, struct err *e)
+static bool was_cut(const struct job_result *ret)
 {
-	struct err failure = ERR_INIT;
-	int n;
-
-	/* Without one its first process takes the others with it: pid_namespaces(7). */
-	if (run_slot(&r->run, r->slot_cgroup) < 0) {
-		n = pidfd_send_signal(run_slot(&r->run, SLOT_GUEST_PIDFD), SIGKILL, NULL, 0);
-		return n < 0 && errno != ESRCH ? err_set(e, errno, "cannot kill the job") : 0;
-	}
-	/* Gone with all its processes, if somebody else deleted the job. */
-	n = cgroup_kill(run_slot(&r->run, r->slot_cgroup), &failure);
-
-	if (n == -ENODEV || n == -ENOENT)
-		return 0;
-	if (n < 0)
-		*e = failure;
-	return n;
+	return ret->output[0].bytes > ret->output[0].kept ||
+	       ret->output[1].bytes > ret->output[1].kept;
 }
 
-static void conclude(const struct attach_result *end, enum attach_end why, int cancel_signal,
-		     struct job_result *ret)
+/* Its own end, told apart by what the kernel counted. */
+static enum job_reason own_reason(const struct job *job, const struct job_end *end,
+				  const struct job_result *ret)
 {
-	bool oom = cgroup_stat_get(&ret->stats, CGROUP_STAT_MEMORY_OOM_KILL) > 0;
+	uint64_t used_us = cgroup_stat_get(&ret->stats, CGROUP_STAT_CPU_USAGE);
+	bool cpu_gone = job->cpu_ms && used_us >= (uint64_t)job->cpu_ms * 1000;
 
+	if (job->output_kills && was_cut(ret))
+		return JOB_OUTPUT;
+	if (end->signal == SIGKILL && cgroup_stat_get(&ret->stats, CGROUP_STAT_MEMORY_OOM_KILL))
+		return JOB_OOM;
+	if (job->cpu_ms && (end->signal == SIGXCPU || (end->signal == SIGKILL && cpu_gone)))
+		return JOB_CPU_USED;
+	if (job->file_size && end->signal == SIGXFSZ)
+		return JOB_DISK;
+	if (end->status != 0 && cgroup_stat_get(&ret->stats, CGROUP_STAT_PIDS_EVENTS_MAX))
+		return JOB_PIDS_REFUSED;
+	return end->signal ? JOB_SIGNAL : JOB_EXIT;
+}
+
+static void conclude(const struct job *job, const struct job_end *end, struct job_result *ret)
+{
 	ret->exit_code = end->exit_code;
 	ret->signal = end->signal;
 	ret->status = end->status;
-	if (why == ATTACH_TIMEOUT) {
-		ret->reason = JOB_WALL;
+	ret->reason = end->reason != JOB_EXIT ? end->reason : own_reason(job, end, ret);
+	switch (ret->reason) {
+	case JOB_WALL:
+	case JOB_CPU_USED:
+	case JOB_OUTPUT:
+	case JOB_DISK:
 		ret->status = STATUS_LIMIT;
-	} else if (why == ATTACH_SIGNAL) {
-		ret->reason = JOB_CANCELLED;
-		ret->status = 128 + cancel_signal;
-	} else if (oom && end->signal == SIGKILL) {
-		ret->reason = JOB_OOM;
-		ret->status = 137;
-	} else {
-		ret->reason = end->signal ? JOB_SIGNAL : JOB_EXIT;
+		break;
+	case JOB_CANCELLED:
+		ret->status = 128 + end->cancel_signal;
+		break;
+	default:
+		break;
 	}
 }
 
-static int watch(struct running *r, struct job_result *ret, struct err *e)
+static int watch(struct running *r, struct job_stdio *io, struct job_result *ret, struct err *e)
 {
-	struct attach_options attach = { .pidfd = run_slot(&r->run, SLOT_GUEST_PIDFD),
-					 .master = -1,
-					 .timeout_ms = (int)r->job->wall_ms };
-	struct attach_result end;
-	enum attach_end why;
-	int n, cancel_signal;
+	struct job_watch w = { .job = r->job,
+			       .pidfd = run_slot(&r->run, SLOT_GUEST_PIDFD),
+			       .cgroup = run_slot(&r->run, r->slot_cgroup),
+			       .stdio = io };
+	struct job_end end;
+	int n = job_watch(&w, &end, e);
 
-	n = attach_wait(&attach, true, &end, e);
-	why = end.end;
-	cancel_signal = end.signal;
-	if (n == 0 && why != ATTACH_EXITED) {
-		n = kill_job(r, e);
-		attach.timeout_ms = -1;
-		if (n == 0)
-			n = attach_wait(&attach, false, &end, e);
-	}
 	ret->wall_us = (clock_ns(CLOCK_MONOTONIC) - ret->wall_us) / 1000;
 	if (n < 0)
 		return n;
-	read_stats(r, ret);
-	conclude(&end, why, cancel_signal, ret);
+	read_stats(w.cgroup, ret);
+	job_watch_drain(&w);
+	conclude(r->job, &end, ret);
 	return 0;
 }
 
@@ -235,6 +236,15 @@ static int find_layers(const struct running *r, const struct image_info *image, 
 	return root_layers_check(ret, r->host, !r->job->writable, e);
 }
 
+/* As the host counts; an id that has none stays kist's own. */
+static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, uint32_t otherwise)
+{
+	for (size_t i = 0; i < count; i++)
+		if (id >= map[i].container && id - map[i].container < map[i].size)
+			return map[i].host + (id - map[i].container);
+	return otherwise;
+}
+
 static int start_and_watch(struct running *r, const struct root_layers *layers,
 			   const struct job_ids *ids, struct container_spec *spec,
 			   const char *root_path, const struct runtime_hooks_in *in, struct arena *a,
@@ -252,18 +262,29 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	};
 	struct compiled compiled;
 	struct err ignored = ERR_INIT;
+	struct job_stdio io = JOB_STDIO_INIT;
 	int n;
 
 	n = net_check(&o.net, r->host, e);
 	if (n == 0)
+		n = job_stdio_open(&io, r->job,
+				   host_id(ids->uid, ids->count, r->user.uid, r->host->uid),
+				   host_id(ids->gid, ids->count, r->user.gid, r->host->gid), a,
+				   ret->output, e);
+	o.stdio = io.given ? io.fd : NULL;
+	if (n == 0)
 		n = runtime_create(&compiled, spec, r->host, &o, in, a, &r->run, e);
-	if (n < 0)
+	job_stdio_given(&io);
+	if (n < 0) {
+		job_stdio_close(&io);
 		return n;
+	}
 	r->slot_cgroup = compiled.slot_cgroup;
 	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
 	if (r->job->bridge)
 		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
-	n = watch(r, ret, e);
+	n = watch(r, &io, ret, e);
+	job_stdio_close(&io);
 	if (n < 0)
 		runtime_delete_made(r->root, r->job->id, &r->run, &ignored);
 	else
@@ -302,7 +323,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 		n = job_ids_take(&ids, &host, root, job->id, layers.upper_dir, e);
 	if (n < 0)
 		return n;
-	n = parse_config(job, job->is_folder ? NULL : &image, pin, &host, &ids, a, &spec, e);
+	n = parse_config(job, job->is_folder ? NULL : &image, pin, &host, &ids, a, &spec, &r.user, e);
 	if (n == 0)
 		n = spec_check(&spec, &host, e);
 	if (n < 0) {

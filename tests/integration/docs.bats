@@ -89,7 +89,7 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 	diff <(echo "$fields") <(awk '/^\.Bl/ { depth++ } /^\.El/ { depth-- } depth == 1 && /^\.It Cm/' \
 		<<<"$page" | sed 's/^\.It Cm //; s/ No or Cm folder//; s/ , /\n/g' | sort)
 	diff <(echo "$controls") <(sed -n '/^The names are/,/^\.It/p' <<<"$page" |
-		grep -oE '\b(memory|pids|cpu|wall|[a-z]+_[a-z_]+|capabilities|seccomp|devices)\b' | sort -u)
+		grep '^\.Cm' | grep -oE '\b[a-z][a-z_]+\b' | sort -u)
 }
 
 @test "the pages have no macro that mdoc does not know" {

@@ -4,29 +4,14 @@
 bats_require_minimum_version 1.5.0
 load helpers
 load runtime
+load job
 
-setup() {
-	need_root
-	kist_setup
-	ID=${T##*.}
-	# On disk: id-mapped layers on tmpfs want a newer kernel than Debian's.
-	ROOTFS=$D/rootfs
-	cp -a "$FIXTURES/busybox-rootfs" "$ROOTFS"
-	[ -x "$PROBE" ] || "$TOP/tests/tools/build.sh" probe
-	cp "$PROBE" "$ROOTFS/bin/probe"
-	RESULT=$T/result.json
-}
+setup() { job_setup; }
 teardown() { runtime_teardown; }
 
 load_image() {
 	"$KIST" image load "$FIXTURES/busybox.tar" >/dev/null
 }
-job() { kist job run --id "$ID" --result "$RESULT" "$@"; }
-# The job's state.json, while it runs.
-job_pid() { jq -r .pid "$ROOT/$ID/state.json" 2>/dev/null; }
-job_runs() { [ -n "$(job_pid)" ] && [ -d "/proc/$(job_pid)" ]; }
-# The record says so: a jq expression.
-record() { jq -e "$1" "$RESULT" >/dev/null || { cat "$RESULT"; return 1; }; }
 
 @test "the command's status is the job's; its output goes through" {
 	for code in 0 1 3 255; do
@@ -304,7 +289,7 @@ record() { jq -e "$1" "$RESULT" >/dev/null || { cat "$RESULT"; return 1; }; }
 	[ "$(cat "$cgroup/cpu.max")" = "50000 100000" ]
 	kist kill "$ID" KILL
 	wait $! || true
-	record '.limits == {"memory": 67108864, "pids": 32, "cpu_quota_us_per_100ms": 50000, "wall_ms": 100000} and
+	record '.limits == {"memory": 67108864, "pids": 32, "cpu_quota_us_per_100ms": 50000, "wall_ms": 100000, "open_files": 1024} and
 		(.controls | .memory == "enforced" and .pids == "enforced" and .cpu == "enforced") and
 		.cpu_us >= 0 and .memory_peak > 0 and .memory_peak <= 67108864'
 	assert_nothing_left

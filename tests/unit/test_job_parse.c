@@ -71,11 +71,11 @@ static void waivers(void **state)
 	uint32_t bits = 0;
 
 	(void)state;
-	assert_int_equal(job_parse_waived("memory,cpu", &bits, &e), 0);
+	assert_int_equal(job_parse_waived("--allow-degraded", "memory,cpu", &bits, &e), 0);
 	assert_int_equal(bits, JOB_MEMORY | JOB_CPU);
-	assert_true(job_parse_waived("memory,seccomp", &bits, &e) < 0);
-	assert_true(job_parse_waived("mem", &bits, &e) < 0);
-	assert_true(job_parse_waived(",", &bits, &e) < 0);
+	assert_true(job_parse_waived("--allow-degraded", "memory,seccomp", &bits, &e) < 0);
+	assert_true(job_parse_waived("--allow-degraded", "mem", &bits, &e) < 0);
+	assert_true(job_parse_waived("--allow-degraded", ",", &bits, &e) < 0);
 }
 
 /* A limit of a missing controller: refused by name, or waived by name. */

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -104,13 +106,22 @@ static void put(const char *path, const char *text, size_t size)
 	assert_int_equal(fd_write_all(fd, text, size), 0);
 }
 
-static void stack_is_exact_or_unused(void **state)
-{
-	char folder[] = "/tmp/kist-stack.XXXXXX", text[DEEP * 65 + 8], command[64];
-	struct digest chains[DEEP], got[DEEP];
-	struct store_path path;
-	size_t size, count = 0;
+static char folder[] = "/tmp/kist-stack.XXXXXX";
+static time_t later; /* than now, as all of this program see the time */
 
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+	ret->tv_sec += later;
+	return r;
+}
+
+static struct digest chains[DEEP];
+static struct store_path stack_file;
+
+static int make_deep(void **state)
+{
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	store.dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -121,37 +132,134 @@ static void stack_is_exact_or_unused(void **state)
 		mkdirat(store.dir, store_layer_path(&chains[i], "").text, 0700);
 		put(store_layer_path(&chains[i], "/complete").text, "{}", 2);
 	}
-	path = store_layer_path(&chains[0], "/stack");
-	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	store_write_stack(&store, chains, DEEP);
-	assert_true(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	assert_int_equal(count, DEEP);
-	for (int i = 0; i < DEEP; i++)
-		assert_true(digest_equal(&got[i], &chains[i]));
-	/* cut off anywhere, a byte changed, another's, longer than the image, a layer that is gone */
-	size = (size_t)file_read_at(store.dir, path.text, text, sizeof text);
-	text[size++] = '\n'; /* which it leaves out */
-	assert_int_equal(size, DEEP * 65 + 4);
-	for (size_t cut = 0; cut < size; cut += 13) {
-		put(path.text, text, cut);
-		assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	}
-	put(path.text, text, size);
-	assert_false(store_read_stack(&store, &chains[0], DEEP - 1, got, &count));
-	text[0] = '/';
-	put(path.text, text, size);
-	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	text[0] = '1';
-	put(path.text, text, size);
-	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	text[0] = '0';
-	put(path.text, text, size);
-	assert_true(store_read_stack(&store, &chains[0], DEEP, got, &count));
-	unlinkat(store.dir, store_layer_path(&chains[4], "/complete").text, 0);
-	assert_false(store_read_stack(&store, &chains[0], DEEP, got, &count));
+	stack_file = store_layer_path(&chains[0], "/stack");
+	return 0;
+}
+
+static int remove_deep(void **state)
+{
+	char command[64];
+
+	(void)state;
 	fd_close(&store.dir);
 	snprintf(command, sizeof command, "rm -rf %s", folder);
-	assert_int_equal(system(command), 0);
+	snprintf(folder, sizeof folder, "/tmp/kist-stack.XXXXXX");
+	return system(command);
+}
+
+static void write_deep(void)
+{
+	char *names[DEEP], text[DEEP][80];
+
+	for (int i = 0; i < DEEP; i++) {
+		snprintf(text[i], sizeof text[i], "%.64s/diff", chains[i].hex);
+		names[i] = text[i];
+	}
+	store_write_stack(&store, &(struct store_stack){ names, DEEP });
+}
+
+static bool stack_is_read(void)
+{
+	struct store_stack got = { 0 };
+	struct arena a = ARENA_INIT;
+	bool is = store_read_stack(&store, &chains[0], &a, &got);
+
+	if (is) {
+		assert_int_equal(got.count, DEEP);
+		for (int i = 0; i < DEEP; i++) {
+			assert_memory_equal(got.names[i], chains[i].hex, 64);
+			assert_string_equal(got.names[i] + 64, "/diff");
+		}
+	}
+	arena_free(&a);
+	return is;
+}
+
+static size_t read_stack_file(char *text, size_t room)
+{
+	size_t size = (size_t)file_read_at(store.dir, stack_file.text, text, room);
+
+	text[size++] = '\n'; /* which it leaves out */
+	return size;
+}
+
+static void stack_is_exact_or_unused(void **state)
+{
+	char text[DEEP * 70 + 80];
+	size_t size;
+
+	(void)state;
+	assert_false(stack_is_read());
+	write_deep();
+	assert_true(stack_is_read());
+	/* the folder was made just now: not written down what it was */
+	size = read_stack_file(text, sizeof text);
+	assert_int_equal(size, 2 + DEEP * 70 + 4);
+	assert_memory_equal(text, "-\n", 2);
+	/* cut off anywhere, a byte changed, another's, a layer that is gone */
+	for (size_t cut = 0; cut < size; cut += 13) {
+		put(stack_file.text, text, cut);
+		assert_false(stack_is_read());
+	}
+	put(stack_file.text, text, size);
+	for (size_t at = 2; at < size; at += 23) {
+		char was = text[at];
+
+		text[at] = was == '/' ? '0' : '/';
+		put(stack_file.text, text, size);
+		assert_false(stack_is_read());
+		text[at] = was;
+	}
+	text[2] = '1';
+	put(stack_file.text, text, size);
+	assert_false(stack_is_read());
+	text[2] = '0';
+	put(stack_file.text, text, size);
+	assert_true(stack_is_read());
+	unlinkat(store.dir, store_layer_path(&chains[4], "/complete").text, 0);
+	assert_false(stack_is_read());
+}
+
+/* While the folder of all layers is as it was when they were seen in it, none is looked for. */
+static void a_stack_holds_until_the_folder_changes(void **state)
+{
+	struct store_path layer = store_layer_path(&chains[4], "");
+	struct store_path marker = store_layer_path(&chains[4], "/complete");
+	char text[DEEP * 70 + 80];
+
+	(void)state;
+	write_deep();
+	later = 2;
+	assert_true(stack_is_read());
+	read_stack_file(text, sizeof text);
+	assert_memory_equal(text, "-\n", 2);
+	later = 10;
+	assert_true(stack_is_read());
+	read_stack_file(text, sizeof text);
+	assert_memory_not_equal(text, "-\n", 2);
+	unlinkat(store.dir, marker.text, 0);
+	assert_true(stack_is_read()); /* not looked for */
+	/* as a sweep takes one, and as a load brings one */
+	assert_int_equal(renameat(store.dir, layer.text, store.dir, "gone"), 0);
+	assert_false(stack_is_read());
+	assert_int_equal(renameat(store.dir, "gone", store.dir, layer.text), 0);
+	assert_false(stack_is_read());
+	put(marker.text, "{}", 2);
+	assert_true(stack_is_read());
+	unlinkat(store.dir, marker.text, 0);
+	assert_true(stack_is_read());
+	/* of another folder */
+	read_stack_file(text, sizeof text);
+	text[0] = text[0] == '1' ? '2' : '1';
+	put(stack_file.text, text, strcspn(text, "\n") + 1 + DEEP * 70 + 4);
+	assert_false(stack_is_read());
+	put(marker.text, "{}", 2);
+	/* written down by who walks */
+	unlinkat(store.dir, stack_file.text, 0);
+	write_deep();
+	unlinkat(store.dir, marker.text, 0);
+	assert_true(stack_is_read());
+	later = 0;
 }
 
 int main(void)
@@ -160,7 +268,9 @@ int main(void)
 		cmocka_unit_test(where_changes_go),
 		cmocka_unit_test(tmpfs_without_xattrs),
 		cmocka_unit_test(ids_of_subuid),
-		cmocka_unit_test(stack_is_exact_or_unused),
+		cmocka_unit_test_setup_teardown(stack_is_exact_or_unused, make_deep, remove_deep),
+		cmocka_unit_test_setup_teardown(a_stack_holds_until_the_folder_changes, make_deep,
+						remove_deep),
 	};
 
 	return cmocka_run_group_tests_name("layers", tests, NULL, NULL);

@@ -112,17 +112,18 @@ static void an_image_resolves_by_all_its_names(void **state)
 		struct image_info info;
 		struct err e = ERR_INIT;
 		int pin = -EBADF, probe;
-		char want[512];
+		char want[512], **paths;
 
 		if (image_resolve(path, all[i], &a, &info, &pin, &e))
 			fail_msg("%s: %s", all[i], err_text(&e));
 		assert_string_equal(info.reference, "docker.io/library/img:latest");
 		assert_string_equal(info.manifest_digest, full);
 		assert_int_equal(info.layer_count, 3);
+		paths = image_layer_paths(&info, &a);
 		snprintf(want, sizeof(want), "%s/layers/sha256/%s/diff", path, chains[2].hex);
-		assert_string_equal(info.layers[0], want); /* top first */
+		assert_string_equal(paths[0], want); /* top first */
 		snprintf(want, sizeof(want), "%s/layers/sha256/%s/diff", path, chains[0].hex);
-		assert_string_equal(info.layers[2], want);
+		assert_string_equal(paths[2], want);
 		assert_string_equal(info.env[1], "C=");
 		assert_null(info.env[2]);
 		assert_null(info.entrypoint);

@@ -1,0 +1,188 @@
+/*
+ * job-request.c - from the command line, and a job file, to a job.
+ */
+#include "cli/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "base/path.h"
+
+#define JOB_ID_MAX 63 /* it is the job's host name too */
+
+size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX])
+{
+	const struct option own[] = {
+		{ "env", 'e', OPTION_TEXTS, &q->env, "NAME=VALUE", "set a variable" },
+		{ "result", 0, OPTION_TEXT, &q->result, "FILE",
+		  "write what happened there, as JSON" },
+		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
+		  "end with 0 whatever became of the job: its result says it" },
+		{ "allow-degraded", 0, OPTION_TEXT, &q->waived, "LIST",
+		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time" },
+		{ "store", 0, OPTION_TEXT, &q->store, "DIR", "image store (or KIST_STORE)" },
+		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
+		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
+		  "print every kernel primitive to stderr as it runs" },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < job_setting_count; i++) {
+		const struct job_setting *s = &job_settings[i];
+
+		table[n++] = (struct option){ s->option,      s->letter, OPTION_TEXT,
+					      &q->setting[i], s->value,	 s->help };
+	}
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		table[n++] = own[i];
+	return n;
+}
+
+static int choose_id(struct job_request *q, struct job *job, struct err *e)
+{
+	uint32_t number;
+
+	if (q->id)
+		job->id = q->id;
+	if (!job->id) {
+		if (getrandom(&number, sizeof number, 0) != sizeof number)
+			return err_set(e, EIO, "getrandom");
+		snprintf(q->random_id, sizeof q->random_id, "job-%08x", number);
+		job->id = q->random_id;
+	}
+	return path_is_id(job->id, JOB_ID_MAX)
+		       ? 0
+		       : err_say(e, EINVAL,
+				 "--id: \"%.64s\" is not a name (letters, digits, '_.+-', at "
+				 "most %d)",
+				 job->id, JOB_ID_MAX);
+}
+
+/* A relative folder, or one with symlinks, is resolved here. */
+static int find_folder(struct job *job, struct arena *a, struct err *e)
+{
+	char absolute[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(job->source, absolute) || stat(absolute, &st) < 0)
+		return err_set(e, errno, "the root folder %s", job->source);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "the root folder %s", job->source);
+	job->source = arena_strdup(a, absolute);
+	return job->source ? 0 : err_set(e, ENOMEM, "the root folder");
+}
+
+static int read_file(const char *path, struct job *job, struct arena *a, struct err *e)
+{
+	_cleanup_json_ json_t *document = NULL;
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX], text[PATH_MAX];
+	int n = snprintf(text, sizeof text, "%.*s", slash ? (int)(slash - path + 1) : 1,
+			 slash ? path : ".");
+
+	if (n >= (int)sizeof text || !realpath(text, folder))
+		return err_set(e, n >= (int)sizeof text ? ENAMETOOLONG : errno, "%s", path);
+	n = json_read_file(AT_FDCWD, path, &document, e);
+	if (n == 0 && (n = job_file_parse(document, folder, a, job, e)) < 0)
+		err_wrap(e, "%s", path);
+	if (n == 0 && !job->source) {
+		err_say(e, EINVAL, "%s: says neither /image nor /folder", path);
+		return err_fix(e, "add one of them");
+	}
+	return n;
+}
+
+static bool is_job_file(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 5 && strcmp(text + len - 5, ".json") == 0;
+}
+
+/* The image's, the file's, the options': a later one of a name wins when all are parsed. */
+static int add_env(const struct option_texts *env, struct job *job, struct arena *a, struct err *e)
+{
+	const char **all = arena_array(a, job->env_count + env->count + 1, sizeof *all);
+	size_t n = job->env_count;
+
+	if (!all)
+		return err_set(e, ENOMEM, "the environment");
+	if (n)
+		memcpy(all, job->env, n * sizeof *all);
+	for (size_t i = 0; i < env->count; i++) {
+		if (!strchr(env->item[i], '=') || env->item[i][0] == '=')
+			return err_say(e, EINVAL, "--env: \"%.64s\" is not NAME=VALUE",
+				       env->item[i]);
+		all[n++] = env->item[i];
+	}
+	job->env = all;
+	job->env_count = n;
+	return 0;
+}
+
+static int apply_settings(const struct job_request *q, struct job *job, struct err *e)
+{
+	char where[64];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < job_setting_count; i++) {
+		if (!q->setting[i])
+			continue;
+		snprintf(where, sizeof where, "--%s", job_settings[i].option);
+		r = job_settings[i].set(job, &job_settings[i], where, q->setting[i], e);
+	}
+	return r;
+}
+
+int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
+		      struct arena *a, struct err *e)
+{
+	static char *const none[] = { NULL };
+	int r = 0;
+
+	if (q->exit_zero && !q->result) {
+		err_say(e, EINVAL,
+			"--exit-zero: without --result nobody would learn what became of the job");
+		return err_fix(e, "add --result FILE");
+	}
+	if (is_job_file(argv[0])) {
+		r = read_file(argv[0], job, a, e);
+	} else {
+		/* An image's name never begins with '.' or '/'. */
+		job->source = argv[0];
+		job->is_folder = argv[0][0] == '/' || argv[0][0] == '.';
+	}
+	if (r == 0)
+		r = choose_id(q, job, e);
+	if (r == 0)
+		r = apply_settings(q, job, e);
+	if (r == 0 && q->waived)
+		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
+	if (r == 0)
+		r = add_env(&q->env, job, a, e);
+	if (r == 0 && job->is_folder)
+		r = find_folder(job, a, e);
+	if (r == 0 && job->egress && !job->bridge) {
+		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
+		return err_fix(e, "add --net bridge, or leave --egress out");
+	}
+	if (r < 0)
+		return r;
+	argv++;
+	if (argc > 1 && strcmp(argv[0], "--") == 0)
+		argv++;
+	if (argv[0])
+		job->args = argv;
+	if (!job->args)
+		job->args = none;
+	if (job->is_folder && !job->args[0])
+		return err_say(e, EINVAL, "the command is missing");
+	return 0;
+}

@@ -1,0 +1,152 @@
+/*
+ * job_settings.c - the single values of a job: one table for the options of `kist job run` and the
+ * keys of a job file, so that neither can say what the other can't.
+ */
+#include "supervisor/job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *target(struct job *job, const struct job_setting *s)
+{
+	return (char *)job + s->offset;
+}
+
+static int set_size(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	return job_parse_size(where, text, target(job, s), e);
+}
+
+static int set_duration(struct job *job, const struct job_setting *s, const char *where,
+			const char *text, struct err *e)
+{
+	return job_parse_duration(where, text, target(job, s), e);
+}
+
+static int set_cpus(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	return job_parse_cpus(where, text, target(job, s), e);
+}
+
+static int set_number(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value < 1 || value > s->max)
+		return err_say(e, EINVAL, "%s: \"%.40s\" is not a number from 1 to %llu", where,
+			       text, (unsigned long long)s->max);
+	*(uint64_t *)target(job, s) = value;
+	return 0;
+}
+
+static int set_choice(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	bool second = strcmp(text, s->choices[1]) == 0;
+
+	if (!second && strcmp(text, s->choices[0]) != 0)
+		return err_say(e, EINVAL, "%s: \"%.40s\" is neither %s nor %s", where, text,
+			       s->choices[0], s->choices[1]);
+	*(bool *)target(job, s) = second;
+	return 0;
+}
+
+static int set_text(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	if (!*text)
+		return err_say(e, EINVAL, "%s: is empty", where);
+	*(const char **)target(job, s) = text;
+	return 0;
+}
+
+static int set_workdir(struct job *job, const struct job_setting *s, const char *where,
+		       const char *text, struct err *e)
+{
+	if (text[0] != '/')
+		return err_say(e, EINVAL, "%s: \"%.64s\" is not an absolute path", where, text);
+	return set_text(job, s, where, text, e);
+}
+
+static int set_network(struct job *job, const struct job_setting *s, const char *where,
+		       const char *text, struct err *e)
+{
+	(void)s;
+	return job_parse_network(where, text, job, e);
+}
+
+static int set_egress(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	struct arena scratch = ARENA_INIT;
+	struct egress list;
+	int r = egress_parse(text, &scratch, &list, e);
+
+	(void)s;
+	arena_free(&scratch);
+	if (r < 0)
+		return err_wrap(e, "%s", where);
+	job->egress = text;
+	return 0;
+}
+
+static const char *const over_output[] = { "truncate", "kill", NULL };
+static const char *const stderr_to[] = { "stderr", "stdout", NULL };
+
+#define AT(member) offsetof(struct job, member)
+/* clang-format off */
+const struct job_setting job_settings[] = {
+	{ "limits", "memory", "memory", 'm', "SIZE",
+	  "at most this much (64m, 1g), no swap; over it all is killed",
+	  set_size, AT(memory), 0, NULL },
+	{ "limits", "pids", "pids", 0, "N", "at most N processes and threads",
+	  set_number, AT(pids), 4194304, NULL },
+	{ "limits", "cpus", "cpus", 0, "N", "at most N processors' time (0.5)",
+	  set_cpus, AT(cpu_quota), 0, NULL },
+	{ "limits", "cpu_time", "cpu-time", 0, "TIME",
+	  "at most this much processor time of all its processes (5s)",
+	  set_duration, AT(cpu_ms), 0, NULL },
+	{ "limits", "wall", "wall", 0, "TIME", "at most this long (5s, 2m)",
+	  set_duration, AT(wall_ms), 0, NULL },
+	{ "limits", "grace", "grace", 0, "TIME",
+	  "SIGTERM first, when it must end, and SIGKILL so much later",
+	  set_duration, AT(grace_ms), 0, NULL },
+	{ "limits", "output", "output", 0, "SIZE",
+	  "at most this much of standard output, and of standard error",
+	  set_size, AT(output), 0, NULL },
+	{ "limits", "over_output", "over-output", 0, "WHAT",
+	  "more output is dropped (truncate, default), or ends the job (kill)",
+	  set_choice, AT(output_kills), 0, over_output },
+	{ "limits", "file_size", "file-size", 0, "SIZE", "no file grows larger",
+	  set_size, AT(file_size), 0, NULL },
+	{ "limits", "open_files", "open-files", 0, "N", "at most N open files each (1024)",
+	  set_number, AT(open_files), 1048576, NULL },
+	{ NULL, "workdir", "workdir", 'w', "DIR", "working directory",
+	  set_workdir, AT(workdir), 0, NULL },
+	{ NULL, "writable", "writable", 0, "SIZE|DIR",
+	  "a writable root: at most SIZE of changes in memory, or kept in DIR",
+	  set_text, AT(writable), 0, NULL },
+	{ NULL, "network", "net", 0, "MODE", "none (default) or bridge",
+	  set_network, 0, 0, NULL },
+	{ NULL, "egress", "egress", 0, "LIST",
+	  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none",
+	  set_egress, 0, 0, NULL },
+	{ NULL, "stdin", "stdin", 0, "FILE", "its standard input",
+	  set_text, AT(stdio[0]), 0, NULL },
+	{ NULL, "stdout", "stdout", 0, "FILE", "its standard output goes there",
+	  set_text, AT(stdio[1]), 0, NULL },
+	{ NULL, "stderr", "stderr", 0, "FILE", "its standard error goes there",
+	  set_text, AT(stdio[2]), 0, NULL },
+	{ NULL, "stderr_to", "stderr-to", 0, "STREAM",
+	  "standard error is its own stream (stderr, default), or stdout",
+	  set_choice, AT(merge_stderr), 0, stderr_to },
+};
+/* clang-format on */
+const size_t job_setting_count = sizeof job_settings / sizeof *job_settings;

@@ -1,0 +1,329 @@
+/*
+ * Egress lists: what the text means, what is refused, and that the kernel takes the programs
+ * and obeys them, also where a list is tried to be gone around.
+ */
+#include "tests/unit/cgroup_live.h"
+#include <arpa/inet.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include "cgroup/cgroup_ops.h"
+#include "cgroup/egress.h"
+
+static struct arena arena = ARENA_INIT;
+
+static void parses(void **state)
+{
+	struct egress list;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(egress_parse("10.0.0.0/8:5432,192.0.2.7:80-90/tcp,[2001:db8::/32]:53/udp,"
+				      "[fd00::1],0.0.0.0/0/udp",
+				      &arena, &list, &e),
+			 0);
+	assert_true(list.asked && list.count == 5);
+	assert_int_equal(list.rules[0].address[0], 0x0a000000);
+	assert_int_equal(list.rules[0].prefix, 8);
+	assert_int_equal(list.rules[0].first, 5432);
+	assert_int_equal(list.rules[0].last, 5432);
+	assert_int_equal(list.rules[0].protocol, 0);
+	assert_int_equal(list.rules[1].prefix, 32);
+	assert_int_equal(list.rules[1].first, 80);
+	assert_int_equal(list.rules[1].last, 90);
+	assert_int_equal(list.rules[1].protocol, IPPROTO_TCP);
+	assert_int_equal(list.rules[2].family, AF_INET6);
+	assert_int_equal(list.rules[2].address[0], 0x20010db8);
+	assert_int_equal(list.rules[2].prefix, 32);
+	assert_int_equal(list.rules[2].protocol, IPPROTO_UDP);
+	assert_int_equal(list.rules[3].prefix, 128);
+	assert_int_equal(list.rules[3].address[3], 1);
+	assert_int_equal(list.rules[3].first, 0);
+	assert_int_equal(list.rules[3].last, 65535);
+	assert_int_equal(list.rules[4].prefix, 0);
+	assert_int_equal(list.rules[4].protocol, IPPROTO_UDP);
+	assert_int_equal(egress_parse("none", &arena, &list, &e), 0);
+	assert_true(list.asked && list.count == 0);
+}
+
+static void refuses(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		",",
+		"10.0.0.0/8,",
+		"10.0.0.0/8:",
+		"10.0.0.0/8:0",
+		"10.0.0.0/8:65536",
+		"10.0.0.0/8:90-80",
+		"10.0.0.0/8:80-",
+		"10.0.0.0/8:-80",
+		"10.0.0.0/8:+80",
+		"10.0.0.0/33",
+		"10.0.0.0/",
+		"10.0.0.1/8",
+		"10.0.0.0/8/icmp",
+		"10.0.0.0/8:http",
+		"example.org:443",
+		"fd00::/8",
+		"fd00::1:80",
+		"[fd00::/8",
+		"[fd00::/8]80",
+		"[fd00::/129]",
+		"[fd00::1/8]",
+		"[10.0.0.0/8]:80",
+		"[::ffff:10.0.0.1]:80",
+		"[]",
+		"10.0.0.0/8 :80",
+		" 10.0.0.0/8",
+		"010.0.0.0/8",
+		"10.0.0/8",
+		"none,10.0.0.0/8",
+		"10.0.0.0/8:99999999999999999999",
+		"[2001:0db8:0000:0000:0000:0000:0000:0001/128]:10000-20000/"
+		"tcp00000000000000000000000",
+	};
+	struct egress list = { .count = 77 };
+	char many[8 * (EGRESS_RULES_MAX + 2)] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct err e = ERR_INIT;
+
+		if (egress_parse(wrong[i], &arena, &list, &e) != -EINVAL)
+			fail_msg("\"%s\" was taken", wrong[i]);
+		assert_true(e.fix[0]);
+		assert_int_equal(list.count, 77);
+	}
+	for (int i = 0; i <= EGRESS_RULES_MAX; i++)
+		strcat(many, i ? ",1.2.3.4" : "1.2.3.4");
+	assert_int_equal(egress_parse(many, &arena, &list, NULL), -EINVAL);
+}
+
+/* ---- in the kernel ---- */
+
+static char wrong[200];
+
+/* One attempt: what connect(2) (or sendto(2), for a datagram) says. */
+static int try(int family, int type, const char *address, uint16_t port, bool connected)
+{
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	const void *at = family == AF_INET ? (const void *)&a4 : (const void *)&a6;
+	socklen_t size = family == AF_INET ? sizeof a4 : sizeof a6;
+	_cleanup_fd_ int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	long r;
+
+	inet_pton(family, address,
+		  family == AF_INET ? (void *)&a4.sin_addr : (void *)&a6.sin6_addr);
+	if (fd < 0)
+		return -errno;
+	r = connected ? connect(fd, at, size) : sendto(fd, "x", 1, 0, at, size);
+	return r < 0 ? -errno : 0;
+}
+
+static void expect(bool allowed, int family, const char *address, uint16_t port, int type)
+{
+	for (int connected = 0; connected < 2; connected++) {
+		int r;
+
+		if (type == SOCK_STREAM && !connected)
+			continue;
+		r = try(family, type, address, port, connected);
+		/* Where it may go it finds no way (no interface but lo), nobody, or is on its way.
+		 */
+		if ((r == -EPERM) == allowed && !wrong[0])
+			snprintf(wrong, sizeof wrong, "%s:%u type %d %s: %s", address, port, type,
+				 connected ? "connected" : "sent", strerror(-r));
+	}
+}
+
+/* A datagram to where it may go that takes another way: the option says to whom first. */
+static int source_route(void)
+{
+	static const unsigned char to_other[8] = { 131, 7, 4, 127, 0, 0, 9, 0 };
+	struct sockaddr_in good = { .sin_family = AF_INET,
+				    .sin_port = htons(5432),
+				    .sin_addr.s_addr = htonl(0x7f000007) };
+	_cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (setsockopt(fd, IPPROTO_IP, IP_OPTIONS, to_other, sizeof to_other) < 0)
+		return -errno;
+	return sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0 ? -errno : 0;
+}
+
+static int report_fd;
+
+static int own_network(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	_cleanup_fd_ int fd = -EBADF;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &lo);
+}
+
+/* In the cgroup and a network namespace of its own. The list is asked before the routes are. */
+static int inside(void)
+{
+	int r;
+
+	if (own_network() < 0)
+		return 2;
+	expect(true, AF_INET, "127.0.0.7", 5432, SOCK_DGRAM);
+	expect(false, AF_INET, "127.0.0.7", 5431, SOCK_DGRAM);
+	expect(false, AF_INET, "127.0.0.7", 5433, SOCK_STREAM);
+	expect(false, AF_INET, "127.0.0.8", 5432, SOCK_DGRAM);
+	expect(true, AF_INET, "10.9.9.9", 80, SOCK_STREAM);
+	expect(true, AF_INET, "10.9.9.9", 90, SOCK_STREAM);
+	expect(false, AF_INET, "10.9.9.9", 79, SOCK_STREAM);
+	expect(false, AF_INET, "10.9.9.9", 91, SOCK_STREAM);
+	expect(false, AF_INET, "10.9.9.9", 80, SOCK_DGRAM);
+	expect(false, AF_INET, "11.9.9.9", 80, SOCK_STREAM);
+	expect(true, AF_INET6, "fd00::9", 53, SOCK_DGRAM);
+	expect(false, AF_INET6, "fd00::9", 53, SOCK_STREAM);
+	expect(false, AF_INET6, "fc00::9", 53, SOCK_DGRAM);
+	expect(true, AF_INET6, "::ffff:10.9.9.9", 80, SOCK_STREAM);
+	expect(false, AF_INET6, "::ffff:11.9.9.9", 80, SOCK_STREAM);
+	expect(false, AF_INET6, "::ffff:10.9.9.9", 79, SOCK_STREAM);
+	expect(true, AF_INET6, "::ffff:127.0.0.7", 5432, SOCK_DGRAM);
+	expect(false, AF_INET6, "::ffff:127.0.0.8", 5432, SOCK_DGRAM);
+	expect(false, AF_INET6, "::1", 5432, SOCK_STREAM);
+	expect(false, AF_INET6, "::", 5432, SOCK_STREAM);
+	expect(false, AF_INET, "0.0.0.0", 5432, SOCK_STREAM);
+	r = source_route();
+	if (r != -EPERM && !wrong[0])
+		snprintf(wrong, sizeof wrong, "a source route: %s", strerror(-r));
+	r = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	if ((r >= 0 || errno != EPERM) && !wrong[0])
+		snprintf(wrong, sizeof wrong, "a raw socket: %s", r < 0 ? strerror(errno) : "made");
+	if (write(report_fd, wrong, strlen(wrong)) < 0)
+		return 3;
+	return wrong[0] ? 1 : 0;
+}
+
+/* Loopback is the container's own. */
+static int inside_loopback(void)
+{
+	if (own_network() < 0)
+		return 2;
+	expect(true, AF_INET, "127.1.2.3", 1, SOCK_DGRAM);
+	expect(true, AF_INET, "0.0.0.0", 1, SOCK_STREAM);
+	expect(true, AF_INET6, "::1", 1, SOCK_DGRAM);
+	expect(true, AF_INET6, "::", 1, SOCK_STREAM);
+	expect(true, AF_INET6, "::ffff:127.0.0.1", 1, SOCK_STREAM);
+	expect(false, AF_INET6, "::2", 1, SOCK_STREAM);
+	expect(false, AF_INET, "10.0.0.1", 1, SOCK_STREAM);
+	expect(false, AF_INET, "128.0.0.1", 1, SOCK_DGRAM);
+	if (write(report_fd, wrong, strlen(wrong)) < 0)
+		return 3;
+	return wrong[0] ? 1 : 0;
+}
+
+static void obey(const char *text, bool loopback, int (*run)(void))
+{
+	struct cgroup_spec s = { .path = live_path("egress") };
+	struct err e = ERR_INIT;
+	struct plan p;
+	struct run r;
+	int slot, ends[2], status;
+	char said[200] = "";
+
+	assert_int_equal(egress_parse(text, &arena, &s.egress, &e), 0);
+	s.egress.loopback = loopback;
+	s.egress.why = "/annotations/io.kist.egress";
+	plan_init(&p, &arena);
+	slot = plan_new_slot(&p, "cgroup");
+	cgroup_plan_make(&p, &s, &live_host, "egress", slot);
+	assert_int_equal(plan_check(&p, &e), 0);
+	run_init(&r, &p);
+	if (run_walk(&r, &e) < 0) {
+		err_format(&e, said, sizeof said);
+		fail_msg("%s", said);
+	}
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	report_fd = ends[1];
+	status = live_wait(live_child(run_slot(&r, slot), run));
+	close(ends[1]);
+	assert_true(read(ends[0], said, sizeof said - 1) >= 0);
+	close(ends[0]);
+	plan_take_back(&p, p.count, &(struct undo_at){ .id = "egress" }, &e);
+	run_close(&r);
+	if (status != 0)
+		fail_msg("status %d: %s", status, said);
+}
+
+static void the_kernel_obeys(void **state)
+{
+	(void)state;
+	live_or_skip(0);
+	obey("127.0.0.7:5432,10.0.0.0/8:80-90/tcp,[fd00::/8]:53/udp", false, inside);
+	obey("none", true, inside_loopback);
+}
+
+/* Every form that is assembled is one the verifier takes. */
+static void the_verifier_takes_any(void **state)
+{
+	static const char *const lists[] = {
+		"none",
+		"0.0.0.0/0",
+		"[::/0]",
+		"0.0.0.0/0,[::/0]",
+		"0.0.0.0/0,1.2.3.4",
+		"[::/0],1.2.3.4",
+		"0.0.0.0/0:1-65535",
+		"[::/0]/udp",
+		"[fd00::/33]:7-8/tcp",
+		"[fd00::/64],[fd00::/127]",
+	};
+	char many[40 * EGRESS_RULES_MAX] = "";
+
+	(void)state;
+	live_or_skip(0);
+	for (int i = 0; i < EGRESS_RULES_MAX; i++)
+		snprintf(many + strlen(many), sizeof many - strlen(many),
+			 "%s[fd00:%d::/63]:%d-9000/tcp", i ? "," : "", i, i + 1);
+	for (size_t i = 0; i <= sizeof lists / sizeof *lists; i++)
+		for (int loopback = 0; loopback < 2; loopback++)
+			for (int program = 0; program < BPF_EGRESS_PROGRAMS; program++) {
+				const char *text =
+					i < sizeof lists / sizeof *lists ? lists[i] : many;
+				struct op_bpf_load_args args = { .kind = &bpf_egress_kinds[program],
+								 .slot = SLOT_FIRST_FREE };
+				struct egress list;
+				struct err e = ERR_INIT;
+				struct plan p;
+				struct run r;
+				size_t count;
+
+				assert_int_equal(egress_parse(text, &arena, &list, &e), 0);
+				list.loopback = loopback;
+				args.program = bpf_egress_assemble(&list, program, &arena, &count);
+				args.count = (unsigned)count;
+				plan_init(&p, &arena);
+				args.slot = plan_new_slot(&p, "program");
+				run_init(&r, &p);
+				if (op_bpf_load.act(&r, &args, &e) < 0)
+					fail_msg("%s, program %d: %s", text, program,
+						 strerror(e.error));
+				run_close(&r);
+			}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parses),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(the_kernel_obeys),
+		cmocka_unit_test(the_verifier_takes_any),
+	};
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
+	arena_free(&arena);
+	return r;
+}
