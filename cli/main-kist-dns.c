@@ -88,7 +88,8 @@ int main(int argc, char **argv)
 	char byte;
 
 	if (!is_started_by_kist(argc)) {
-		fputs("kist-dns: kist runs this program by itself, for the containers of a network\n",
+		fputs("kist-dns: kist runs this program by itself, for the containers of a "
+		      "network\n",
 		      stderr);
 		return 125;
 	}

@@ -59,8 +59,7 @@ static int open_sockets(int netns, int fds[DNS_FDS], uint64_t *ret_cookie)
 	if (r >= 0)
 		r = fds[1] = bound_socket(SOCK_STREAM);
 	netns_leave(back);
-	if (r >= 0 &&
-	    getsockopt(fds[0], SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &size) < 0)
+	if (r >= 0 && getsockopt(fds[0], SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &size) < 0)
 		r = -errno;
 	return r < 0 ? r : 0;
 }
@@ -85,7 +84,10 @@ static void place_close(struct place *p)
 	lease_store_close(&p->store);
 }
 #define _cleanup_place_ __attribute__((cleanup(place_close)))
-#define PLACE_INIT { .store = LEASE_STORE_INIT, .dir = -EBADF }
+#define PLACE_INIT                                                                                 \
+	{                                                                                          \
+		.store = LEASE_STORE_INIT, .dir = -EBADF                                           \
+	}
 
 /* -ENOENT without a record: nobody is on it. */
 static int place_open(struct place *p, const char *network, struct err *e)
@@ -96,9 +98,9 @@ static int place_open(struct place *p, const char *network, struct err *e)
 		return r;
 	p->dir = lease_network_open(&p->store, network, false);
 	if (p->dir < 0)
-		return p->dir == -ENOENT ? p->dir
-					 : err_set(e, -p->dir, "%s/%s/%s", lease_root, p->store.key,
-						   network);
+		return p->dir == -ENOENT
+			       ? p->dir
+			       : err_set(e, -p->dir, "%s/%s/%s", lease_root, p->store.key, network);
 	p->at = (struct dns_place){ .dir = p->dir, .all = p->store.dir, .network = network };
 	return 0;
 }
@@ -130,9 +132,9 @@ static int ask_started(const struct dns_place *p, struct dns_request *q, const i
 	r = dns_start(p, e);
 	if (r == 0)
 		r = dns_ask(p, q, fds, count, reply, e);
-	return r == -ECONNREFUSED ? err_set(e, ECONNREFUSED, "the kist-dns of network %s ended",
-					    p->network)
-				  : r;
+	return r == -ECONNREFUSED
+		       ? err_set(e, ECONNREFUSED, "the kist-dns of network %s ended", p->network)
+		       : r;
 }
 
 /* --- attach --------------------------------------------------------------------------- */
@@ -176,10 +178,12 @@ static int in_use(const struct place *p, const struct endpoint *ep, struct err *
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	err_say(e, EADDRINUSE, "something in the container's network namespace is at "
-		DNS_ADDRESS_TEXT ", port 53, where kist's own server for names belongs");
-	return err_fix(e, "let it listen at another address than 0.0.0.0, or use a network namespace "
-			  "that is new");
+	err_say(e, EADDRINUSE,
+		"something in the container's network namespace is at " DNS_ADDRESS_TEXT
+		", port 53, where kist's own server for names belongs");
+	return err_fix(e,
+		       "let it listen at another address than 0.0.0.0, or use a network namespace "
+		       "that is new");
 }
 
 static int hand_over(const struct place *p, const struct endpoint *ep, uint64_t cookie,
@@ -250,7 +254,7 @@ static int attach_there(int all, const char *network, void *user)
 	struct {
 		struct endpoint ep;
 		struct network n;
-	} *there;
+	} * there;
 	int r;
 
 	(void)all;
@@ -260,9 +264,9 @@ static int attach_there(int all, const char *network, void *user)
 	if (!there)
 		return err_set(o->e, ENOMEM, "%s", network);
 	snprintf(there->n.name, sizeof there->n.name, "%s", network);
-	r = dns_serves(&there->n) ? endpoint_get(&o->place->store, network, o->ep->owner,
-						 &there->ep, o->e)
-				  : 0;
+	r = dns_serves(&there->n)
+		    ? endpoint_get(&o->place->store, network, o->ep->owner, &there->ep, o->e)
+		    : 0;
 	if (r == 1)
 		netns = open_netns(&there->ep);
 	if (netns >= 0)
@@ -294,8 +298,8 @@ int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e
 	o.place = &p;
 	r = lease_each_network(&p.store, attach_there, &o);
 	return r < 0 && e && !e->error ? err_set(e, -r, "%s: cannot read the networks", lease_root)
-	       : r < 0			? r
-					: 0;
+	       : r < 0		       ? r
+				       : 0;
 }
 
 /* --- reconcile -------------------------------------------------------------------------- */
@@ -314,8 +318,8 @@ static int reconcile_one(const struct network *n, const struct endpoint *ep, str
 	return netns < 0 ? 0 : dns_attach(n, ep, netns, e);
 }
 
-int dns_reconcile(const struct network *n, size_t count, const struct endpoint *ep,
-		  size_t ep_count, struct err *e)
+int dns_reconcile(const struct network *n, size_t count, const struct endpoint *ep, size_t ep_count,
+		  struct err *e)
 {
 	struct err later = ERR_INIT;
 	int first = 0;
@@ -349,8 +353,10 @@ int dns_status(const char *network, struct dns_status *ret, struct err *e)
 	r = dns_ask(&p.at, &q, NULL, 0, &reply, e);
 	if (r < 0)
 		return r == -ECONNREFUSED ? 0 : r;
-	*ret = (struct dns_status){ .pid = reply.pid, .users = reply.users,
-				    .questions = reply.questions, .forwarded = reply.forwarded,
+	*ret = (struct dns_status){ .pid = reply.pid,
+				    .users = reply.users,
+				    .questions = reply.questions,
+				    .forwarded = reply.forwarded,
 				    .refused = reply.refused };
 	return 1;
 }

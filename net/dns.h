@@ -13,7 +13,7 @@
 #include "net/endpoint.h"
 #include "net/network.h"
 
-#define DNS_ADDRESS 0x7f00000b /* 127.0.0.11, as users of docker know it */
+#define DNS_ADDRESS	 0x7f00000b /* 127.0.0.11, as users of docker know it */
 #define DNS_ADDRESS_TEXT "127.0.0.11"
 
 /* Whether containers of the network have such a server. */
@@ -25,10 +25,10 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 /* Ends it, and waits for nothing else; a container that is on another network as well gets its
  * server from there, if its process lives. Before or after the record is removed. Absent: 0. */
 int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e);
-/* Starts what died, and attaches whom no server knows; takes the host's servers upstream over. Under
- * the lock. Endpoints whose process is gone are left out. */
-int dns_reconcile(const struct network *n, size_t count, const struct endpoint *ep,
-		  size_t ep_count, struct err *e);
+/* Starts what died, and attaches whom no server knows; takes the host's servers upstream over.
+ * Under the lock. Endpoints whose process is gone are left out. */
+int dns_reconcile(const struct network *n, size_t count, const struct endpoint *ep, size_t ep_count,
+		  struct err *e);
 
 struct dns_status {
 	unsigned pid, users;

@@ -1,5 +1,6 @@
 /*
- * dns_control.c - what kist and kist-dns say to each other: one request, one answer, one connection.
+ * dns_control.c - what kist and kist-dns say to each other: one request, one answer, one
+ * connection.
  */
 #include "net/dns_control.h"
 
@@ -70,7 +71,9 @@ ssize_t dns_control_receive(int sock, void *data, size_t size, int fds[DNS_FDS],
 		char room[CMSG_SPACE(DNS_FDS * sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { data, size };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
 			    .msg_controllen = sizeof control.room };
 	ssize_t n;
 

@@ -1,5 +1,6 @@
 /*
- * dns_control.h - what kist and kist-dns say to each other: one request, one answer, one connection.
+ * dns_control.h - what kist and kist-dns say to each other: one request, one answer, one
+ * connection.
  *
  * Both are of one build, and the first word says so. The socket lies in the
  * network's leases folder, which only root enters; the server looks at who
@@ -12,10 +13,10 @@
 #include "base/err.h"
 #include "net/lease.h"
 
-#define DNS_SOCKET       "dns" /* in the network's folder */
+#define DNS_SOCKET	 "dns" /* in the network's folder */
 #define DNS_UPSTREAM_MAX 8
-#define DNS_FDS          3
-#define DNS_ANSWER_MS    10000 /* a server that says nothing for so long is stuck */
+#define DNS_FDS		 3
+#define DNS_ANSWER_MS	 10000 /* a server that says nothing for so long is stuck */
 
 enum dns_verb {
 	DNS_ATTACH = 1, /* serve this owner: with its UDP socket, TCP socket, pidfd */

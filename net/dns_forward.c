@@ -21,7 +21,7 @@
 #define MISMATCHES_MAX 8
 #define READS_MAX      16 /* of one socket in a row */
 
-#define of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void try_next(struct dns_server *s, struct dns_forward *f);
 

@@ -86,7 +86,8 @@ int dns_ask(const struct dns_place *p, struct dns_request *q, const int *fds, in
 	if (r == -ECONNREFUSED)
 		return r;
 	if (r == -EPROTONOSUPPORT) {
-		err_say(e, -r, "the " HELPER " that serves network %s is of another version of kist",
+		err_say(e, -r,
+			"the " HELPER " that serves network %s is of another version of kist",
 			p->network);
 		return err_fix(e, "end it (its pid: kist net inspect %s), then: kist net reconcile",
 			       p->network);
@@ -142,7 +143,8 @@ static int spawn(const char *path, const struct dns_place *p, int sock, int said
 	return -r;
 }
 
-/* fds above those that the child gets by number: the order of its dup2 calls then doesn't matter. */
+/* fds above those that the child gets by number: the order of its dup2 calls then doesn't matter.
+ */
 static int lift(int *fd)
 {
 	int high = fcntl(*fd, F_DUPFD_CLOEXEC, DIR_FD + 1);

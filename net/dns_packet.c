@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #define LABEL_MAX     63
-#define POINTER       0xC0 /* of the two upper bits of a label's length: both set */
+#define POINTER	      0xC0 /* of the two upper bits of a label's length: both set */
 #define OPT_SIZE      11   /* root, type, class, ttl, no data */
 #define EDNS_UPSTREAM 1232 /* what no path cuts into pieces: pieces can be forged */
 
@@ -54,11 +54,11 @@ static size_t read_name(const uint8_t *m, size_t size, size_t at, struct dns_que
 		if (at >= size)
 			return 0;
 		label = m[at++];
+		if (label == 0)
+			break;
 		/* 64 and more: a pointer, or a kind of label that never came to be. */
 		if (label > LABEL_MAX || label > size - at || at + label - start > 254)
 			return 0;
-		if (label == 0)
-			break;
 		if (len)
 			q->name[len++] = '.';
 		for (size_t i = 0; i < label; i++) {
@@ -260,7 +260,8 @@ static uint8_t *put_head(struct dns_answer *a, uint16_t type, uint32_t ttl, size
 	return p + 12;
 }
 
-bool dns_answer_add(struct dns_answer *a, uint16_t type, uint32_t ttl, const void *data, size_t size)
+bool dns_answer_add(struct dns_answer *a, uint16_t type, uint32_t ttl, const void *data,
+		    size_t size)
 {
 	uint8_t *p = put_head(a, type, ttl, size);
 

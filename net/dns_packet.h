@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_HEADER    12
-#define DNS_NAME_MAX  256  /* as text, with the NUL: 255 bytes on the wire are at most 253 of text */
+#define DNS_HEADER   12
+#define DNS_NAME_MAX 256   /* as text, with the NUL: 255 bytes on the wire are at most 253 of text \
+			    */
 #define DNS_UDP_MIN   512  /* what every client takes */
 #define DNS_UDP_MAX   4096 /* what we send at most, and take from upstream */
 #define DNS_TCP_MAX   65535
@@ -34,10 +35,10 @@ struct dns_question {
 	uint16_t id, type, class;
 	bool recursion, checking_disabled, authentic;
 	bool edns, dnssec;
-	uint16_t limit;		 /* bytes its sender takes over UDP, at least DNS_UDP_MIN */
+	uint16_t limit; /* bytes its sender takes over UDP, at least DNS_UDP_MIN */
 	uint8_t opcode;
-	uint16_t end;		 /* where the question section ends; 0: there is none to repeat */
-	bool plain;		 /* `name` says it all: no label holds a dot or a control character */
+	uint16_t end; /* where the question section ends; 0: there is none to repeat */
+	bool plain;   /* `name` says it all: no label holds a dot or a control character */
 	uint16_t name_len;
 	char name[DNS_NAME_MAX]; /* lower case, without the last dot; "" is the root */
 };
@@ -73,11 +74,13 @@ struct dns_answer {
 	const struct dns_question *question;
 };
 
-/* Begins an answer of at most `limit` bytes (>= DNS_UDP_MIN). `m` is the message q was read from. */
+/* Begins an answer of at most `limit` bytes (>= DNS_UDP_MIN). `m` is the message q was read from.
+ */
 void dns_answer_begin(struct dns_answer *a, uint8_t *buf, size_t limit, const uint8_t *m,
 		      const struct dns_question *q, int rcode);
 /* A record of the question's name. false: it doesn't fit, and the answer is marked as cut off. */
-bool dns_answer_add(struct dns_answer *a, uint16_t type, uint32_t ttl, const void *data, size_t size);
+bool dns_answer_add(struct dns_answer *a, uint16_t type, uint32_t ttl, const void *data,
+		    size_t size);
 /* A PTR record. false: no room, or `name` is none that DNS can say. */
 bool dns_answer_add_name(struct dns_answer *a, uint32_t ttl, const char *name);
 /* Ends it and returns its length. */

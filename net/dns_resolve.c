@@ -98,14 +98,16 @@ static bool answer_address(struct dns_server *s, struct dns_client *c, struct dn
 {
 	uint32_t address = 0;
 	struct in6_addr address6;
-	int family = q->plain && q->type == DNS_PTR ? dns_reverse_parse(q->name, &address, &address6)
-						    : 0;
+	int family = q->plain && q->type == DNS_PTR
+			     ? dns_reverse_parse(q->name, &address, &address6)
+			     : 0;
 	bool found = false;
 
 	for (unsigned i = 0; family && i < c->network_count; i++) {
 		const struct dns_set *set =
-			family == AF_INET ? dns_table_address(&s->table, c->networks[i], address)
-					  : dns_table_address6(&s->table, c->networks[i], &address6);
+			family == AF_INET
+				? dns_table_address(&s->table, c->networks[i], address)
+				: dns_table_address6(&s->table, c->networks[i], &address6);
 
 		for (unsigned j = 0; set && j < set->count; j++) {
 			if (!set->hosts[j]->name_count)

@@ -70,8 +70,8 @@ static int drop_ids(struct err *e)
 #define NR(offset)    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, offset))
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define DENY	      RETURN(SECCOMP_RET_ERRNO | EPERM)
-#define ALLOW(call)   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), \
-		      RETURN(SECCOMP_RET_ALLOW)
+#define ALLOW(call)                                                                                \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
 #define SKIP_UNLESS(call, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, n)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -91,24 +91,54 @@ static int filter_calls(struct err *e)
 #ifdef __NR_epoll_wait
 		ALLOW(epoll_wait),
 #endif
-		ALLOW(recvmmsg), ALLOW(sendmmsg), ALLOW(write), ALLOW(dup3), ALLOW(recvfrom), ALLOW(sendto), ALLOW(recvmsg),
-		ALLOW(sendmsg), ALLOW(epoll_ctl), ALLOW(accept4), ALLOW(close), ALLOW(read),
-		ALLOW(clock_gettime), ALLOW(getrandom), ALLOW(connect), ALLOW(getsockopt),
+		ALLOW(recvmmsg),
+		ALLOW(sendmmsg),
+		ALLOW(write),
+		ALLOW(dup3),
+		ALLOW(recvfrom),
+		ALLOW(sendto),
+		ALLOW(recvmsg),
+		ALLOW(sendmsg),
+		ALLOW(epoll_ctl),
+		ALLOW(accept4),
+		ALLOW(close),
+		ALLOW(read),
+		ALLOW(clock_gettime),
+		ALLOW(getrandom),
+		ALLOW(connect),
+		ALLOW(getsockopt),
 		/* Memory. */
-		ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),
+		ALLOW(brk),
+		ALLOW(munmap),
+		ALLOW(mremap),
+		ALLOW(madvise),
 		/* The records. */
-		ALLOW(openat), ALLOW(getdents64), ALLOW(newfstatat), ALLOW(fstat), ALLOW(fcntl),
-		ALLOW(lseek), ALLOW(faccessat), ALLOW(inotify_add_watch), ALLOW(getpid),
+		ALLOW(openat),
+		ALLOW(getdents64),
+		ALLOW(newfstatat),
+		ALLOW(fstat),
+		ALLOW(fcntl),
+		ALLOW(lseek),
+		ALLOW(faccessat),
+		ALLOW(inotify_add_watch),
+		ALLOW(getpid),
 		/* The end. */
-		ALLOW(exit_group), ALLOW(exit), ALLOW(rt_sigreturn), ALLOW(restart_syscall),
+		ALLOW(exit_group),
+		ALLOW(exit),
+		ALLOW(rt_sigreturn),
+		ALLOW(restart_syscall),
 		/* Memory that is no program; sockets that speak IP. */
-		SKIP_UNLESS(mmap, 4), ARG(2),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), DENY,
+		SKIP_UNLESS(mmap, 4),
+		ARG(2),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
+		DENY,
 		RETURN(SECCOMP_RET_ALLOW),
-		SKIP_UNLESS(socket, 5), ARG(0),
+		SKIP_UNLESS(socket, 5),
+		ARG(0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
-		RETURN(SECCOMP_RET_ALLOW), DENY,
+		RETURN(SECCOMP_RET_ALLOW),
+		DENY,
 		DENY,
 	};
 	struct sock_fprog program = { sizeof code / sizeof *code, code };

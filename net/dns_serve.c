@@ -14,7 +14,7 @@
 
 #define CONTROLS_MAX 64
 
-#define of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 struct control {
 	struct dns_object object;

@@ -17,7 +17,7 @@
 
 #define EVENTS 64
 
-#define of_source(source, type, member) ((type *)((char *)(source) - offsetof(type, member)))
+#define of_source(source, type, member) ((type *)((char *)(source)-offsetof(type, member)))
 
 int dns_listen(struct dns_server *s, int fd, struct dns_source *source, uint32_t events)
 {

@@ -14,15 +14,15 @@
 #include "net/dns_packet.h"
 #include "net/dns_table.h"
 
-#define DNS_BATCH      32   /* questions by one system call */
-#define DNS_ASK_MAX    1024 /* bytes of a question over UDP; longer ones are malformed */
-#define DNS_TTL        5    /* seconds: a container that is made anew has another address */
-#define DNS_CONNS_MAX  16   /* TCP connections of one container */
-#define DNS_ASKED_MAX  64   /* questions of one container that wait for upstream */
-#define DNS_ALL_MAX    1024 /* and of all */
-#define DNS_TRY_MS     2000 /* for one try upstream */
-#define DNS_TCP_MS     10000 /* for one question, or one answer, over TCP */
-#define DNS_START_MS   10000 /* a server whom nobody uses after that ends */
+#define DNS_BATCH	32    /* questions by one system call */
+#define DNS_ASK_MAX	1024  /* bytes of a question over UDP; longer ones are malformed */
+#define DNS_TTL		5     /* seconds: a container that is made anew has another address */
+#define DNS_CONNS_MAX	16    /* TCP connections of one container */
+#define DNS_ASKED_MAX	64    /* questions of one container that wait for upstream */
+#define DNS_ALL_MAX	1024  /* and of all */
+#define DNS_TRY_MS	2000  /* for one try upstream */
+#define DNS_TCP_MS	10000 /* for one question, or one answer, over TCP */
+#define DNS_START_MS	10000 /* a server whom nobody uses after that ends */
 #define DNS_RECORD_MARK "ep-" /* what the name of an endpoint's file begins with */
 
 struct dns_server;
@@ -100,7 +100,7 @@ struct dns_server {
 	struct dns_table table;
 	struct dns_client *clients;
 	unsigned client_count, forward_count;
-	bool served; /* somebody, once */
+	bool served;	 /* somebody, once */
 	uid_t owner_uid; /* who may control it */
 	int64_t now;
 	unsigned upstream_count, preferred;
@@ -113,15 +113,15 @@ struct dns_server {
 	struct dns_watched {
 		int wd;
 		char network[NETWORK_NAME_MAX];
-	} *watched;
+	} * watched;
 	uint64_t questions, forwarded, refused;
 	uint8_t random[256];
 	unsigned random_left;
 	uint8_t big[2 + DNS_TCP_MAX + 64];
 };
 
-/* dns_server.c: the loop. Serves until nobody is left; `control` listens, `dir` is the leases folder
- * of the network namespace. With the privileges the caller has: dns_sandbox.h. */
+/* dns_server.c: the loop. Serves until nobody is left; `control` listens, `dir` is the leases
+ * folder of the network namespace. With the privileges the caller has: dns_sandbox.h. */
 int dns_server_open(struct dns_server *s, int control, int dir, const char *network, struct err *e);
 int dns_server_run(struct dns_server *s);
 void dns_server_close(struct dns_server *s);

@@ -14,7 +14,13 @@
 #define BUCKETS_FIRST 256
 #define ANY_NETWORK   (~0u)
 
-enum { KIND_NAME = 'n', KIND_ADDRESS = '4', KIND_ADDRESS6 = '6', KIND_OWNER = 'o', KIND_FILE = 'f' };
+enum {
+	KIND_NAME = 'n',
+	KIND_ADDRESS = '4',
+	KIND_ADDRESS6 = '6',
+	KIND_OWNER = 'o',
+	KIND_FILE = 'f'
+};
 
 struct key {
 	char kind;

@@ -14,7 +14,7 @@
 
 #define DNS_HOST_NAME_MAX (ENDPOINT_NAME_MAX + NETWORK_NAME_MAX)
 
-struct dns_host { /* one endpoint, as far as names go */
+struct dns_host {	  /* one endpoint, as far as names go */
 	unsigned network; /* its number here */
 	bool internal;	  /* the network has no way out */
 	uint32_t address; /* 0: none */

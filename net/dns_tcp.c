@@ -18,7 +18,7 @@
 
 #define IN_FIRST 1024
 
-#define of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void accept_more(struct dns_server *s, struct dns_client *c, bool yes)
 {

@@ -54,8 +54,8 @@ static void put(unsigned at, int from, size_t len)
 
 void dns_udp_ready(struct dns_server *s, struct dns_source *source, uint32_t events)
 {
-	struct dns_client *c = (struct dns_client *)((char *)source -
-						     offsetof(struct dns_client, udp_source));
+	struct dns_client *c =
+		(struct dns_client *)((char *)source - offsetof(struct dns_client, udp_source));
 	unsigned ready = 0;
 	int n = receive(c->udp);
 

@@ -19,8 +19,8 @@
 #include "base/json.h"
 #include "net/dns_server.h"
 
-#define REREAD_MS  100
-#define ROOT_MASK  (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+#define REREAD_MS 100
+#define ROOT_MASK (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
 /* A record is written whole and renamed into place. */
 #define FILES_MASK (IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR)
 

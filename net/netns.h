@@ -3,8 +3,8 @@
  */
 #pragma once
 
-/* Enters it. 0, and the way back for netns_leave(), or -errno. The program has one thread, which does
- * nothing else meanwhile. */
+/* Enters it. 0, and the way back for netns_leave(), or -errno. The program has one thread, which
+ * does nothing else meanwhile. */
 int netns_enter(int netns, int *ret_back);
 /* Goes back. A program that can't ends here: every step it would take, and every undo, would act on
  * the wrong host. */

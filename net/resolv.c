@@ -12,10 +12,10 @@
 #include "base/fd.h"
 #include "net/dns.h"
 
-#define HOST_FILE	"/etc/resolv.conf"
-#define RESOLVED_FILE	"/run/systemd/resolve/resolv.conf" /* without its own stub, 127.0.0.53 */
-#define FILE_MAX	65536
-#define DNS_PORT	53
+#define HOST_FILE     "/etc/resolv.conf"
+#define RESOLVED_FILE "/run/systemd/resolve/resolv.conf" /* without its own stub, 127.0.0.53 */
+#define FILE_MAX      65536
+#define DNS_PORT      53
 
 static void add_server(const char *word, struct resolv *r)
 {

@@ -14,7 +14,8 @@
 struct resolv {
 	struct dns_upstream server[DNS_UPSTREAM_MAX];
 	unsigned count;
-	char search[RESOLV_SEARCH_MAX]; /* words with a blank between them; "" when there are none */
+	char search[RESOLV_SEARCH_MAX]; /* words with a blank between them; "" when there are none
+					 */
 	char options[RESOLV_OPTIONS_MAX];
 };
 

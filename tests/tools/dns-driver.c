@@ -66,6 +66,9 @@ static int attach(int argc, char **argv)
 		ep.address = ntohl(inet_addr(argv[3]));
 	while ((name = strsep(&names, ",")))
 		snprintf(ep.names[ep.name_count++], ENDPOINT_NAME_MAX, "%s", name);
+	snprintf(ep.host_if, sizeof ep.host_if, "kv0");
+	snprintf(ep.interface, sizeof ep.interface, "eth0");
+	ep.mac[0] = 2;
 	ep.internal = has(argc - 5, argv + 5, "internal");
 	snprintf(network.name, sizeof network.name, "%s", argv[0]);
 	snprintf(path, sizeof path, "/proc/%s/ns/net", argv[2]);
