@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_HEADER   12
-#define DNS_NAME_MAX 256   /* as text, with the NUL: 255 bytes on the wire are at most 253 of text \
+#define DNS_HEADER 12
+#define DNS_NAME_MAX                                                                               \
+	256		   /* as text, with the NUL: 255 bytes on the wire are at most 253 of text \
 			    */
 #define DNS_UDP_MIN   512  /* what every client takes */
 #define DNS_UDP_MAX   4096 /* what we send at most, and take from upstream */

@@ -33,6 +33,11 @@ static void refresh(struct dns_server *s, struct dns_client *c)
 	for (unsigned i = 0; i < set->count; i++) {
 		c->networks[c->network_count++] = set->hosts[i]->network;
 		c->may_forward |= !set->hosts[i]->internal;
+		/* The one whose server this is comes first, in answers too. */
+		if (set->hosts[i]->network == s->number) {
+			c->networks[i] = c->networks[0];
+			c->networks[0] = s->number;
+		}
 	}
 	c->generation = s->table.generation;
 }

@@ -21,7 +21,7 @@
 #define DNS_ASKED_MAX	64    /* questions of one container that wait for upstream */
 #define DNS_ALL_MAX	1024  /* and of all */
 #define DNS_TRY_MS	2000  /* for one try upstream */
-#define DNS_TCP_MS	10000 /* for one question, or one answer, over TCP */
+#define DNS_TCP_MS	5000  /* for one question, or one answer, over TCP */
 #define DNS_START_MS	10000 /* a server whom nobody uses after that ends */
 #define DNS_RECORD_MARK "ep-" /* what the name of an endpoint's file begins with */
 

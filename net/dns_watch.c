@@ -220,6 +220,11 @@ static void on_events(struct dns_server *s, struct dns_source *source, uint32_t 
 
 int dns_watch_open(struct dns_server *s, struct err *e)
 {
+	int number = dns_table_network(&s->table, s->network, true);
+
+	if (number < 0)
+		return err_set(e, ENOMEM, "the table of names");
+	s->number = (unsigned)number;
 	s->watch_source.ready = on_events;
 	s->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (s->watch >= 0 && (inotify_add_watch(s->watch, ".", ROOT_MASK) < 0 ||
