@@ -169,6 +169,7 @@ static int remove_names(const struct store *s, const char *const *references, si
 	size_t i;
 	int error = read_document(s, &document, e);
 
+	ret->references = 0;
 	if (!error)
 		error = store_read_index(s, &a, &index, e);
 	for (i = 0; !error && i < count; i++)
@@ -198,12 +199,19 @@ int store_remove(const struct store *s, const char *const *references, size_t co
 	_cleanup_fd_ int lock = -EBADF;
 	int error = store_lock(s, true, &lock, e), later;
 
+	/* What frees the disk may take a block first. */
 	if (!error)
-		error = store_tmp_new(s, &tmp, e);
+		do
+			error = store_tmp_new(s, &tmp, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error)
-		error = remove_names(s, references, count, force, &removed, e);
+		do
+			error = remove_names(s, references, count, force, &removed, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error)
-		error = store_sweep(s, &tmp, &removed, e);
+		do
+			error = store_sweep(s, &tmp, &removed, e);
+		while (store_reserve_spend(s, error, e));
 	fd_close(&lock); /* the long part needs no lock: nobody can reach what is in tmp */
 	later = store_tmp_remove(s, &tmp, error ? NULL : e);
 	*ret = removed;
