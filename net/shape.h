@@ -2,9 +2,9 @@
  * shape.h - how fast a container may send and receive: a token bucket on each end of its veth pair.
  *
  * A qdisc shapes what leaves an interface: on the host's end what the container
- * receives ("down"), on its own end what it sends ("up"). The latter is the
- * container's to change when it has CAP_NET_ADMIN there, so that is refused
- * (runtime/spec.c). Qdiscs go with their interface.
+ * receives ("down"), on its own end what it sends ("up"). The latter is for
+ * containers without CAP_NET_ADMIN, such as jobs: others could change it. Qdiscs go
+ * with their interface.
  */
 #pragma once
 #include <stdint.h>
@@ -12,9 +12,8 @@
 #include "base/plan.h"
 #include "net/netlink.h"
 
-#define RATE_ANNOTATION "io.kist.net.rate"
-#define RATE_MIN	1000ull	       /* bytes per second: 8kbit */
-#define RATE_MAX	50000000000ull /* 400gbit */
+#define RATE_MIN 1000ull	/* bytes per second: 8kbit */
+#define RATE_MAX 50000000000ull /* 400gbit */
 
 struct net_rate {
 	uint64_t down, up; /* bytes per second; 0: no limit */

@@ -258,6 +258,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.idrange = ids->leased,
 		.lock_securebits = true,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
+			 .rate = r->job->rate,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};
 	struct compiled compiled;

@@ -73,7 +73,7 @@ static void the_kernels(void **state)
 
 		snprintf(name, sizeof name, "b%d", i);
 		nl_batch_init(&b);
-		link_put_bridge(&b, name, mac);
+		link_put_bridge(&b, name, mac, 0);
 		assert_int_equal(nl_talk(fd, &b, NULL, NULL, &e), 0);
 	}
 	nl_batch_init(&b);

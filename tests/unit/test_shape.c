@@ -134,7 +134,7 @@ static void the_kernel_has_it(void **state)
 	fd = nl_open(NETLINK_ROUTE);
 	assert_true(fd >= 0);
 	nl_batch_init(&b);
-	link_put_bridge(&b, "one", mac);
+	link_put_bridge(&b, "one", mac, 0);
 	assert_int_equal(nl_talk(fd, &b, NULL, NULL, &e), 0);
 	assert_int_equal(link_get(fd, "one", &link, &e), 0);
 	assert_int_equal(shape(fd, "none", 125000, &e), -ENODEV);
