@@ -32,7 +32,7 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
 		  "end with 0 whatever became of the job: its result says it" },
 		{ "allow-degraded", 0, OPTION_TEXT, &q->waived, "LIST",
-		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time" },
+		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time,landlock" },
 		{ "store", 0, OPTION_TEXT, &q->store, "DIR", "image store (or KIST_STORE)" },
 		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
 		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
@@ -197,6 +197,7 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = choose_id(q, job, e);
 	if (r == 0)
 		r = apply_settings(q, job, e);
+	job_profile_apply(job);
 	if (r == 0 && q->waived)
 		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
 	if (r == 0)
