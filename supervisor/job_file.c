@@ -238,13 +238,13 @@ static bool decode(const char *text, struct arena *a, struct job_file *f)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t len = strlen(text),
-	       pad = len && text[len - 1] == '=' ? 1 + (text[len - 2] == '=') : 0;
+	size_t len = strlen(text), pad;
 	uint32_t bits = 0;
 	char *out = arena_alloc(a, len / 4 * 3 + 1);
 
 	if (len % 4 || !out)
 		return false;
+	pad = len && text[len - 1] == '=' ? 1 + (text[len - 2] == '=') : 0;
 	for (size_t i = 0; i < len; i++) {
 		const char *d = i < len - pad ? memchr(digits, text[i], 64) : digits;
 
