@@ -51,6 +51,8 @@ struct job {
 	char *const *args;            /* NULL-terminated; empty: the image's own */
 	const char *const *env;       /* "NAME=value", added to the image's */
 	size_t env_count;
+	const char *const *pass_env;  /* names of the caller's variables; of the job file */
+	size_t pass_env_count;
 	const char *workdir;          /* NULL: the image's */
 	uint64_t memory;              /* bytes; 0: no limit */
 	uint64_t pids;                /* 0: no limit */
@@ -164,6 +166,9 @@ extern const size_t job_setting_count;
 int job_file_parse(const json_t *document, const char *folder, struct arena *a, struct job *job,
 		   struct err *e);
 
+/* A folder that has a config.json is a bundle: the job's root becomes its root, and its command,
+ * environment, working directory and user count where the job says nothing. */
+int job_bundle_read(const char *bundle, struct arena *a, struct job *job, struct err *e);
 /* What the profile sets where the caller said nothing. */
 void job_profile_apply(struct job *job);
 const char *job_profile_name(enum job_profile profile);
