@@ -66,6 +66,14 @@ int err_say(struct err *e, int error, const char *fmt, ...)
 	return -error;
 }
 
+/* Who wraps has an error: that nothing was said of it must not make a success of it. */
+static int number_of(struct err *e)
+{
+	if (!e->error)
+		e->error = EIO;
+	return -e->error;
+}
+
 int err_wrap(struct err *e, const char *fmt, ...)
 {
 	va_list ap;
@@ -77,7 +85,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	set_text(e->context[i], sizeof e->context[i], "", fmt, ap);
 	va_end(ap);
-	return -e->error;
+	return number_of(e);
 }
 
 int err_at(struct err *e, const char *where)
@@ -91,7 +99,7 @@ int err_at(struct err *e, const char *where)
 		buf_reset(&b);
 		buf_add(&b, where);
 	}
-	return -e->error;
+	return number_of(e);
 }
 
 int err_fix(struct err *e, const char *fmt, ...)
@@ -105,7 +113,7 @@ int err_fix(struct err *e, const char *fmt, ...)
 		set_text(e->fix, sizeof e->fix, "", fmt, ap);
 		va_end(ap);
 	}
-	return -e->error;
+	return number_of(e);
 }
 
 void err_clear(struct err *e)

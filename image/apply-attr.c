@@ -112,14 +112,19 @@ static int check_owner(const struct layer_entry *entry, struct err *e)
 
 /* What chown(2) would do with rights: told to those who read the layer (merge.c). Symlinks, fifos and
  * some file systems can't have it. */
-static void keep_owner(struct apply *a, int fd, const struct layer_entry *entry)
+static int keep_owner(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
 {
 	unsigned char value[OWNER_XATTR_MAX];
+	size_t size;
 
 	if (entry->uid == 0 && entry->gid == 0)
-		return;
-	fsetxattr(fd, OWNER_XATTR, value, owner_xattr_encode(entry->uid, entry->gid, value), 0);
+		return 0;
+	size = owner_xattr_encode(entry->uid, entry->gid, value);
+	if (fsetxattr(fd, OWNER_XATTR, value, size, 0) < 0 && errno != EBADF &&
+	    !forgivable(a, OWNER_XATTR, errno))
+		return err_set(e, errno, "cannot keep its owner in an xattr");
 	apply_note(a, NOTE_OWNER, entry->path);
+	return 0;
 }
 
 static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
@@ -129,10 +134,8 @@ static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
 
 	if (error)
 		return error;
-	if (!a->privileged) {
-		keep_owner(a, flags & AT_EMPTY_PATH ? dirfd : -EBADF, entry);
-		return 0;
-	}
+	if (!a->privileged)
+		return keep_owner(a, flags & AT_EMPTY_PATH ? dirfd : -EBADF, entry, e);
 	if (fchownat(dirfd, name, entry->uid, entry->gid, flags) < 0)
 		return err_set(e, errno, "cannot give it to %llu:%llu",
 			       (unsigned long long)entry->uid, (unsigned long long)entry->gid);
@@ -150,14 +153,18 @@ mode_t apply_mode(const struct apply *a, const struct layer_entry *entry)
 }
 
 /* What a new file inherits from its folder, or an earlier entry gave, is not this entry's. */
-static void drop_xattrs(int fd)
+static int drop_xattrs(int fd, struct err *e)
 {
 	char names[65536], *name;
 	ssize_t n = flistxattr(fd, names, sizeof(names));
 
+	if (n < 0 && errno != ENOTSUP)
+		return err_set(e, errno, "cannot read its xattrs");
 	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1)
-		if (judge(name) == XATTR_KEEP)
-			fremovexattr(fd, name);
+		if (judge(name) == XATTR_KEEP && fremovexattr(fd, name) < 0 && errno != ENODATA &&
+		    errno != ENOTSUP && errno != EPERM)
+			return err_set(e, errno, "cannot remove the xattr %.64s", name);
+	return 0;
 }
 
 static bool has_owner(const struct apply *a, const struct layer_entry *entry, bool plain)
@@ -173,8 +180,8 @@ int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, boo
 	int error = 0;
 
 	if (!plain && a->acl_seen)
-		drop_xattrs(fd);
-	if (!has_owner(a, entry, plain))
+		error = drop_xattrs(fd, e);
+	if (!error && !has_owner(a, entry, plain))
 		error = set_owner(a, fd, "", AT_EMPTY_PATH, entry, e);
 	if (error)
 		return error;
@@ -190,8 +197,9 @@ int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, boo
 
 int apply_attrs_kept(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
 {
-	drop_xattrs(fd);
-	return apply_attrs_fd(a, fd, entry, false, e);
+	int error = drop_xattrs(fd, e);
+
+	return error ? error : apply_attrs_fd(a, fd, entry, false, e);
 }
 
 int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry, struct err *e)
@@ -205,8 +213,9 @@ int apply_attrs_path_fd(struct apply *a, int fd, const struct layer_entry *entry
 	/* fchmod(2) refuses O_PATH; the magic link leads to the very inode that fd holds */
 	if (chmod(path_of_fd(fd, path), apply_mode(a, entry)) < 0)
 		return err_set(e, errno, "chmod");
-	if (a->acl_seen)
-		removexattr(path, "system.posix_acl_access");
+	if (a->acl_seen && removexattr(path, "system.posix_acl_access") < 0 && errno != ENODATA &&
+	    errno != ENOTSUP)
+		return err_set(e, errno, "removexattr");
 	error = set_xattrs(a, BY_MAGIC_LINK, -1, path, entry, e);
 	if (error)
 		return error;

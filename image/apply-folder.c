@@ -95,8 +95,12 @@ static struct apply_folder *place(struct apply *a)
 /* What a new thing in here would get that its entry does not say. */
 static bool is_plain(struct apply *a, int fd, const struct stat *st)
 {
-	return st->st_gid == a->gid && !(st->st_mode & S_ISGID) &&
-	       !(a->acl_seen && fgetxattr(fd, "system.posix_acl_default", NULL, 0) > 0);
+	if (st->st_gid != a->gid || (st->st_mode & S_ISGID))
+		return false;
+	if (!a->acl_seen)
+		return true;
+	return fgetxattr(fd, "system.posix_acl_default", NULL, 0) <= 0 &&
+	       (errno == ENODATA || errno == ENOTSUP);
 }
 
 /* Takes fd over. The same folder by another path must not be there twice: each would put back what

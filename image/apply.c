@@ -229,10 +229,11 @@ static int apply_root(struct apply *a, const struct layer_entry *entry, struct e
 	if (error)
 		return err_set(e, -error, "cannot open the layer's folder");
 	error = apply_attrs_kept(a, a->in->fd, entry, e);
-	if (!error)
-		error = folder_changed(a);
 	if (error)
 		return error;
+	error = folder_changed(a);
+	if (error)
+		return err_set(e, -error, "cannot look at the layer's folder");
 	a->in->mtime = entry->mtime;
 	a->in->touched = true;
 	a->root_said = true;
@@ -328,11 +329,14 @@ static int link_to(struct apply *a, const char *folder, const char *last, const 
 	struct apply_folder *from = folder_find(a, folder);
 	struct stat st, own;
 
-	if (from == NULL || fstatat(from->fd, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (from == NULL || fstatat(from->fd, last, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+			return err_set(e, errno, "cannot look at \"%.200s\"", entry->hardlink);
 		return err_say(e, ENOENT,
 			       "hard link to \"%.200s\", which this layer does not hold (a layer "
 			       "must carry the target again)",
 			       entry->hardlink);
+	}
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return err_say(e, EINVAL,
 			       "hard link to \"%.200s\", which is neither file nor symlink",

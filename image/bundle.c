@@ -79,11 +79,28 @@ static int merge_into(struct bundle *b, int rootfs, struct err *e)
 
 /* A folder that holds something is somebody's. 0700: it will hold setuid files, which a user of the
  * host must not reach (CVE-2021-41091). */
+static int check_empty(int fd, const char *path, struct err *e)
+{
+	DIR *dir = store_open_folder(fd, ".");
+	struct dirent *d = NULL;
+	int got;
+
+	if (dir == NULL)
+		return err_set(e, errno, "cannot read %s", path);
+	while ((got = store_next(dir, path, &d, e)) > 0)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			break;
+	closedir(dir);
+	if (got <= 0)
+		return got;
+	err_say(e, ENOTEMPTY, "%s is not empty", path);
+	return err_fix(e, "give a new or empty folder");
+}
+
 static int open_dir(struct bundle *b, struct err *e)
 {
 	const char *path = b->o->dir;
-	struct dirent *d;
-	DIR *dir;
+	int error;
 
 	b->made_dir = mkdir(path, 0700) == 0;
 	if (!b->made_dir && errno != EEXIST)
@@ -91,16 +108,9 @@ static int open_dir(struct bundle *b, struct err *e)
 	b->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dir < 0)
 		return err_set(e, errno, "cannot open %s", path);
-	dir = store_open_folder(b->dir, ".");
-	while (dir && (d = readdir(dir)) != NULL && d->d_name[strspn(d->d_name, ".")] == '\0')
-		;
-	if (dir == NULL || d) {
-		if (dir)
-			closedir(dir);
-		err_say(e, ENOTEMPTY, "%s is not empty", path);
-		return err_fix(e, "give a new or empty folder");
-	}
-	closedir(dir);
+	error = check_empty(b->dir, path, e);
+	if (error)
+		return error;
 	if (fchmod(b->dir, 0700) < 0 || mkdirat(b->dir, "rootfs", 0755) < 0)
 		return err_set(e, errno, "cannot make %s/rootfs", path);
 	b->made_rootfs = true;

@@ -32,7 +32,7 @@ static int failed(struct export *x, struct err *e)
 }
 
 /* Where the data is: holes are not written. */
-static void add_holes(struct archive_entry *ae, int fd, uint64_t size)
+static int add_holes(struct archive_entry *ae, int fd, uint64_t size, struct err *e)
 {
 	off_t at = 0, end;
 
@@ -41,12 +41,15 @@ static void add_holes(struct archive_entry *ae, int fd, uint64_t size)
 		if (end < 0 || end > (off_t)size)
 			end = size;
 		if (at == 0 && end == (off_t)size)
-			return; /* there is none */
+			return 0; /* there is none */
 		archive_entry_sparse_add_entry(ae, at, end - at);
 		at = end;
 	}
+	if (at < 0 && errno != ENXIO) /* else data that was not found would be a hole */
+		return err_set(e, errno, "cannot look for holes in it");
 	if (archive_entry_sparse_count(ae) == 0) /* a hole from end to end */
 		archive_entry_sparse_add_entry(ae, size, 0);
+	return 0;
 }
 
 /* Exactly `size` bytes, as the header says: a file of a container that runs may shrink meanwhile.
@@ -103,15 +106,18 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 {
 	struct export *x = user;
 	struct archive_entry *ae = archive_entry_new();
-	int r, error = 0;
+	int r = ARCHIVE_OK, error = 0;
 
 	if (ae == NULL)
 		return err_set(e, ENOMEM, "no memory for an archive");
 	describe(ae, entry, size);
 	if (fd >= 0 && size > 0)
-		add_holes(ae, fd, size);
-	r = archive_write_header(x->archive, ae);
+		error = add_holes(ae, fd, size, e);
+	if (!error)
+		r = archive_write_header(x->archive, ae);
 	archive_entry_free(ae);
+	if (error)
+		return error;
 	if (r != ARCHIVE_OK &&
 	    r != ARCHIVE_WARN) /* a warning: a name that is no UTF-8 goes as it is */
 		return failed(x, e);

@@ -153,7 +153,8 @@ static int check_index(struct fsck *f, struct err *e)
 
 	if (!error)
 		return 0;
-	if (error == -ENOMEM || error == -EIO)
+	/* Only what its bytes are is damage: that it could not be read now is none. */
+	if (error != -EBADMSG && error != -EINVAL && error != -E2BIG && error != -ELOOP)
 		return error;
 	err_format(e, text, sizeof(text));
 	err_clear(e);
@@ -246,14 +247,14 @@ int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
 	struct digest d;
 	char path[300];
 	size_t i;
-	int error = 0;
+	int error = 0, got = 0;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, algorithm);
 	dir = store_open_folder(f->store.dir, path);
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read %s", path);
-	while (!error && (entry = readdir(dir)) != NULL) {
+	while (!error && (got = store_next(dir, folder, &entry, e)) > 0) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		if (digest_from_hex(algorithm, entry->d_name, &d)) {
@@ -264,6 +265,7 @@ int fsck_each(struct fsck *f, const char *folder, const char *algorithm,
 		fsck_tell(f, "stray", path, false, NULL, "it is nothing of kist's");
 	}
 	closedir(dir);
+	error = error ? error : got;
 	for (i = 0; i < all.count && !error; i++)
 		error = check(f, &all.list[i], e);
 	free(all.list);
@@ -346,8 +348,11 @@ static int open_all(struct fsck *f, int *ret_lock, struct err *e)
 		error = check_folders(f, e);
 	if (!error)
 		error = check_leftovers(f, e);
-	if (!error)
-		error = store_tmp_make(&f->store, &f->tmp, e);
+	/* A quick look changes nothing: it also works where there is no room at all. */
+	if (!error && (f->options->repair || !f->options->quick))
+		do
+			error = store_tmp_make(&f->store, &f->tmp, e);
+		while (f->options->repair && store_reserve_spend(&f->store, error, e));
 	if (!error && !f->options->repair && flock(*ret_lock, LOCK_SH) < 0)
 		error = err_set(e, errno, "cannot share the store's lock");
 	return error;

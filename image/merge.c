@@ -243,23 +243,30 @@ static int hand_on(struct merge *m, int dirfd, const char *name, const struct st
 	return error ? err_wrap(m->e, "/%s", m->path) : 0;
 }
 
-/* A mount in the folder that is looked at: shown, but not entered. */
-static bool is_mount(const struct merge *m, int dirfd, const char *name)
+/* A mount in the folder that is looked at: shown, but not entered. 1 or 0, or -errno. */
+static int is_mount(const struct merge *m, int dirfd, const char *name)
 {
 	struct statx x;
 
-	return m->o->plain &&
-	       statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &x) == 0 &&
-	       (x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	if (!m->o->plain)
+		return 0;
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &x) < 0)
+		return err_set(m->e, errno, "cannot look at /%s", m->path);
+	return !!(x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static bool is_opaque(const struct merge *m, int fd)
+/* 1 or 0, or -errno: what an opaque folder hides must not come back because it can't be asked. */
+static int is_opaque(const struct merge *m, int fd)
 {
 	char value[2];
+	ssize_t n;
 
-	return !m->o->plain &&
-	       fgetxattr(fd, apply_opaque_xattr(!m->o->userxattr), value, sizeof(value)) == 1 &&
-	       value[0] == 'y';
+	if (m->o->plain)
+		return 0;
+	n = fgetxattr(fd, apply_opaque_xattr(!m->o->userxattr), value, sizeof(value));
+	if (n < 0 && errno != ENODATA && errno != ENOTSUP && errno != ERANGE)
+		return err_set(m->e, errno, "cannot read the xattrs of /%s", m->path);
+	return n == 1 && value[0] == 'y';
 }
 
 static void close_level(struct level *l)
@@ -275,27 +282,33 @@ static int open_level(struct merge *m, const struct level *parent, const struct 
 		      size_t count, struct level **ret)
 {
 	struct level *l = calloc(1, sizeof(*l));
-	struct stat st;
+	struct stat st = { 0 };
+	int end = 0;
 	size_t i;
 
 	if (l == NULL)
 		return err_set(m->e, ENOMEM, "no memory for a folder");
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && end == 0; i++) {
 		int dirfd = parent->fds[names[i].layer], fd;
 
-		if (i > 0 && (fstatat(dirfd, names[i].text, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			      !S_ISDIR(st.st_mode)))
+		if (i > 0 && fstatat(dirfd, names[i].text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			end = err_set(m->e, errno, "cannot look at /%s", m->path);
+		else if (i > 0 && !S_ISDIR(st.st_mode))
+			end = 1;
+		if (end)
 			break;
 		fd = openat(dirfd, names[i].text,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0) {
-			err_set(m->e, errno, "cannot open the folder /%s", m->path);
-			close_level(l);
-			return -m->e->error;
+			end = err_set(m->e, errno, "cannot open the folder /%s", m->path);
+			break;
 		}
 		l->fds[l->count++] = fd;
-		if (is_opaque(m, fd))
-			break;
+		end = is_opaque(m, fd);
+	}
+	if (end < 0) {
+		close_level(l);
+		return end;
 	}
 	*ret = l;
 	return 0;
@@ -306,7 +319,7 @@ static int walk(struct merge *m, const struct level *level);
 static int one_name(struct merge *m, const struct level *level, const struct name *names,
 		    size_t count)
 {
-	int dirfd = level->fds[names[0].layer], error;
+	int dirfd = level->fds[names[0].layer], error, mount;
 	struct level *below = NULL;
 	struct stat st;
 
@@ -317,10 +330,11 @@ static int one_name(struct merge *m, const struct level *level, const struct nam
 	}
 	if (S_ISSOCK(st.st_mode) || (!m->o->plain && apply_is_whiteout(&st)))
 		return 0;
-	if (is_mount(m, dirfd, names[0].text) && !S_ISDIR(st.st_mode))
-		return 0;
+	mount = is_mount(m, dirfd, names[0].text);
+	if (mount < 0 || (mount && !S_ISDIR(st.st_mode)))
+		return mount < 0 ? mount : 0;
 	error = hand_on(m, dirfd, names[0].text, &st);
-	if (error || !S_ISDIR(st.st_mode) || is_mount(m, dirfd, names[0].text))
+	if (error || mount || !S_ISDIR(st.st_mode))
 		return error;
 	error = open_level(m, level, names, count, &below);
 	if (!error)

@@ -144,11 +144,17 @@ int store_prune(const struct store *s, const struct prune_options *o, struct are
 	if (!error)
 		error = choose(s, o, a, &index, &r, e);
 	if (!error && !o->dry_run)
-		error = store_tmp_new(s, &tmp, e);
+		do
+			error = store_tmp_new(s, &tmp, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error && !o->dry_run && r.removed.references)
-		error = store_index_drop(s, r.names, r.removed.references, e);
+		do
+			error = store_index_drop(s, r.names, r.removed.references, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error)
-		error = store_sweep_as(s, o->dry_run ? NULL : &tmp, &index, &r.removed, e);
+		do
+			error = store_sweep_as(s, o->dry_run ? NULL : &tmp, &index, &r.removed, e);
+		while (store_reserve_spend(s, error, e));
 	fd_close(&lock);
 	if (tmp.dir >= 0)
 		later = store_tmp_remove(s, &tmp, error ? NULL : e);

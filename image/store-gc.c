@@ -116,11 +116,11 @@ static int live_add_pins(const struct store *s, struct live *l, struct err *e)
 {
 	DIR *dir = store_open_folder(s->dir, "tmp");
 	struct dirent *entry;
-	int error = 0;
+	int error = 0, got = 0;
 
 	if (dir == NULL)
 		return err_set(e, errno, "cannot read %s/tmp", s->path);
-	while (!error && (entry = readdir(dir)) != NULL) {
+	while (!error && (got = store_next(dir, "tmp", &entry, e)) > 0) {
 		_cleanup_free_ char *text = NULL;
 		struct digest d;
 		_cleanup_fd_ int maker = -EBADF;
@@ -148,7 +148,7 @@ static int live_add_pins(const struct store *s, struct live *l, struct err *e)
 		}
 	}
 	closedir(dir);
-	return error;
+	return error ? error : got;
 }
 
 typedef int visit_fn(const struct store *s, const char *hex, void *user, struct err *e);
@@ -161,17 +161,17 @@ static int for_each(const struct store *s, const char *folder, visit_fn *visit, 
 	DIR *dir = store_open_folder(s->dir, folder);
 	struct dirent *entry;
 	struct digest digest;
-	int error = 0;
+	int error = 0, got = 0;
 
 	if (dir == NULL && errno == ENOENT)
 		return 0; /* a store from before there were sha512 */
 	if (dir == NULL)
 		return err_set(e, errno, "cannot read %s/%s", s->path, folder);
-	while (!error && (entry = readdir(dir)) != NULL)
+	while (!error && (got = store_next(dir, folder, &entry, e)) > 0)
 		if (digest_from_hex(algorithm, entry->d_name, &digest))
 			error = visit(s, entry->d_name, user, e);
 	closedir(dir);
-	return error;
+	return error ? error : got;
 }
 
 struct sweep {
@@ -208,9 +208,9 @@ bool store_layer_in_use(const struct store *s, const struct digest *chain)
 	_cleanup_fd_ int fd = openat(s->dir, store_layer_path(chain, "").text,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return true;
 	/* Not to know is not "nobody's". */
+	if (fd < 0 ? errno != ENOENT : flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return true;
 	return store_each_hold(s, compare_hold, &h, NULL) < 0 || h.found;
 }
 

@@ -133,29 +133,38 @@ static bool is_alive(const char *state, const char *boot)
 {
 	char now[64];
 
-	if (faccessat(AT_FDCWD, state, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	/* Not to know is not "gone". */
+	if (faccessat(AT_FDCWD, state, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    (errno != ENOENT && errno != ENOTDIR))
 		return true;
 	read_boot(now);
-	return now[0] && strcmp(boot, now) == 0;
+	return !now[0] || strcmp(boot, now) == 0;
 }
 
-static bool read_hold(int dir, const char *name, struct store_use *ret)
+/* 1; 0 when it is none, or gone; or -errno. */
+static int read_hold(int dir, const char *name, struct store_use *ret, struct err *e)
 {
 	_cleanup_json_ json_t *record = NULL;
 	struct err ignored = ERR_INIT;
 	const char *id, *manifest, *chain, *state, *boot;
+	int error = json_read_file(dir, name, &record, e);
 
-	if (json_read_file(dir, name, &record, &ignored) ||
-	    json_unpack(record, "{s:s, s:s, s:s, s:s, s:s}", "id", &id, "manifest", &manifest,
+	if (error == -ENOENT || error == -EINVAL || error == -E2BIG || error == -ELOOP) {
+		err_clear(e);
+		return 0;
+	}
+	if (error)
+		return error;
+	if (json_unpack(record, "{s:s, s:s, s:s, s:s, s:s}", "id", &id, "manifest", &manifest,
 			"chain", &chain, "state", &state, "boot", &boot) < 0)
-		return false;
+		return 0;
 	if (digest_parse(manifest, &ret->manifest, &ignored) ||
 	    digest_parse(chain, &ret->chain, &ignored))
-		return false;
+		return 0;
 	/* Ids may be longer than a file's name; what is said of it need not be. */
 	snprintf(ret->id, sizeof(ret->id), "%s", id);
 	ret->alive = is_alive(state, boot);
-	return true;
+	return 1;
 }
 
 int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e)
@@ -163,6 +172,7 @@ int store_each_hold(const struct store *s, store_use_fn *visit, void *user, stru
 	int fd = open_folder(s->dir, false), error = 0;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
+	int got = 0;
 
 	if (dir == NULL && errno == ENOENT)
 		return 0;
@@ -172,16 +182,20 @@ int store_each_hold(const struct store *s, store_use_fn *visit, void *user, stru
 			close(fd);
 		return error;
 	}
-	while (!error && (d = readdir(dir)) != NULL) {
+	while (!error && (got = store_next(dir, FOLDER, &d, e)) > 0) {
 		struct store_use use = { .name = d->d_name };
 
-		if (d->d_name[0] == '.' || !read_hold(fd, d->d_name, &use))
+		if (d->d_name[0] == '.')
 			continue;
+		error = read_hold(fd, d->d_name, &use, e);
+		if (error <= 0)
+			continue;
+		error = 0;
 		if (use.alive)
 			error = visit(s, &use, user, e);
 		else
 			unlinkat(fd, d->d_name, 0);
 	}
 	closedir(dir);
-	return error;
+	return error ? error : got;
 }

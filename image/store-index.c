@@ -15,7 +15,9 @@
 
 static int read_document(const struct store *s, json_t **ret, struct err *e)
 {
-	if (faccessat(s->dir, "index.json", F_OK, 0) == 0)
+	/* One that can't be looked at is not one that isn't there: a new one would have no other
+	 * names. */
+	if (faccessat(s->dir, "index.json", F_OK, 0) == 0 || errno != ENOENT)
 		return json_read_file(s->dir, "index.json", ret, e);
 	*ret = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
 			 "application/vnd.oci.image.index.v1+json", "manifests");
@@ -169,6 +171,7 @@ static int remove_names(const struct store *s, const char *const *references, si
 	size_t i;
 	int error = read_document(s, &document, e);
 
+	ret->references = 0;
 	if (!error)
 		error = store_read_index(s, &a, &index, e);
 	for (i = 0; !error && i < count; i++)
@@ -198,12 +201,19 @@ int store_remove(const struct store *s, const char *const *references, size_t co
 	_cleanup_fd_ int lock = -EBADF;
 	int error = store_lock(s, true, &lock, e), later;
 
+	/* What frees the disk may take a block first. */
 	if (!error)
-		error = store_tmp_new(s, &tmp, e);
+		do
+			error = store_tmp_new(s, &tmp, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error)
-		error = remove_names(s, references, count, force, &removed, e);
+		do
+			error = remove_names(s, references, count, force, &removed, e);
+		while (store_reserve_spend(s, error, e));
 	if (!error)
-		error = store_sweep(s, &tmp, &removed, e);
+		do
+			error = store_sweep(s, &tmp, &removed, e);
+		while (store_reserve_spend(s, error, e));
 	fd_close(&lock); /* the long part needs no lock: nobody can reach what is in tmp */
 	later = store_tmp_remove(s, &tmp, error ? NULL : e);
 	*ret = removed;

@@ -38,9 +38,10 @@ int store_default_path(char *text, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *const known_names[] = { "oci-layout", "index.json", "blobs",	  "layers",
-					   "lock",	 "locks",      "tmp",	  "partial",
-					   "users",	 "index.broken", "xattrs",  "containers" };
+static const char *const known_names[] = { "oci-layout", "index.json",	 "blobs",  "layers",
+					   "lock",	 "locks",	 "tmp",	   "partial",
+					   "users",	 "index.broken", "xattrs", "containers",
+					   "reserve" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -50,6 +51,15 @@ DIR *store_open_folder(int dirfd, const char *path)
 	if (dir == NULL && fd >= 0)
 		close(fd);
 	return dir;
+}
+
+int store_next(DIR *dir, const char *what, struct dirent **ret, struct err *e)
+{
+	errno = 0;
+	*ret = readdir(dir);
+	if (*ret == NULL && errno)
+		return err_set(e, errno, "cannot read %s", what);
+	return *ret != NULL;
 }
 
 /* What file_replace_at() leaves when it is killed: ".index.json.PID.tmp". */
@@ -76,6 +86,7 @@ static int check_foreign(const struct store *s, struct err *e)
 	struct dirent *d;
 	DIR *dir;
 	size_t i;
+	int got;
 
 	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0)
 		return check_own(s, e);
@@ -85,7 +96,7 @@ static int check_foreign(const struct store *s, struct err *e)
 	dir = store_open_folder(s->dir, ".");
 	if (dir == NULL)
 		return err_set(e, errno, "cannot read the store %s", s->path);
-	while ((d = readdir(dir)) != NULL) {
+	while ((got = store_next(dir, s->path, &d, e)) > 0) {
 		bool known = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
 
 		known |= store_is_temporary(d->d_name);
@@ -98,7 +109,7 @@ static int check_foreign(const struct store *s, struct err *e)
 		return err_fix(e, "give --store an empty or new folder");
 	}
 	closedir(dir);
-	return 0;
+	return got;
 }
 
 static int make_parents(const char *path, struct err *e)
@@ -214,6 +225,7 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 			error = store_write_kind(s, e);
 		if (error)
 			return error;
+		store_reserve_keep(s);
 	}
 	error = check_version(s, e);
 	/* Its maker was killed before the store was one: nothing is in it. */

@@ -42,6 +42,11 @@ bool store_caller_userxattr(void);
 int store_read_kind(struct store *s, struct err *e);
 int store_write_kind(const struct store *s, struct err *e);
 
+/* Keeps a little room for what frees the disk when it is full, if it can. True when the error was
+ * that there is none, and now is, once: try again. */
+void store_reserve_keep(const struct store *s);
+bool store_reserve_spend(const struct store *s, int error, struct err *e);
+
 /* The store's lock; waits. Close the fd to unlock. */
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e);
 /* The lock of one chainID; waits. */
@@ -54,6 +59,9 @@ void store_unlock_chain(const struct store *s, const struct digest *chain, int *
 
 /* A folder for readdir(3), its last part not followed; NULL with errno. */
 DIR *store_open_folder(int dirfd, const char *path);
+/* readdir(3): 1 with an entry, 0 at the end, -errno: a folder that was half read is not one that
+ * has no more. `what` names it. */
+int store_next(DIR *dir, const char *what, struct dirent **ret, struct err *e);
 /* A leftover of file_replace_at(), in the store's own folder. */
 bool store_is_temporary(const char *name);
 

@@ -94,7 +94,7 @@ static int clear_all(struct clearing *c, struct err *e)
 {
 	static const char *const folders[] = { "tmp", "locks", "users", "partial", "." };
 	struct dirent *d;
-	int error = 0, i;
+	int error = 0, got = 0, i;
 
 	for (i = 0; i < (int)(sizeof(folders) / sizeof(folders[0])) && !error; i++) {
 		DIR *dir = store_open_folder(c->store->dir, folders[i]);
@@ -103,10 +103,11 @@ static int clear_all(struct clearing *c, struct err *e)
 			continue; /* a store from before there were any */
 		if (dir == NULL)
 			return err_set(e, errno, "cannot read %s/%s", c->store->path, folders[i]);
-		while (!error && (d = readdir(dir)) != NULL)
+		while (!error && (got = store_next(dir, folders[i], &d, e)) > 0)
 			if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
 				error = clear_one(c, i, dirfd(dir), d->d_name, e);
 		closedir(dir);
+		error = error ? error : got;
 	}
 	return error;
 }

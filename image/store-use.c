@@ -111,11 +111,11 @@ int store_each_use(const struct store *s, store_use_fn *visit, void *user, struc
 {
 	DIR *dir = store_open_folder(s->dir, "users");
 	struct dirent *d;
-	int error = 0;
+	int error = 0, got = 0;
 
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : err_set(e, errno, "cannot read %s/users", s->path);
-	while (!error && (d = readdir(dir)) != NULL) {
+	while (!error && (got = store_next(dir, "users", &d, e)) > 0) {
 		struct store_use use = { .name = d->d_name };
 		_cleanup_fd_ int fd = -EBADF;
 
@@ -132,5 +132,5 @@ int store_each_use(const struct store *s, store_use_fn *visit, void *user, struc
 		error = visit(s, &use, user, e);
 	}
 	closedir(dir);
-	return error;
+	return error ? error : got;
 }

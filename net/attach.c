@@ -1,5 +1,5 @@
 /*
- * attach.c - the plan that puts a container on the default network, and its undo.
+ * attach.c - the plan that puts a container on networks, and its undo.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,15 +8,18 @@
 
 #include "base/engine.h"
 #include "base/fd.h"
+#include "net/address.h"
+#include "net/attach_ops.h"
 #include "net/bridge.h"
 #include "net/devices.h"
+#include "net/dns.h"
+#include "net/dns_op.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
 #include "net/netlink.h"
 #include "net/ops.h"
 
-#define PEER_NAME     "eth0"
 #define OWNER_ID_MAX  160 /* longer ids are cut to ... */
 #define OWNER_ID_KEPT 140 /* ... this, and a hash */
 #define VETH_PREFIX   "kv"
@@ -35,230 +38,15 @@ const char *net_owner(struct arena *a, const char *id, const char *realm)
 	return owner;
 }
 
-/* --- ops of the network as a whole -------------------------------------------------- */
-
-struct op_lease_args {
-	const char *owner;
-	struct subnet wanted;
-	int address_slot, prefix_slot;
-};
-
-static int act_lease(struct run *r, const void *args, struct err *e)
+const char *net_host_interface(struct arena *a, const char *network, const char *owner)
 {
-	const struct op_lease_args *a = args;
-	uint32_t address;
-	int prefix, result = network_lease(a->owner, &a->wanted, &address, &prefix, e);
+	/* '%' is in no network's name. */
+	const char *text = strcmp(network, NET_NETWORK) == 0 ? owner
+							     : arena_printf(a, "%s%%%s", owner, network);
 
-	if (result < 0)
-		return result;
-	run_set_number(r, a->address_slot, (int)address);
-	run_set_number(r, a->prefix_slot, prefix);
-	return 0;
+	return text ? arena_printf(a, VETH_PREFIX "%012llx", (unsigned long long)lease_hash(text) >> 16)
+		    : NULL;
 }
-
-static void show_lease(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_lease_args *a = args;
-	const struct subnet *s = a->wanted.prefix ? &a->wanted : net_candidates;
-	char text[IPV4_TEXT];
-
-	buf_add(out, "lease_address(");
-	buf_add_quoted(out, a->owner);
-	buf_addf(out, ", %s/%d%s) = ", ipv4_format(s->address, text), s->prefix,
-		 a->wanted.prefix ? "" : " or the next that is free");
-	plan_show_slot(out, p, a->address_slot);
-	buf_add_char(out, '/');
-	plan_show_slot(out, p, a->prefix_slot);
-}
-
-static void by_hand_lease(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_lease_args *a = args;
-	const struct subnet *s = a->wanted.prefix ? &a->wanted : net_candidates;
-	char text[IPV4_TEXT];
-
-	(void)p;
-	buf_addf(out, "ADDRESS=%s # any free one", ipv4_format(s->address + 2, text));
-}
-
-static const struct op op_lease = { .name = "lease_address", .man = "symlink(2)", .compound = true,
-				    .act = act_lease, .show = show_lease,
-				    .by_hand = by_hand_lease };
-
-struct op_bridge_args {
-	int rtnl_slot, address_slot, prefix_slot, index_slot;
-};
-
-static int act_bridge(struct run *r, const void *args, struct err *e)
-{
-	const struct op_bridge_args *a = args;
-	uint32_t gateway = net_gateway((uint32_t)run_slot(r, a->address_slot),
-				       run_slot(r, a->prefix_slot));
-	int index, result = network_ensure_bridge(run_slot(r, a->rtnl_slot), gateway, &index, e);
-
-	if (result < 0)
-		return result;
-	run_set_number(r, a->index_slot, index);
-	return 0;
-}
-
-static void show_bridge(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_bridge_args *a = args;
-
-	plan_show_slot(out, p, a->rtnl_slot);
-	buf_add(out, " RTM_NEWLINK bridge " NET_BRIDGE_NAME " alias " NET_ALIAS
-		     " unless it is there = ");
-	plan_show_slot(out, p, a->index_slot);
-}
-
-static void by_hand_bridge(struct buf *out, const struct plan *p, const void *args)
-{
-	(void)p;
-	(void)args;
-	buf_add(out, "ip link add " NET_BRIDGE_NAME " type bridge && ip link set " NET_BRIDGE_NAME
-		     " alias " NET_ALIAS);
-}
-
-static const struct op op_bridge = { .name = "ensure_bridge", .man = "rtnetlink(7)",
-				     .compound = true, .act = act_bridge, .show = show_bridge,
-				     .by_hand = by_hand_bridge };
-
-static int act_forward(struct run *r, const void *args, struct err *e)
-{
-	(void)r;
-	(void)args;
-	return network_ensure_forward(e);
-}
-
-static void show_forward(struct buf *out, const struct plan *p, const void *args)
-{
-	(void)p;
-	(void)args;
-	buf_add(out, "write(/proc/sys/net/ipv4/ip_forward, \"1\") unless it is");
-}
-
-static void by_hand_forward(struct buf *out, const struct plan *p, const void *args)
-{
-	(void)p;
-	(void)args;
-	buf_add(out, "sysctl -w net.ipv4.ip_forward=1");
-}
-
-static const struct op op_forward = { .name = "ensure_forward", .man = "ip(7)", .compound = true,
-				      .act = act_forward, .show = show_forward,
-				      .by_hand = by_hand_forward };
-
-struct op_table_args {
-	int address_slot, prefix_slot;
-	struct subnet likely;
-};
-
-static int act_table(struct run *r, const void *args, struct err *e)
-{
-	const struct op_table_args *a = args;
-	int result = network_ensure_table((uint32_t)run_slot(r, a->address_slot),
-					  run_slot(r, a->prefix_slot), e);
-
-	return result < 0 ? result : 0;
-}
-
-static void show_table(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_table_args *a = args;
-
-	buf_add(out, "nfnetlink batch: table inet kist { masquerade subnet of ");
-	plan_show_slot(out, p, a->address_slot);
-	buf_add_char(out, '/');
-	plan_show_slot(out, p, a->prefix_slot);
-	buf_add(out, " leaving " NET_BRIDGE_NAME "; to " NET_BRIDGE_NAME " only answers; from "
-		     NET_BRIDGE_NAME " no other source } unless it is there");
-}
-
-static void by_hand_table(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_table_args *a = args;
-	char s[32], text[IPV4_TEXT];
-
-	(void)p;
-	snprintf(s, sizeof s, "%s/%d", ipv4_format(a->likely.address, text), a->likely.prefix);
-	buf_addf(out,
-		 "nft 'table inet kist { "
-		 "chain prerouting { type filter hook prerouting priority raw; "
-		 "iifname " NET_BRIDGE_NAME " ip saddr != %s drop; }; "
-		 "chain forward { type filter hook forward priority filter; "
-		 "oifname " NET_BRIDGE_NAME " ct state established,related accept; "
-		 "iifname " NET_BRIDGE_NAME " ip saddr %s accept; "
-		 "iifname " NET_BRIDGE_NAME " drop; oifname " NET_BRIDGE_NAME " drop; }; "
-		 "chain postrouting { type nat hook postrouting priority srcnat; "
-		 "ip saddr %s oifname != " NET_BRIDGE_NAME " masquerade; }; }'",
-		 s, s, s);
-}
-
-static const struct op op_table = { .name = "ensure_nft_table", .man = "nft(8)", .compound = true,
-				    .act = act_table, .show = show_table,
-				    .by_hand = by_hand_table };
-
-/* --- the container's own interface --------------------------------------------------- */
-
-struct op_veth_args {
-	int rtnl_slot, netns_slot, address_slot, master_slot;
-	const char *name, *alias;
-};
-
-static int act_veth(struct run *r, const void *args, struct err *e)
-{
-	const struct op_veth_args *a = args;
-	int rtnl = run_slot(r, a->rtnl_slot), result;
-	struct link_info link;
-	struct nl_batch b;
-	uint8_t mac[6];
-
-	/* The alias goes by name: it must not fall on an interface that was there before. */
-	result = link_get(rtnl, a->name, &link, e);
-	if (result == 0)
-		return err_say(e, EEXIST, "the host has an interface %s already (alias \"%s\")",
-			       a->name, link.alias);
-	if (result != -ENODEV)
-		return result;
-	net_mac((uint32_t)run_slot(r, a->address_slot), mac);
-	nl_batch_init(&b);
-	link_put_veth(&b, a->name, run_slot(r, a->master_slot), PEER_NAME, mac,
-		      run_slot(r, a->netns_slot));
-	link_put_alias(&b, a->name, a->alias);
-	result = nl_talk(rtnl, &b, NULL, NULL, e);
-	if (result == -EOPNOTSUPP)
-		err_fix(e, "the kernel lacks the module veth: modprobe veth, or use --net none");
-	if (result == -EEXIST)
-		err_fix(e, "the container's network namespace has an " PEER_NAME " already");
-	return result < 0 ? err_wrap(e, "cannot make the veth pair %s, " PEER_NAME, a->name) : 0;
-}
-
-static void show_veth(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_veth_args *a = args;
-
-	plan_show_slot(out, p, a->rtnl_slot);
-	buf_addf(out, " RTM_NEWLINK veth %s up master ", a->name);
-	plan_show_slot(out, p, a->master_slot);
-	buf_add(out, " peer " PEER_NAME "@");
-	plan_show_slot(out, p, a->netns_slot);
-	buf_addf(out, "; RTM_SETLINK %s alias %s", a->name, a->alias);
-}
-
-static void by_hand_veth(struct buf *out, const struct plan *p, const void *args)
-{
-	const struct op_veth_args *a = args;
-
-	(void)p;
-	buf_addf(out,
-		 "ip link add %s up master " NET_BRIDGE_NAME " type veth peer name " PEER_NAME
-		 " netns $PID && ip link set %s alias ", a->name, a->name);
-	buf_add_shell(out, a->alias);
-}
-
-static const struct op op_veth = { .name = "RTM_NEWLINK", .man = "veth(4)", .compound = true,
-				   .act = act_veth, .show = show_veth, .by_hand = by_hand_veth };
 
 /* --- the builders ----------------------------------------------------------------------- */
 
@@ -267,72 +55,221 @@ void net_plan_loopback(struct plan *p)
 	plan_add0(p, SIDE_GUEST, op_loopback);
 }
 
-static void add_optional_sysctl(struct plan *p, const char *path, const char *text)
+static void add_optional_sysctl(struct plan *p, const char *interface, const char *key,
+				const char *text)
 {
-	int step = plan_add(p, SIDE_HOST, op_write, op_write_args, -1, path, text);
+	int step = plan_add(p, SIDE_HOST, op_write, op_write_args, -1,
+			    arena_printf(p->arena, "/proc/sys/net/ipv6/conf/%s/%s", interface, key),
+			    text);
 
 	plan_on_done(p, step, ENOENT); /* a kernel without IPv6 */
 }
 
 struct slots {
-	int netns, rtnl, address, prefix, bridge, guest_rtnl, eth0;
+	int netns, rtnl, address, prefix, host6, bridge, guest_rtnl, interface;
 };
 
-static void plan_network(struct plan *p, const struct slots *s, const struct net_spec *spec,
-			 const char *owner)
-{
-	struct subnet wanted = { spec->subnet, spec->prefix };
-	struct subnet likely = spec->prefix ? wanted : net_candidates[0];
-	int step = plan_add(p, SIDE_HOST, op_lease, op_lease_args, owner, wanted, s->address,
-			    s->prefix);
+/* One network of several: what its steps are made of. */
+struct joining {
+	const struct network *n;
+	const struct net_spec *spec;
+	const struct net_join *join; /* NULL: the default network, as it comes */
+	struct endpoint *ep;
+	struct subnet likely; /* what a shell line should say */
+	uint32_t likely_gateway;
+	bool default4, default6; /* its gateway is the container's */
+	bool has4;
+};
 
-	plan_undo(p, step, &net_undo_lease, owner, NULL, NULL);
-	plan_add(p, SIDE_HOST, op_rtnl_open, op_rtnl_open_args, -1, s->rtnl);
-	plan_add(p, SIDE_HOST, op_bridge, op_bridge_args, s->rtnl, s->address, s->prefix,
+static void plan_join(struct plan *p, const struct slots *s, const struct joining *j)
+{
+	struct network_wish wish = { 0 };
+	int step;
+
+	if (network_is_default(j->n))
+		wish.subnet = (struct subnet){ j->spec->subnet, j->spec->prefix };
+	if (j->join) {
+		wish.address = j->join->address;
+		wish.address6 = j->join->address6;
+	}
+	step = plan_add(p, SIDE_HOST, op_join, op_join_args, j->n, wish, j->ep,
+			j->spec->into_running, s->guest_rtnl, s->address, s->prefix, s->host6);
+	plan_undo(p, step, &net_undo_lease, j->ep->owner, j->n->name, NULL);
+}
+
+static void plan_addresses(struct plan *p, const struct slots *s, const struct joining *j, bool inside)
+{
+	const char *name = inside ? j->ep->interface : j->n->interface;
+	const struct in6_addr none = IN6ADDR_ANY_INIT;
+	int rtnl = inside ? s->guest_rtnl : s->rtnl, index = inside ? s->interface : s->bridge;
+
+	if (j->has4)
+		plan_add(p, SIDE_HOST, op_address, op_address_args, rtnl, index, s->address, s->prefix,
+			 name, !inside, inside ? 0 : j->n->gateway,
+			 inside ? j->likely.address : j->likely_gateway, j->likely.prefix);
+	if (j->n->prefix6)
+		plan_add(p, SIDE_HOST, op_address6, op_address6_args, rtnl, index, s->host6, name,
+			 j->n->subnet6, inside ? j->join ? j->join->address6 : none : j->n->gateway6,
+			 j->n->prefix6, inside);
+}
+
+static void plan_network(struct plan *p, const struct slots *s, const struct joining *j)
+{
+	const char *bridge = j->n->interface;
+
+	plan_add(p, SIDE_HOST, op_bridge, op_bridge_args, j->n, s->rtnl, s->address, s->prefix,
 		 s->bridge);
 	/* The host must not take routes from a container's router advertisement (CVE-2020-13401),
 	 * nor be reached over link-local addresses past the IPv4 rules. */
-	add_optional_sysctl(p, "/proc/sys/net/ipv6/conf/" NET_BRIDGE_NAME "/accept_ra", "0");
-	add_optional_sysctl(p, "/proc/sys/net/ipv6/conf/" NET_BRIDGE_NAME "/disable_ipv6", "1");
+	add_optional_sysctl(p, bridge, "accept_ra", "0");
+	add_optional_sysctl(p, bridge, "disable_ipv6", j->n->prefix6 ? "0" : "1");
 	/* The rules before the way: nothing is forwarded that they would stop. */
-	plan_add(p, SIDE_HOST, op_table, op_table_args, s->address, s->prefix, likely);
-	plan_add0(p, SIDE_HOST, op_forward);
-	plan_add(p, SIDE_HOST, op_address, op_address_args, s->rtnl, s->bridge, s->address,
-		 s->prefix, NET_BRIDGE_NAME, true, net_gateway(likely.address, likely.prefix),
-		 likely.prefix);
-	plan_add(p, SIDE_HOST, op_link_up, op_link_up_args, s->rtnl, NET_BRIDGE_NAME);
+	plan_add(p, SIDE_HOST, op_firewall, op_firewall_args, j->n, j->ep->owner, s->address, s->prefix,
+		 j->likely);
+	if (!j->n->internal)
+		plan_add(p, SIDE_HOST, op_forward, op_forward_args, j->n);
+	plan_addresses(p, s, j, false);
+	plan_add(p, SIDE_HOST, op_link_up, op_link_up_args, s->rtnl, bridge, false);
 }
 
-static void plan_interface(struct plan *p, const struct slots *s, const struct net_spec *spec,
-			   const char *owner)
+static void plan_veth(struct plan *p, const struct slots *s, const struct joining *j)
 {
-	struct subnet likely = spec->prefix ? (struct subnet){ spec->subnet, spec->prefix }
-					    : net_candidates[0];
-	const char *name = arena_printf(p->arena, VETH_PREFIX "%012llx",
-					(unsigned long long)lease_hash(owner) >> 16);
-	const char *alias = arena_printf(p->arena, NET_ALIAS_PREFIX "%s", owner);
-	int step;
+	const char *alias = arena_printf(p->arena, NET_ALIAS_PREFIX "%s", j->ep->owner);
+	int step = plan_add(p, SIDE_HOST, op_veth, op_veth_args, j->n, j->ep, s->rtnl, s->netns,
+			    s->address, s->host6, s->bridge, alias);
 
-	plan_add(p, SIDE_HOST, op_netns_open, op_netns_open_args, SLOT_GUEST_PROC, s->netns);
-	step = plan_add(p, SIDE_HOST, op_veth, op_veth_args, s->rtnl, s->netns, s->address,
-			s->bridge, name, alias);
-	plan_undo(p, step, &net_undo_veth, name, owner, NULL);
-	step = plan_add(p, SIDE_HOST, op_sysctl_in, op_sysctl_in_args, s->netns,
-			"/proc/sys/net/ipv6/conf/" PEER_NAME "/accept_ra", "0");
+	plan_undo(p, step, &net_undo_veth, j->ep->host_if, j->ep->owner, NULL);
+}
+
+static void plan_inside(struct plan *p, const struct slots *s, const struct joining *j)
+{
+	const char *name = j->ep->interface;
+	int step = plan_add(p, SIDE_HOST, op_sysctl_in, op_sysctl_in_args, s->netns,
+			    arena_printf(p->arena, "/proc/sys/net/ipv6/conf/%s/accept_ra", name), "0");
+
 	plan_on_done(p, step, ENOENT);
-	plan_add(p, SIDE_HOST, op_rtnl_open, op_rtnl_open_args, s->netns, s->guest_rtnl);
-	plan_add(p, SIDE_HOST, op_link_index, op_link_index_args, s->guest_rtnl, s->eth0,
-		 PEER_NAME);
-	plan_add(p, SIDE_HOST, op_address, op_address_args, s->guest_rtnl, s->eth0, s->address,
-		 s->prefix, PEER_NAME, false, likely.address, likely.prefix);
-	plan_add(p, SIDE_HOST, op_link_up, op_link_up_args, s->guest_rtnl, PEER_NAME);
-	plan_add(p, SIDE_HOST, op_route, op_route_args, s->guest_rtnl, s->eth0, s->address,
-		 s->prefix, net_gateway(likely.address, likely.prefix));
+	plan_add(p, SIDE_HOST, op_link_index, op_link_index_args, s->guest_rtnl, s->interface, name);
+	plan_addresses(p, s, j, true);
+	/* What it receives is limited on the host's end, where nothing of its own is. */
+	if (j->ep->host_if[0])
+		net_plan_shape(p, s->rtnl, j->ep->host_if, j->spec->rate.down, false);
+	net_plan_shape(p, s->guest_rtnl, name, j->spec->rate.up, true);
+	plan_add(p, SIDE_HOST, op_link_up, op_link_up_args, s->guest_rtnl, name, true);
+	if (j->default4)
+		plan_add(p, SIDE_HOST, op_route, op_route_args, s->guest_rtnl, s->interface, s->address,
+			 s->prefix, j->n->gateway, j->likely_gateway);
+	if (j->default6)
+		plan_add(p, SIDE_HOST, op_route6, op_route6_args, s->guest_rtnl, s->interface,
+			 j->n->gateway6);
+}
+
+static void add_name(struct endpoint *ep, const char *name)
+{
+	for (int i = 0; i < ep->name_count; i++)
+		if (strcmp(ep->names[i], name) == 0)
+			return;
+	if (ep->name_count < ENDPOINT_NAMES_MAX && endpoint_is_dns_name(name))
+		snprintf(ep->names[ep->name_count++], ENDPOINT_NAME_MAX, "%s", name);
+}
+
+static struct endpoint *make_record(struct plan *p, const struct joining *j, const char *id,
+				    const char *owner, int number, bool publishes)
+{
+	struct endpoint *ep = arena_alloc(p->arena, sizeof *ep);
+	const char *host_if = net_host_interface(p->arena, j->n->name, owner);
+
+	if (!ep || !host_if)
+		return NULL;
+	snprintf(ep->owner, sizeof ep->owner, "%s", owner);
+	snprintf(ep->network, sizeof ep->network, "%s", j->n->name);
+	snprintf(ep->id, sizeof ep->id, "%s", id);
+	if (j->n->driver == NETWORK_BRIDGE)
+		snprintf(ep->host_if, sizeof ep->host_if, "%s", host_if);
+	if (j->join && j->join->interface)
+		snprintf(ep->interface, sizeof ep->interface, "%s", j->join->interface);
+	else
+		snprintf(ep->interface, sizeof ep->interface, "eth%d", number);
+	ep->first = j->default4 || (j->default6 && !j->has4);
+	ep->internal = j->n->internal;
+	add_name(ep, id);
+	for (int i = 0; j->join && i < j->join->alias_count; i++)
+		add_name(ep, j->join->aliases[i]);
+	if (j->join)
+		memcpy(ep->mac, j->join->mac, sizeof ep->mac);
+	for (int i = 0; publishes && i < j->spec->port_count; i++)
+		ep->ports[ep->port_count++] = j->spec->ports[i];
+	return ep;
+}
+
+/* The default network as it is before anybody read what it has. */
+static const struct network *plain_default(struct arena *a)
+{
+	struct network *n = arena_alloc(a, sizeof *n);
+
+	if (n) {
+		snprintf(n->name, sizeof n->name, "%s", NET_NETWORK);
+		snprintf(n->interface, sizeof n->interface, "%s", NET_BRIDGE_NAME);
+	}
+	return n;
+}
+
+static void set_likely(struct joining *j)
+{
+	j->has4 = j->n->prefix || network_is_default(j->n);
+	if (!network_is_default(j->n))
+		j->likely = (struct subnet){ j->n->subnet, j->n->prefix };
+	else if (j->spec->prefix)
+		j->likely = (struct subnet){ j->spec->subnet, j->spec->prefix };
+	else
+		j->likely = net_candidates[0];
+	j->likely_gateway = network_is_default(j->n) ? net_gateway(j->likely.address, j->likely.prefix)
+						     : j->n->gateway;
+}
+
+/* What routes lead out by: the first network of each family that has a way. */
+struct ways {
+	bool has4, has6, published;
+};
+
+static bool plan_one(struct plan *p, const struct slots *slots, const struct net_spec *s, int number,
+		     struct ways *ways, const char *id, const char *owner)
+{
+	struct joining j = { .spec = s, .join = s->join_count ? &s->joins[number] : NULL };
+	bool publishes;
+
+	j.n = j.join ? j.join->network : plain_default(p->arena);
+	if (!j.n)
+		return false;
+	set_likely(&j);
+	j.default4 = !j.n->internal && j.has4 && !ways->has4;
+	j.default6 = !j.n->internal && j.n->prefix6 && !ways->has6;
+	publishes = !j.n->internal && !ways->published && j.n->driver == NETWORK_BRIDGE;
+	ways->has4 |= j.default4;
+	ways->has6 |= j.default6;
+	ways->published |= publishes;
+	j.ep = make_record(p, &j, id, owner, number, publishes);
+	if (!j.ep)
+		return false;
+	plan_join(p, slots, &j);
+	if (j.n->driver == NETWORK_BRIDGE) {
+		plan_network(p, slots, &j);
+		plan_veth(p, slots, &j);
+	} else {
+		plan_add(p, SIDE_HOST, op_macvlan, op_macvlan_args, j.n, j.ep, slots->rtnl,
+			 slots->netns, slots->address, slots->host6);
+	}
+	plan_inside(p, slots, &j);
+	if (dns_serves(j.n))
+		plan_add(p, SIDE_HOST, op_names, op_names_args, j.n, owner, slots->netns);
+	if (s->into_running)
+		plan_add(p, SIDE_HOST, op_settle, op_settle_args, j.n->name, owner);
+	return true;
 }
 
 void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h,
 		     const char *id)
 {
+	struct ways ways = { .has4 = s->has_default, .has6 = s->has_default };
 	const char *owner;
 	struct slots slots;
 
@@ -343,16 +280,21 @@ void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host
 	if (!owner)
 		return; /* the arena remembers */
 	slots = (struct slots){
+		.netns = plan_new_slot(p, "guest netns"),
+		.guest_rtnl = plan_new_slot(p, "guest rtnl"),
 		.rtnl = plan_new_slot(p, "rtnl"),
 		.address = plan_new_slot(p, "address"),
 		.prefix = plan_new_slot(p, "prefix"),
-		.bridge = plan_new_slot(p, NET_BRIDGE_NAME),
-		.netns = plan_new_slot(p, "guest netns"),
-		.guest_rtnl = plan_new_slot(p, "guest rtnl"),
-		.eth0 = plan_new_slot(p, PEER_NAME),
+		.host6 = plan_new_slot(p, "host number"),
+		.bridge = plan_new_slot(p, "bridge"),
+		.interface = plan_new_slot(p, "interface"),
 	};
-	plan_network(p, &slots, s, owner);
-	plan_interface(p, &slots, s, owner);
+	plan_add(p, SIDE_HOST, op_netns_open, op_netns_open_args, SLOT_GUEST_PROC, slots.netns);
+	plan_add(p, SIDE_HOST, op_rtnl_open, op_rtnl_open_args, slots.netns, slots.guest_rtnl);
+	plan_add(p, SIDE_HOST, op_rtnl_open, op_rtnl_open_args, -1, slots.rtnl);
+	for (int i = 0; i < (s->join_count ? s->join_count : 1); i++)
+		if (!plan_one(p, &slots, s, i, &ways, id, owner))
+			return;
 	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.guest_rtnl);
 	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.netns);
 	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.rtnl);
@@ -415,7 +357,10 @@ static int undo_lease(const struct undo_at *at, const char *const args[PLAN_UNDO
 	(void)at;
 	if (!is_owner(args[0]))
 		return err_say(e, EINVAL, "the intent record names no owner of an address");
-	return network_leave(args[0], e);
+	/* One of an earlier kist names no network: there was but one. */
+	if (args[1] && strcmp(args[1], NET_NETWORK) != 0 && network_check_name(args[1], e) < 0)
+		return err_wrap(e, "the intent record");
+	return network_leave(args[1] ? args[1] : NET_NETWORK, args[0], e);
 }
 
 const struct undo_kind net_undo_lease = { .name = "leave_network", .act = undo_lease };

@@ -1,21 +1,23 @@
 /*
- * bridge.h - the default network `bridge`: what its containers share on the host.
+ * bridge.h - what the containers of a network share on the host.
  *
- * The interface kist0, forwarding and the firewall table come with the first
- * lease and go with the last, under the lease store's lock. The calls here say
- * "make it so": each is right when nothing is there, when all is there, and
- * after a kill -9 half way. Must not touch what kist did not make.
+ * A network's bridge, forwarding and the firewall come with the first lease and
+ * go with the last, under the lease store's lock. The calls here say "make it
+ * so": each is right when nothing is there, when all is there, and after a
+ * kill -9 half way. Must not touch what kist did not make.
  */
 #pragma once
 #include <stdint.h>
 #include "base/err.h"
+#include "net/endpoint.h"
+#include "net/network.h"
 
 #define NET_BRIDGE_NAME  "kist0"
 #define NET_NETWORK      "bridge"
-#define NET_ALIAS        "kist"  /* ifalias of the bridge: the mark of ownership */
+#define NET_ALIAS        "kist"  /* ifalias of a bridge: the mark of ownership */
 #define NET_ALIAS_PREFIX "kist:" /* of a container's interface, then its owner */
 
-/* What kist tries, in this order, when nobody says which subnet. */
+/* What kist tries, in this order, when nobody says which subnet the default network has. */
 struct subnet {
 	uint32_t address; /* host byte order */
 	int prefix;
@@ -23,21 +25,38 @@ struct subnet {
 #define NET_CANDIDATES 5
 extern const struct subnet net_candidates[NET_CANDIDATES];
 
-/* The gateway is the subnet's first address. */
+/* The default network's gateway, and another's if nobody says, is the subnet's first address. */
 uint32_t net_gateway(uint32_t address, int prefix);
 /* A MAC that belongs to the address: whoever gets the address later is right in every ARP cache. */
 void net_mac(uint32_t address, uint8_t mac[6]);
+/* Of a container: its own choice, or that of its address. */
+void net_endpoint_mac(uint32_t address, const struct in6_addr *address6, uint8_t mac[6]);
 
-/* Leases an address to `owner`; the first lease chooses a subnet no route or address of the host
- * overlaps: `wanted`, or with wanted->prefix 0 the first free candidate. */
-int network_lease(const char *owner, const struct subnet *wanted, uint32_t *ret_address,
-		  int *ret_prefix, struct err *e);
-/* kist0, down or up, without its address. An interface of that name that kist did not make is
- * -EEXIST. */
-int network_ensure_bridge(int rtnl, uint32_t gateway, int *ret_index, struct err *e);
-/* net.ipv4.ip_forward = 1, and a note when it was 0. */
-int network_ensure_forward(struct err *e);
-/* The table inet kist. */
-int network_ensure_table(uint32_t subnet, int prefix, struct err *e);
-/* Gives the lease back; when it was the last one, takes back all of the above. */
-int network_leave(const char *owner, struct err *e);
+/* What a container wants of a network; zeros: whatever there is. */
+struct network_wish {
+	struct subnet subnet; /* of the default network, of the first who comes */
+	uint32_t address;
+	struct in6_addr address6;
+};
+/*
+ * Leases `ep`'s owner an address of each family the network has, fills in ep's addresses and its MAC
+ * (unless it has one), and puts the record. The first one on the network: no route or address of the
+ * host may overlap the subnet, and the default network chooses it now. The network must still be
+ * defined.
+ */
+int network_join(const struct network *n, const struct network_wish *wish, struct endpoint *ep,
+		 int *ret_prefix, struct err *e);
+/* The bridge, down or up, without its addresses. An interface of that name that kist did not make is
+ * -EEXIST. `gateway`: of IPv4, 0 if it has none. */
+int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
+			  struct err *e);
+/* The host forwards what the network's families are, and a note says what it did before. */
+int network_ensure_forward(const struct network *n, struct err *e);
+/* The rules for one that has joined. */
+int network_ensure_firewall(const struct network *n, const char *owner, struct err *e);
+/* Its record stands on its own from here on. */
+int network_settle(const char *network, const char *owner, struct err *e);
+/* The record is the caller's to take away; should it die, anybody's. 1 found, 0 none. */
+int network_unsettle(const char *network, const char *owner, struct endpoint *ret, struct err *e);
+/* Gives lease and record back; with the last of a network its bridge, with the last of all the rest. */
+int network_leave(const char *network, const char *owner, struct err *e);

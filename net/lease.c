@@ -391,6 +391,21 @@ int lease_any(const struct lease_store *s, const char *network)
 	return each_lease(dir, AF_UNSPEC, is_lease, NULL);
 }
 
+static int has_lease(int dir, const char *network, void *user)
+{
+	_cleanup_fd_ int fd = openat(dir, network, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	(void)user;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return each_lease(fd, AF_UNSPEC, is_lease, NULL);
+}
+
+int lease_any_network(const struct lease_store *s)
+{
+	return lease_each_network(s, has_lease, NULL);
+}
+
 int lease_network_remove(const struct lease_store *s, const char *network, struct err *e)
 {
 	int used = lease_any(s, network);

@@ -9,6 +9,7 @@
  *     /run/kist/.net/3f2a91c0-1/lock
  *     /run/kist/.net/3f2a91c0-1/ip_forward -> 0          what it was before kist
  *     /run/kist/.net/3f2a91c0-1/bridge/subnet -> 10.87.0.0/16
+ *     /run/kist/.net/3f2a91c0-1/bridge/interface -> kist0
  *     /run/kist/.net/3f2a91c0-1/bridge/10.87.22.145 -> web
  *     /run/kist/.net/3f2a91c0-1/bridge/of-af63bd4c8601b7be -> 10.87.22.145
  *     /run/kist/.net/3f2a91c0-1/bridge/ep-af63bd4c8601b7be      endpoint.h's
@@ -63,6 +64,10 @@ int lease_subnet_get(const struct lease_store *s, const char *network, uint32_t 
 int lease_subnet_set(const struct lease_store *s, const char *network, uint32_t subnet, int prefix,
 		     struct err *e);
 
+/* The interface that the network has on the host. 1 read, 0 absent, -errno. */
+int lease_interface_get(const struct lease_store *s, const char *network, char *name, size_t size);
+int lease_interface_set(const struct lease_store *s, const char *network, const char *name);
+
 /* Leases a free address to `owner`: not the subnet's own, not the first (the gateway), not the
  * broadcast address. The search begins at a place the owner's name gives, so that an address just
  * freed is seldom handed to another. -EEXIST when the owner has one; -ENOSPC when all are taken. */
@@ -94,6 +99,8 @@ int lease_find(const struct lease_store *s, const char *network, const char *own
 int lease_drop(const struct lease_store *s, const char *network, const char *owner, struct err *e);
 /* 1 somebody has a lease, 0 nobody, -errno. */
 int lease_any(const struct lease_store *s, const char *network);
+/* The same of all networks. */
+int lease_any_network(const struct lease_store *s);
 /* Removes the folder of a network without leases. */
 int lease_network_remove(const struct lease_store *s, const char *network, struct err *e);
 

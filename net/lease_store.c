@@ -317,3 +317,19 @@ int lease_each_network(const struct lease_store *s, lease_entry each, void *user
 
 	return lease_each_entry(s->dir, filter_network, &f);
 }
+
+int lease_interface_get(const struct lease_store *s, const char *network, char *name, size_t size)
+{
+	_cleanup_fd_ int dir = lease_network_open(s, network, false);
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	return record_get(dir, "interface", name, size);
+}
+
+int lease_interface_set(const struct lease_store *s, const char *network, const char *name)
+{
+	_cleanup_fd_ int dir = lease_network_open(s, network, true);
+
+	return dir < 0 ? dir : record_set(dir, "interface", name);
+}

@@ -40,7 +40,13 @@ static struct ifinfomsg *begin_link(struct nl_batch *b, uint16_t type, uint16_t 
 	return info;
 }
 
-void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
+static void put_mtu(struct nlmsghdr *m, int mtu)
+{
+	if (mtu)
+		nl_put_u32(m, IFLA_MTU, (uint32_t)mtu);
+}
+
+void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu)
 {
 	struct nlmsghdr *m;
 	struct nlattr *kind;
@@ -49,6 +55,7 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
 	nl_put_string(m, IFLA_IFNAME, name);
 	/* Pinned: else a bridge takes the lowest address of its ports and changes as they come. */
 	nl_put(m, IFLA_ADDRESS, 6, mac);
+	put_mtu(m, mtu);
 	kind = nl_nest_begin(m, IFLA_LINKINFO);
 	nl_put_string(m, IFLA_INFO_KIND, "bridge");
 	nl_nest_end(m, kind);
@@ -56,7 +63,7 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
 }
 
 void link_put_veth(struct nl_batch *b, const char *name, int master, const char *peer,
-		   const uint8_t peer_mac[6], int netns_fd)
+		   const uint8_t peer_mac[6], int netns_fd, int mtu)
 {
 	struct nlmsghdr *m;
 	struct nlattr *kind, *data, *other;
@@ -65,6 +72,7 @@ void link_put_veth(struct nl_batch *b, const char *name, int master, const char 
 	info->ifi_flags = info->ifi_change = IFF_UP;
 	nl_put_string(m, IFLA_IFNAME, name);
 	nl_put_u32(m, IFLA_MASTER, (uint32_t)master);
+	put_mtu(m, mtu);
 	kind = nl_nest_begin(m, IFLA_LINKINFO);
 	nl_put_string(m, IFLA_INFO_KIND, "veth");
 	data = nl_nest_begin(m, IFLA_INFO_DATA);
@@ -72,10 +80,49 @@ void link_put_veth(struct nl_batch *b, const char *name, int master, const char 
 	nl_extra_header(m, sizeof(struct ifinfomsg));
 	nl_put_string(m, IFLA_IFNAME, peer);
 	nl_put(m, IFLA_ADDRESS, 6, peer_mac);
+	put_mtu(m, mtu);
 	nl_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	nl_nest_end(m, other);
 	nl_nest_end(m, data);
 	nl_nest_end(m, kind);
+	nl_end(b, m);
+}
+
+void link_put_macvlan(struct nl_batch *b, const char *name, int parent, const uint8_t mac[6],
+		      int netns_fd, int mtu)
+{
+	struct nlmsghdr *m;
+	struct nlattr *kind, *data;
+
+	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_put(m, IFLA_ADDRESS, 6, mac);
+	put_mtu(m, mtu);
+	nl_put_u32(m, IFLA_LINK, (uint32_t)parent);
+	nl_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	kind = nl_nest_begin(m, IFLA_LINKINFO);
+	nl_put_string(m, IFLA_INFO_KIND, "macvlan");
+	data = nl_nest_begin(m, IFLA_INFO_DATA);
+	nl_put_u32(m, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+	nl_nest_end(m, data);
+	nl_nest_end(m, kind);
+	nl_end(b, m);
+}
+
+void link_put_isolated(struct nl_batch *b, const char *name)
+{
+	const uint8_t on = 1;
+	struct nlmsghdr *m;
+	struct nlattr *info, *port;
+
+	begin_link(b, RTM_NEWLINK, 0, &m);
+	nl_put_string(m, IFLA_IFNAME, name);
+	info = nl_nest_begin(m, IFLA_LINKINFO);
+	nl_put_string(m, IFLA_INFO_SLAVE_KIND, "bridge");
+	port = nl_nest_begin(m, IFLA_INFO_SLAVE_DATA);
+	nl_put(m, IFLA_BRPORT_ISOLATED, sizeof on, &on);
+	nl_nest_end(m, port);
+	nl_nest_end(m, info);
 	nl_end(b, m);
 }
 
@@ -140,6 +187,36 @@ void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefi
 	nl_put_u32(m, IFA_LOCAL, htonl(address));
 	nl_put_u32(m, IFA_ADDRESS, htonl(address));
 	nl_put_u32(m, IFA_BROADCAST, htonl(address | ~ipv4_mask(prefix)));
+	nl_end(b, m);
+}
+
+void link_put_address6(struct nl_batch *b, int index, const struct in6_addr *address, int prefix)
+{
+	struct nlmsghdr *m = nl_begin(b, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct ifaddrmsg *info = nl_extra_header(m, sizeof *info);
+
+	info->ifa_family = AF_INET6;
+	info->ifa_prefixlen = (uint8_t)prefix;
+	info->ifa_index = (uint32_t)index;
+	/* Kist's store says that nobody else has it: usable at once. */
+	info->ifa_flags = IFA_F_NODAD;
+	nl_put(m, IFA_LOCAL, sizeof *address, address);
+	nl_put(m, IFA_ADDRESS, sizeof *address, address);
+	nl_end(b, m);
+}
+
+void link_put_default_route6(struct nl_batch *b, int index, const struct in6_addr *gateway)
+{
+	struct nlmsghdr *m = nl_begin(b, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	struct rtmsg *route = nl_extra_header(m, sizeof *route);
+
+	route->rtm_family = AF_INET6;
+	route->rtm_table = RT_TABLE_MAIN;
+	route->rtm_protocol = RTPROT_STATIC;
+	route->rtm_scope = RT_SCOPE_UNIVERSE;
+	route->rtm_type = RTN_UNICAST;
+	nl_put(m, RTA_GATEWAY, sizeof *gateway, gateway);
+	nl_put_u32(m, RTA_OIF, (uint32_t)index);
 	nl_end(b, m);
 }
 

@@ -24,12 +24,17 @@ struct link_info {
 /* -ENODEV without a record when there is none of that name. */
 int link_get(int fd, const char *name, struct link_info *ret, struct err *e);
 int link_get_index(int fd, int index, struct link_info *ret, struct err *e);
-/* A bridge, down; -EEXIST when the name is taken. */
-void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6]);
+/* A bridge, down; -EEXIST when the name is taken. mtu 0, here and below: the kernel's. */
+void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu);
 /* A veth pair: `name` here, up, port of the bridge with index `master`; `peer` with `peer_mac`,
  * down, born in the network namespace behind netns_fd: it never was in this one. */
 void link_put_veth(struct nl_batch *b, const char *name, int master, const char *peer,
-		   const uint8_t peer_mac[6], int netns_fd);
+		   const uint8_t peer_mac[6], int netns_fd, int mtu);
+/* A macvlan of the interface with index `parent`, born in another network namespace as `name`. */
+void link_put_macvlan(struct nl_batch *b, const char *name, int parent, const uint8_t mac[6],
+		      int netns_fd, int mtu);
+/* A bridge's port that reaches no other such port. */
+void link_put_isolated(struct nl_batch *b, const char *name);
 void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
 void link_put_up(struct nl_batch *b, const char *name);
 void link_put_up_index(struct nl_batch *b, int index);
@@ -38,6 +43,8 @@ void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name
 void link_put_delete(struct nl_batch *b, int index);
 void link_put_address(struct nl_batch *b, int index, uint32_t address, int prefix);
 void link_put_default_route(struct nl_batch *b, int index, uint32_t gateway);
+void link_put_address6(struct nl_batch *b, int index, const struct in6_addr *address, int prefix);
+void link_put_default_route6(struct nl_batch *b, int index, const struct in6_addr *gateway);
 
 /* Looks through all IPv4 routes and addresses for one that overlaps subnet/prefix, default routes
  * (and such as cover a 128th of the world or more) and those of interface `but` aside. 1 found,

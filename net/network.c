@@ -51,7 +51,7 @@ int network_check_name(const char *name, struct err *e)
 {
 	/* Modes of --net, and what else lies beside a network's folder in the lease store. */
 	static const char *const taken[] = { NET_NETWORK, "none", "host", "container",
-					     "default",	  "user", "lock", "ip_forward" };
+					     "default",	  "user", "lock", "ip_forward", "ip6_forward" };
 
 	if (!is_name(name)) {
 		err_say(e, EINVAL, "\"%.80s\" is no name for a network", name);

@@ -3,6 +3,7 @@
  */
 #include "net/ops.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -16,6 +17,7 @@
 #include "base/engine.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "net/address.h"
 #include "net/bridge.h"
 #include "net/link.h"
 #include "net/netlink.h"
@@ -222,7 +224,7 @@ static void by_hand_link_up(struct buf *out, const struct plan *p, const void *a
 	const struct op_link_up_args *a = args;
 
 	(void)p;
-	if (strcmp(a->name, NET_BRIDGE_NAME) != 0)
+	if (a->inside)
 		buf_add(out, "nsenter --net=/proc/$PID/ns/net ");
 	buf_addf(out, "ip link set %s up", a->name);
 }
@@ -241,7 +243,7 @@ static int act_address(struct run *r, const void *args, struct err *e)
 	struct nl_batch b;
 
 	if (a->gateway)
-		address = net_gateway(address, prefix);
+		address = a->fixed ? a->fixed : net_gateway(address, prefix);
 	nl_batch_init(&b);
 	link_put_address(&b, run_slot(r, a->index_slot), address, prefix);
 	return talk(r, a->rtnl_slot, &b, e);
@@ -284,8 +286,9 @@ static int act_route(struct run *r, const void *args, struct err *e)
 
 	nl_batch_init(&b);
 	link_put_default_route(&b, run_slot(r, a->index_slot),
-			       net_gateway(slot_address(r, a->address_slot),
-					   run_slot(r, a->prefix_slot)));
+			       a->fixed ? a->fixed
+					: net_gateway(slot_address(r, a->address_slot),
+						      run_slot(r, a->prefix_slot)));
 	return talk(r, a->rtnl_slot, &b, e);
 }
 
@@ -314,6 +317,99 @@ static void by_hand_route(struct buf *out, const struct plan *p, const void *arg
 
 const struct op op_route = { .name = "RTM_NEWROUTE", .man = "rtnetlink(7)", .compound = true,
 			     .act = act_route, .show = show_route, .by_hand = by_hand_route };
+
+/* --- the same in IPv6 --------------------------------------------------------------- */
+
+static int act_address6(struct run *r, const void *args, struct err *e)
+{
+	const struct op_address6_args *a = args;
+	struct in6_addr address = a->fixed;
+	struct nl_batch b;
+	int result;
+
+	if (in6_is_zero(&address))
+		address = in6_host(&a->subnet, a->prefix, slot_address(r, a->host_slot));
+	nl_batch_init(&b);
+	link_put_address6(&b, run_slot(r, a->index_slot), &address, a->prefix);
+	result = talk(r, a->rtnl_slot, &b, e);
+	if (result == -EACCES || result == -EOPNOTSUPP || result == -EAFNOSUPPORT)
+		err_fix(e, "IPv6 is off there (sysctl net.ipv6.conf.%s.disable_ipv6, or the kernel "
+			"has none)", a->name);
+	return result;
+}
+
+static void format_address6(char text[CIDR_TEXT], const struct op_address6_args *a)
+{
+	cidr6_format(in6_is_zero(&a->fixed) ? &a->subnet : &a->fixed, a->prefix, text);
+}
+
+static void show_address6(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_address6_args *a = args;
+	char text[CIDR_TEXT];
+
+	format_address6(text, a);
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_add(out, " RTM_NEWADDR ");
+	if (in6_is_zero(&a->fixed)) {
+		plan_show_slot(out, p, a->host_slot);
+		buf_add(out, " of ");
+	}
+	buf_addf(out, "%s dev %s", text, a->name);
+}
+
+static void by_hand_address6(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_address6_args *a = args;
+	char text[CIDR_TEXT];
+
+	(void)p;
+	format_address6(text, a);
+	buf_addf(out, "%sip addr replace ", a->inside ? "nsenter --net=/proc/$PID/ns/net " : "");
+	if (in6_is_zero(&a->fixed))
+		buf_addf(out, "$ADDRESS6/%d", a->prefix);
+	else
+		buf_add(out, text);
+	buf_addf(out, " dev %s nodad", a->name);
+}
+
+const struct op op_address6 = { .name = "RTM_NEWADDR", .man = "rtnetlink(7)", .compound = true,
+				.act = act_address6, .show = show_address6,
+				.by_hand = by_hand_address6 };
+
+static int act_route6(struct run *r, const void *args, struct err *e)
+{
+	const struct op_route6_args *a = args;
+	struct nl_batch b;
+
+	nl_batch_init(&b);
+	link_put_default_route6(&b, run_slot(r, a->index_slot), &a->gateway);
+	return talk(r, a->rtnl_slot, &b, e);
+}
+
+static void show_route6(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_route6_args *a = args;
+	char text[INET6_ADDRSTRLEN] = "";
+
+	plan_show_slot(out, p, a->rtnl_slot);
+	buf_addf(out, " RTM_NEWROUTE default via %s dev ",
+		 inet_ntop(AF_INET6, &a->gateway, text, sizeof text));
+	plan_show_slot(out, p, a->index_slot);
+}
+
+static void by_hand_route6(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_route6_args *a = args;
+	char text[INET6_ADDRSTRLEN] = "";
+
+	(void)p;
+	buf_addf(out, "nsenter --net=/proc/$PID/ns/net ip route add default via %s",
+		 inet_ntop(AF_INET6, &a->gateway, text, sizeof text));
+}
+
+const struct op op_route6 = { .name = "RTM_NEWROUTE", .man = "rtnetlink(7)", .compound = true,
+			      .act = act_route6, .show = show_route6, .by_hand = by_hand_route6 };
 
 /* --- in the guest ------------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/address.h"
 #include "net/bridge.h"
 #include "net/lease.h"
 #include "net/link.h"
@@ -24,31 +25,89 @@ int net_mode_parse(const char *text, enum net_mode *ret, struct err *e)
 	return err_fix(e, "one of: none, bridge, host");
 }
 
+int net_find(struct net_spec *s, struct arena *a, struct err *e)
+{
+	for (int i = 0; i < s->join_count; i++) {
+		struct network *n = arena_alloc(a, sizeof *n);
+		int r = n ? network_find(s->joins[i].name, n, e) : err_set(e, ENOMEM, "a network");
+
+		if (r < 0)
+			return r;
+		network_free(n); /* labels are of no use here */
+		s->joins[i].network = n;
+	}
+	return 0;
+}
+
+/* What one network is asked for, against what it is. */
+static int check_join(const struct net_join *j, struct err *e)
+{
+	const struct network *n = j->network;
+	int r = 0;
+
+	if (j->address && !n->prefix && network_is_default(n)) {
+		err_say(e, EINVAL, "network %s has no subnet before its first container", n->name);
+		return err_fix(e, "leave out ip=, or make a network with --subnet");
+	}
+	if (j->address && !n->prefix)
+		return err_say(e, EINVAL, "network %s has no IPv4", n->name);
+	if (!in6_is_zero(&j->address6) && !n->prefix6)
+		return err_say(e, EINVAL, "network %s has no IPv6", n->name);
+	if (j->address)
+		r = subnet_check_host(n->subnet, n->prefix, n->gateway, j->address, e);
+	if (r == 0 && !in6_is_zero(&j->address6))
+		r = subnet6_check_host(&n->subnet6, n->prefix6, &n->gateway6, &j->address6, e);
+	return r < 0 ? err_wrap(e, "network %s", n->name) : 0;
+}
+
+static int check_joins(const struct net_spec *s, struct err *e)
+{
+	bool way_in = s->join_count == 0;
+
+	for (int i = 0; i < s->join_count; i++) {
+		const struct network *n = s->joins[i].network;
+		int r = check_join(&s->joins[i], e);
+
+		if (r < 0)
+			return r;
+		for (int k = 0; k < i; k++)
+			if (strcmp(s->joins[k].network->id, n->id) == 0)
+				return err_say(e, EINVAL, "network %s is there twice", n->name);
+		way_in |= !n->internal && n->driver == NETWORK_BRIDGE;
+		if (s->rate.down && n->driver != NETWORK_BRIDGE) {
+			err_say(e, EINVAL, "what is received from network %s can't be limited: it has no "
+				"bridge", n->name);
+			return err_fix(e, "leave down= out, or join a network of driver bridge");
+		}
+	}
+	if (s->port_count && !way_in) {
+		err_say(e, EINVAL, "ports can't be published: no network has a way in");
+		return err_fix(e, "add a network of driver bridge that is not internal");
+	}
+	return 0;
+}
+
 int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 {
-	char text[IPV4_TEXT];
+	int r;
 
-	if (s->mode != NET_BRIDGE)
+	if (s->mode != NET_BRIDGE && s->port_count) {
+		err_say(e, EINVAL, "ports can't be published without a network");
+		return err_fix(e, "add --net bridge, or a network's name");
+	}
+	if (s->mode != NET_BRIDGE && (s->rate.down || s->rate.up)) {
+		err_say(e, EINVAL, "there is no interface whose rate could be limited");
+		return err_fix(e, "add --net bridge, or a network's name");
+	}
+	if (s->mode == NET_NONE || s->mode == NET_HOST)
 		return 0;
 	if (!h->root) {
-		err_say(e, EPERM, "network bridge needs root: it adds interfaces to the host");
+		err_say(e, EPERM, "%s needs root", s->mode == NET_CONTAINER
+			? "another container's network" : "a network: it adds interfaces to the host, and");
 		return err_fix(e, "run as root, or use --net none");
 	}
-	if (!s->prefix)
-		return 0;
-	if (s->prefix < LEASE_PREFIX_MIN || s->prefix > LEASE_PREFIX_MAX)
-		return err_say(e, EINVAL, "subnet %s/%d: the prefix must be from /%d to /%d",
-			       ipv4_format(s->subnet, text), s->prefix, LEASE_PREFIX_MIN,
-			       LEASE_PREFIX_MAX);
-	if (s->subnet & ~ipv4_mask(s->prefix))
-		return err_say(e, EINVAL, "subnet %s/%d has bits set below its prefix",
-			       ipv4_format(s->subnet, text), s->prefix);
-	/* 0/8, 127/8, 169.254/16 and 224/3 mean something to every host (RFC 6890). */
-	if (s->subnet >> 24 == 0 || s->subnet >> 24 == 127 || s->subnet >> 16 == 0xa9fe ||
-	    s->subnet >> 29 == 7)
-		return err_say(e, EINVAL, "subnet %s/%d is reserved", ipv4_format(s->subnet, text),
-			       s->prefix);
-	return 0;
+	r = s->prefix ? subnet_check(s->subnet, s->prefix, e) : 0;
+	return r < 0 ? r : check_joins(s, e);
 }
 
 int net_lease_lookup(const char *owner, uint32_t *ret_address)

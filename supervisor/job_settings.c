@@ -97,6 +97,13 @@ static int set_egress(struct job *job, const struct job_setting *s, const char *
 	return 0;
 }
 
+static int set_rate(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	(void)s;
+	return net_parse_rate(text, &job->rate, e) < 0 ? err_wrap(e, "%s", where) : 0;
+}
+
 static const char *const over_output[] = { "truncate", "kill", NULL };
 static const char *const stderr_to[] = { "stderr", "stdout", NULL };
 
@@ -128,6 +135,16 @@ const struct job_setting job_settings[] = {
 	  set_size, AT(file_size), 0, NULL },
 	{ "limits", "open_files", "open-files", 0, "N", "at most N open files each (1024)",
 	  set_number, AT(open_files), 1048576, NULL },
+	{ "limits", "workspace", "workspace", 0, "SIZE",
+	  "an empty folder /work of its own, of at most SIZE, in memory",
+	  set_size, AT(workspace), 0, NULL },
+	{ "limits", "workspace_inodes", "workspace-inodes", 0, "N",
+	  "at most N files in it (16384)",
+	  set_number, AT(workspace_inodes), 1u << 30, NULL },
+	{ "limits", "collect", "collect-limit", 0, "SIZE", "collect at most this much (64m)",
+	  set_size, AT(collect_bytes), 0, NULL },
+	{ NULL, "collect_to", "collect-to", 0, "DIR", "where what is collected goes",
+	  set_text, AT(collect_to), 0, NULL },
 	{ NULL, "workdir", "workdir", 'w', "DIR", "working directory",
 	  set_workdir, AT(workdir), 0, NULL },
 	{ NULL, "writable", "writable", 0, "SIZE|DIR",
@@ -138,6 +155,9 @@ const struct job_setting job_settings[] = {
 	{ NULL, "egress", "egress", 0, "LIST",
 	  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none",
 	  set_egress, 0, 0, NULL },
+	{ NULL, "net_rate", "net-rate", 0, "RATES",
+	  "at most so many bits a second: down=10mbit,up=1mbit",
+	  set_rate, 0, 0, NULL },
 	{ NULL, "stdin", "stdin", 0, "FILE", "its standard input",
 	  set_text, AT(stdio[0]), 0, NULL },
 	{ NULL, "stdout", "stdout", 0, "FILE", "its standard output goes there",

@@ -56,6 +56,20 @@ static void test_say_adds_no_errno(void **state)
 	assert_int_equal(e.error, EINVAL);
 }
 
+/* A function that failed and said nothing: what is said later is still of a failure. */
+static void test_wrapping_nothing_is_no_success(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(err_wrap(&e, "cannot load x"), -EIO);
+	assert_string_equal(format(&e), "cannot load x: Input/output error");
+	err_clear(&e);
+	assert_int_equal(err_fix(&e, "try again"), -EIO);
+	err_clear(&e);
+	assert_int_equal(err_at(&e, "/a"), -EIO);
+}
+
 static void test_a_new_record_replaces_the_old(void **state)
 {
 	struct err e = ERR_INIT;
@@ -192,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_say_adds_no_errno),
 		cmocka_unit_test(test_a_new_record_replaces_the_old),
+		cmocka_unit_test(test_wrapping_nothing_is_no_success),
 		cmocka_unit_test(test_only_the_outermost_is_replaced),
 		cmocka_unit_test(test_null_record),
 		cmocka_unit_test(test_long_texts_are_cut_visibly),

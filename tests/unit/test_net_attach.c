@@ -6,9 +6,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "net/address.h"
 #include "net/bridge.h"
 #include "net/devices.h"
 #include "net/lease.h"
@@ -44,10 +46,13 @@ static void test_golden(void **state)
 	build(&p, &a, &spec, "web", &out);
 	assert_string_equal(
 		text,
-		"lease_address(\"web\", 10.87.0.0/16 or the next that is free) = "
-		"<address>/<prefix>\n"
+		"openat(<guest /proc>, \"ns/net\", O_RDONLY|O_CLOEXEC) = <guest netns>\n"
+		"setns(<guest netns>, CLONE_NEWNET), socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, "
+		"NETLINK_ROUTE) = <guest rtnl>, setns back\n"
 		"socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = <rtnl>\n"
-		"<rtnl> RTM_NEWLINK bridge kist0 alias kist unless it is there = <kist0>\n"
+		"lease_address(\"web\", bridge, 10.87.0.0/16 or the next that is free) = "
+		"<address>/<prefix>\n"
+		"<rtnl> RTM_NEWLINK bridge kist0 alias kist unless it is there = <bridge>\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/accept_ra, \"0\")\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/disable_ipv6, \"1\")\n"
 		"nfnetlink batch: table inet kist { masquerade subnet of <address>/<prefix> leaving "
@@ -55,25 +60,97 @@ static void test_golden(void **state)
 		"write(/proc/sys/net/ipv4/ip_forward, \"1\") unless it is\n"
 		"<rtnl> RTM_NEWADDR gateway of <address>/<prefix> dev kist0\n"
 		"<rtnl> RTM_SETLINK kist0 up\n"
-		"openat(<guest /proc>, \"ns/net\", O_RDONLY|O_CLOEXEC) = <guest netns>\n"
-		"<rtnl> RTM_NEWLINK veth kv8b8f9c357cbd up master <kist0> peer eth0@<guest netns>; "
+		"<rtnl> RTM_NEWLINK veth kv8b8f9c357cbd up master <bridge> peer eth0@<guest netns>; "
 		"RTM_SETLINK kv8b8f9c357cbd alias kist:web\n"
 		"setns(<guest netns>, CLONE_NEWNET), "
 		"write(/proc/sys/net/ipv6/conf/eth0/accept_ra, \"0\"), setns back\n"
-		"setns(<guest netns>, CLONE_NEWNET), socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, "
-		"NETLINK_ROUTE) = <guest rtnl>, setns back\n"
-		"<guest rtnl> RTM_GETLINK eth0 = <eth0>\n"
+		"<guest rtnl> RTM_GETLINK eth0 = <interface>\n"
 		"<guest rtnl> RTM_NEWADDR <address>/<prefix> dev eth0\n"
 		"<guest rtnl> RTM_SETLINK eth0 up\n"
-		"<guest rtnl> RTM_NEWROUTE default via gateway of <address>/<prefix> dev <eth0>\n"
+		"<guest rtnl> RTM_NEWROUTE default via gateway of <address>/<prefix> dev <interface>\n"
 		"close(<guest rtnl>)\n"
 		"close(<guest netns>)\n"
 		"close(<rtnl>)\n");
-	assert_ptr_equal(p.steps[0].undo, &net_undo_lease);
-	assert_string_equal(p.steps[0].undo_args[0], "web");
-	assert_ptr_equal(p.steps[10].undo, &net_undo_veth);
-	assert_string_equal(p.steps[10].undo_args[0], "kv8b8f9c357cbd");
-	assert_string_equal(p.steps[10].undo_args[1], "web");
+	assert_ptr_equal(p.steps[3].undo, &net_undo_lease);
+	assert_string_equal(p.steps[3].undo_args[0], "web");
+	assert_string_equal(p.steps[3].undo_args[1], "bridge");
+	assert_ptr_equal(p.steps[11].undo, &net_undo_veth);
+	assert_string_equal(p.steps[11].undo_args[0], "kv8b8f9c357cbd");
+	assert_string_equal(p.steps[11].undo_args[1], "web");
+	arena_free(&a);
+}
+
+static struct network example(const char *name, int number)
+{
+	struct network n = { .subnet = 10u << 24 | 80u << 16 | (uint32_t)number << 12, .prefix = 20 };
+
+	snprintf(n.name, sizeof n.name, "%s", name);
+	snprintf(n.id, sizeof n.id, "%064d", number);
+	snprintf(n.interface, sizeof n.interface, "kb%012d", number);
+	n.gateway = n.subnet + 1;
+	return n;
+}
+
+static int count_of(const char *text, const char *part)
+{
+	int count = 0;
+
+	for (text = strstr(text, part); text; text = strstr(text + 1, part))
+		count++;
+	return count;
+}
+
+/* Internal, dual-stack with all that may be asked, IPv6 alone, a macvlan. */
+static void test_several(void **state)
+{
+	struct network in = example("in", 1), both = example("both", 2), six = example("six", 3),
+		       lan = example("lan", 4);
+	struct net_join joins[] = {
+		{ .network = &in },
+		{ .network = &both, .address = (10u << 24 | 80u << 16 | 2u << 12) + 77,
+		  .mac = { 2, 1, 1, 1, 1, 1 }, .aliases = { "db" }, .alias_count = 1 },
+		{ .network = &six, .interface = "back0" },
+		{ .network = &lan },
+	};
+	const struct net_spec spec = { .mode = NET_BRIDGE, .joins = joins, .join_count = 4 };
+	struct arena a = ARENA_INIT;
+	static char text[16384];
+	struct buf out = BUF_ON(text);
+	struct plan p;
+
+	(void)state;
+	in.internal = true;
+	both.isolated = true;
+	both.mtu = 1400;
+	both.prefix6 = 64;
+	both.subnet6.s6_addr[0] = 0xfd;
+	both.gateway6 = in6_host(&both.subnet6, 64, 1);
+	joins[1].address6 = in6_host(&both.subnet6, 64, 0x77);
+	six.prefix = 0;
+	six.prefix6 = 64;
+	six.subnet6.s6_addr[0] = 0xfc;
+	six.gateway6 = in6_host(&six.subnet6, 64, 1);
+	lan.driver = NETWORK_MACVLAN;
+	snprintf(lan.interface, sizeof lan.interface, "uplink");
+	build(&p, &a, &spec, "web", &out);
+	/* Internal: nothing is forwarded for it, and nothing leads out there. */
+	assert_int_equal(count_of(text, "ip_forward"), 1);
+	assert_int_equal(count_of(text, "conf/all/forwarding"), 2);
+	assert_int_equal(count_of(text, "RTM_NEWROUTE default via gateway of"), 1);
+	assert_int_equal(count_of(text, "RTM_NEWROUTE default via fd00::1"), 1);
+	assert_int_equal(count_of(text, "RTM_NEWROUTE"), 2);
+	assert_non_null(strstr(text, "lease_address(\"web\", both, 10.80.32.0/20, 10.80.32.77, fd00::/64, "
+				     "fd00::77) = <address>/<prefix>, <host number>"));
+	assert_non_null(strstr(text, "RTM_NEWLINK bridge kb000000000002 mtu 1400 alias kist"));
+	assert_int_equal(count_of(text, " isolated"), 1);
+	assert_int_equal(count_of(text, " mtu 1400"), 2);
+	assert_non_null(strstr(text, "conf/kb000000000001/disable_ipv6, \"1\""));
+	assert_non_null(strstr(text, "conf/kb000000000002/disable_ipv6, \"0\""));
+	assert_non_null(strstr(text, "<guest rtnl> RTM_NEWADDR fd00::77/64 dev eth1"));
+	assert_non_null(strstr(text, "<guest rtnl> RTM_NEWADDR <host number> of fc00::/64 dev back0"));
+	assert_non_null(strstr(text, "lease_address(\"web\", six, fc00::/64) = <host number>"));
+	assert_non_null(strstr(text, "RTM_NEWLINK macvlan eth3@<guest netns> link uplink mode bridge"));
+	assert_null(strstr(text, "bridge uplink"));
 	arena_free(&a);
 }
 
@@ -157,7 +234,10 @@ static void test_undo_refuses(void **state)
 		{ "kv8b8f9c357cbD", "web" }, { "kv8b8f9c357cbd", NULL },
 		{ "kv8b8f9c357cbd", "" },   { "kv8b8f9c357cbd", "../web" },
 	};
-	static const char *const bad_owner[][PLAN_UNDO_ARGS] = { { NULL }, { "" }, { "a/b" } };
+	static const char *const bad_owner[][PLAN_UNDO_ARGS] = { { NULL }, { "" }, { "a/b" },
+								{ "web", "../x" },
+								{ "web", "lock" },
+								{ "web", "" } };
 	const struct undo_at at = { .id = "web", .state_root = -1 };
 
 	(void)state;
@@ -181,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),      cmocka_unit_test(test_lines_by_hand),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_undo_refuses),
 	};

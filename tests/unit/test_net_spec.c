@@ -61,11 +61,112 @@ static void test_check(void **state)
 	assert_int_equal(net_check(&s, &user, &e), 0);
 }
 
+static int words(const char *const *list, struct net_spec *s, struct arena *a, struct err *e)
+{
+	int r = 0;
+
+	*s = (struct net_spec){ 0 };
+	for (; *list && r == 0; list++)
+		r = net_parse_word(*list, s, a, e);
+	return r;
+}
+
+static void test_words(void **state)
+{
+	static const char *const good[] = { "back,ip=10.80.0.5,alias=db,alias=db-1,mac=02:00:00:00:00:09",
+					    "front,ip6=fd00::5,interface=wan", NULL };
+	static const char *const bad[][3] = {
+		{ "" },			 { ",ip=1.2.3.4" },	  { "a,ip=" },	       { "a,ip=1.2.3" },
+		{ "a,ip=0.0.0.0" },	 { "a,ip=1.2.3.4,ip=1.2.3.5" }, { "a,ip6=1.2.3.4" },
+		{ "a,mac=01:00:00:00:00:00" }, { "a,alias=a.b" },  { "a,alias=" },     { "a," },
+		{ "a,x=1" },		 { "a,interface=lo" },	  { "a,interface=a/b" },
+		{ "a,interface=0123456789abcdef" }, { "a", "none" }, { "host", "a" },  { "host", "none" },
+		{ "container:" },	 { "container:x", "a" },
+		{ "a,interface=x", "b,interface=x" },
+	};
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct net_spec s;
+
+	(void)state;
+	assert_int_equal(words(good, &s, &a, &e), 0);
+	assert_int_equal(s.mode, NET_BRIDGE);
+	assert_int_equal(s.join_count, 2);
+	assert_string_equal(s.joins[0].name, "back");
+	assert_int_equal(s.joins[0].address, IP(10, 80, 0, 5));
+	assert_int_equal(s.joins[0].alias_count, 2);
+	assert_string_equal(s.joins[0].aliases[1], "db-1");
+	assert_int_equal(s.joins[0].mac[5], 9);
+	assert_int_equal(s.joins[1].address6.s6_addr[15], 5);
+	assert_string_equal(s.joins[1].interface, "wan");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(words(bad[i], &s, &a, &e), -EINVAL);
+	s = (struct net_spec){ 0 };
+	assert_int_equal(net_parse_annotations(" back,ip=10.80.0.5\n front ", "8080:80 53:53/udp", &s, &a,
+					       &e), 0);
+	assert_int_equal(s.join_count, 2);
+	assert_int_equal(s.port_count, 2);
+	assert_int_equal(s.ports[1].host, 53);
+	err_clear(&e);
+	assert_int_equal(net_parse_annotations("a", "8080", &s, &a, &e), -EINVAL);
+	assert_string_equal(e.where, "/annotations/io.kist.publish");
+	s = (struct net_spec){ 0 };
+	assert_int_equal(words((const char *const[]){ "container:web", NULL }, &s, &a, &e), 0);
+	assert_int_equal(s.mode, NET_CONTAINER);
+	assert_string_equal(s.container, "web");
+	for (int i = 0; i < NET_JOINS_MAX; i++) {
+		s = i ? s : (struct net_spec){ 0 };
+		assert_int_equal(net_parse_word("x", &s, &a, &e), 0);
+	}
+	assert_int_equal(net_parse_word("x", &s, &a, &e), -EINVAL);
+	arena_free(&a);
+}
+
+static void test_check_joins(void **state)
+{
+	struct network n = { .name = "a", .id = "1", .subnet = IP(10, 80, 0, 0), .prefix = 24,
+			     .gateway = IP(10, 80, 0, 1) };
+	struct network m = { .name = "b", .id = "2", .internal = true, .subnet6.s6_addr = { 0xfd },
+			     .prefix6 = 64 };
+	struct net_join joins[2] = { { .network = &n }, { .network = &m } };
+	struct published_port port = { .protocol = IPPROTO_TCP, .host = 1, .port = 1, .count = 1 };
+	struct net_spec s = { .mode = NET_BRIDGE, .joins = joins, .join_count = 2 };
+	const struct host root = { .root = true };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(net_check(&s, &root, &e), 0);
+	joins[0].address = IP(10, 80, 0, 9);
+	assert_int_equal(net_check(&s, &root, &e), 0);
+	joins[0].address = IP(10, 80, 1, 9);
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	joins[0].address = IP(10, 80, 0, 1);
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	joins[0].address = 0;
+	joins[0].address6.s6_addr[0] = 0xfd;
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	joins[0].address6.s6_addr[0] = 0;
+	joins[1].address = IP(10, 80, 0, 9);
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	joins[1].address = 0;
+	s.ports = &port;
+	s.port_count = 1;
+	assert_int_equal(net_check(&s, &root, &e), 0);
+	n.internal = true;
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	s.mode = NET_NONE;
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+	s = (struct net_spec){ .mode = NET_BRIDGE, .joins = joins, .join_count = 2 };
+	joins[1].network = &n;
+	assert_int_equal(net_check(&s, &root, &e), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_check_joins),
 	};
 
 	return cmocka_run_group_tests_name("net_spec", tests, NULL, NULL);

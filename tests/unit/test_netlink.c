@@ -43,7 +43,7 @@ static int make_bridge(const char *name, struct err *e)
 	struct nl_batch b;
 
 	nl_batch_init(&b);
-	link_put_bridge(&b, name, mac);
+	link_put_bridge(&b, name, mac, 0);
 	link_put_alias(&b, name, "kist: 'it'");
 	return nl_talk(fd, &b, NULL, NULL, e);
 }
