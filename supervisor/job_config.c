@@ -204,7 +204,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	return o;
 }
 
-/* Landlock knows nothing of mounts: should one be there that a job should not have, what is written
+/* NULL: none. Landlock knows nothing of mounts: should one be there that a job should not have, what is written
  * still goes nowhere but to these. */
 static json_t *annotations(const struct job *job)
 {
@@ -218,7 +218,10 @@ static json_t *annotations(const struct job *job)
 				    json_string(job->workspace ? "/tmp:/dev:/proc:" JOB_WORKSPACE
 							       : "/tmp:/dev:/proc"));
 	}
-	return o;
+	if (json_object_size(o))
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
