@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: what kist itself counts and cuts off; the cgroup's limits, in job.bats, are those of the test machine
 # kist job run: limits of time, output, files, by option and by job file; its standard streams.
 
 bats_require_minimum_version 1.5.0
