@@ -21,6 +21,12 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 {
 	const struct option own[] = {
 		{ "env", 'e', OPTION_TEXTS, &q->env, "NAME=VALUE", "set a variable" },
+		{ "file", 0, OPTION_TEXTS, &q->files, "PATH=TEXT",
+		  "put a file with this text there" },
+		{ "input", 0, OPTION_TEXTS, &q->inputs, "SOURCE:PATH",
+		  "a file or folder of the host, read-only" },
+		{ "collect", 0, OPTION_TEXTS, &q->collect, "PATTERN",
+		  "copy out what it left in its workspace: \"*.txt\", \"out/**\"" },
 		{ "result", 0, OPTION_TEXT, &q->result, "FILE",
 		  "write what happened there, as JSON" },
 		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
@@ -127,6 +133,34 @@ static int add_env(const struct option_texts *env, struct job *job, struct arena
 	return 0;
 }
 
+static int add_lists(const struct job_request *q, struct job *job, struct arena *a, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < q->files.count; i++)
+		r = job_add_file(job, "--file", q->files.item[i], a, e);
+	for (size_t i = 0; r == 0 && i < q->inputs.count; i++)
+		r = job_add_input(job, "--input", q->inputs.item[i], a, e);
+	for (size_t i = 0; r == 0 && i < q->collect.count; i++)
+		r = job_add_pattern(job, "--collect", q->collect.item[i], e);
+	return r;
+}
+
+/* Sources are the host's: absolute, and without symlinks, from here on. */
+static int find_inputs(struct job *job, struct arena *a, struct err *e)
+{
+	char absolute[PATH_MAX];
+
+	for (size_t i = 0; i < job->input_count; i++) {
+		if (!realpath(job->input[i].source, absolute))
+			return err_set(e, errno, "input: %.200s", job->input[i].source);
+		job->input[i].source = arena_strdup(a, absolute);
+		if (!job->input[i].source)
+			return err_set(e, ENOMEM, "input");
+	}
+	return 0;
+}
+
 static int apply_settings(const struct job_request *q, struct job *job, struct err *e)
 {
 	char where[64];
@@ -167,6 +201,10 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
 	if (r == 0)
 		r = add_env(&q->env, job, a, e);
+	if (r == 0)
+		r = add_lists(q, job, a, e);
+	if (r == 0)
+		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder)
 		r = find_folder(job, a, e);
 	if (r == 0 && job->egress && !job->bridge) {

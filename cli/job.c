@@ -74,7 +74,7 @@ static void say_limit(const struct job *job, const struct job_result *result)
 		why = "ended: it said more than it may (--output)";
 		break;
 	case JOB_DISK:
-		why = "failed: it wrote more than it may";
+		why = "failed: it wrote more than it may (--workspace, --writable, --file-size)";
 		break;
 	case JOB_OOM:
 		why = job->memory ? "killed by the kernel: out of memory (--memory)"

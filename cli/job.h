@@ -10,7 +10,7 @@
 struct job_request {
 	const char *setting[JOB_OPTIONS_MAX]; /* by job_settings[] */
 	const char *result, *waived, *store, *id;
-	struct option_texts env;
+	struct option_texts env, files, inputs, collect;
 	bool explain, exit_zero;
 	char random_id[32];
 };

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/netlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -21,13 +22,45 @@ void nl_batch_init(struct nl_batch *b)
 	b->used = 0;
 	b->count = 0;
 	b->overflow = false;
+	b->grows = false;
+	b->size = sizeof b->fixed;
+	b->bytes = b->fixed;
+}
+
+void nl_batch_init_growing(struct nl_batch *b)
+{
+	nl_batch_init(b);
+	b->grows = true;
+}
+
+void nl_batch_free(struct nl_batch *b)
+{
+	if (b->bytes != b->fixed)
+		free(b->bytes);
+	b->bytes = b->fixed;
+}
+
+static bool grow(struct nl_batch *b)
+{
+	char *more;
+
+	if (!b->grows || b->size >= NL_BATCH_MAX)
+		return false;
+	more = realloc(b->bytes == b->fixed ? NULL : b->bytes, b->size * 2);
+	if (!more)
+		return false;
+	if (b->bytes == b->fixed)
+		memcpy(more, b->fixed, b->used);
+	b->bytes = more;
+	b->size *= 2;
+	return true;
 }
 
 struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *message;
 
-	if (NL_BATCH_BYTES - b->used < NL_MESSAGE_BYTES) {
+	if (b->size - b->used < NL_MESSAGE_BYTES && !grow(b)) {
 		b->overflow = true;
 		b->used = 0;
 	}
@@ -79,13 +112,22 @@ static int number_messages(struct nl_batch *b, uint32_t *ret_first)
 static int send_batch(int fd, const struct nl_batch *b)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	ssize_t n;
+	int room = (int)b->used * 2;
+	bool forced = false;
 
-	do {
-		n = sendto(fd, b->bytes, b->used, 0, (const struct sockaddr *)&kernel,
-			   sizeof kernel);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	for (;;) {
+		if (sendto(fd, b->bytes, b->used, 0, (const struct sockaddr *)&kernel,
+			   sizeof kernel) >= 0)
+			return 0;
+		if (errno == EMSGSIZE && !forced) {
+			/* More than the socket may hold by default; root may have it all. */
+			forced = true;
+			if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
+				return -EMSGSIZE;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
 }
 
 /* One datagram from the kernel; those of other processes are dropped (any may send us one). */

@@ -2,8 +2,8 @@
  * netlink.h - talking netlink(7) on a plain fd: batches, acks, dumps.
  *
  * Messages are built (attr.h) into a batch of fixed size; nothing allocates,
- * so the guest may use all of it. What the messages say belongs to link.c and
- * nft.c.
+ * so the guest may use all of it, but for nl_batch_grow(). What the messages
+ * say belongs to link.c and nft*.c.
  */
 #pragma once
 #include <stdbool.h>
@@ -12,16 +12,24 @@
 #include "net/attr.h"
 
 #define NL_BATCH_BYTES 12288
+#define NL_BATCH_MAX   (64u << 20)
 
 /* Messages that go to the kernel in one sendmsg(2): no kill -9 comes between them. */
 struct nl_batch {
 	size_t used;
 	int count;
 	bool overflow; /* sticky: a builder ran out of room */
-	_Alignas(8) char bytes[NL_BATCH_BYTES];
+	bool grows;
+	size_t size;
+	char *bytes; /* `fixed`, or of the heap: a batch is not to be copied */
+	_Alignas(8) char fixed[NL_BATCH_BYTES];
 };
 
 void nl_batch_init(struct nl_batch *b);
+/* The same, of any length up to NL_BATCH_MAX: allocates when it must. nl_batch_free() then. */
+void nl_batch_init_growing(struct nl_batch *b);
+void nl_batch_free(struct nl_batch *b);
+#define _cleanup_batch_ __attribute__((cleanup(nl_batch_free)))
 /* Opens a message; NLM_F_REQUEST is added. Attributes follow with nl_put(), then nl_end(). */
 struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags);
 void nl_end(struct nl_batch *b, struct nlmsghdr *message);

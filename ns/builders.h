@@ -60,6 +60,15 @@ void ns_plan_mounts(struct plan *p, const struct ns_spec *s, const struct host *
 		    const struct ns_rootfs_options *o);
 /* The GUEST slot that then holds the root with all mounts. */
 int ns_root_slot(struct plan *p, const struct ns_rootfs_options *o);
+/* GUEST, after ns_plan_mounts: a new file in the root, whose ids are the container's. */
+struct ns_file {
+	const char *path; /* absolute, in the root */
+	const void *data;
+	size_t size;
+	mode_t mode;
+	uint32_t uid, gid;
+};
+void ns_plan_file(struct plan *p, int root_slot, const struct ns_file *file);
 /* sysctls, read-only and masked paths, read-only root. After createContainer hooks. */
 void ns_plan_restrict(struct plan *p, const struct ns_spec *s, const struct host *h,
 		      const struct ns_rootfs_options *o);

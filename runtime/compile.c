@@ -8,6 +8,7 @@
 #include "runtime/compile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 
@@ -93,6 +94,8 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 		else
 			ns_plan_foreground(p, c->slot_master);
 	}
+	for (size_t i = 0; i < o->file_count; i++)
+		ns_plan_file(p, ns_root_slot(p, rootfs), &o->files[i]);
 	/* As long as a read-only root can still be written. */
 	process_plan_cwd(p, &s->process, ns_root_slot(p, rootfs));
 	ns_plan_restrict(p, &s->ns, h, rootfs);
@@ -142,10 +145,28 @@ static void plan_stdio(struct plan *p, const int slots[3])
 			plan_add(p, SIDE_GUEST, op_dup2, op_dup_args, slots[i], i);
 }
 
+/* The guest's own fds, as only they are for whoever isn't root: proc(5) says no to others until the
+ * program runs, and may be over when it does. */
+static void plan_keep_root(struct compiled *c)
+{
+	struct plan *p = &c->plan;
+
+	c->slot_root = plan_new_slot(p, "root");
+	c->slot_mounts = plan_new_slot(p, "mounts");
+	plan_scope(p, "/root", NULL);
+	plan_add(p, SIDE_GUEST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY,
+		 c->slot_root);
+	plan_add(p, SIDE_GUEST, op_send_fd, op_send_fd_args, c->slot_root);
+	plan_add(p, SIDE_GUEST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY,
+		 c->slot_mounts);
+	plan_add(p, SIDE_GUEST, op_send_fd, op_send_fd_args, c->slot_mounts);
+}
+
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+			      .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = {
 		.no_new_keyring = o->no_new_keyring,
@@ -203,6 +224,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	net_plan_devices(p, &s->net_devices);
 	plan_layers(p, s, h, o, slot_pin, &rootfs);
 	plan_guest_root(&c, s, h, o, &rootfs, &hooks);
+	if (o->keep_root)
+		plan_keep_root(&c);
 	process_plan_limits(p, &s->process);
 	linux_process_plan(p, &s->linux_process);
 	if (agent && !o->wait_for_start) {
@@ -240,7 +263,8 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+			      .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
 		.landlock_abi = o->host->landlock_abi,
@@ -305,7 +329,8 @@ int compile_restore(struct compiled *ret, const struct container_spec *s, const 
 		    const struct create_options *o, struct restore *restore, struct arena *a,
 		    struct err *e)
 {
-	struct compiled c = { .slot_master = -1, .slot_notify = -1, .step_pid_file = -1 };
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+			      .slot_notify = -1, .step_pid_file = -1 };
 	struct container_spec *restored = arena_alloc(a, sizeof *restored);
 	struct plan *p = &c.plan;
 

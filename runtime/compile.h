@@ -26,6 +26,9 @@ struct create_options {
 	bool lock_securebits;      /* a process without capabilities never gets any again */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
 	bool notify;               /* a notify socket, here or at start: activation.h */
+	const struct ns_file *files; /* more for its root */
+	size_t file_count;
+	bool keep_root;            /* its root and mounts stay reachable: compiled.slot_root */
 	const int *stdio;          /* three fds that it gets as its 0, 1 and 2; NULL: the caller's */
 };
 
@@ -34,6 +37,8 @@ struct compiled {
 	struct intent_args *intent;
 	int slot_cgroup;
 	int slot_notify;           /* host: the notify socket; -1: none, or made at start */
+	/* host: O_PATH fd of the root with all its mounts, and what keeps those; -1: nobody asked */
+	int slot_root, slot_mounts;
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
 	int step_pid_file;         /* that writes it; -1: none */
 	/* No process outlives the first one: it is that of a pid namespace, or the only one kist could

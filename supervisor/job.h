@@ -22,6 +22,17 @@ enum job_limit {
 	JOB_CPU_TIME = 1 << 3,
 };
 
+struct job_file { /* of the job's root */
+	const char *path;
+	const char *data;
+	size_t size;
+	unsigned int mode;
+};
+struct job_input { /* a file or folder of the host, read-only */
+	const char *source, *path;
+};
+#define JOB_LIST_MAX 256
+
 struct job {
 	const char *id;
 	const char *source;           /* image reference, or a folder */
@@ -42,6 +53,15 @@ struct job {
 	uint64_t file_size, open_files; /* 0: no limit, JOB_OPEN_FILES */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
+	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
+	struct job_file file[JOB_LIST_MAX];
+	size_t file_count;
+	struct job_input input[JOB_LIST_MAX];
+	size_t input_count;
+	const char *collect[JOB_LIST_MAX]; /* patterns: job_collect.h */
+	size_t collect_count;
+	const char *collect_to;       /* a folder of the host */
+	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* --net bridge; otherwise none */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
@@ -49,7 +69,10 @@ struct job {
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
 };
 
-#define JOB_OPEN_FILES 1024
+#define JOB_OPEN_FILES	     1024
+#define JOB_WORKSPACE	     "/work"
+#define JOB_WORKSPACE_INODES 16384
+#define JOB_COLLECT_BYTES    (64u << 20)
 
 enum job_reason {
 	JOB_EXIT,
@@ -69,6 +92,12 @@ struct job_output {
 	bool counted;	      /* it went through kist */
 };
 
+struct job_collected {
+	uint64_t files, bytes;
+	uint64_t skipped; /* matched, and were links, no files, or more than fits */
+	bool truncated;	  /* there was more than fits */
+};
+
 struct job_result {
 	enum job_reason reason;
 	int status;                   /* kist's exit status */
@@ -76,6 +105,9 @@ struct job_result {
 	int64_t started_ns;           /* CLOCK_REALTIME */
 	int64_t wall_us;
 	struct cgroup_stats stats;
+	struct job_collected collected;
+	uint64_t workspace_bytes, workspace_inodes; /* used at the end */
+	bool disk_full;               /* something of a capped size was */
 	struct job_output output[2];  /* standard output, standard error */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
@@ -90,6 +122,16 @@ int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, str
 int job_parse_network(const char *where, const char *text, struct job *job, struct err *e);
 /* "memory,pids": names of what may be missing. */
 int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e);
+
+/* "/work/x=text", "/host:/in", and a pattern, added to the job's lists. */
+int job_add_file(struct job *job, const char *where, const char *text, struct arena *a,
+		 struct err *e);
+int job_add_input(struct job *job, const char *where, const char *text, struct arena *a,
+		  struct err *e);
+int job_add_pattern(struct job *job, const char *where, const char *text, struct err *e);
+/* The same in parts. */
+int job_add_file_parts(struct job *job, const char *where, const struct job_file *f, struct err *e);
+int job_add_input_parts(struct job *job, const char *where, struct job_input i, struct err *e);
 
 /* One value of a job, which is an option of `kist job run` and a key of the job file: job_settings.c. */
 struct job_setting {

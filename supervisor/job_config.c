@@ -79,6 +79,7 @@ static json_t *process(const struct job *job, const struct image_info *image,
 {
 	json_t *groups = json_array();
 	const char *cwd = job->workdir ? job->workdir
+			  : job->workspace ? JOB_WORKSPACE
 			  : image && image->workdir && image->workdir[0] ? image->workdir : "/";
 
 	for (size_t i = 0; i < user->gid_count; i++)
@@ -104,7 +105,25 @@ static void add_mount(json_t *mounts, const char *destination, const char *type,
 						"type", type, "source", type, "options", list));
 }
 
-static json_t *mounts(void)
+static void add_workspace(const struct job *job, const struct job_user *user, json_t *list)
+{
+	char text[192];
+
+	snprintf(text, sizeof text, "nosuid,nodev,mode=755,uid=%u,gid=%u,size=%llu,nr_inodes=%llu",
+		 user->uid, user->gid, (unsigned long long)job->workspace,
+		 (unsigned long long)(job->workspace_inodes ? job->workspace_inodes
+							    : JOB_WORKSPACE_INODES));
+	add_mount(list, JOB_WORKSPACE, "tmpfs", text);
+}
+
+static void add_input(const struct job_input *i, json_t *list)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
+					      i->path, "type", "bind", "source", i->source,
+					      "options", "rbind", "rro", "rnosuid", "rnodev"));
+}
+
+static json_t *mounts(const struct job *job, const struct job_user *user)
 {
 	json_t *list = json_array();
 
@@ -115,6 +134,10 @@ static json_t *mounts(void)
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
 	add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
+	if (job->workspace)
+		add_workspace(job, user, list);
+	for (size_t i = 0; i < job->input_count; i++)
+		add_input(&job->input[i], list);
 	return list;
 }
 
@@ -180,6 +203,6 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
-			 "mounts", mounts(), "linux", linux_part(job, ids), "annotations",
+			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",
 			 annotations(job));
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -22,8 +23,9 @@ struct reader {
 	struct job *job;
 };
 
-static const char *const top_keys[] = { "version", "id",     "image",	       "folder", "command",
-					"env",	   "limits", "allow_degraded", NULL };
+static const char *const top_keys[] = { "version", "id",     "image",	"folder",
+					"command", "env",    "limits",	"allow_degraded",
+					"files",   "inputs", "collect", NULL };
 
 static bool is_in(const char *const *list, const char *key)
 {
@@ -74,8 +76,9 @@ static int value_text(const json_t *v, const struct json_at *at, struct arena *a
 
 static bool is_host_path(const struct job_setting *s)
 {
-	return s->offset >= offsetof(struct job, stdio) &&
-	       s->offset < offsetof(struct job, stdio) + sizeof((struct job *)0)->stdio;
+	return s->offset == offsetof(struct job, collect_to) ||
+	       (s->offset >= offsetof(struct job, stdio) &&
+		s->offset < offsetof(struct job, stdio) + sizeof((struct job *)0)->stdio);
 }
 
 static const char *beside(struct reader *r, const char *path)
@@ -217,6 +220,143 @@ static int read_id(struct reader *r, const json_t *document, struct err *e)
 	return n < 0 ? n : 0;
 }
 
+static int read_entry_keys(const json_t *o, const struct json_at *at, const char *const *known,
+			   struct err *e)
+{
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(o))
+		return json_bad(e, at, "must be an object");
+	json_object_foreach((json_t *)o, key, v) if (!is_in(known, key)) return unknown_key(at, key,
+											    e);
+	return 0;
+}
+
+/* base64, as RFC 4648 has it, with its padding and nothing between. */
+static bool decode(const char *text, struct arena *a, struct job_file *f)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t len = strlen(text),
+	       pad = len && text[len - 1] == '=' ? 1 + (text[len - 2] == '=') : 0;
+	uint32_t bits = 0;
+	char *out = arena_alloc(a, len / 4 * 3 + 1);
+
+	if (len % 4 || !out)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		const char *d = i < len - pad ? memchr(digits, text[i], 64) : digits;
+
+		if (!d)
+			return false;
+		bits = bits << 6 | (uint32_t)(d - digits);
+		if (i % 4 == 3)
+			for (int k = 2; k >= 0; k--)
+				out[f->size++] = (char)(bits >> 8 * k);
+	}
+	f->size -= pad;
+	f->data = out;
+	return true;
+}
+
+static int read_content(struct reader *r, const json_t *o, const struct json_at *at,
+			struct job_file *f, struct err *e)
+{
+	struct json_at plain = json_at_key(at, "content"), coded = json_at_key(at, "base64");
+	const char *text = NULL, *base64 = NULL;
+	int n = json_get_string(o, at, "content", &text, e), m;
+
+	m = n < 0 ? n : json_get_string(o, at, "base64", &base64, e);
+	if (m < 0)
+		return m;
+	if (n > 0 && m > 0)
+		return json_bad(e, &coded, "cannot be given beside content");
+	if (m > 0)
+		return decode(base64, r->arena, f) ? 0 : json_bad(e, &coded, "is no base64");
+	if (n == 0)
+		return json_bad(e, &plain, "is required, or base64");
+	f->data = arena_strdup(r->arena, text);
+	f->size = strlen(text);
+	return 0;
+}
+
+static int read_one_file(struct reader *r, const json_t *o, const struct json_at *at, struct err *e)
+{
+	static const char *const known[] = { "path", "content", "base64", "mode", NULL };
+	struct json_at mode_at = json_at_key(at, "mode");
+	struct job_file f = { .mode = 0644 };
+	const char *path = NULL, *mode = NULL;
+	char *end;
+	int n = read_entry_keys(o, at, known, e);
+
+	if (n == 0)
+		n = json_require(json_get_string(o, at, "path", &path, e), at, "path", e);
+	if (n > 0)
+		n = json_get_string(o, at, "mode", &mode, e);
+	if (n > 0) {
+		f.mode = (unsigned int)strtoul(mode, &end, 8);
+		if (mode[0] < '0' || mode[0] > '7' || *end || f.mode > 0777)
+			n = json_bad(e, &mode_at, "\"%.16s\" is no mode (0 to 0777)", mode);
+	}
+	if (n >= 0)
+		n = read_content(r, o, at, &f, e);
+	if (n < 0)
+		return n;
+	f.path = arena_strdup(r->arena, path);
+	return job_add_file_parts(r->job, at->text, &f, e);
+}
+
+static int read_one_input(struct reader *r, const json_t *o, const struct json_at *at,
+			  struct err *e)
+{
+	static const char *const known[] = { "source", "path", NULL };
+	const char *source = NULL, *path = NULL;
+	int n = read_entry_keys(o, at, known, e);
+
+	if (n == 0)
+		n = json_require(json_get_string(o, at, "source", &source, e), at, "source", e);
+	if (n > 0)
+		n = json_require(json_get_string(o, at, "path", &path, e), at, "path", e);
+	if (n < 0)
+		return n;
+	return job_add_input_parts(r->job, at->text,
+				   (struct job_input){ beside(r, arena_strdup(r->arena, source)),
+						       arena_strdup(r->arena, path) },
+				   e);
+}
+
+static int read_one_pattern(struct reader *r, const json_t *o, const struct json_at *at,
+			    struct err *e)
+{
+	if (!json_is_string(o))
+		return json_bad(e, at, "must be a string");
+	return job_add_pattern(r->job, at->text, arena_strdup(r->arena, json_string_value(o)), e);
+}
+
+static int read_list(struct reader *r, const json_t *document, const char *key,
+		     int (*one)(struct reader *, const json_t *, const struct json_at *,
+				struct err *),
+		     struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, key);
+	json_t *list = NULL, *v;
+	size_t i;
+	int n = json_get_array(document, &root, key, &list, e);
+
+	if (n <= 0)
+		return n;
+	json_array_foreach(list, i, v)
+	{
+		struct json_at here = json_at_index(&at, i);
+
+		n = one(r, v, &here, e);
+		if (n < 0)
+			return n;
+	}
+	return 0;
+}
+
 int job_file_parse(const json_t *document, const char *folder, struct arena *a, struct job *job,
 		   struct err *e)
 {
@@ -248,6 +388,12 @@ int job_file_parse(const json_t *document, const char *folder, struct arena *a, 
 		n = read_env(&r, document, e);
 	if (n >= 0)
 		n = read_lists(&r, document, e);
+	if (n >= 0)
+		n = read_list(&r, document, "files", read_one_file, e);
+	if (n >= 0)
+		n = read_list(&r, document, "inputs", read_one_input, e);
+	if (n >= 0)
+		n = read_list(&r, document, "collect", read_one_pattern, e);
 	if (n >= 0 && arena_failed(a))
 		n = err_set(e, ENOMEM, "the job file");
 	return n < 0 ? n : 0;

@@ -51,6 +51,7 @@ static json_t *controls(const struct job *job)
 	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));
 	json_object_set_new(o, "wall", json_string(job->wall_ms ? "enforced" : "absent"));
 	json_object_set_new(o, "cpu_time", json_string(limit_control(job, JOB_CPU_TIME, job->cpu_ms)));
+	json_object_set_new(o, "workspace", json_string(job->workspace ? "enforced" : "absent"));
 	json_object_set_new(o, "output", json_string(job->output ? "enforced" : "absent"));
 	json_object_set_new(o, "file_size", json_string(job->file_size ? "enforced" : "absent"));
 	json_object_set_new(o, "open_files", json_string("enforced"));
@@ -78,6 +79,15 @@ static json_t *limits(const struct job *job)
 		json_object_set_new(o, "output", json_integer((json_int_t)job->output));
 	if (job->file_size)
 		json_object_set_new(o, "file_size", json_integer((json_int_t)job->file_size));
+	if (job->workspace) {
+		json_object_set_new(o, "workspace", json_integer((json_int_t)job->workspace));
+		json_object_set_new(o, "workspace_inodes", json_integer((json_int_t)(
+				    job->workspace_inodes ? job->workspace_inodes
+							  : JOB_WORKSPACE_INODES)));
+	}
+	if (job->collect_count)
+		json_object_set_new(o, "collect", json_integer((json_int_t)(job->collect_bytes
+				    ? job->collect_bytes : JOB_COLLECT_BYTES)));
 	json_object_set_new(o, "open_files", json_integer((json_int_t)(job->open_files
 					     ? job->open_files : JOB_OPEN_FILES)));
 	return o;
@@ -131,6 +141,15 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 	json_object_set_new(o, "pressure", pressure_json(&r->stats));
 	json_object_set_new(o, "stdout", output_json(&r->output[0]));
 	json_object_set_new(o, "stderr", output_json(&r->output[1]));
+	json_object_set_new(o, "workspace", job->workspace || job->writable
+		? json_pack("{s:I, s:I, s:b}", "bytes", (json_int_t)r->workspace_bytes, "inodes",
+			    (json_int_t)r->workspace_inodes, "full", r->disk_full)
+		: json_null());
+	json_object_set_new(o, "collected", job->collect_count
+		? json_pack("{s:I, s:I, s:I, s:b}", "files", (json_int_t)r->collected.files, "bytes",
+			    (json_int_t)r->collected.bytes, "skipped",
+			    (json_int_t)r->collected.skipped, "truncated", r->collected.truncated)
+		: json_null());
 	json_object_set_new(o, job->is_folder ? "folder" : "image", json_string(job->source));
 	json_object_set_new(o, "image_digest", r->image_digest ? json_string(r->image_digest)
 							       : json_null());

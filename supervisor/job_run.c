@@ -12,15 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "image/user.h"
 #include "runtime/layers.h"
+#include "supervisor/job_collect.h"
 #include "supervisor/job_watch.h"
 
 #define UPPER_BYTES   (1u << 20) /* the root is read-only: only mount points are made there */
+#define FILE_OVERHEAD 8192
 #define EMPTY_WAIT_MS 10000
 #define STATUS_LIMIT  124
 #define STATUS_FAILED 125
@@ -56,13 +60,35 @@ static int refuse_limit(struct job *job, const struct host *h, enum job_limit li
 	return -ENOTSUP;
 }
 
+/* What can't be meant. */
+static int check_sense(const struct job *job, struct err *e)
+{
+	if (job->collect_count && !job->workspace && !job->writable) {
+		err_say(e, EINVAL, "collect: the job has nowhere to write");
+		err_fix(e, "give it --workspace SIZE, or --writable SIZE");
+	} else if (job->collect_count && !job->collect_to) {
+		err_say(e, EINVAL, "collect: where to?");
+		err_fix(e, "add --collect-to DIR");
+	} else if (job->collect_to && !job->collect_count) {
+		err_say(e, EINVAL, "collect-to: nothing is to be collected");
+		err_fix(e, "add --collect PATTERN");
+	} else if (job->workspace_inodes && !job->workspace) {
+		err_say(e, EINVAL, "workspace-inodes: there is no workspace");
+		err_fix(e, "add --workspace SIZE");
+	} else {
+		return 0;
+	}
+	e->exit_code = STATUS_FAILED;
+	return -EINVAL;
+}
+
 int job_check(struct job *job, const struct host *h, struct err *e)
 {
-	int r = 0;
+	int r = check_sense(job, e);
 	/* Whose cgroup is not the caller's has no controller either. */
 	uint32_t controllers = h->root || h->cgroup_writable ? h->controllers : 0;
 
-	if (job->memory && !(controllers & HOST_MEMORY)) {
+	if (r == 0 && job->memory && !(controllers & HOST_MEMORY)) {
 		r = refuse_limit(job, h, JOB_MEMORY, "--memory", "memory", e);
 		job->memory = 0;
 	}
@@ -135,6 +161,8 @@ struct running {
 	struct job *job;
 	const struct host *host;
 	int root;
+	int slot_root, slot_mounts; /* of the job's own tree; -1 */
+	int collect_to;
 	int slot_cgroup; /* by fd, never by name: another job may have the name by now */
 	struct job_user user;
 	struct run run;
@@ -171,7 +199,7 @@ static enum job_reason own_reason(const struct job *job, const struct job_end *e
 		return JOB_OOM;
 	if (job->cpu_ms && (end->signal == SIGXCPU || (end->signal == SIGKILL && cpu_gone)))
 		return JOB_CPU_USED;
-	if (job->file_size && end->signal == SIGXFSZ)
+	if ((job->file_size && end->signal == SIGXFSZ) || (end->status != 0 && ret->disk_full))
 		return JOB_DISK;
 	if (end->status != 0 && cgroup_stat_get(&ret->stats, CGROUP_STAT_PIDS_EVENTS_MAX))
 		return JOB_PIDS_REFUSED;
@@ -199,6 +227,44 @@ static void conclude(const struct job *job, const struct job_end *end, struct jo
 	}
 }
 
+/* Is nothing left of what it had? Sizes that are the host's own business say nothing. */
+static void look_at_disk(int root, const char *path, bool ours, struct job_result *ret)
+{
+	_cleanup_fd_ int fd = path_open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+	struct statfs st;
+
+	if (fd < 0 || fstatfs(fd, &st) < 0 || !st.f_blocks)
+		return;
+	ret->disk_full |= !st.f_bavail || (st.f_files && !st.f_ffree);
+	if (!ours)
+		return;
+	ret->workspace_bytes = (uint64_t)(st.f_blocks - st.f_bfree) * (uint64_t)st.f_bsize;
+	ret->workspace_inodes = st.f_files - st.f_ffree;
+}
+
+/* What it left, looked at from outside: everything in it is dead. */
+static int look_back(const struct running *r, struct job_result *ret, struct err *e)
+{
+	const struct job *job = r->job;
+	int root = r->slot_root < 0 ? -EBADF : run_slot(&r->run, r->slot_root);
+	_cleanup_fd_ int from = -EBADF;
+
+	if (root < 0)
+		return 0;
+	look_at_disk(root, "/tmp", false, ret);
+	look_at_disk(root, "/dev/shm", false, ret);
+	if (job->workspace)
+		look_at_disk(root, JOB_WORKSPACE, true, ret);
+	if (job->writable)
+		look_at_disk(root, "/", !job->workspace, ret);
+	if (!job->collect_count)
+		return 0;
+	from = path_open_in_root(root, job->workspace ? JOB_WORKSPACE : "/", O_PATH | O_DIRECTORY, 0);
+	if (from < 0)
+		return err_set(e, -from, "collect: the job's folder");
+	return job_collect(from, r->collect_to, job, &ret->collected, e);
+}
+
 static int watch(struct running *r, struct job_stdio *io, struct job_result *ret, struct err *e)
 {
 	struct job_watch w = { .job = r->job,
@@ -213,6 +279,9 @@ static int watch(struct running *r, struct job_stdio *io, struct job_result *ret
 		return n;
 	read_stats(w.cgroup, ret);
 	job_watch_drain(&w);
+	n = look_back(r, ret, e);
+	if (n < 0)
+		return n;
 	conclude(r->job, &end, ret);
 	return 0;
 }
@@ -229,11 +298,26 @@ static int find_layers(const struct running *r, const struct image_info *image, 
 		*ret = (struct root_layers){ .pin = -EBADF, .dir = r->job->source, .layers = itself,
 					     .count = 1 };
 	ret->upper_bytes = UPPER_BYTES;
+	for (size_t i = 0; i < r->job->file_count; i++)
+		ret->upper_bytes += r->job->file[i].size + FILE_OVERHEAD;
 	if (r->job->writable)
 		n = root_layers_parse_writable(r->job->writable, a, ret, e);
 	if (n < 0)
 		return err_wrap(e, "--writable");
 	return root_layers_check(ret, r->host, !r->job->writable, e);
+}
+
+static struct ns_file *job_files(const struct running *r, struct arena *a)
+{
+	struct ns_file *files = arena_array(a, r->job->file_count, sizeof *files);
+
+	for (size_t i = 0; files && i < r->job->file_count; i++) {
+		const struct job_file *f = &r->job->file[i];
+
+		files[i] = (struct ns_file){ f->path,	  f->data,	f->size,
+					     f->mode,	  r->user.uid, r->user.gid };
+	}
+	return files;
 }
 
 /* As the host counts; an id that has none stays kist's own. */
@@ -257,6 +341,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.layers = layers,
 		.idrange = ids->leased,
 		.lock_securebits = true,
+		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};
@@ -265,7 +350,11 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	struct job_stdio io = JOB_STDIO_INIT;
 	int n;
 
+	o.files = job_files(r, a);
+	o.file_count = r->job->file_count;
 	n = net_check(&o.net, r->host, e);
+	if (n == 0 && r->job->file_count && !o.files)
+		n = err_set(e, ENOMEM, "the job's files");
 	if (n == 0)
 		n = job_stdio_open(&io, r->job,
 				   host_id(ids->uid, ids->count, r->user.uid, r->host->uid),
@@ -280,6 +369,8 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		return n;
 	}
 	r->slot_cgroup = compiled.slot_cgroup;
+	r->slot_root = compiled.slot_root;
+	r->slot_mounts = compiled.slot_mounts;
 	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
 	if (r->job->bridge)
 		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
@@ -302,7 +393,8 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	_cleanup_image_user_ struct image_user user = IMAGE_USER_INIT;
 	struct image_info image;
 	struct host host;
-	struct running r = { .job = job, .host = &host, .root = root };
+	_cleanup_fd_ int collect_to = -EBADF;
+	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1 };
 	struct root_layers layers;
 	struct job_ids ids;
 	int n;
@@ -310,6 +402,11 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	n = host_probe(&host, e);
 	if (n == 0)
 		n = job_check(job, &host, e);
+	if (n == 0 && job->collect_count) {
+		collect_to = job_collect_open(job->collect_to, e);
+		n = collect_to < 0 ? collect_to : 0;
+		r.collect_to = collect_to;
+	}
 	if (n == 0 && !job->is_folder)
 		n = image_resolve(store, job->source, a, &image, &pin, e);
 	if (n < 0)

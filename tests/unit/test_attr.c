@@ -80,7 +80,7 @@ static void what_is_too_long_is_refused(void **state)
 		m = nl_begin(&b, 16, 0);
 		nl_put(m, 1, 1000, big);
 		nl_end(&b, m);
-		assert_true(b.used <= sizeof b.bytes);
+		assert_true(b.used <= b.size);
 	}
 	assert_true(b.overflow);
 }

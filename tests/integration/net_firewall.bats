@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# kist's tables, from records made by hand (firewall.bash): what passes between networks, lies on the
+# wire, and tables that were tampered with.
+
+load firewall.bash
+
+setup_file() { world_up; }
+teardown_file() { world_down; }
+
+@test "containers reach their own network and the world; other networks, isolated neighbours, no" {
+	begin
+	hears 10.87.0.6 "$B" tcp 10.87.0.5 80
+	hears fd00:87::6 "$B" tcp fd00:87::5 80
+	hears 192.0.2.1 "$B" tcp 192.0.2.2 80
+	hears 2001:db8::1 "$B" udp 2001:db8::2 80
+	hears 10.87.0.6 "$B" tcp 10.87.0.1 80
+	hears 10.87.0.1 "$HOST" tcp 10.87.0.5 80
+	deaf "$B" tcp 10.90.0.7 80
+	deaf "$C" tcp 10.87.0.5 80
+	# Isolated: neither past the bridge's ports, nor by way of the host.
+	hears 192.0.2.1 "$L" tcp 192.0.2.2 80
+	deaf "$L" tcp 10.89.0.10 80
+	at "$L" ip route add 10.89.0.10/32 via 10.89.0.1
+	at "$M" ip route add 10.89.0.9/32 via 10.89.0.1
+	deaf "$L" tcp 10.89.0.10 80
+	at "$HOST" nft flush chain inet kist forward
+	hears 10.89.0.9 "$L" tcp 10.89.0.10 80
+	hears 10.87.0.6 "$B" tcp 10.90.0.7 80
+	at "$L" ip route del 10.89.0.10/32 via 10.89.0.1
+	at "$M" ip route del 10.89.0.9/32 via 10.89.0.1
+}
+
+@test "an internal network has no way out, none in, and none to the host's services" {
+	begin 8080:80
+	deaf "$I" tcp 192.0.2.2 80
+	deaf "$I" tcp 10.87.0.5 80
+	deaf "$I" tcp 10.88.0.1 80
+	deaf "$I" udp 192.0.2.1 80
+	deaf "$I" tcp 192.0.2.1 8080
+	deaf "$B" tcp 10.88.0.8 80
+	at "$LAN" ip route replace 10.88.0.0/24 via 192.0.2.1
+	deaf "$LAN" tcp 10.88.0.8 80
+	hears 10.88.0.1 "$HOST" tcp 10.88.0.8 80
+	# Each way was shut by the chain that says so.
+	at "$HOST" nft flush chain inet kist input
+	hears 10.88.0.8 "$I" tcp 10.88.0.1 80
+	at "$HOST" nft flush chain inet kist forward
+	hears 192.0.2.1 "$I" tcp 192.0.2.2 80
+	hears 192.0.2.2 "$LAN" tcp 10.88.0.8 80
+}
+
+lie() { # KIND: B's, about A, towards A
+	fw spoof "$1" "$B" eth0 "$A" eth0 02:6b:0a:57:00:06 10.87.0.6 fd00:87::6 02:6b:0a:57:00:05 \
+		10.87.0.5 fd00:87::5
+}
+
+@test "frames that lie are not heard: addresses, MACs, ARP, advertisements, tags, DHCP" {
+	begin
+	for kind in ip-source mac arp arp-mac arp-ether vlan type redirect dhcp ip6-source ra redirect6 \
+		na-target dad-target dhcp6; do
+		run lie "$kind"
+		echo "$kind: $output"
+		[ "$output" = dropped ]
+	done
+	# What is true is heard.
+	for kind in arp-own na-own dad-own; do
+		run lie "$kind"
+		echo "$kind: $output"
+		[ "$output" = heard ]
+	done
+	# And it was the guard that kept the lies away.
+	at "$HOST" nft flush chain bridge kist guard
+	at "$HOST" nft flush chain bridge kist guard_arp
+	at "$HOST" nft flush chain inet kist prerouting # br_netfilter brings frames there as well
+	for kind in ip-source mac arp arp-mac arp-ether vlan type redirect dhcp ip6-source ra redirect6 \
+		na-target dad-target dhcp6; do
+		run lie "$kind"
+		echo "$kind: $output"
+		[ "$output" = heard ]
+	done
+}
+
+@test "a neighbour's ARP table is not changed by another, nor the host's" {
+	begin
+	hears 10.87.0.5 "$A" tcp 10.87.0.1 80
+	hears 10.87.0.5 "$A" tcp 10.87.0.6 80
+	before=$(at "$A" ip neigh show 10.87.0.1; at "$HOST" ip neigh show 10.87.0.6)
+	gateway=$(mac_of "$HOST" kist0)
+	[[ $before == *"$gateway"* ]]
+	# B says to A that the gateway is at B; and to the host that it has A's address.
+	fw spoof arp "$B" eth0 "$A" eth0 02:6b:0a:57:00:06 10.87.0.6 :: 02:6b:0a:57:00:05 10.87.0.1 ::
+	[[ $(at "$A" ip neigh show 10.87.0.1) == *"$gateway"* ]]
+	fw spoof arp "$B" eth0 "$HOST" kist0 02:6b:0a:57:00:06 10.87.0.6 :: "$gateway" 10.87.0.5 ::
+	[[ $(at "$HOST" ip neigh show 10.87.0.5) != *02:6b:0a:57:00:06* ]]
+}
+
+@test "a container under another's address is not heard outside, nor a stranger under a container's" {
+	begin 5300:81/udp
+	at "$B" ip addr add 10.87.0.99/32 dev lo
+	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
+	at "$HOST" nft flush chain bridge kist prerouting
+	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
+	at "$HOST" nft flush chain inet kist prerouting
+	run ask "$B" tcp 192.0.2.2 80 10.87.0.99
+	at "$B" ip addr del 10.87.0.99/32 dev lo
+	# No answer finds its way, but the packet went out: the server's side of the bridge shows it.
+	begin 5300:81/udp
+	at "$A" nft 'table ip t { chain c { type filter hook prerouting priority raw; udp dport 81 counter; }; }'
+	uplink=$(mac_of "$HOST" uplink)
+	fw raw "$LAN" eth0 "$uplink" 10.87.0.6 192.0.2.1 5300
+	hears 192.0.2.2 "$LAN" udp 192.0.2.1 5300
+	at "$A" nft list table ip t | grep 'udp dport 81 counter packets 1 '
+	at "$HOST" nft flush chain inet kist prerouting
+	fw raw "$LAN" eth0 "$uplink" 10.87.0.6 192.0.2.1 5300
+	hears 192.0.2.2 "$LAN" udp 192.0.2.1 5300
+	at "$A" nft list table ip t | grep 'udp dport 81 counter packets 3 '
+	at "$A" nft flush ruleset
+}
+
+@test "whatever is done to the tables is seen, and made good; other tables are left alone" {
+	begin 8080:80
+	fw whole "$RECORDS"
+	at "$HOST" nft add table inet other
+	fw whole "$RECORDS"
+	for harm in 'flush ruleset' 'delete table bridge kist' 'flush chain inet kist forward' \
+		'insert rule inet kist forward accept' 'flush set inet kist members4' \
+		'delete element bridge kist pins4 { "kvb" . 02:6b:0a:57:00:06 . 10.87.0.6 }' \
+		'add element inet kist within { "kbback" . "kist0" }' \
+		'add table inet kist { flags dormant; }' \
+		'delete element inet kist anywhere4 { tcp . 8080 }; add element inet kist anywhere4 { tcp . 8080 : 10.87.0.6 . 80 }'; do
+		at "$HOST" nft "$harm"
+		run fw whole "$RECORDS"
+		echo "$harm: $status"
+		[ "$status" = 1 ]
+		fw replace "$RECORDS"
+		fw whole "$RECORDS"
+	done
+	at "$HOST" nft add table inet other
+	hears 192.0.2.2 "$LAN" tcp 192.0.2.1 8080
+	fw remove
+	[ "$(at "$HOST" nft list tables)" = "table inet other" ]
+	fw remove
+	run fw attach "$RECORDS" a
+	[ "$status" = 3 ]
+}
+
+@test "elements come and go alone; what is gone already is no failure" {
+	begin 8080:80
+	before=$(at "$HOST" nft list ruleset)
+	fw detach "$RECORDS" a
+	deaf "$LAN" tcp 192.0.2.1 8080
+	hears 192.0.2.1 "$B" tcp 192.0.2.2 80
+	fw detach "$RECORDS" a
+	fw attach "$RECORDS" a
+	fw attach "$RECORDS" a
+	fw whole "$RECORDS"
+	hears 192.0.2.2 "$LAN" tcp 192.0.2.1 8080
+	at "$HOST" nft delete element inet kist anywhere4 '{ tcp . 8080 }'
+	fw detach "$RECORDS" a
+	fw drop "$RECORDS" inner
+	fw drop "$RECORDS" inner
+	[ "$(at "$HOST" nft list ruleset | grep -c '10\.87\.0\.5\|fd00:87::5\|kva\|"kbinner" }')" = 0 ]
+	at "$HOST" nft flush ruleset
+	fw detach "$RECORDS" a
+}
+
+@test "tables that kist did not make are refused and left alone" {
+	begin
+	for family in inet bridge; do
+		at "$HOST" nft flush ruleset
+		at "$HOST" nft "add table $family kist; add chain $family kist mine"
+		run fw replace "$RECORDS"
+		[ "$status" = 1 ]
+		[[ $output == *"table $family kist that kist did not make"* ]]
+		fw remove
+		at "$HOST" nft list table $family kist | grep mine
+	done
+}
