@@ -58,7 +58,7 @@ int net_parse_word(const char *text, struct net_spec *s, struct arena *a, struct
 /* Adds --publish. */
 int net_parse_publish(const char *text, struct net_spec *s, struct arena *a, struct err *e);
 /* Both annotations, words parted by blanks; neither there: the spec stays as it is. */
-#define NET_ANNOTATION	   "io.kist.net"
+#define NET_ANNOTATION	   "io.kist.net" /* as runtime/annotations.h has them */
 #define PUBLISH_ANNOTATION "io.kist.publish"
 int net_parse_annotations(const char *net, const char *publish, struct net_spec *s, struct arena *a,
 			  struct err *e);

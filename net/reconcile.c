@@ -242,14 +242,14 @@ static int settle_network(const struct network *n, int rtnl, const struct endpoi
 	return r < 0 ? err_wrap(e, "network %s", n->name) : 0;
 }
 
-static int settle_rules(const struct network *networks, size_t network_count, struct err *e)
+static int settle_rules(struct err *e)
 {
 	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	int r = lease_store_open(&s, false, e);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return network_firewall_restore(&s, networks, network_count, e);
+	return network_firewall_restore(&s, e);
 }
 
 static int reconcile(const struct endpoint *all, size_t count, struct err *e)
@@ -265,7 +265,7 @@ static int reconcile(const struct endpoint *all, size_t count, struct err *e)
 	if (r < 0)
 		return r;
 	/* The rules before the way. */
-	r = settle_rules(networks, network_count, e);
+	r = settle_rules(e);
 	for (size_t i = 0; r == 0 && i < network_count; i++)
 		if (networks[i].driver == NETWORK_BRIDGE)
 			r = settle_network(&networks[i], rtnl, all, count, e);
