@@ -22,6 +22,7 @@ PKGS_kist       := jansson
 PKGS_kist-image := libarchive libzstd libcrypto libisal zlib jansson
 # It opens libsystemd by itself, and needs no header of it.
 PKGS_kist-systemd :=
+PKGS_kist-dns   := jansson
 # Only its headers: image/curl-lib.c opens it when a registry is asked.
 PKGS_opened     := libcurl
 # libseccomp knows the numbers of syscalls (runtime/gen) and is the witness of tests.
@@ -61,8 +62,10 @@ SPLIT_DEBUG := $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -fprofile,$(C
 archive  = $(wildcard $(shell $(CC) -print-file-name=$(1)))
 ARCHIVES := $(if $(SHARED)$(STATIC),,$(call archive,libjansson.a))
 LIBS_kist := $(ARCHIVES)
+LIBS_kist-dns := $(ARCHIVES)
 ifeq ($(words $(SPLIT_DEBUG) $(ARCHIVES) $(if $(ARCHIVES),$(call archive,libc.a))),3)
-LINK_FLAGS_kist := $(patsubst -pie,-static-pie,$(LINK_FLAGS)) -Wl,-T,$(B)/kist.ld
+LINK_FLAGS_kist-dns := $(patsubst -pie,-static-pie,$(LINK_FLAGS))
+LINK_FLAGS_kist := $(LINK_FLAGS_kist-dns) -Wl,-T,$(B)/kist.ld
 endif
 SMALL       = $(if $(SPLIT_DEBUG),-fno-asynchronous-unwind-tables)
 

@@ -49,6 +49,8 @@ const struct command cli_commands[] = {
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
 	{ "features", "", "print what this runtime can do, as JSON", 0, 0, false, command_features },
 	{ "info", "[options]", "print what this host has for containers", 0, 0, false, command_info },
+	{ "doctor", "[options]", "try what kist needs of this host, and say how to get what is missing", 0,
+	  0, false, command_doctor },
 	{ "completion", "bash", "print the completion for a shell", 1, 1, false, command_completion },
 	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
 	  false, command_check },

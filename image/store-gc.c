@@ -208,9 +208,9 @@ bool store_layer_in_use(const struct store *s, const struct digest *chain)
 	_cleanup_fd_ int fd = openat(s->dir, store_layer_path(chain, "").text,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return true;
 	/* Not to know is not "nobody's". */
+	if (fd < 0 ? errno != ENOENT : flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return true;
 	return store_each_hold(s, compare_hold, &h, NULL) < 0 || h.found;
 }
 

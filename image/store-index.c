@@ -15,7 +15,9 @@
 
 static int read_document(const struct store *s, json_t **ret, struct err *e)
 {
-	if (faccessat(s->dir, "index.json", F_OK, 0) == 0)
+	/* One that can't be looked at is not one that isn't there: a new one would have no other
+	 * names. */
+	if (faccessat(s->dir, "index.json", F_OK, 0) == 0 || errno != ENOENT)
 		return json_read_file(s->dir, "index.json", ret, e);
 	*ret = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
 			 "application/vnd.oci.image.index.v1+json", "manifests");

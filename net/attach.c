@@ -148,6 +148,10 @@ static void plan_inside(struct plan *p, const struct slots *s, const struct join
 	plan_on_done(p, step, ENOENT);
 	plan_add(p, SIDE_HOST, op_link_index, op_link_index_args, s->guest_rtnl, s->interface, name);
 	plan_addresses(p, s, j, true);
+	/* What it receives is limited on the host's end, where nothing of its own is. */
+	if (j->ep->host_if[0])
+		net_plan_shape(p, s->rtnl, j->ep->host_if, j->spec->rate.down, false);
+	net_plan_shape(p, s->guest_rtnl, name, j->spec->rate.up, true);
 	plan_add(p, SIDE_HOST, op_link_up, op_link_up_args, s->guest_rtnl, name, true);
 	if (j->default4)
 		plan_add(p, SIDE_HOST, op_route, op_route_args, s->guest_rtnl, s->interface, s->address,

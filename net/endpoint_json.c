@@ -38,12 +38,12 @@ json_t *endpoint_to_json(const struct endpoint *ep)
 {
 	char mac[18], text[INET6_ADDRSTRLEN] = "";
 	json_t *names = json_array(), *ports = json_array();
-	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:b, s:o, s:o}",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:b, s:b, s:o, s:o}",
 			      "owner", ep->owner, "network", ep->network, "id", ep->id, "pid",
 			      (int)ep->pid, "startTime", (json_int_t)ep->start_time, "netns",
 			      (json_int_t)ep->cookie, "hostInterface", ep->host_if, "interface",
 			      ep->interface, "mac", mac_format(ep->mac, mac), "first", ep->first,
-			      "names", names, "ports", ports);
+			      "internal", ep->internal, "names", names, "ports", ports);
 
 	if (!o)
 		return NULL;
@@ -227,6 +227,8 @@ int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e)
 		r = read_addresses(o, ep, e);
 	if (r == 0)
 		r = json_get_bool(o, &JSON_AT_ROOT, "first", &ep->first, e);
+	if (r >= 0)
+		r = json_get_bool(o, &JSON_AT_ROOT, "internal", &ep->internal, e);
 	if (r >= 0)
 		r = read_names(o, ep, e);
 	if (r >= 0)

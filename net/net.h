@@ -13,6 +13,7 @@
 #include "base/plan.h"
 #include "net/endpoint.h"
 #include "net/network.h"
+#include "net/shape.h"
 
 #define NET_JOINS_MAX 16
 
@@ -47,6 +48,7 @@ struct net_spec {
 	const struct published_port *ports; /* on the first network that is not internal */
 	int port_count;
 	const char *container; /* NET_CONTAINER: its id */
+	struct net_rate rate;  /* of each of its interfaces */
 	bool into_running; /* the records say that this process is still at it, until the plan has ended */
 	bool has_default;  /* a default route leads elsewhere already */
 };

@@ -74,6 +74,11 @@ static int check_joins(const struct net_spec *s, struct err *e)
 			if (strcmp(s->joins[k].network->id, n->id) == 0)
 				return err_say(e, EINVAL, "network %s is there twice", n->name);
 		way_in |= !n->internal && n->driver == NETWORK_BRIDGE;
+		if (s->rate.down && n->driver != NETWORK_BRIDGE) {
+			err_say(e, EINVAL, "what is received from network %s can't be limited: it has no "
+				"bridge", n->name);
+			return err_fix(e, "leave down= out, or join a network of driver bridge");
+		}
 	}
 	if (s->port_count && !way_in) {
 		err_say(e, EINVAL, "ports can't be published: no network has a way in");
@@ -88,6 +93,10 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 
 	if (s->mode != NET_BRIDGE && s->port_count) {
 		err_say(e, EINVAL, "ports can't be published without a network");
+		return err_fix(e, "add --net bridge, or a network's name");
+	}
+	if (s->mode != NET_BRIDGE && (s->rate.down || s->rate.up)) {
+		err_say(e, EINVAL, "there is no interface whose rate could be limited");
 		return err_fix(e, "add --net bridge, or a network's name");
 	}
 	if (s->mode == NET_NONE || s->mode == NET_HOST)

@@ -19,26 +19,17 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cgroup/cgroup.h"
+#include "net/counters.h"
 #include "runtime/live.h"
 
-/* Of /proc/net/dev, after the name: what each column is. */
-static const char *const columns[16] = {
-	[0] = "RxBytes", [1] = "RxPackets", [2] = "RxErrors", [3] = "RxDropped",
-	[8] = "TxBytes", [9] = "TxPackets", [10] = "TxErrors", [11] = "TxDropped",
-};
-
-static void add_interface(FILE *out, const char *name, const char *numbers)
+static void add_interface(FILE *out, const struct net_counters *c)
 {
-	char *next;
-
-	fprintf(out, "{\"Name\":\"%s\"", name);
-	for (int i = 0; i < 16; i++, numbers = next) {
-		unsigned long long value = strtoull(numbers, &next, 10);
-
-		if (columns[i])
-			fprintf(out, ",\"%s\":%llu", columns[i], value);
-	}
-	fputc('}', out);
+	fprintf(out,
+		"{\"Name\":\"%s\",\"RxBytes\":%" PRIu64 ",\"RxPackets\":%" PRIu64 ",\"RxErrors\":%" PRIu64
+		",\"RxDropped\":%" PRIu64 ",\"TxBytes\":%" PRIu64 ",\"TxPackets\":%" PRIu64
+		",\"TxErrors\":%" PRIu64 ",\"TxDropped\":%" PRIu64 "}",
+		c->name, c->rx_bytes, c->rx_packets, c->rx_errors, c->rx_dropped, c->tx_bytes,
+		c->tx_packets, c->tx_errors, c->tx_dropped);
 }
 
 /* The interfaces of the container's own network namespace, but for lo; null: none. */
@@ -46,6 +37,7 @@ static void add_interfaces(const struct container *c, FILE *out)
 {
 	json_int_t namespaces = json_integer_value(json_object_get(c->state, "namespaces"));
 	_cleanup_stream_ FILE *stream = NULL;
+	struct net_counters counters;
 	char path[40], line[512];
 	int count = 0;
 
@@ -53,15 +45,11 @@ static void add_interfaces(const struct container *c, FILE *out)
 	if (c->pid > 0 && (namespaces & CLONE_NEWNET))
 		stream = fopen(path, "re");
 	while (stream && fgets(line, sizeof line, stream)) {
-		char *name = line + strspn(line, " "), *colon = strchr(name, ':');
-
-		if (!colon || strchr(name, '|') || strpbrk(name, "\"\\"))
-			continue; /* the heading, or a name that JSON would have to quote */
-		*colon = '\0';
-		if (strcmp(name, "lo") == 0)
+		if (!net_counters_parse(line, &counters) || strcmp(counters.name, "lo") == 0 ||
+		    strpbrk(counters.name, "\"\\")) /* which JSON would have to quote */
 			continue;
 		fputc(count++ ? ',' : '[', out);
-		add_interface(out, name, colon + 1);
+		add_interface(out, &counters);
 	}
 	fputs(count ? "]" : "null", out);
 }

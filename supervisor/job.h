@@ -12,6 +12,7 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "image/store.h"
+#include "net/shape.h"
 #include "runtime/runtime.h"
 
 /* What can be limited, and so waived: bits, and names for --allow-degraded. */
@@ -63,6 +64,7 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* --net bridge; otherwise none */
+	struct net_rate rate;         /* of its interfaces */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */

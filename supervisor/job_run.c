@@ -343,6 +343,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.lock_securebits = true,
 		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
 		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
+			 .rate = r->job->rate,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};
 	struct compiled compiled;

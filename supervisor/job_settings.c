@@ -97,6 +97,13 @@ static int set_egress(struct job *job, const struct job_setting *s, const char *
 	return 0;
 }
 
+static int set_rate(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	(void)s;
+	return net_parse_rate(text, &job->rate, e) < 0 ? err_wrap(e, "%s", where) : 0;
+}
+
 static const char *const over_output[] = { "truncate", "kill", NULL };
 static const char *const stderr_to[] = { "stderr", "stdout", NULL };
 
@@ -148,6 +155,9 @@ const struct job_setting job_settings[] = {
 	{ NULL, "egress", "egress", 0, "LIST",
 	  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none",
 	  set_egress, 0, 0, NULL },
+	{ NULL, "net_rate", "net-rate", 0, "RATES",
+	  "at most so many bits a second: down=10mbit,up=1mbit",
+	  set_rate, 0, 0, NULL },
 	{ NULL, "stdin", "stdin", 0, "FILE", "its standard input",
 	  set_text, AT(stdio[0]), 0, NULL },
 	{ NULL, "stdout", "stdout", 0, "FILE", "its standard output goes there",

@@ -185,8 +185,8 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
 	one powerloss tests/powerloss.sh 200
-	stage store-faults env BATS_TEST_TIMEOUT=7200 KIST_STORE_POINTS=300 \
-		tests/integration.sh tests/integration/store_faults.bats
+	one sweep-store tests/sweep-store.sh --every 5
+	one sweep-store-kill tests/sweep-store.sh --kill --every 5 load pull import rm prune
 	stage races make --no-print-directory races
 	stage static make -j"$(nproc)" check-static
 	stage asan make -j"$(nproc)" asan

@@ -44,7 +44,7 @@ if [ -n "${KIST_NOSYNC-}" ]; then
 fi
 cp "$build/kist-image" "$work/tree/"
 install -m 755 "$top/tests/vm/powerloss-init" "$work/tree/init"
-curl=$(ldconfig -p | awk '/libcurl\.so\.4 .*x86-64/ { print $NF; exit }')
+curl=$(ldconfig -p | awk '/libcurl\.so\.4 .*x86-64/ && !n++ { print $NF }') # to its end: with pipefail a pipe that broke would be an error
 [ -n "$curl" ] || die "no libcurl here"
 # shellcheck disable=SC2046 # a list of words
 cp "$curl" $(ldd "$curl" | awk '$3 ~ /^\// && $3 !~ /\/(libc|libm|libdl|libpthread|librt)\.so/ { print $3 }') "$work/tree/lib/"

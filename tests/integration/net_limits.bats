@@ -40,6 +40,10 @@ make_network() {
 	serve 80
 	serve 81
 }
+need_tbf() {
+	at "$HOST" tc qdisc add dev lo root tbf rate 1mbit burst 32k latency 50ms 2>/dev/null ||
+		skip "no sch_tbf in this kernel"
+}
 job() { at "$HOST" "$KIST" --root "$ROOT" job run --id "$ID" "$@"; }
 # TCP packets that came to the server for a port.
 arrived() { at "$OUTSIDE" nft list table inet count | sed -n "s/.*daddr $1 tcp dport $2 counter packets \([0-9]*\).*/\1/p"; }
@@ -108,4 +112,34 @@ arrived() { at "$OUTSIDE" nft list table inet count | sed -n "s/.*daddr $1 tcp d
 	run kist exec "$ID" ping -c 1 127.0.0.1
 	[[ $output == *"permi"* ]]
 	kist delete --force "$ID"
+}
+
+# At a rate of 8 bits a byte so much must take that long at least: a loaded machine only makes it longer.
+slow_enough() { # BYTES RATE SECONDS
+	awk -v bytes="$1" -v rate="$2" -v took="$3" 'BEGIN { exit !(took > 0.8 * (bytes - 40000) * 8 / rate) }'
+}
+
+@test "--net-rate: what is received and what is sent, each at its own rate" {
+	make_network
+	need_tbf
+	head -c 300000 /dev/zero >"$ROOTFS/data"
+	# From the server and to it, 300000 bytes each; 800 kbit take 2.6 seconds.
+	give=$(at "$OUTSIDE" sh -c 'busybox nc -ll -p 90 -e head -c 300000 /dev/zero >/dev/null 2>&1 3>&- & echo $!')
+	take=$(at "$OUTSIDE" sh -c 'busybox nc -ll -p 91 -e sh -c "wc -c" >/dev/null 2>&1 3>&- & echo $!')
+	PIDS+=("$give" "$take")
+	run job --net bridge --net-rate down=800kbit,up=1600kbit "$ROOTFS" -- sh -c '
+		while ! nc 192.0.2.2 90 </dev/null >/tmp/got 2>/dev/null; do sleep 0.1; done
+		now() { cut -d" " -f1 /proc/uptime; }
+		a=$(now); nc 192.0.2.2 90 </dev/null | wc -c; b=$(now)
+		nc 192.0.2.2 91 </data; c=$(now)
+		echo "$a $b $c"'
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = 300000 ]
+	[ "${lines[1]}" = 300000 ]
+	read -r a b c <<<"${lines[2]}"
+	slow_enough 300000 800000 "$(awk "BEGIN { print $b - $a }")"
+	slow_enough 300000 1600000 "$(awk "BEGIN { print $c - $b }")"
+	refused 125 'no interface whose rate' kist job run --net-rate up=1mbit "$ROOTFS" -- true
+	refused 125 '--net-rate: "1mb" is no rate' kist job run --net bridge --net-rate up=1mb "$ROOTFS" -- true
 }

@@ -1,0 +1,220 @@
+/*
+ * dns_link.c - asks a network's kist-dns, and starts it.
+ */
+#include "net/dns_link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/self.h"
+
+#define HELPER	"kist-dns"
+#define DIR_FD	3
+#define BACKLOG 64
+
+extern char **environ;
+
+/* By the folder's fd: its path may be longer than a socket's address can be. */
+static struct sockaddr_un address_of(const struct dns_place *p)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/" DNS_SOCKET, p->dir);
+	return a;
+}
+
+/* --- a question --------------------------------------------------------------------- */
+
+static int connect_to(const struct dns_place *p)
+{
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	const struct timeval wait = { .tv_sec = DNS_ANSWER_MS / 1000 };
+	struct sockaddr_un address = address_of(p);
+
+	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)
+		return -errno;
+	if (connect(sock, (struct sockaddr *)&address, sizeof address) < 0)
+		return errno == ENOENT ? -ECONNREFUSED : -errno;
+	return fd_take(&sock);
+}
+
+/* A server that ends at this moment hangs up: as good as none. */
+static int exchange(int sock, const struct dns_request *q, const int *fds, int count,
+		    struct dns_reply *ret)
+{
+	int got[DNS_FDS], r = dns_control_send(sock, q, sizeof *q, fds, count);
+	ssize_t n;
+
+	if (r == -EPIPE || r == -ECONNRESET)
+		return -ECONNREFUSED;
+	if (r < 0)
+		return r;
+	n = dns_control_receive(sock, ret, sizeof *ret, got, 0);
+	for (int i = 0; i < DNS_FDS; i++)
+		fd_close(&got[i]);
+	if (n == 0 || n == -ECONNRESET)
+		return -ECONNREFUSED;
+	if (n == -EAGAIN)
+		return -ETIMEDOUT;
+	if (n < 0)
+		return (int)n;
+	return n != sizeof *ret || ret->version != q->version ? -EPROTONOSUPPORT : 0;
+}
+
+int dns_ask(const struct dns_place *p, struct dns_request *q, const int *fds, int count,
+	    struct dns_reply *ret, struct err *e)
+{
+	_cleanup_fd_ int sock = connect_to(p);
+	int r = sock;
+
+	q->version = dns_control_version();
+	if (r >= 0)
+		r = exchange(sock, q, fds, count, ret);
+	if (r == -ECONNREFUSED)
+		return r;
+	if (r == -EPROTONOSUPPORT) {
+		err_say(e, -r,
+			"the " HELPER " that serves network %s is of another version of kist",
+			p->network);
+		return err_fix(e, "end it (its pid: kist net inspect %s), then: kist net reconcile",
+			       p->network);
+	}
+	if (r < 0)
+		return err_set(e, -r, "cannot ask the " HELPER " of network %s", p->network);
+	return 0;
+}
+
+/* --- its start ---------------------------------------------------------------------- */
+
+/* Made here, so that whoever connects next finds it, and no server ever removes another's. */
+static int make_socket(const struct dns_place *p)
+{
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = address_of(p);
+	mode_t before;
+	int r;
+
+	if (sock < 0 || (unlinkat(p->dir, DNS_SOCKET, 0) < 0 && errno != ENOENT))
+		return -errno;
+	before = umask(0177);
+	r = bind(sock, (struct sockaddr *)&address, sizeof address);
+	umask(before);
+	return r < 0 || listen(sock, BACKLOG) < 0 ? -errno : fd_take(&sock);
+}
+
+/* dup2(2) of an fd onto itself would leave it close-on-exec; none of ours is so low but `all`, at
+ * worst, and then posix_spawn(3) clears the flag. */
+static int spawn(const char *path, const struct dns_place *p, int sock, int said, pid_t *ret)
+{
+	char name[] = HELPER, network[64], *argv[] = { name, network, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int r;
+
+	snprintf(network, sizeof network, "%s", p->network);
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, sock, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, said, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, said, STDERR_FILENO);
+	posix_spawn_file_actions_adddup2(&files, p->all, DIR_FD);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	r = posix_spawn(ret, path, &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+/* fds above those that the child gets by number: the order of its dup2 calls then doesn't matter.
+ */
+static int lift(int *fd)
+{
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, DIR_FD + 1);
+
+	if (high < 0)
+		return -errno;
+	close(*fd);
+	*fd = high;
+	return 0;
+}
+
+static int spawn_somewhere(const struct dns_place *p, int sock, int said, pid_t *ret)
+{
+	char path[PATH_MAX];
+	int r = self_beside(HELPER, path, sizeof path);
+
+	if (r == 0)
+		r = spawn(path, p, sock, said, ret);
+	if (r < 0 && spawn(KIST_LIBEXEC "/" HELPER, p, sock, said, ret) == 0)
+		r = 0;
+	return r;
+}
+
+/* What it says until it serves, and how its first process ends. */
+static int await(const struct dns_place *p, pid_t pid, int said, struct err *e)
+{
+	char text[ERR_TEXT_MAX / 2];
+	ssize_t n = fd_read_full(said, text, sizeof text - 1);
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return err_say(e, EIO, HELPER " of network %s does not start: %s", p->network,
+		       n > 0 ? text : "it says nothing");
+}
+
+int dns_start(const struct dns_place *p, struct err *e)
+{
+	_cleanup_fd_ int sock = make_socket(p), mine = -EBADF, its = -EBADF;
+	pid_t pid;
+	int said[2], r;
+
+	if (sock < 0)
+		return err_set(e, -sock, "cannot make the socket of network %s's " HELPER,
+			       p->network);
+	if (pipe2(said, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe2");
+	mine = said[0];
+	its = said[1];
+	if ((r = lift(&sock)) < 0 || (r = lift(&its)) < 0)
+		return err_set(e, -r, "fcntl(F_DUPFD_CLOEXEC)");
+	r = spawn_somewhere(p, sock, its, &pid);
+	fd_close(&its);
+	if (r < 0) {
+		dns_unlink(p);
+		err_set(e, -r, "names on network %s need " HELPER ", which cannot be run",
+			p->network);
+		return err_fix(e, "install it beside kist, or in " KIST_LIBEXEC);
+	}
+	r = await(p, pid, mine, e);
+	if (r < 0)
+		dns_unlink(p);
+	return r;
+}
+
+void dns_unlink(const struct dns_place *p)
+{
+	(void)unlinkat(p->dir, DNS_SOCKET, 0);
+}

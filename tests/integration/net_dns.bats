@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# Names for containers, run alone by tests/tools/dns-driver.c: a process in a network namespace of
+# its own stands for each container, and this machine's loopback for the servers upstream.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	local build=${KIST_BUILD:-$PWD/build}
+	export DRIVER=$build/tests/tools/dns-driver
+	if [ ! -x "$DRIVER" ] || [ ! -x "$build/tests/tools/net-driver" ]; then
+		make -s "$DRIVER" "$build/tests/tools/net-driver" || return 1
+	fi
+	# It is looked for beside the program that starts it.
+	[ -e "$build/tests/tools/kist-dns" ] || ln -sfn ../../kist-dns "$build/tests/tools/kist-dns"
+}
+
+setup() {
+	[ "$(id -u)" = 0 ] || skip "needs root: network namespaces"
+	[ -n "${KIST_TEST_ISOLATED-}" ] || skip "a resolv.conf of its own: tests/isolated.sh"
+	# Short: a kist-dns of a test that failed is found by its folder.
+	STORE=/run/dns-$BATS_TEST_NUMBER/net
+	LOG=$BATS_TEST_TMPDIR/log
+	PIDS=()
+	: >"$LOG"
+	mkdir -p "${STORE%/*}"
+	printf 'nameserver 127.9.9.9\n' >"$BATS_TEST_TMPDIR/resolv.conf"
+	mount --bind "$BATS_TEST_TMPDIR/resolv.conf" /etc/resolv.conf
+}
+
+teardown() {
+	umount /etc/resolv.conf
+	[ ${#PIDS[@]} = 0 ] || kill -KILL "${PIDS[@]}" 2>/dev/null || true
+	for_each_server kill -KILL
+	rm -rf "${STORE%/*}"
+}
+
+place() { # NAME...: namespaces with a process asleep in each
+	local name pid
+	for name; do
+		pid=$("${DRIVER%/*}/net-driver" namespace)
+		PIDS+=("$pid")
+		printf -v "$name" %s "$pid"
+		at "$pid" "${DRIVER%/*}/net-driver" loopback
+	done
+}
+upstream() { PIDS+=("$("$DRIVER" upstream "$@")"); }
+at() { nsenter --net="/proc/$1/ns/net" -- "${@:2}"; }
+dns() { "$DRIVER" -d "$STORE" "$@"; }
+from() { at "$1" "$DRIVER" "${@:2}"; }
+ask() { from "$1" query "${@:2}"; } # PID [OPTION...] NAME [TYPE]
+servers() { pgrep -x kist-dns || true; }
+for_each_server() { servers | xargs -r "$@"; }
+gone() { [ -z "$(servers)" ]; }
+until_true() { local i; for ((i = 0; i < 200; i++)); do if "$@"; then return; fi; sleep 0.05; done; false; }
+is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; }
+
+@test "two services find each other: names, aliases in turn, both families, PTR, over UDP and TCP; each network its own" {
+	place A B C
+	dns attach back web "$A" 10.1.0.2 web,www
+	dns attach back db "$B" fd41::3 DB,www
+	dns attach other away "$C" 10.2.0.2 web
+	run ask "$A" db AAAA; is 'NOERROR fd41::3'
+	run ask "$A" db; is NOERROR # and no address of that family: not NXDOMAIN
+	run ask "$B" WEB; is 'NOERROR 10.1.0.2'
+	run ask "$B" -t web.back; is 'NOERROR 10.1.0.2'
+	run ask "$B" 2.0.1.10.in-addr.arpa PTR; is 'NOERROR web.back'
+	run ask "$A" 3.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.4.d.f.ip6.arpa PTR
+	is 'NOERROR db.back'
+	run ask "$C" web; is 'NOERROR 10.2.0.2'
+	# who comes later, with an alias others have, is found at once; answers begin with each in turn
+	place D
+	dns attach back two "$D" 10.1.0.9 two,www
+	run ask "$A" www; is 'NOERROR 10.1.0.2 10.1.0.9'
+	run ask "$A" www; [[ $output = 'NOERROR 10.1.0.9 10.1.0.2' || $output = 'NOERROR 10.1.0.2 10.1.0.9' ]]
+	run ask "$A" www
+	[[ $(for i in 1 2 3 4 5 6; do ask "$A" www; done | sort -u | wc -l) = 2 ]]
+	# a record that goes takes the name along, and nobody had to say so
+	dns detach back two record
+	run ask "$A" two; is SERVFAIL # upstream, where nobody is
+	run ask "$D" web; is closed
+}
+
+@test "outside: asked from a port and with an id of its own each time; cut off over UDP, whole over TCP; the next server when one refuses or is silent" {
+	upstream 127.9.9.9 "$LOG"
+	place A
+	dns attach back web "$A" 10.1.0.2 web
+	for i in 1 2 3 4 5 6; do run ask "$A" example.org; is 'NOERROR 192.0.2.11'; done
+	[ "$(cut -d ' ' -f 2 "$LOG" | sort -u | wc -l)" -ge 5 ]
+	[ "$(cut -d ' ' -f 3 "$LOG" | sort -u | wc -l)" -ge 5 ]
+	run ask "$A" big.example; is 'NOERROR TC'
+	run ask "$A" -t big.example
+	[[ $output = 'NOERROR 192.0.2.1 '*' 192.0.2.60' ]]
+	grep -q '^tcp .* big.example.$' "$LOG"
+	run ask "$A" example.org 252; is REFUSED # a transfer
+	# the first server refuses, the second is deaf, nobody is at the third
+	upstream 127.9.9.8 "$LOG" refuse
+	upstream 127.9.9.7 "$LOG" deaf
+	printf 'nameserver 127.9.9.6\nnameserver 127.9.9.8\nnameserver 127.9.9.7\nnameserver 127.9.9.9\n' >/etc/resolv.conf
+	dns reconcile
+	run ask "$A" -p 9000 example.org; is 'NOERROR 192.0.2.11'
+	: >"$LOG"
+	run ask "$A" example.org; is 'NOERROR 192.0.2.11' # the one that answered comes first now
+	[ "$(wc -l <"$LOG")" = 1 ]
+}
+
+@test "an internal network asks nobody outside: refused, and not a packet" {
+	upstream 127.9.9.9 "$LOG"
+	place A B
+	dns attach deep one "$A" 10.1.0.2 one internal
+	dns attach deep two "$B" 10.1.0.3 two internal
+	run ask "$A" example.org; is REFUSED
+	run ask "$A" -t secret.example.org; is REFUSED
+	run ask "$A" 9.9.9.9.in-addr.arpa PTR; is REFUSED
+	run ask "$A" two; is 'NOERROR 10.1.0.3'
+	[ ! -s "$LOG" ]
+	[ "$(dns status deep | cut -d ' ' -f 4)" = 0 ]
+	# on a network with a way out as well, it may
+	dns attach back one "$A" 10.2.0.2 one record
+	run ask "$A" example.org; is 'NOERROR 192.0.2.11'
+	run ask "$B" example.org; is REFUSED
+}
+
+@test "forged answers are not taken: wrong ids and questions are dropped, and TCP is asked" {
+	upstream 127.9.9.9 "$LOG" forged
+	place A
+	dns attach back web "$A" 10.1.0.2 web
+	run ask "$A" example.org; is 'NOERROR 192.0.2.11'
+	grep -q '^tcp ' "$LOG"
+	# a peer that claims to be the server: nobody but the server is heard
+	upstream 127.9.9.7 "$LOG" deaf
+	printf 'nameserver 127.9.9.7\n' >/etc/resolv.conf
+	dns reconcile
+	ask "$A" -p 9000 example.com >"$BATS_TEST_TMPDIR/answer" &
+	asker=$!
+	until_true grep -q 'example.com' "$LOG"
+	read -r _ port _ < <(grep example.com "$LOG")
+	"$DRIVER" forge 127.9.9.6 53 127.0.0.1 "$port" "$port"
+	until_true eval '[ "$(grep -c example.com "$LOG")" -ge 2 ]'
+	kill "$asker"
+	[ ! -s "$BATS_TEST_TMPDIR/answer" ]
+}
+
+@test "hostile bytes: loops, garbage, 64 KiB, slow and many clients; others are answered meanwhile" {
+	place A B
+	dns attach back web "$A" 10.1.0.2 web
+	dns attach back bad "$B" 10.1.0.3 bad
+	local head=000101000001000000000000
+	run from "$B" raw "$head" c00c00010001; is '12 rcode 1'
+	run from "$B" raw "$head" 0161c00c00010001; is '12 rcode 1'
+	run from "$B" raw "$head" ff*250; is '12 rcode 1'
+	run from "$B" raw "$head" 00*4000; is '12 rcode 1'
+	run from "$B" raw 0001; is nothing
+	run from "$B" raw 000181000001000000000000 0000010001; is nothing # an answer
+	run from "$B" raw -t "$head" c00c00010001; is '12 rcode 1'
+	run from "$B" raw -t '00*65535'; is '12 rcode 1'
+	run from "$B" raw -t 00*5; is closed
+	# connections that trickle are ended by the deadline, and are never more than so many
+	from "$B" slow 40 8 >"$BATS_TEST_TMPDIR/slow" &
+	slow=$!
+	run ask "$A" bad; is 'NOERROR 10.1.0.3'
+	run ask "$A" -t bad; is 'NOERROR 10.1.0.3'
+	pid=$(dns status back | cut -d ' ' -f 1)
+	[ "$(find "/proc/$pid/fd" | wc -l)" -lt 40 ]
+	wait "$slow"
+	[ "$(<"$BATS_TEST_TMPDIR/slow")" -le 24 ]
+	run ask "$A" bad; is 'NOERROR 10.1.0.3'
+}
+
+@test "kist-dns holds nothing of root's; killed, reconcile brings the names back; nobody is left at the end" {
+	place A B C
+	dns attach back web "$A" 10.1.0.2 web
+	dns attach back db "$B" 10.1.0.3 db
+	dns attach deep db "$B" 10.3.0.3 db record
+	read -r pid users _ < <(dns status back)
+	[ "$users" = 2 ]
+	grep -Eq '^Uid:\s+65534\s+65534\s+65534\s+65534' "/proc/$pid/status"
+	grep -Eq '^CapEff:\s+0000000000000004' "/proc/$pid/status"
+	grep -Eq '^CapPrm:\s+0000000000000004' "/proc/$pid/status"
+	grep -Eq '^CapBnd:\s+0+$' "/proc/$pid/status"
+	grep -Eq '^Seccomp:\s+2' "/proc/$pid/status"
+	[ "$(readlink "/proc/$pid/root")" = "$(echo "$STORE"/*)" ]
+	kill -KILL "$pid"
+	run ask "$A" db; is closed
+	dns reconcile
+	run ask "$A" db; is 'NOERROR 10.1.0.3'
+	run ask "$B" db; is 'NOERROR 10.1.0.3 10.3.0.3' # from both of its networks
+	[ "$(servers | wc -l)" = 1 ]
+	before=$(servers)
+	dns reconcile
+	[ "$(servers)" = "$before" ]
+	# one leaves, and is served by its other network
+	dns detach back db
+	run ask "$B" db; is 'NOERROR 10.3.0.3'
+	[ "$(servers | wc -l)" = 2 ]
+	# a container that dies is let go without a word; the other leaves
+	kill -KILL "$B"
+	until_true eval '[ "$(servers | wc -l)" = 1 ]'
+	dns detach back web
+	until_true gone
+	run find "$STORE" -name dns -path '*back*'; is ''
+	# a port that is taken is said
+	place D
+	PIDS+=("$(at "$D" "$DRIVER" upstream 127.0.0.11 "$LOG")")
+	run dns attach back late "$D" 10.1.0.7 late
+	[ "$status" = 1 ]
+	[[ $output = *'127.0.0.11, port 53'* ]]
+}
