@@ -97,6 +97,9 @@ int cli_flush(void)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
+	/* An earlier write failed, and stdio keeps no reason: what is cut off is asked once more. */
+	if (errno == 0 && write(STDOUT_FILENO, "\n", 1) == 1)
+		errno = EIO;
 	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
 	return cli_fail(&e, 1);
 }

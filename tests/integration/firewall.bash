@@ -21,47 +21,60 @@ world_up() {
 		echo "$name=$("$NET" namespace)"
 	done >"$WORLD"
 	. "$WORLD"
-	lan_up
-	network_up kist0 10.87.0.1/24
-	network_up kbback 10.90.0.1/24
-	network_up kbinner 10.88.0.1/24
-	network_up kblone 10.89.0.1/24
-	at "$HOST" ip addr add fd00:87::1/64 dev kist0 nodad
-	container_up "$A" kva kist0 02:6b:0a:57:00:05 10.87.0.5/24 10.87.0.1 fd00:87::5/64 fd00:87::1
-	container_up "$B" kvb kist0 02:6b:0a:57:00:06 10.87.0.6/24 10.87.0.1 fd00:87::6/64 fd00:87::1
-	container_up "$C" kvc kbback 02:6b:0a:5a:00:07 10.90.0.7/24 10.90.0.1
-	container_up "$I" kvi kbinner 02:6b:0a:58:00:08 10.88.0.8/24 10.88.0.1
-	container_up "$L" kvl kblone 02:6b:0a:59:00:09 10.89.0.9/24 10.89.0.1
-	container_up "$M" kvm kblone 02:6b:0a:59:00:0a 10.89.0.10/24 10.89.0.1
+	host_up
+	container_up "$A" 10.87.0.5/24 10.87.0.1 fd00:87::5/64 fd00:87::1
+	container_up "$B" 10.87.0.6/24 10.87.0.1 fd00:87::6/64 fd00:87::1
+	container_up "$C" 10.90.0.7/24 10.90.0.1
+	container_up "$I" 10.88.0.8/24 10.88.0.1
+	container_up "$L" 10.89.0.9/24 10.89.0.1
+	container_up "$M" 10.89.0.10/24 10.89.0.1
+	printf '%s\n' 'addr add 192.0.2.2/24 dev eth0' 'addr add 2001:db8::2/64 dev eth0 nodad' \
+		'link set eth0 up' 'link set lo up' | at "$LAN" ip -batch -
 	at "$HOST" sh -c 'for f in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 >/proc/sys/net/$f; done
-		echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
-		ip link set lo up; for i in l m; do ip link set kv$i type bridge_slave isolated on; done'
+		echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter'
 	for name in HOST LAN A B C I L M; do
 		echo "SERVER_$name=$(at "${!name}" "$FIREWALL" serve 80 81 82)"
 	done >>"$WORLD"
 }
 
-lan_up() {
-	at "$HOST" ip link add uplink type veth peer name eth0 netns "$LAN"
-	printf '%s\n' 'addr add 192.0.2.1/24 dev uplink' 'addr add 2001:db8::1/64 dev uplink nodad' \
-		'addr add 192.0.2.3/24 dev uplink' 'link set uplink up' | at "$HOST" ip -batch -
-	printf '%s\n' 'addr add 192.0.2.2/24 dev eth0' 'addr add 2001:db8::2/64 dev eth0 nodad' \
-		'link set eth0 up' 'link set lo up' | at "$LAN" ip -batch -
+host_up() {
+	local at_end="type veth peer name eth0"
+	at "$HOST" ip -batch - <<-EOF
+		link set lo up
+		link add uplink $at_end netns $LAN
+		addr add 192.0.2.1/24 dev uplink
+		addr add 192.0.2.3/24 dev uplink
+		addr add 2001:db8::1/64 dev uplink nodad
+		link set uplink up
+		link add kist0 up type bridge
+		addr add 10.87.0.1/24 dev kist0
+		addr add fd00:87::1/64 dev kist0 nodad
+		link add kbback up type bridge
+		addr add 10.90.0.1/24 dev kbback
+		link add kbinner up type bridge
+		addr add 10.88.0.1/24 dev kbinner
+		link add kblone up type bridge
+		addr add 10.89.0.1/24 dev kblone
+		link add kva up master kist0 $at_end address 02:6b:0a:57:00:05 netns $A
+		link add kvb up master kist0 $at_end address 02:6b:0a:57:00:06 netns $B
+		link add kvc up master kbback $at_end address 02:6b:0a:5a:00:07 netns $C
+		link add kvi up master kbinner $at_end address 02:6b:0a:58:00:08 netns $I
+		link add kvl up master kblone $at_end address 02:6b:0a:59:00:09 netns $L
+		link add kvm up master kblone $at_end address 02:6b:0a:59:00:0a netns $M
+		link set kvl type bridge_slave isolated on
+		link set kvm type bridge_slave isolated on
+	EOF
 }
 
-network_up() { # INTERFACE ADDRESS
-	printf '%s\n' "link add $1 type bridge" "addr add $2 dev $1" "link set $1 up" |
-		at "$HOST" ip -batch -
-}
-
-container_up() { # PID HOST_INTERFACE BRIDGE MAC ADDRESS GATEWAY [ADDRESS6 GATEWAY6]
-	at "$HOST" ip link add "$2" up master "$3" type veth peer name eth0 address "$4" netns "$1"
+container_up() { # PID ADDRESS GATEWAY [ADDRESS6 GATEWAY6]
 	{
-		printf '%s\n' "addr add $5 dev eth0" 'link set lo up' 'link set eth0 up' \
-			"route add default via $6"
-		[ -z "${7-}" ] || printf '%s\n' "addr add $7 dev eth0 nodad" "route add default via $8"
+		printf '%s\n' "addr add $2 dev eth0" 'link set lo up' 'link set eth0 up' \
+			"route add default via $3"
+		[ -z "${4-}" ] || printf '%s\n' "addr add $4 dev eth0 nodad" "route add default via $5"
 	} | at "$1" ip -batch -
 }
+
+not_in_vm() { [ -z "${KIST_IN_VM-}" ] || skip "natively: minutes under TCG"; }
 
 world_down() {
 	[ ! -e "${WORLD-}" ] || kill -KILL $(sed 's/.*=//' "$WORLD") 2>/dev/null || true

@@ -33,7 +33,7 @@
 #include "tests/tools/frames.inc"
 
 #define PATIENCE_MS 15000 /* for an answer; or of the environment */
-#define STEP_MS     100
+#define STEP_MS	    100
 #define RESEND_MS   2000
 
 static struct network networks[16];
@@ -352,8 +352,8 @@ int main(int argc, char **argv)
 		return serve(argc, argv);
 	if (strcmp(verb, "ask") == 0 && argc >= 4)
 		return ask(argv);
-	if (strcmp(verb, "spoof") == 0 && argc == 12)
-		return spoof(argv + 1);
+	if (strcmp(verb, "spoof") == 0 && argc >= 12)
+		return spoof(argc - 1, argv + 1);
 	if (strcmp(verb, "raw") == 0 && argc == 7)
 		return raw(argv + 1);
 	if (argc < 2)
