@@ -105,6 +105,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	at "$B" ip addr add 10.87.0.99/32 dev lo
 	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
 	at "$HOST" nft flush chain bridge kist prerouting
+	at "$B" ip neigh flush dev eth0 # it asked for the gateway under that address, and was not heard
 	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
 	at "$HOST" nft flush chain inet kist prerouting
 	hears 192.0.2.1 "$B" tcp 192.0.2.2 80 10.87.0.99
