@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/sanitized.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
@@ -25,7 +27,7 @@ struct arena_chunk {
 	_Alignas(max_align_t) char data[];
 };
 
-#ifdef __SANITIZE_ADDRESS__ /* LeakSanitizer looks for pointers only in what malloc gave */
+#if SANITIZED /* LeakSanitizer looks for pointers only in what malloc gave */
 static void *get_pages(size_t size)
 {
 	return calloc(1, size);
@@ -70,7 +72,7 @@ static void give_chunk(struct arena_chunk *c)
 {
 	bool keep = !spare && c->size == CHUNK_BYTES;
 
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
 	keep = false;
 #endif
 	if (!keep) {

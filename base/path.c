@@ -32,8 +32,9 @@ int path_name_of_fd(int fd, const char *path, char name[PATH_MAX])
 {
 	static const char gone[] = " (deleted)";
 	char link[32];
-	ssize_t n = readlink(path_of_fd(fd, link), name, PATH_MAX);
-	bool usable = n > 0 && n < PATH_MAX && name[0] == '/';
+	/* The kernel's own buffer for it is a PATH_MAX, with the NUL. */
+	ssize_t n = readlink(path_of_fd(fd, link), name, PATH_MAX - 1);
+	bool usable = n > 0 && name[0] == '/';
 
 	if (usable && (size_t)n >= strlen(gone) &&
 	    !memcmp(name + n - strlen(gone), gone, strlen(gone)))

@@ -49,6 +49,8 @@ const struct command cli_commands[] = {
 	{ "spec", "[options]", "write a default config.json", 0, 0, false, command_spec },
 	{ "features", "", "print what this runtime can do, as JSON", 0, 0, false, command_features },
 	{ "info", "[options]", "print what this host has for containers", 0, 0, false, command_info },
+	{ "doctor", "[options]", "try what kist needs of this host, and say how to get what is missing", 0,
+	  0, false, command_doctor },
 	{ "completion", "bash", "print the completion for a shell", 1, 1, false, command_completion },
 	{ "check", "[options] [BUNDLE]", "say all that would keep a bundle from starting", 0, 1,
 	  false, command_check },
@@ -93,6 +95,9 @@ int cli_flush(void)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
+	/* An earlier write failed, and stdio keeps no reason: what is cut off is asked once more. */
+	if (errno == 0 && write(STDOUT_FILENO, "\n", 1) == 1)
+		errno = EIO;
 	err_set(&e, errno ? errno : EIO, "cannot write to standard output");
 	return cli_fail(&e, 1);
 }

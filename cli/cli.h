@@ -87,6 +87,7 @@ int command_plan(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_features(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_completion(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_image_verb(int argc, char **argv);

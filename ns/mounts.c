@@ -456,8 +456,8 @@ const struct ns_mount *ns_fresh_dev(const struct ns_spec *s)
 {
 	const struct ns_mount *dev = ns_mount_at(s, "/dev");
 
-	if (!dev || dev->flags.remount || dev->flags.bind || strcmp(dev->type, "tmpfs") != 0 ||
-	    dev->flags.copy_up || needs_classic(dev))
+	if (!dev || dev->flags.bind || strcmp(dev->type, "tmpfs") != 0 || dev->flags.copy_up ||
+	    needs_classic(dev))
 		return NULL;
 	return dev;
 }
@@ -467,10 +467,10 @@ const struct ns_mount *ns_fresh_dev(const struct ns_spec *s)
 static bool is_in_fresh_dev(const struct ns_spec *s, const struct ns_mount *m)
 {
 	const struct ns_mount *dev = ns_fresh_dev(s);
-	const char *base = ns_base_name(m->destination);
+	const size_t below = strlen("/dev/");
 
-	return dev && m > dev && base == m->destination + strlen("/dev/") && *base &&
-	       strncmp(m->destination, "/dev/", strlen("/dev/")) == 0 && !m->flags.copy_symlink &&
+	return dev && m > dev && strncmp(m->destination, "/dev/", below) == 0 &&
+	       !strchr(m->destination + below, '/') && !m->flags.copy_symlink &&
 	       !m->flags.target_nofollow && (m->flags.bind || !needs_classic(m));
 }
 

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/sanitized.h"
 #include "runtime/publish.h"
 #include "runtime/undo.h"
 
@@ -71,7 +72,7 @@ int runtime_walk(struct compiled *c, const struct container_spec *s, const struc
 		run.fault_step = in->fault_step;
 		run.fault_error = in->fault_error;
 	}
-#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer traces its own process */
+#if !SANITIZED /* LeakSanitizer traces its own process */
 	/* Until its execve the guest is this program: nothing in the container may trace it. */
 	if (!c->host_stays_dumpable)
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -162,7 +162,7 @@ sweep() {
 	# The second setns is the first way back.
 	run --separate-stderr "$TOP/build/tools/killat" fail setns:2 ENOMEM --each -o "$T/hit" -- \
 		"$KIST" --root "$ROOT" job run --id "$ID" --net bridge "$D/rootfs" -- true
-	is_one_line 1 "cannot return from the container's network namespace: setns: Cannot allocate memory"
+	is_one_line 1 "cannot return from the container's network namespace: setns: (Cannot allocate|Out of) memory"
 	[ "$(grep -c ' main setns$' "$T/hit")" = 3 ]
 	kist delete --force "$ID"
 	assert_nothing_left

@@ -289,7 +289,7 @@ no_more() {
 	edit '.process.terminal = true'
 	args true
 	long=$T/$(printf '%0100d' 1)
-	refused 1 'File name too long' kist create --console-socket "$long" "$ID"
+	refused 1 'File ?name too long' kist create --console-socket "$long" "$ID"
 	refused 1 'No such file' kist create --console-socket "$T/absent" "$ID"
 	touch "$T/file"
 	refused 1 'Connection refused' kist create --console-socket "$T/file" "$ID"

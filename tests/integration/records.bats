@@ -96,7 +96,7 @@ mend() { cp "$T/whole" "$ROOT/$ID/$1"; }
 	# As when a process is on its way out for longer than a delete waits.
 	run --separate-stderr "$TOP/build/tools/killat" fail rmdir EBUSY --each --timeout 60 -- \
 		"$KIST" --root "$ROOT" delete "$ID"
-	is_one_line 1 'rmdir .*Device or resource busy'
+	is_one_line 1 'rmdir .*[Rr]esource busy'
 	[ -d "$CGROUP" ]
 	[ -e "$ROOT/$ID/intent.json" ]
 	kist delete "$ID"

@@ -77,7 +77,7 @@ document() { # JSON: an update from stdin
 	run --separate-stderr kist --fault-step 1:EIO update -r - --explain "$ID" \
 		<<<'{"hugepageLimits": [{"pageSize": "'$page'", "limit": 2097152}]}'
 	[ "$status" -eq 1 ]
-	[[ $stderr == *"hugetlb.$page.max"*'echo 2097152 >'*"/hugepageLimits/0/limit"*"Input/output error"* ]]
+	[[ $stderr == *"hugetlb.$page.max"*'echo 2097152 >'*"/hugepageLimits/0/limit"*"I"*"/"[oO]*" error"* ]]
 	limit_is "hugetlb.$page.max" 4194304
 	kist delete --force "$ID"
 }

@@ -231,6 +231,108 @@ static void test_last_steps(void **state)
 	}
 }
 
+/* What is mounted right below a new /dev is made in it by its name, before anybody sees it: not where
+ * something else may lie, nor where the place's own fd is wanted. */
+static void test_below_new_dev(void **state)
+{
+#define TMPFS(at, options) "{\"destination\": \"" at "\", \"type\": \"tmpfs\"" options "}"
+#define BIND(at, options)                                                                          \
+	"{\"destination\": \"" at "\", \"source\": \"/x\", \"options\": [\"bind\"" options "]}"
+#define LONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	static const struct {
+		const char *first, *second;
+		bool in_it;
+	} rows[] = {
+		{ TMPFS("/dev", ""), TMPFS("/dev/shm", ""), true },
+		{ TMPFS("/dev", ""), BIND("/dev/a", ""), true },
+		{ TMPFS("/dev", ""), TMPFS("/dev/shm/x", ""), false },
+		{ TMPFS("/dev", ""), TMPFS("/abc/x", ""), false },
+		{ TMPFS("/dev", ""), BIND("/dev/a", ", \"copy-symlink\""), false },
+		{ TMPFS("/dev", ""), BIND("/dev/a", ", \"dest-nofollow\""), false },
+		{ TMPFS("/dev", ""),
+		  TMPFS("/dev/shm", ", \"options\": [\"mpol=" LONG LONG LONG LONG "\"]"), false },
+		{ TMPFS("/dev/shm", ""), TMPFS("/dev", ""), false },
+		{ TMPFS("/other", ""), TMPFS("/dev/shm", ""), false },
+		{ BIND("/dev", ""), TMPFS("/dev/shm", ""), false },
+		{ "{\"destination\": \"/dev\", \"type\": \"ramfs\"}", TMPFS("/dev/shm", ""), false },
+		{ TMPFS("/dev", ", \"options\": [\"tmpcopyup\"]"), TMPFS("/dev/shm", ""), false },
+		{ TMPFS("/dev", ", \"options\": [\"mpol=" LONG LONG LONG LONG "\"]"),
+		  TMPFS("/dev/shm", ""), false },
+	};
+	const struct host h = { .root = true };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ns_rootfs_options options = { .slot_root = -1 };
+		_cleanup_json_ json_t *config = NULL;
+		struct arena a = ARENA_INIT;
+		struct err e = ERR_INIT;
+		char document[2000];
+		struct ns_spec s;
+		struct plan p;
+
+		snprintf(document, sizeof document,
+			 "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"r\"}, \"mounts\": [%s, %s], "
+			 "\"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}}",
+			 rows[i].first, rows[i].second);
+		assert_int_equal(json_parse_strict(document, strlen(document), "x", &config, &e), 0);
+		if (ns_parse(config, "/bundle", &a, &s, &e) < 0)
+			fail_msg("%zu: %s: %s", i, e.where, e.context[0]);
+		plan_init(&p, &a);
+		ns_plan_mounts(&p, &s, &h, &options);
+		render(&p);
+		if (!strstr(text, ", in the new tmpfs)") == rows[i].in_it)
+			fail_msg("%zu:\n%s", i, text);
+		arena_free(&a);
+	}
+}
+
+/* The root of a container with a user namespace is cloned by the host, whose folders it may not reach;
+ * but not one that is made already, nor where the host may not mount. */
+static void test_who_clones_the_root(void **state)
+{
+	static const struct {
+		bool userns, may, made;
+		const char *by;
+	} rows[] = {
+		{ true, true, false, "host" }, { true, false, false, "guest" },
+		{ false, true, false, "guest" }, { false, false, false, "guest" },
+		{ true, true, true, NULL }, { true, false, true, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct host h = { .root = rows[i].may };
+		struct ns_rootfs_options options = { .slot_root = -1 };
+		_cleanup_json_ json_t *config = NULL;
+		struct arena a = ARENA_INIT;
+		struct err e = ERR_INIT;
+		struct ns_spec s;
+		struct plan p;
+
+		assert_int_equal(json_read_file(AT_FDCWD, DATA "ns-default.json", &config, &e), 0);
+		assert_int_equal(ns_parse(config, "/bundle", &a, &s, &e), 0);
+		s.new_namespaces &= ~CLONE_NEWUSER;
+		s.new_namespaces |= rows[i].userns ? CLONE_NEWUSER : 0;
+		plan_init(&p, &a);
+		if (rows[i].made)
+			options.slot_root = plan_new_slot(&p, "image");
+		ns_plan_host_root(&p, &s, &h, &options);
+		ns_plan_mounts(&p, &s, &h, &options);
+		render(&p);
+		if (rows[i].by) {
+			char wanted[64];
+
+			snprintf(wanted, sizeof wanted, "%s /root/path: open_tree(", rows[i].by);
+			if (!strstr(text, wanted))
+				fail_msg("%zu:\n%s", i, text);
+		} else {
+			assert_null(strstr(text, "/root/path: open_tree("));
+		}
+		arena_free(&a);
+	}
+}
+
 static void test_hot(void **state)
 {
 	_cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:[s, s, s]}", "source", "src",
@@ -279,7 +381,8 @@ int main(void)
 		cmocka_unit_test(test_default), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_hot), cmocka_unit_test(test_in_place),
-		cmocka_unit_test(test_last_steps),
+		cmocka_unit_test(test_last_steps), cmocka_unit_test(test_below_new_dev),
+		cmocka_unit_test(test_who_clones_the_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,12 +395,11 @@ static void test_name_of_fd(void **state)
 {
 	static const char *const made[] = { "d", "d (deleted)", "x" };
 	char path[PATH_MAX], expected[PATH_MAX], name[PATH_MAX];
+	int fd, pipes[2];
 
 	(void)state;
 	must(symlinkat("d", top_fd, "link"));
 	for (size_t i = 0; i < 4; i++) {
-		int fd;
-
 		if (i < 3)
 			must(mkdirat(top_fd, made[i], 0755));
 		snprintf(path, sizeof path, "%s/root/../%s", top, i < 3 ? made[i] : "link");
@@ -413,6 +412,55 @@ static void test_name_of_fd(void **state)
 			assert_int_equal(path_name_of_fd(fd, path, name), -ENOENT);
 		}
 		close(fd);
+	}
+	/* What has no name of its own has that of `path`; the shortest one is a name too. */
+	must(fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	assert_int_equal(path_name_of_fd(fd, "/nowhere", name), 0);
+	assert_string_equal(name, "/");
+	close(fd);
+	must(pipe2(pipes, O_CLOEXEC));
+	assert_int_equal(path_name_of_fd(pipes[0], "/", name), 0);
+	assert_string_equal(name, "/");
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(path_name_of_fd(-1, "/", name), 0);
+	assert_string_equal(name, "/");
+}
+
+/* Another root than the process's own is for path_open_in_root(): here links mean what they always do,
+ * with openat2 and without; magic ones lead nowhere, and a name is one from "/". */
+static void test_own_root(void **state)
+{
+	static const char *const paths[] = { "/", "/..", "/proc/self", "proc/self", "/proc/self/exe",
+					     "/proc/self/root", "/nowhere", "proc/../..", "/proc/1/fd/" };
+	char link[PATH_MAX], text[32];
+
+	(void)state;
+	snprintf(link, sizeof link, "%s/link", top);
+	must(symlinkat("/proc/../proc", top_fd, "link"));
+	for (size_t i = 0; i <= sizeof paths / sizeof paths[0]; i++) {
+		const char *path = i < sizeof paths / sizeof paths[0] ? paths[i] : link;
+		bool magic = strstr(path, "self/");
+		struct stat st, expected;
+		int fd[2], error;
+
+		for (int walk = 0; walk < 2; walk++) {
+			path_openat2_missing = walk;
+			fd[walk] = path_open_in_own_root(path, O_PATH);
+		}
+		must(chdir("/"));
+		error = magic ? ELOOP : stat(path, &expected) < 0 ? errno : 0;
+		for (int walk = 0; walk < 2; walk++) {
+			if (error) {
+				assert_int_equal(fd[walk], -error);
+				continue;
+			}
+			must(fd[walk]);
+			must(stat(path_of_fd(fd[walk], text), &st));
+			assert_int_equal(st.st_dev, expected.st_dev);
+			assert_int_equal(st.st_ino, expected.st_ino);
+			close(fd[walk]);
+		}
 	}
 }
 
@@ -431,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		WORLD(test_fd_path),
 		WORLD(test_name_of_fd),
+		WORLD(test_own_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
