@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <jansson.h>
 #include "base/err.h"
 
 #define IMAGE_CLI_USAGE	    2 /* the exit status of a wrong command line */
@@ -58,6 +60,17 @@ int image_cli_prune(const struct image_cli *o, struct err *e);
 /* Returns 0, or an exit status: image/fsck.h has them. */
 int image_cli_fsck(const struct image_cli *o, struct err *e);
 int image_cli_df(const struct image_cli *o, struct err *e);
+
+/* A line of --format: text, {{.Name}}, {{json .Name}}. out NULL: only looks whether it is
+ * understood. */
+int image_cli_template(const char *format, const json_t *object, FILE *out, struct err *e);
+struct store;
+struct index_entry;
+struct arena;
+/* Of ls: are all its filters known; and does an image fit them: 1 or 0, or -errno. */
+int image_cli_check_filters(const struct image_cli *o, struct err *e);
+int image_cli_fits(const struct image_cli *o, const struct store *s,
+		   const struct index_entry *entry, struct arena *a, struct err *e);
 
 struct registry_options;
 /* What the options say about registries. */

@@ -99,11 +99,38 @@ static int print_json(const struct row *rows, size_t count, struct err *e)
 	return 0;
 }
 
+/* The names are docker's. */
+static int print_template(const char *format, const struct row *row, FILE *out, struct err *e)
+{
+	struct reference_text shown = reference_familiar(row->reference);
+	char *slash = strrchr(shown.text, '/'), *tag, created[64], size[24];
+	_cleanup_json_ json_t *object = NULL;
+
+	tag = shown.text + (slash ? slash - shown.text : 0);
+	tag += strcspn(tag, ":@");
+	if (*tag)
+		*tag++ = '\0';
+	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Repository", shown.text, "Tag", tag,
+			   "ID", digest_text(&row->digest).text, "Digest",
+			   digest_text(&row->digest).text, "Size", image_cli_size(row->size, size),
+			   "CreatedAt", clean_time(row->created, created));
+	if (object == NULL)
+		return err_set(e, ENOMEM, "no memory for the list");
+	json_object_set_new(object, "ID", json_stringn(row->digest.hex, DIGEST_SHORT));
+	return image_cli_template(format, object, out, e);
+}
+
 static int print_rows(const struct image_cli *o, const struct row *rows, size_t count,
 		      struct err *e)
 {
+	static const struct row none = { .reference = "", .created = "" };
 	size_t i;
+	int error = o->format ? print_template(o->format, &none, NULL, e) : 0;
 
+	for (i = 0; !error && o->format && i < count; i++)
+		error = print_template(o->format, &rows[i], stdout, e);
+	if (error || o->format)
+		return error;
 	if (o->json)
 		return print_json(rows, count, e);
 	if (!o->quiet)
@@ -152,6 +179,9 @@ static int list(const struct image_cli *o, const struct store *s, struct arena *
 	for (i = 0; !error && i < index.count; i++) {
 		if (!is_wanted(o, index.entries[i].ref_name ? index.entries[i].ref_name : ""))
 			continue;
+		error = image_cli_fits(o, s, &index.entries[i], a, e);
+		if (error <= 0)
+			continue;
 		error = fill_row(s, &index.entries[i], a, &rows[count], e);
 		rows[count].shared = usage.images[i].shared;
 		rows[count++].own = usage.images[i].own;
@@ -163,8 +193,15 @@ int image_cli_ls(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	struct arena a = ARENA_INIT;
-	int error = store_open(&s, o->store, false, e);
+	int error = image_cli_check_filters(o, e);
 
+	if (error)
+		return error;
+	if (o->format && (o->json || o->quiet || o->digests)) {
+		err_say(e, EINVAL, "--format says all that is printed");
+		return err_fix(e, "leave out --json, --quiet, --digests");
+	}
+	error = store_open(&s, o->store, false, e);
 	if (error == -ENOENT) { /* no store yet: an empty list */
 		err_clear(e);
 		return print_rows(o, NULL, 0, e);

@@ -134,6 +134,10 @@ int image_cli_inspect(const struct image_cli *o, struct err *e)
 	_cleanup_json_ json_t *out = NULL, *layers = json_array();
 	int error;
 
+	if (o->format && (o->remote || o->raw || o->config)) {
+		err_say(e, EINVAL, "--format goes with the whole object");
+		return err_fix(e, "leave out --remote, --raw, --config");
+	}
 	if (o->remote)
 		return image_cli_inspect_remote(o, e);
 	error = view_open(o, &v, false, e);
@@ -149,7 +153,7 @@ int image_cli_inspect(const struct image_cli *o, struct err *e)
 		out = json_pack("{s:s, s:s, s:O, s:O, s:O}", "reference", v.entry->ref_name,
 				"digest", digest_text(&v.entry->descriptor.digest).text, "layers",
 				layers, "manifest", v.manifest_json, "config", v.config_json);
-		error = print(out, e);
+		error = o->format ? image_cli_template(o->format, out, stdout, e) : print(out, e);
 	}
 	view_close(&v);
 	return error;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/forward.h"
+#include "net/dns.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/netlink.h"
@@ -152,6 +153,8 @@ int network_leave(const char *network, const char *owner, struct err *e)
 		r = lease_drop(&s, network, owner, e);
 	if (r == 0)
 		r = endpoint_remove(&s, network, owner, e);
+	if (r == 0)
+		dns_leave(network, owner);
 	return r == 0 ? take_down_unused(&s, network, e) : r;
 }
 

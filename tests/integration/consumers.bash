@@ -181,3 +181,44 @@ podman_start() {
 	shift
 	podman run -d --network none --name "$id" "$@" >id.out 2>id.err 3>&- || { cat id.err; return 1; }
 }
+
+# --- images, there and back ----------------------------------------------------------
+# images_go_round PROGRAM RUN-OPTIONS FORMAT...: what `kist image save` writes in each format (or in none
+# that is asked for) PROGRAM loads and runs, the same to the last layer, and the reverse.
+images_go_round() {
+	local options=$2 format names name
+	program=$1
+	shift 2
+	export KIST_STORE=$BATS_TEST_TMPDIR/store
+	img() { "${KIST%/*}/kist-image" "$@"; }
+	same() { # NAME-THERE NAME-HERE
+		config=$(img inspect --config "$2")
+		layers=$("$program" inspect -f '{{json .RootFS.Layers}}' "$1")
+		[ "$layers" = "$(jq -c .rootfs.diff_ids <<<"$config")" ] ||
+			{ echo "$1: $layers"; jq -c .rootfs.diff_ids <<<"$config"; return 1; }
+		[ "$("$program" inspect -f '{{json .Config.Env}}{{json .Config.Cmd}}' "$1")" = \
+			"$(jq -r '(.config.Env // null | tojson) + (.config.Cmd // null | tojson)' <<<"$config")" ]
+	}
+	python3 "$TOP/tests/lib/make-oci-image.py" bulk --bulk
+	img load -q bulk
+	img load -q "$FIXTURES/busybox.tar"
+	img tag busybox example.org/round/box:1
+	for format; do
+		names="example.org/round/box:1 bulk:1"
+		# Of these podman wants one image in each archive.
+		[ "$format" != oci-archive ] || names=${names% *}
+		# shellcheck disable=SC2086 # lists of words
+		img save ${format:+--format $format} --output saved.tar $names
+		want 0 "$program" load -i saved.tar
+		echo "${format:-no format}: $output"
+		for name in $names; do
+			same "$name" "$name"
+		done
+		# shellcheck disable=SC2086
+		want 0 "$program" run --rm $options example.org/round/box:1 echo it runs
+		[ "$output" = "it runs" ]
+		# shellcheck disable=SC2086
+		want 0 "$program" rmi $names
+		rm saved.tar
+	done
+}

@@ -200,3 +200,14 @@ all_said() {
 	docker rm live
 	[ ! -d "/proc/$pid" ]
 }
+
+@test "docker load reads what kist image save writes, and kist what docker save writes" {
+	# Docker before 23 reads no zstd: layers go as plain tars.
+	images_go_round docker "--network none" docker-archive
+	docker tag busybox example.org/round/back:2
+	docker save -o back.tar example.org/round/back:2
+	img load -q back.tar
+	same example.org/round/back:2 example.org/round/back:2
+	want 0 "$KIST" --root "$BATS_TEST_TMPDIR/state" job run --id "back-$$" example.org/round/back:2 -- cat /etc/os-release
+	says ID=
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # kist image: other digests, archives of docker's, import, export.
+bats_require_minimum_version 1.5.0
 load helpers
 
 setup() {
@@ -229,4 +230,41 @@ docker_archive() {
 	run img inspect --tag x one:1
 	[ "$status" -eq 2 ]
 	[[ $output == *"that option is not for inspect"* ]]
+}
+
+@test "ls --filter, ls and inspect --format: docker's words, or a refusal that says which there are" {
+	local name
+	tar -C "$FIXTURES/busybox-rootfs" -cf root.tar bin
+	for name in 1/old:1 2/mid:2 3/new:3; do
+		SOURCE_DATE_EPOCH=${name%%/*}000000000 img import -q --change "LABEL age=${name%%/*}" root.tar "${name#*/}" >/dev/null
+	done
+	img tag old:1 example.org/team/x:9
+	names() { img ls --format '{{.Repository}}:{{.Tag}}' "$@" | sort | paste -sd' '; }
+	[ "$(names)" = "example.org/team/x:9 mid:2 new:3 old:1" ]
+	[ "$(names --filter 'reference=*d*')" = "mid:2 old:1" ]
+	[ "$(names --filter 'reference=example.org/*/x')" = "example.org/team/x:9" ]
+	[ "$(names --filter reference=new:3)" = "new:3" ]
+	[ "$(names --filter since=old:1)" = "mid:2 new:3" ]
+	[ "$(names --filter before=new:3 --filter since=old:1)" = "mid:2" ]
+	[ "$(names --filter label=age)" = "$(names)" ]
+	[ "$(names --filter label=age=2)" = "mid:2" ]
+	[ "$(names --filter 'label!=age=1')" = "mid:2 new:3" ]
+	[ -z "$(names --filter dangling=true)" ] && [ "$(names --filter dangling=false)" = "$(names)" ]
+	[ "$(img ls --json --filter label=age=3 | jq length)" = 1 ]
+	[ "$(img ls --format '{{.ID}}\t{{ json .CreatedAt }}' new)" = "$(img ls -q new | cut -c8-19)"$'\t"2065-01-24T05:20:00Z"' ]
+	[ "$(img ls --format json old | jq -r .Tag)" = 1 ]
+	[ "$(img inspect --format '{{.config.os}} {{json .config.config.Labels}}' mid:2)" = 'linux {"age":"2"}' ]
+	refused() { # WORDS ARG...
+		run -1 --separate-stderr img "${@:2}"
+		echo "$output$stderr"
+		[[ -z $output && $stderr == "kist: "*"$1"*$'\nfix: '* ]]
+	}
+	refused 'there is no .Nope' ls --format '{{.Nope}}'
+	refused '{{range .}} is not known' ls --format '{{range .}}'
+	refused '{{.ID}} is not known' ls --format '{{.ID'
+	refused '"table" is not known' ls --format 'table {{.ID}}'
+	refused '--format says all' ls --json --format '{{.ID}}'
+	refused '--filter size=3 is not known' ls --filter size=3
+	refused 'no such image: nope' ls --filter before=nope
+	refused 'goes with the whole object' inspect --raw --format '{{.digest}}' old:1
 }

@@ -211,3 +211,19 @@ in_state() { [ "$(podman inspect --format '{{.State.Status}}' "$1")" = "$2" ]; }
 	cd /
 	umount -l /run/alice
 }
+
+@test "podman load reads what kist image save writes, and kist what podman save writes" {
+	local format
+	images_go_round podman "--network none" "" docker-archive oci-archive
+	# Of zstd it writes no docker-archive.
+	tar -C "$FIXTURES/busybox-rootfs" -c . | podman import -q -c 'CMD ["sh"]' - example.org/round/back:2
+	for format in docker-archive oci-archive; do
+		podman save -q --format "$format" -o back.tar example.org/round/back:2
+		img load -q --tag example.org/round/back:2 back.tar
+		same example.org/round/back:2 example.org/round/back:2
+		want 0 "$KIST" --root "$BATS_TEST_TMPDIR/state" job run --id "back-$$" example.org/round/back:2 -- cat /etc/os-release
+		says ID=
+		img rm -q example.org/round/back:2
+		rm back.tar
+	done
+}
