@@ -89,7 +89,8 @@ static int check_flags(const json_t *document, const struct job *job, uint32_t u
 		{ "no_privileged", false, "" }, /* no job is */
 		{ "no_root", uid == 0, "the job's user is root (--user UID)" },
 		{ "read_only_root", job->writable, "the root is writable (--writable)" },
-		{ "no_network", job->bridge, "it has a network (--net)" },
+		{ "no_network", job->bridge || (job->net && strcmp(job->net, "none") != 0),
+		  "it has a network (--net)" },
 		{ "no_degraded", job->waived, "controls are waived (--allow-degraded)" },
 	};
 	struct json_at root = JSON_AT_ROOT;

@@ -27,7 +27,10 @@ void job_profile_apply(struct job *job)
 	if (job->profile == JOB_PROFILE_DEV) {
 		if (!job->writable)
 			job->writable = "1g";
-		job->bridge |= !job->network_given;
+		if (!job->network_given) {
+			job->bridge = true;
+			job->net = "bridge";
+		}
 	}
 	if (job->profile != JOB_PROFILE_COMPUTE)
 		return;
