@@ -39,6 +39,7 @@ def sha(data):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits for an ACK of its headers
 
     def log_message(self, *args):
         pass
