@@ -45,7 +45,7 @@ LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 MUSL_SRC   := base/musl/compat.c
 # Of image/ only what kist itself reads a store with.
 LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
-	store-hold.c store-kind.c store-layout.c store-read.c store-stack.c \
+	store-hold.c store-kind.c store-layout.c store-read.c store-reserve.c store-stack.c \
 	store-use.c user.c),$(wildcard image/*.c))
 endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \

@@ -69,6 +69,8 @@ const struct command cli_commands[] = {
 	{ "save", "[options] REFERENCE...", "kist image save", 0, -1, false, command_image_verb },
 	{ "login", "[options] [REGISTRY]", "kist image login", 0, -1, false, command_image_verb },
 	{ "logout", "[REGISTRY]", "kist image logout", 0, -1, false, command_image_verb },
+	{ "net", "VERB ...", "create, ls, inspect, rm, connect, disconnect: networks (see kist net --help)",
+	  0, -1, false, command_net },
 	{ "job", "run [options] IMAGE|DIR -- COMMAND...", "run an untrusted job, closed by default",
 	  0, -1, false, command_job },
 };

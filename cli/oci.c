@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "runtime/exit_record.h"
+#include "runtime/hot_net.h"
 #include "runtime/protect.h"
 
 /* What create and run are asked for. */
@@ -106,6 +107,8 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = spec_check(s, &host, e);
 	if (r == 0)
 		r = check_terminal(q, s, foreground, e);
+	if (r == 0)
+		r = net_of_annotations(s, &host, cli.root_text, &o.net, a, e);
 	if (r == 0)
 		r = root_layers_find(s->config, a, &layers, e);
 	if (r > 0) {
@@ -293,6 +296,8 @@ int command_plan(int argc, char **argv)
 		r = host_probe(&host, &e);
 	if (r == 0)
 		r = cli_settle(&s, o.id, &host, &arena, &e);
+	if (r == 0)
+		r = net_of_annotations(&s, &host, o.root_path, &o.net, &arena, &e);
 	if (r == 0)
 		r = root_layers_find(s.config, &arena, &layers, &e);
 	if (r > 0) {

@@ -43,6 +43,11 @@ int address_parse(const char *text, uint32_t *ret)
 	return 0;
 }
 
+int address6_parse(const char *text, struct in6_addr *ret)
+{
+	return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
+}
+
 int cidr_parse(const char *text, uint32_t *ret_address, int *ret_prefix)
 {
 	char address[INET6_ADDRSTRLEN];

@@ -19,6 +19,7 @@ int cidr6_parse(const char *text, struct in6_addr *ret_address, int *ret_prefix)
 char *cidr_format(uint32_t address, int prefix, char text[CIDR_TEXT]);
 char *cidr6_format(const struct in6_addr *address, int prefix, char text[CIDR_TEXT]);
 int address_parse(const char *text, uint32_t *ret);
+int address6_parse(const char *text, struct in6_addr *ret);
 /* "02:6b:0a:50:00:05"; a group address is -EINVAL. */
 int mac_parse(const char *text, uint8_t ret[6]);
 char *mac_format(const uint8_t mac[6], char text[18]);

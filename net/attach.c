@@ -12,6 +12,8 @@
 #include "net/attach_ops.h"
 #include "net/bridge.h"
 #include "net/devices.h"
+#include "net/dns.h"
+#include "net/dns_op.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -257,6 +259,8 @@ static bool plan_one(struct plan *p, const struct slots *slots, const struct net
 			 slots->netns, slots->address, slots->host6);
 	}
 	plan_inside(p, slots, &j);
+	if (dns_serves(j.n))
+		plan_add(p, SIDE_HOST, op_names, op_names_args, j.n, owner, slots->netns);
 	if (s->into_running)
 		plan_add(p, SIDE_HOST, op_settle, op_settle_args, j.n->name, owner);
 	return true;

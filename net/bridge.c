@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/forward.h"
+#include "net/dns.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/netlink.h"
@@ -122,7 +123,7 @@ static int take_down(const struct lease_store *s, const char *network, struct er
 }
 
 /* With nobody left: the kernel's part first, so that a failure leaves the store to try again. */
-static int take_down_unused(struct lease_store *s, const char *network, struct err *e)
+int network_sweep(struct lease_store *s, const char *network, struct err *e)
 {
 	int r = lease_any(s, network);
 
@@ -152,7 +153,9 @@ int network_leave(const char *network, const char *owner, struct err *e)
 		r = lease_drop(&s, network, owner, e);
 	if (r == 0)
 		r = endpoint_remove(&s, network, owner, e);
-	return r == 0 ? take_down_unused(&s, network, e) : r;
+	if (r == 0)
+		dns_leave(network, owner);
+	return r == 0 ? network_sweep(&s, network, e) : r;
 }
 
 /* --- joining -------------------------------------------------------------------- */
@@ -306,7 +309,7 @@ int network_join(const struct network *n, const struct network_wish *wish, struc
 	if (r == 0)
 		r = join_locked(&s, n, wish, ep, ret_prefix, e);
 	if (r < 0 && s.lock >= 0)
-		(void)take_down_unused(&s, n->name, NULL);
+		(void)network_sweep(&s, n->name, NULL);
 	return r;
 }
 

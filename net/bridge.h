@@ -60,3 +60,5 @@ int network_settle(const char *network, const char *owner, struct err *e);
 int network_unsettle(const char *network, const char *owner, struct endpoint *ret, struct err *e);
 /* Gives lease and record back; with the last of a network its bridge, with the last of all the rest. */
 int network_leave(const char *network, const char *owner, struct err *e);
+/* Takes down what is left of a network that nobody has a lease of; the store is held. */
+int network_sweep(struct lease_store *s, const char *network, struct err *e);

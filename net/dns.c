@@ -302,6 +302,21 @@ int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e
 				       : 0;
 }
 
+void dns_leave(const char *network, const char *owner)
+{
+	struct {
+		struct network n;
+		struct endpoint ep;
+	} *who = calloc(1, sizeof *who);
+
+	if (!who)
+		return;
+	snprintf(who->n.name, sizeof who->n.name, "%s", network);
+	snprintf(who->ep.owner, sizeof who->ep.owner, "%s", owner);
+	(void)dns_detach(&who->n, &who->ep, NULL);
+	free(who);
+}
+
 /* --- reconcile -------------------------------------------------------------------------- */
 
 static int reconcile_one(const struct network *n, const struct endpoint *ep, struct err *e)

@@ -25,6 +25,9 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 /* Ends it, and waits for nothing else; a container that is on another network as well gets its
  * server from there, if its process lives. Before or after the record is removed. Absent: 0. */
 int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e);
+/* The same once the record is gone. A server sees that by itself: one that can't be told holds up
+ * nobody. */
+void dns_leave(const char *network, const char *owner);
 /* Starts what died, and attaches whom no server knows; takes the host's servers upstream over.
  * Under the lock. Endpoints whose process is gone are left out. */
 int dns_reconcile(const struct network *n, size_t count, const struct endpoint *ep, size_t ep_count,

@@ -382,6 +382,36 @@ int lease_drop(const struct lease_store *s, const char *network, const char *own
 	return r < 0 ? err_set(e, -r, "%s: cannot free the address of %s", lease_root, owner) : 0;
 }
 
+struct keep {
+	lease_owner keeps;
+	void *user;
+};
+
+static int drop_unless(int dir, const char *address, void *user)
+{
+	const struct keep *k = user;
+	char owner[LEASE_OWNER_MAX];
+	int r = record_get(dir, address, owner, sizeof owner);
+
+	if (r == 1)
+		r = k->keeps(owner, k->user);
+	else if (r < 0)
+		return r;
+	if (r == 0)
+		r = record_remove(dir, address);
+	return r < 0 ? r : 0;
+}
+
+int lease_drop_unless(const struct lease_store *s, const char *network, lease_owner keeps, void *user)
+{
+	_cleanup_fd_ int dir = lease_network_open(s, network, false);
+	struct keep k = { keeps, user };
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	return each_lease(dir, AF_UNSPEC, drop_unless, &k);
+}
+
 int lease_any(const struct lease_store *s, const char *network)
 {
 	_cleanup_fd_ int dir = lease_network_open(s, network, false);

@@ -97,6 +97,10 @@ int lease_find6(const struct lease_store *s, const char *network, const char *ow
 int lease_find(const struct lease_store *s, const char *network, const char *owner, uint32_t *ret);
 /* Frees all the owner has; nothing leased: 0. */
 int lease_drop(const struct lease_store *s, const char *network, const char *owner, struct err *e);
+/* Frees the addresses of all owners that `keeps` answers 0 for: one that was killed after the lease and
+ * before its record. */
+typedef int (*lease_owner)(const char *owner, void *user);
+int lease_drop_unless(const struct lease_store *s, const char *network, lease_owner keeps, void *user);
 /* 1 somebody has a lease, 0 nobody, -errno. */
 int lease_any(const struct lease_store *s, const char *network);
 /* The same of all networks. */

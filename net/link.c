@@ -156,6 +156,17 @@ void link_put_up_index(struct nl_batch *b, int index)
 	nl_end(b, m);
 }
 
+void link_put_master(struct nl_batch *b, int index, int master)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_index = index;
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	nl_put_u32(m, IFLA_MASTER, (uint32_t)master);
+	nl_end(b, m);
+}
+
 void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name, int new_index)
 {
 	struct nlmsghdr *m;
@@ -257,6 +268,8 @@ static int take_link(const struct nlmsghdr *m, void *user)
 		if (nl_attr_type(attr) == IFLA_ADDRESS &&
 		    nl_attr_len(attr) == sizeof link->mac)
 			memcpy(link->mac, nl_attr_payload(attr), sizeof link->mac);
+		if (nl_attr_type(attr) == IFLA_MASTER && nl_attr_is_u32(attr))
+			link->master = (int)nl_attr_u32(attr);
 		if (nl_attr_type(attr) == IFLA_LINKINFO)
 			nl_for_each_in(inner, attr)
 				if (nl_attr_type(inner) == IFLA_INFO_KIND)

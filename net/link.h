@@ -14,7 +14,7 @@
 #define LINK_ALIAS_MAX 256 /* with the NUL: IFALIASZ */
 
 struct link_info {
-	int index;
+	int index, master;
 	unsigned flags; /* IFF_* */
 	uint8_t mac[6];
 	char kind[IFNAMSIZ];
@@ -37,6 +37,8 @@ void link_put_macvlan(struct nl_batch *b, const char *name, int parent, const ui
 void link_put_isolated(struct nl_batch *b, const char *name);
 void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
 void link_put_up(struct nl_batch *b, const char *name);
+/* A port of the bridge with index `master`, and up. */
+void link_put_master(struct nl_batch *b, int index, int master);
 void link_put_up_index(struct nl_batch *b, int index);
 /* Into the network namespace behind netns_fd, under another name and index there. */
 void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name, int new_index);

@@ -60,7 +60,7 @@ int net_parse_word(const char *text, struct net_spec *s, struct arena *a, struct
 /* Adds --publish. */
 int net_parse_publish(const char *text, struct net_spec *s, struct arena *a, struct err *e);
 /* Both annotations, words parted by blanks; neither there: the spec stays as it is. */
-#define NET_ANNOTATION	   "io.kist.net"
+#define NET_ANNOTATION	   "io.kist.net" /* as runtime/annotations.h has them */
 #define PUBLISH_ANNOTATION "io.kist.publish"
 int net_parse_annotations(const char *net, const char *publish, struct net_spec *s, struct arena *a,
 			  struct err *e);
@@ -89,6 +89,17 @@ const char *net_host_interface(struct arena *a, const char *network, const char 
 /* Takes off a network what an endpoint's record says is on it: the interface, addresses, the record.
  * What is not there is done. */
 int net_detach(const struct endpoint *ep, struct err *e);
+
+/* Frees what ended containers, and who was killed while connecting one, left in the caller's network
+ * namespace. *ret: how many endpoints. */
+int net_gc(size_t *ret, struct err *e);
+/* Makes bridges, their addresses and ports, forwarding and rules anew, where the records say that they
+ * ought to be. */
+int net_reconcile(struct err *e);
+/* A name for the next interface inside: the first ethN that the network namespace has not. */
+int net_free_interface(int netns, char name[IFNAMSIZ], struct err *e);
+/* Forgets a network's definition. -EBUSY: it is in use. */
+int net_remove(const struct network *n, struct err *e);
 
 /* The address `owner` (net_owner) has, in host byte order. 1 found, 0 none, -errno. */
 int net_lease_lookup(const char *owner, uint32_t *ret_address);

@@ -3,44 +3,160 @@
  */
 #include "net/network_firewall.h"
 
-#include "net/link.h"
-#include "net/nft.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int network_firewall_attach(const struct lease_store *s, const struct network *n, const char *owner,
-			    struct err *e)
+#include "net/endpoint.h"
+#include "net/firewall.h"
+#include "net/publish.h"
+
+/* All records, and the networks they are on. */
+struct world {
+	struct endpoint *endpoints;
+	struct network *networks;
+	size_t endpoint_count, network_count, all; /* all: to be freed */
+};
+
+static void forget(struct world *w)
 {
-	struct nft_network table = { .bridge = n->interface };
-	int r;
+	free(w->endpoints);
+	network_list_free(w->networks, w->all);
+}
 
-	(void)owner;
-	if (!network_is_default(n))
-		return 0;
-	r = lease_subnet_get(s, n->name, &table.subnet, &table.prefix);
-	if (r <= 0)
-		return err_set(e, r ? -r : 2, "the subnet of network %s", n->name);
-	r = nft_ensure(&table, e);
+static bool is_up(const struct world *w, const struct network *n)
+{
+	for (size_t i = 0; i < w->endpoint_count; i++)
+		if (strcmp(w->endpoints[i].network, n->name) == 0)
+			return n->driver == NETWORK_BRIDGE;
+	return false;
+}
+
+static int look(const struct lease_store *s, struct world *w, struct err *e)
+{
+	int r = endpoint_list(s, NULL, &w->endpoints, &w->endpoint_count, e);
+
+	if (r == 0)
+		r = network_list(&w->networks, &w->network_count, e);
+	if (r < 0)
+		return r;
+	w->all = w->network_count;
+	w->network_count = 0;
+	for (size_t i = 0; i < w->all; i++)
+		if (is_up(w, &w->networks[i])) {
+			struct network up = w->networks[i];
+
+			w->networks[i] = w->networks[w->network_count];
+			w->networks[w->network_count++] = up;
+		}
+	return 0;
+}
+
+int network_firewall_restore(const struct lease_store *s, struct err *e)
+{
+	struct world w = { 0 };
+	int r = look(s, &w, e);
+
+	if (r == 0)
+		r = firewall_is_whole(w.networks, w.network_count, w.endpoints, w.endpoint_count, e);
+	if (r == 0)
+		r = firewall_replace(w.networks, w.network_count, w.endpoints, w.endpoint_count, e);
+	forget(&w);
 	return r < 0 ? r : 0;
+}
+
+static int replace(const struct lease_store *s, struct err *e)
+{
+	struct world w = { 0 };
+	int r = look(s, &w, e);
+
+	if (r == 0)
+		r = firewall_replace(w.networks, w.network_count, w.endpoints, w.endpoint_count, e);
+	forget(&w);
+	return r;
+}
+
+static int check_ports(const struct lease_store *s, const struct network *n, const struct endpoint *ep,
+		       struct err *e)
+{
+	struct endpoint *others = NULL;
+	size_t count = 0;
+	int r = ep->port_count ? endpoint_list(s, NULL, &others, &count, e) : 0;
+
+	if (r == 0 && ep->port_count)
+		r = publish_check(n, ep, others, count, e);
+	free(others);
+	return r;
+}
+
+/* The default network's subnet may have been chosen after its definition was read. */
+static int refresh(const struct network *n, struct network *ret, struct err *e)
+{
+	if (network_is_default(n))
+		return network_default(ret, e);
+	*ret = *n;
+	return 0;
+}
+
+int network_firewall_attach(const struct lease_store *s, const struct network *given,
+			    const char *owner, struct err *e)
+{
+	struct network n;
+	struct endpoint ep;
+	int r = refresh(given, &n, e);
+
+	if (r == 0)
+		r = endpoint_get(s, n.name, owner, &ep, e);
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, ENOENT, "the record of %s", owner);
+	r = check_ports(s, &n, &ep, e);
+	if (r == 0)
+		r = firewall_attach(&n, &ep, e);
+	if (r == -ENOENT && !e->error)
+		r = replace(s, e);
+	return r;
+}
+
+/* One whose definition somebody removed by hand has a name and an interface yet. */
+static void find(const char *network, const char *interface, struct network *ret)
+{
+	struct err ignored = ERR_INIT;
+
+	if (network_find(network, ret, &ignored) == 0) {
+		network_free(ret);
+		return;
+	}
+	memset(ret, 0, sizeof *ret);
+	snprintf(ret->name, sizeof ret->name, "%s", network);
+	snprintf(ret->interface, sizeof ret->interface, "%s", interface);
 }
 
 int network_firewall_detach(const struct lease_store *s, const char *network, const char *owner,
 			    struct err *e)
 {
-	(void)s;
-	(void)network;
-	(void)owner;
-	(void)e;
-	return 0;
+	struct err ignored = ERR_INIT;
+	char interface[IFNAMSIZ] = "";
+	struct network n;
+	struct endpoint ep;
+
+	/* No record, or one that can't be read: there is nothing that could be taken out by it. */
+	if (endpoint_get(s, network, owner, &ep, &ignored) <= 0)
+		return 0;
+	lease_interface_get(s, network, interface, sizeof interface);
+	find(network, interface, &n);
+	return n.driver == NETWORK_BRIDGE ? firewall_detach(&n, &ep, e) : 0;
 }
 
 int network_firewall_drop(const char *network, const char *interface, struct err *e)
 {
-	(void)network;
-	(void)interface;
-	(void)e;
-	return 0;
+	struct network n;
+
+	find(network, interface, &n);
+	return n.driver == NETWORK_BRIDGE ? firewall_drop_network(&n, e) : 0;
 }
 
 int network_firewall_remove(struct err *e)
 {
-	return nft_remove(e);
+	return firewall_remove(e);
 }

@@ -18,6 +18,12 @@ struct op_fsconfig_args {
 	unsigned int command;  /* FSCONFIG_* */
 	const char *key, *value;
 };
+struct op_fsconfig_each_args { /* FSCONFIG_SET_STRING of one key with each value in turn */
+	int slot;
+	const char *key;
+	const char *const *values;
+	size_t count;
+};
 struct op_fsmount_args {
 	int fs_slot, slot;
 	unsigned int attr;     /* MOUNT_ATTR_* */
@@ -53,7 +59,7 @@ struct op_umount_args {
 	const char *path;
 	int flags;
 };
-extern const struct op op_fsopen, op_fsconfig, op_fsmount, op_fspick, op_open_tree,
+extern const struct op op_fsopen, op_fsconfig, op_fsconfig_each, op_fsmount, op_fspick, op_open_tree,
 	op_mount_setattr, op_move_mount, op_mount, op_umount;
 
 /* --- ops_path.c: paths, nodes, checks --------------------------------------- */

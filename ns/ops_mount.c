@@ -81,23 +81,30 @@ static void show_fsopen(struct buf *out, const struct plan *p, const void *args)
 const struct op op_fsopen = { .name = "fsopen", .man = "fsopen(2)", .act = act_fsopen,
 			      .show = show_fsopen };
 
-static int act_fsconfig(struct run *r, const void *args, struct err *e)
+/* With errno from fsconfig(2). */
+static int fsconfig_failed(int fd, const char *key, struct err *e)
 {
-	const struct op_fsconfig_args *a = args;
-	int fd = run_slot(r, a->slot), error;
+	int error = errno;
 	char log[200];
 	ssize_t n;
 
-	if (fsconfig(fd, a->command, a->key, a->value, 0) == 0)
-		return 0;
-	error = errno;
 	/* The context keeps the filesystem's own words: "e tmpfs: Unknown parameter 'foo'". */
 	n = read(fd, log, sizeof log - 1);
 	if (n <= 2)
 		return -error;
 	log[n] = '\0';
 	log[strcspn(log, "\n")] = '\0';
-	return err_set(e, error, "fsconfig %s: %s", a->key ? a->key : "create", log + 2);
+	return err_set(e, error, "fsconfig %s: %s", key ? key : "create", log + 2);
+}
+
+static int act_fsconfig(struct run *r, const void *args, struct err *e)
+{
+	const struct op_fsconfig_args *a = args;
+	int fd = run_slot(r, a->slot);
+
+	if (fsconfig(fd, a->command, a->key, a->value, 0) == 0)
+		return 0;
+	return fsconfig_failed(fd, a->key, e);
 }
 
 static void show_fsconfig(struct buf *out, const struct plan *p, const void *args)
@@ -123,6 +130,39 @@ static void show_fsconfig(struct buf *out, const struct plan *p, const void *arg
 	}
 	buf_add_char(out, ')');
 }
+
+static int act_fsconfig_each(struct run *r, const void *args, struct err *e)
+{
+	const struct op_fsconfig_each_args *a = args;
+	int fd = run_slot(r, a->slot), error;
+
+	for (size_t i = 0; i < a->count; i++) {
+		if (fsconfig(fd, FSCONFIG_SET_STRING, a->key, a->values[i], 0) == 0)
+			continue;
+		error = fsconfig_failed(fd, a->key, e);
+		return e->error ? error : err_set(e, -error, "fsconfig %s=%s", a->key, a->values[i]);
+	}
+	return 0;
+}
+
+static void show_fsconfig_each(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_fsconfig_each_args *a = args;
+
+	buf_add(out, "fsconfig(");
+	plan_show_slot(out, p, a->slot);
+	buf_add(out, ", FSCONFIG_SET_STRING, ");
+	buf_add_quoted(out, a->key);
+	buf_add(out, ", each of");
+	for (size_t i = 0; i < a->count; i++) {
+		buf_add(out, i ? ", " : " ");
+		buf_add_quoted(out, a->values[i]);
+	}
+	buf_add_char(out, ')');
+}
+
+const struct op op_fsconfig_each = { .name = "fsconfig", .man = "fsconfig(2)", .compound = true,
+				     .act = act_fsconfig_each, .show = show_fsconfig_each };
 
 const struct op op_fsconfig = { .name = "fsconfig", .man = "fsconfig(2)", .act = act_fsconfig,
 				.show = show_fsconfig };

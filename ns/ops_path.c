@@ -163,7 +163,7 @@ static int act_make_target(struct run *r, const void *args, struct err *e)
 	if (fd == -EISDIR)
 		return err_say(e, EISDIR, "the source is a file, but %s is a directory in the root",
 			       a->path);
-	if (fd == -EPERM && e && !e->error) /* a sandbox's: which call it forbids */
+	if (fd == -EPERM && !e->error) /* a sandbox's: which call it forbids */
 		return err_set(e, EPERM, "openat2 %s", a->path);
 	if (fd < 0)
 		return fd;

@@ -157,8 +157,8 @@ static void add_lowers(const struct joining *j)
 
 	plan_scope(j->p, "/root/path", o->dir);
 	plan_add(j->p, j->side, op_fchdir, op_fchdir_args, j->layers);
-	for (size_t i = 0; i < o->count && i < NS_LAYERS_MAX; i++)
-		add_fsconfig(j, FSCONFIG_SET_STRING, "lowerdir+", o->layers[i]);
+	plan_add(j->p, j->side, op_fsconfig_each, op_fsconfig_each_args, j->fs, "lowerdir+",
+		 o->layers, o->count);
 	plan_scope(j->p, "/root/path", o->upper_dir ? o->upper_dir : "overlay");
 	plan_add(j->p, j->side, op_fchdir, op_fchdir_args, o->readonly ? j->changes : j->upper);
 	if (o->readonly) {

@@ -17,6 +17,8 @@ static const char *const unsafe[] = {
 	ANNOTATION_IMAGE,
 	ANNOTATION_STORE,
 	ANNOTATION_WRITABLE,
+	ANNOTATION_NET,
+	ANNOTATION_PUBLISH,
 };
 
 const char *annotation_unsafe_name(size_t i)

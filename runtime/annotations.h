@@ -16,6 +16,10 @@
 #define ANNOTATION_STORE    "io.kist.image.store"    /* absolute; else the caller's */
 #define ANNOTATION_WRITABLE "io.kist.image.writable" /* "64m": a tmpfs; "/folder": kept there */
 
+/* The networks it is on, and its published ports: net/net.h. */
+#define ANNOTATION_NET	   "io.kist.net"
+#define ANNOTATION_PUBLISH "io.kist.publish"
+
 /* Refuses those of crun's that ask for what kist does otherwise, or not at all. */
 int annotations_refuse(const json_t *config, struct err *e);
 /* Those that could weaken a container, for `kist features`: the i-th, or NULL. */

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/sanitized.h"
+#include "runtime/hot_net.h"
 #include "runtime/publish.h"
 #include "runtime/undo.h"
 
@@ -472,7 +473,8 @@ int runtime_delete_ended(int root, const char *id, const struct compiled *c, con
 	struct undo_at at = { .id = id, .state_root = root };
 	int dir = run_slot(run, SLOT_STATE_DIR), r;
 
-	if (!c->ends_as_one)
+	/* What was connected later stands in the intent record alone. */
+	if (!c->ends_as_one || faccessat(dir, HOT_NET_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return runtime_delete_made(root, id, run, e);
 	r = container_lock(root, id, dir, e);
 	if (r == -ENOENT) { /* somebody was faster */

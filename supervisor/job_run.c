@@ -21,6 +21,7 @@
 #include "image/user.h"
 #include "runtime/layers.h"
 #include "supervisor/job_collect.h"
+#include "supervisor/job_names.h"
 #include "supervisor/job_watch.h"
 
 #define UPPER_BYTES   (1u << 20) /* the root is read-only: only mount points are made there */
@@ -307,9 +308,12 @@ static int find_layers(const struct running *r, const struct image_info *image, 
 	return root_layers_check(ret, r->host, !r->job->writable, e);
 }
 
-static struct ns_file *job_files(const struct running *r, struct arena *a)
+/* Its own, and behind them those of its network. */
+static struct ns_file *job_files(const struct running *r, const struct net_spec *net, struct arena *a,
+				 size_t *ret_count)
 {
-	struct ns_file *files = arena_array(a, r->job->file_count, sizeof *files);
+	struct ns_file *files =
+		arena_array(a, r->job->file_count + JOB_NAMES_FILES, sizeof *files);
 
 	for (size_t i = 0; files && i < r->job->file_count; i++) {
 		const struct job_file *f = &r->job->file[i];
@@ -317,6 +321,9 @@ static struct ns_file *job_files(const struct running *r, struct arena *a)
 		files[i] = (struct ns_file){ f->path,	  f->data,	f->size,
 					     f->mode,	  r->user.uid, r->user.gid };
 	}
+	*ret_count = r->job->file_count;
+	if (files)
+		*ret_count += job_names_files(r->job, net, a, files + *ret_count);
 	return files;
 }
 
@@ -342,8 +349,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.idrange = ids->leased,
 		.lock_securebits = true,
 		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
-		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
-			 .rate = r->job->rate,
+		.net = { .rate = r->job->rate,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};
 	struct compiled compiled;
@@ -351,10 +357,14 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	struct job_stdio io = JOB_STDIO_INIT;
 	int n;
 
-	o.files = job_files(r, a);
-	o.file_count = r->job->file_count;
-	n = net_check(&o.net, r->host, e);
-	if (n == 0 && r->job->file_count && !o.files)
+	n = net_parse_annotations(r->job->net, r->job->publish, &o.net, a, e);
+	if (n == 0)
+		n = net_find(&o.net, a, e);
+	if (n == 0)
+		n = net_check(&o.net, r->host, e);
+	if (n == 0)
+		o.files = job_files(r, &o.net, a, &o.file_count);
+	if (n == 0 && !o.files)
 		n = err_set(e, ENOMEM, "the job's files");
 	if (n == 0)
 		n = job_stdio_open(&io, r->job,

@@ -202,6 +202,7 @@ more_machines 1
 one layering tests/layering.sh
 one sabotage-fits tests/sabotage.sh --fits
 one ldd links_only build/kist ''
+one ldd-dns links_only build/kist-dns ''
 one ldd-systemd links_only build/kist-systemd 'libc\.so\.6'
 stage unit make --no-print-directory -s unit-tap
 [ -n "${KIST_CHECK_FULL-}" ] || stage sabotage tests/sabotage.sh --quick

@@ -4,12 +4,11 @@
 # usage: image.sh [-r ROUNDS] [DIR]
 #
 # The image is rootfs-fixtures/python-image.sh's: Debian and Python, 270 MB in three layers, as gzip
-# and as zstd. Every run has a fresh folder, and all of them go at the end: an ext4 from which much was
-# removed within the last minutes is slow to find inodes, for everybody. So that what others remove
-# does not count either, they lie on an ext4 of their own, in a file below build/ (DIR: a folder
-# somewhere else instead). In each round each program has one turn, and each round begins one later.
-# Before a turn the disk is left in peace (sync), and what a program has left unwritten is then
-# written: "on disk" is both together.
+# and as zstd. In each round each program has one turn, each round in another order, so that none
+# always comes after the same one. A turn has an ext4 made for it, in a file below build/ that was
+# written once (DIR: a folder somewhere else, with a fresh folder for each turn, instead): nothing of
+# former turns is in it, in the memory that caches it, or, by a sync of everything, still on its way to
+# the disk. What a program has left unwritten is then written: "on disk" is both together.
 # KIST_IMAGE is the program under test. build/bench-image.json keeps the figures.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,22 +21,43 @@ if [ -z "${KIST_BENCH_OWN-}" ]; then # mounts that nobody else sees
 fi
 note() { echo "bench-image: note: $*" >&2; }
 kist=${KIST_IMAGE:-$repo/build/kist-image}
-daemon='' disk=$repo/build/bench-image.ext4
+daemon='' disk=$repo/build/bench-image.ext4 loop='' own=yes
 mkdir -p "${1:-$repo/build}"
 tmp=$(mktemp -d "${1:-$repo/build}/bench-image.XXXXXX")
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 clean_up() {
 	stop_containerd
-	umount "$tmp" 2>/dev/null || true
+	umount "$tmp/turn" 2>/dev/null || true
+	[ -z "$loop" ] || losetup -d "$loop" 2>/dev/null || true
 	rm -rf "$tmp" "$disk"
 }
-if [ $# = 0 ]; then
-	truncate -s 24G "$disk"
-	if ! mkfs.ext4 -qF -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$disk" ||
-		! mount -o loop,noinit_itable "$disk" "$tmp"; then
-		note "no ext4 of its own, build/ is used"
+# --- where a turn takes place ---
+
+# Written once, so that its blocks are there: what a disk takes, no more. Without direct I/O all
+# that is written would be copied, and cached, twice.
+make_disk() {
+	dd if=/dev/zero of="$disk" bs=1M count=2048 status=none conv=fsync
+	loop=$(losetup --find --show --direct-io=on "$disk" 2>/dev/null) ||
+		loop=$(losetup --find --show "$disk")
+}
+begin_turn() { # FOLDER
+	if [ $own = yes ]; then
+		mkfs.ext4 -qF -E lazy_itable_init=0,lazy_journal_init=0,nodiscard "$loop"
+		mkdir -p "$tmp/turn"
+		mount "$loop" "$tmp/turn"
 	fi
+	mkdir -p "$1"
+	sync
+}
+end_turn() { # FOLDER
+	[ $own = yes ] || return 0
+	umount "$tmp/turn"
+}
+[ $# = 0 ] || own=no
+if [ $own = yes ] && ! make_disk; then
+	note "no ext4 of its own, build/ is used"
+	own=no
 fi
 for peer in umoci:umoci containerd:containerd containerd:ctr; do
 	"$repo/tests/peers.sh" $peer >/dev/null || note "no ${peer#*:} (apt-get download failed)"
@@ -117,15 +137,29 @@ command -v umoci >/dev/null || runs=("${runs[@]/umoci:gzip/}")
 command -v ctr >/dev/null || runs=("${runs[@]/ctr:*/}")
 cat "$tmp"/*.tar "${layout[gzip]}"/blobs/sha256/* >/dev/null # into memory
 
+gcd() { # A B
+	local a=$1 b=$2 c
+	while ((b)); do c=$((a % b)) a=$b b=$c; done
+	echo "$a"
+}
+step=0
 for ((round = 0; round < rounds; round++)); do
+	# Another way around the circle: with a step that has no divisor in common with their number, each
+	# has a turn.
+	step=$((step % ${#runs[@]} + 1))
+	while [ "$(gcd "$step" ${#runs[@]})" != 1 ]; do step=$((step + 1)); done
 	for ((i = 0; i < ${#runs[@]}; i++)); do
-		run=${runs[$(((round + i) % ${#runs[@]}))]}
+		run=${runs[$(((round + i * step) % ${#runs[@]}))]}
 		[ -n "$run" ] || continue
-		name=${run%:*} how=${run#*:} folder=$tmp/$run.$round
-		mkdir "$folder"
-		sync -f "$folder"
-		turn "$name" "$how" "$folder" "$tmp/figures.$run" || { runs=("${runs[@]/$run/}"); continue; }
-		"$tmp/spent" "$tmp/sync.$run" sync -f "$folder"
+		name=${run%:*} how=${run#*:} folder=$tmp/turn/$run.$round
+		begin_turn "$folder"
+		if turn "$name" "$how" "$folder" "$tmp/figures.$run"; then
+			"$tmp/spent" "$tmp/sync.$run" sync -f "$folder"
+		else
+			stop_containerd
+			runs=("${runs[@]/$run/}")
+		fi
+		end_turn
 	done
 done
 

@@ -61,6 +61,15 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 	same_options "$(table_of job run)" "$MAN/kist-job.1" "job run"
 }
 
+@test "kist net VERB --help: the verbs and options are those of kist-net(1)" {
+	verbs=$("$KIST" net --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort)
+	diff <(echo "$verbs") <(sed -n 's/^\.Ss //p' "$MAN/kist-net.1" | sort)
+	for verb in create ls connect; do
+		echo "# $verb"
+		same_options "$(table_of net "$verb")" "$MAN/kist-net.1" "$verb"
+	done
+}
+
 @test "kist image --help: the verbs and options are those of kist-image(1)" {
 	run "$KIST" image --help
 	[ "$status" -eq 0 ]

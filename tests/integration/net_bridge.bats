@@ -100,26 +100,11 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	net attach web "$A"
 	run at "$HOST" nft list table inet kist
 	[ "$status" = 0 ]
-	diff - <(echo "$output" | sed 's/^[ \t]*//; /^$/d') <<-'EOF'
-		table inet kist {
-		comment "kist network kist0 10.87.0.0/16"
-		chain prerouting {
-		type filter hook prerouting priority raw; policy accept;
-		iifname "kist0" ip saddr != 10.87.0.0/16 drop
-		}
-		chain forward {
-		type filter hook forward priority filter; policy accept;
-		oifname "kist0" ct state established,related accept
-		iifname "kist0" ip saddr 10.87.0.0/16 accept
-		iifname "kist0" drop
-		oifname "kist0" drop
-		}
-		chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr 10.87.0.0/16 oifname != "kist0" masquerade
-		}
-		}
-	EOF
+	[[ $output == *'comment "kist networks"'* ]]
+	[[ $output == *'elements = { "kist0" }'* ]]
+	[[ $output == *'elements = { 10.87.0.0/16 }'* ]]
+	[[ $output == *'masquerade'* ]]
+	[ "$(grep -c 'policy accept;' <<<"$output")" -ge 4 ]
 }
 
 @test "the first of two leaves: the second still works; the last takes all along" {
@@ -165,6 +150,7 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	run from "$A" 192.0.2.2 80 10.99.0.5
 	[ "$status" = 1 ]
 	at "$HOST" nft flush chain inet kist forward
+	at "$HOST" nft delete table bridge kist 2>/dev/null || true # where the kernel has it
 	run from "$A" 192.0.2.2 80 10.99.0.5
 	[ "$output" = 10.99.0.5 ]
 }

@@ -181,6 +181,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	grep -Eq '^Seccomp:\s+2' "/proc/$pid/status"
 	[ "$(readlink "/proc/$pid/root")" = "$(echo "$STORE"/*)" ]
 	kill -KILL "$pid"
+	until_true eval '[ -z "$(servers)" ]'
 	run ask "$A" db; is closed
 	dns reconcile
 	run ask "$A" db; is 'NOERROR 10.1.0.3'
@@ -205,4 +206,24 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	run dns attach back late "$D" 10.1.0.7 late
 	[ "$status" = 1 ]
 	[[ $output = *'127.0.0.11, port 53'* ]]
+}
+
+@test "a job with a network: resolv.conf of the host's without what it can't reach, hosts, hostname; its own files stay" {
+	local root=$BATS_TEST_TMPDIR/root kist=${KIST_BUILD:-$PWD/build}/kist
+	mkdir -p "$root" "$BATS_TEST_TMPDIR/own"
+	cp -a build/fixtures/busybox-rootfs/. "$root"
+	mkdir -p "$root/etc"
+	ln -s /run/nowhere "$root/etc/resolv.conf"
+	printf 'nameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch corp.example\noptions edns0\n' >/etc/resolv.conf
+	job() { "$kist" --root "$BATS_TEST_TMPDIR/state" job run --id seven "$@"; }
+	run job --net bridge "$root" -- cat /etc/resolv.conf
+	is $'nameserver 192.0.2.53\nsearch corp.example\noptions edns0'
+	run job --net bridge "$root" -- sh -c 'cat /etc/hostname; grep -w seven /etc/hosts; stat -c %u:%a /etc/hosts'
+	is $'seven\n127.0.1.1\tseven\n0:644'
+	# without a network there is nothing to say, nor without a server in reach
+	run job "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
+	is /run/nowhere
+	printf 'nameserver 127.0.0.53\n' >/etc/resolv.conf
+	run job --net bridge "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
+	is /run/nowhere
 }

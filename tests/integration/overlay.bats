@@ -147,7 +147,7 @@ expected() {
 			[[ $output != *userxattr* ]]
 			run $by "$KIST" plan --format text
 			[ "$status" -eq 0 ]
-			[ "$way" = old ] || [[ $output == *'"lowerdir+", "'*'/diff"'* ]]
+			[ "$way" = old ] || [[ $output == *'"lowerdir+", each of "'*'/diff", "'*'/diff"'* ]]
 			[ "$way" != old ] || [[ $output == *'"lowerdir=0:1:2,upperdir=upper,workdir=work,'* ]]
 		done
 		assert_nothing_left

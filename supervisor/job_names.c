@@ -1,0 +1,81 @@
+/*
+ * job_names.c - the files by which a job with a network finds names: /etc/resolv.conf, hosts, hostname.
+ *
+ * They are the job's own, new in its root, whatever its image has there; what
+ * the job itself was given at one of these paths stays.
+ */
+#include "supervisor/job.h"
+
+#include <string.h>
+
+#include "net/dns.h"
+#include "net/resolv.h"
+#include "supervisor/job_names.h"
+
+static bool is_given(const struct job *job, const char *path)
+{
+	for (size_t i = 0; i < job->file_count; i++)
+		if (strcmp(job->file[i].path, path) == 0)
+			return true;
+	for (size_t i = 0; i < job->input_count; i++)
+		if (strcmp(job->input[i].path, path) == 0 || strcmp(job->input[i].path, "/etc") == 0)
+			return true;
+	return false;
+}
+
+static size_t add(const struct job *job, const char *path, const char *text, struct ns_file *file)
+{
+	if (!text || is_given(job, path))
+		return 0;
+	*file = (struct ns_file){ .path = path, .data = text, .size = strlen(text), .mode = 0644 };
+	return 1;
+}
+
+static bool is_served(const struct net_spec *net)
+{
+	for (int i = 0; i < net->join_count; i++)
+		if (dns_serves(net->joins[i].network))
+			return true;
+	return false;
+}
+
+/* NULL: the host knows no server that the job could reach; then the image's file is as good. */
+static const char *make_resolv(bool served, struct arena *a)
+{
+	char *text = arena_alloc(a, RESOLV_TEXT_MAX);
+	struct buf b = { .text = text, .size = RESOLV_TEXT_MAX };
+	struct resolv host;
+
+	resolv_read_host(!served, &host);
+	if (!text || (!served && host.count == 0))
+		return NULL;
+	buf_reset(&b);
+	resolv_make(&host, served, &b);
+	return text;
+}
+
+/* Its own name leads to its own address by the server, which knows that; without one to itself. */
+static const char *make_hosts(const struct job *job, bool served, struct arena *a)
+{
+	return arena_printf(a,
+			    "127.0.0.1\tlocalhost\n"
+			    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+			    "ff02::1\tip6-allnodes\n"
+			    "ff02::2\tip6-allrouters\n"
+			    "%s%s%s",
+			    served ? "" : "127.0.1.1\t", served ? "" : job->id, served ? "" : "\n");
+}
+
+size_t job_names_files(const struct job *job, const struct net_spec *net, struct arena *a,
+		       struct ns_file file[JOB_NAMES_FILES])
+{
+	bool served = is_served(net);
+	size_t count = 0;
+
+	if (net->mode != NET_BRIDGE)
+		return 0;
+	count += add(job, "/etc/resolv.conf", make_resolv(served, a), file + count);
+	count += add(job, "/etc/hosts", make_hosts(job, served, a), file + count);
+	count += add(job, "/etc/hostname", arena_printf(a, "%s\n", job->id), file + count);
+	return count;
+}

@@ -1,0 +1,287 @@
+#!/usr/bin/env bats
+# Networks that users define: kist net, a bundle's annotations, joining and leaving while a container
+# runs. The suite's own network namespace is the host.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+
+setup() {
+	need_root
+	command -v ip nft >/dev/null || skip "needs Debian's iproute2 and nftables as witnesses"
+	kist_setup
+	export KIST_NETWORKS=$D/networks
+	ID=${T##*.}
+	make_bundle "$T/b"
+	cd "$T/b"
+	edit_bundle "$T/b" '.root.readonly = false'
+	bundle_args "$T/b" sleep 1000
+}
+teardown() { runtime_teardown; }
+
+net() { "$KIST" --root "$ROOT" net "$@"; }
+annotate() { edit_bundle "$T/b" ".annotations = $1"; }
+at() { nsenter --net="/proc/$(pid_of "$1")/ns/net" -- "${@:2}"; }
+of() { net inspect "$1" | jq -r ".[0]$2"; }
+# What of networks the host has, and in the store.
+world() {
+	ip -o link | sed 's/ state .*//; s/<.*>//'
+	ip -o addr | grep -v fe80
+	nft list ruleset
+	cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
+	find /run/kist -path '*.net*' 2>/dev/null || true
+}
+same_world() { diff <(echo "$BEFORE") <(world); }
+
+@test "net create: subnet, gateway, IPv6, labels, MTU; ls, inspect by part of the id, rm" {
+	run -0 net create --subnet 10.99.0.0/24 --gateway 10.99.0.254 --subnet fd00:99::/64 --internal \
+		--isolated --mtu 1400 --label 'quote="' --label $'line=a\nb' back
+	[ "${#output}" = 64 ]
+	[ "$(net inspect "${output:0:12}" | jq -c '.[0] | [.Name, .IPAM.Config, .Internal, .Isolated, .Labels]')" = \
+		'["back",[{"Subnet":"10.99.0.0/24","Gateway":"10.99.0.254"},{"Subnet":"fd00:99::/64","Gateway":"fd00:99::1"}],true,true,{"quote":"\"","line":"a\nb"}]' ] ||
+		[ "$(of back .Labels.line)" = $'a\nb' ]
+	[ "$(of back '.Options["com.docker.network.driver.mtu"]')" = 1400 ]
+	net create other
+	[ "$(net ls -q | tr '\n' ' ')" = "bridge back other " ]
+	net ls | grep -E '^back .* bridge +10\.99\.0\.0/24 +fd00:99::/64'
+	[ "$(net ls --json | jq -r '.[2].Name')" = other ]
+	net rm other
+	net prune | grep -x back
+	[ "$(net ls -q)" = bridge ]
+}
+
+@test "net create: what can't be is refused in one line" {
+	net create --subnet 10.99.0.0/24 back
+	ip link add lan type bridge
+	ip addr add 10.98.0.1/24 dev lan
+	ip addr add fd00:98::1/64 dev lan nodad
+	ip link set lan up
+	while read -r words; do
+		run -1 --separate-stderr net create $words
+		echo "$words: $stderr"
+		[ "$(grep -cv '^fix: ' <<<"$stderr")" = 1 ]
+	done <<-'EOF2'
+		--subnet 10.99.0.128/25 x
+		--subnet 10.98.0.0/16 x
+		--subnet fd00:98::/64 x
+		--subnet 127.0.0.0/8 x
+		--subnet 10.1.0.1/24 x
+		--subnet 10.1.0.0/31 x
+		--subnet 10.1.0.0/24 --subnet 10.2.0.0/24 x
+		--subnet 10.1.0.0/24 --gateway 10.2.0.1 x
+		--gateway 10.1.0.1 x
+		--mtu 100 x
+		--mtu 1200 --ipv6 x
+		--no-ipv4 x
+		--driver vxlan x
+		--driver macvlan x
+		--parent lan x
+		back
+		bridge
+		a;drop
+		../x
+		eth0/../x
+	EOF2
+	ip link del lan
+	run -1 net create "$(printf 'x%.0s' {1..64})"
+	run -1 net rm bridge
+	run -1 net rm nothing
+	[[ $output == *'there is no network "nothing"'* ]]
+	[ "$(net ls -q | wc -l)" = 2 ]
+}
+
+@test "a bundle's annotation: several networks, addresses of both families, MAC, alias; delete leaves nothing" {
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	net create --internal --mtu 1400 inner
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "inner back,ip=10.99.0.9,mac=02:00:00:00:00:09,alias=db bridge"}'
+	detached kist run -d $ID
+	at $ID ip -o -4 addr show eth1 | grep -F ' 10.99.0.9/24 '
+	at $ID ip link show eth1 | grep -F 02:00:00:00:00:09
+	six=$(of back '.Containers[].IPv6Address')
+	at $ID ip -o -6 addr show eth1 | grep -F " $six "
+	at $ID ip link show eth0 | grep -F 'mtu 1400'
+	at $ID ip -o -4 addr show eth2 | grep -F ' 10.87.'
+	# The first that leads out has the default routes; the internal one has none.
+	[ "$(at $ID ip -4 route show default | sed 's/ *$//')" = "default via 10.99.0.1 dev eth1 proto static" ] ||
+		at $ID ip -4 route show default | grep -F 'via 10.99.0.1 dev eth1'
+	at $ID ip -6 route show default | grep -F 'dev eth1'
+	[ "$(cat /proc/sys/net/ipv6/conf/all/forwarding)" = 1 ]
+	[ "$(of back '.Containers[].DNSNames[1]')" = db ]
+	run -1 net rm back
+	[[ $output == *"network back is in use"* ]]
+	[ -z "$(net prune)" ]
+	kist delete --force $ID
+	same_world
+	net rm back inner
+}
+
+@test "annotations: no such network, another's address, no namespace of its own: refused with the pointer" {
+	net create --subnet 10.99.0.0/29 back
+	refused_net() { # ANNOTATION TEXT
+		annotate "{\"io.kist.net\": \"$1\"}"
+		run -1 --separate-stderr kist run $ID
+		echo "$stderr"
+		[[ $stderr == *"$2"* ]]
+	}
+	refused_net nothing '/annotations/io.kist.net: there is no network "nothing"'
+	refused_net back,ip=10.98.0.1 'network back: /annotations/io.kist.net: 10.98.0.1 is not in 10.99.0.0/29'
+	refused_net back,ip=10.99.0.1 'is the gateway of'
+	refused_net back,ip6=fd00::1 'has no IPv6'
+	refused_net 'back back' 'is there twice'
+	refused_net 'back none' 'stand alone'
+	refused_net back,color=red 'not understood'
+	edit_bundle "$T/b" '.linux.namespaces |= map(select(.type != "network"))'
+	refused_net back 'needs a network namespace'
+	[ "$(net ls -q | wc -l)" = 2 ]
+}
+
+@test "five fit on a /29; a taken address and a sixth are refused, and nothing is left of them" {
+	net create --subnet 10.99.0.0/29 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.6"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.6"}'
+	run -1 kist run $ID-x
+	[[ $output == *"another container has 10.99.0.6"* ]]
+	annotate '{"io.kist.net": "back"}'
+	for i in 2 3 4 5; do detached kist run -d $ID-$i; done
+	BEFORE=$(world)
+	run -1 kist run $ID-6
+	[[ $output == *"no free address: all 5 of 10.99.0.0/29 are leased"* ]]
+	same_world
+	kist delete --force $ID
+	detached kist run -d $ID-6
+	[ "$(of back ' | [.Containers[].IPv4Address] | unique | length')" = 5 ]
+	for i in 2 3 4 5 6; do kist delete --force $ID-$i; done
+}
+
+@test "connect and disconnect while it runs; a connected container's end takes all along" {
+	net create --subnet 10.99.0.0/24 back
+	net create --subnet 10.98.0.0/24 front
+	BEFORE=$(world)
+	detached kist run -d $ID
+	net connect --ip 10.99.0.7 --alias db back $ID
+	net connect front $ID
+	at $ID ip -o -4 addr show eth0 | grep -F ' 10.99.0.7/24 '
+	at $ID ip -o -4 addr show eth1 | grep -F ' 10.98.0.'
+	[ "$(at $ID ip -4 route show default | wc -l)" = 1 ]
+	[ "$(of back '.Containers[].DNSNames[-1:][0]')" = db ]
+	run -1 net connect back $ID
+	[[ $output == *"is on network back already"* ]]
+	at $ID ip link show eth0 >/dev/null
+	net disconnect back $ID
+	none at $ID ip link show eth0
+	run -1 net disconnect back $ID
+	[[ $output == *"is not on network back"* ]]
+	net connect back $ID
+	at $ID ip link show eth0 >/dev/null
+	kist delete --force $ID
+	same_world
+	run -1 net connect back $ID
+	[[ $output == *"does not exist"* ]]
+}
+
+@test "gc frees what an ended container has; reconcile brings back rules, bridge and addresses" {
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "back"}'
+	detached kist run -d $ID
+	rules=$(nft list ruleset | grep -v handle)
+	bridge=$(of back '.Options["com.docker.network.bridge.name"]')
+	nft flush ruleset
+	ip link del "$bridge"
+	echo 0 >/proc/sys/net/ipv4/ip_forward
+	net reconcile
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	ip -o -4 addr show "$bridge" | grep -F ' 10.99.0.1/24 '
+	ip link show master "$bridge" | grep -F "alias kist:$ID"
+	[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]
+	[ "$(cat "/proc/sys/net/ipv6/conf/$bridge/accept_ra")" = 0 ]
+	net reconcile
+	[ -z "$(net gc)" ]
+	kill -KILL "$(pid_of $ID)"
+	until [ "$(kist state $ID | jq -r .status)" = stopped ]; do sleep 0.05; done
+	[ "$(net gc)" = "1 freed" ]
+	same_world
+	kist delete $ID
+}
+
+@test "macvlan: a container on the network of an interface of the host" {
+	ip link add mv0 type dummy 2>/dev/null || skip "no dummy interfaces here"
+	ip link set mv0 up
+	run net create --driver macvlan --parent mv0 --subnet 192.0.2.0/24 --gateway 192.0.2.254 lan
+	[ "$status" = 0 ]
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "lan,ip=192.0.2.7"}'
+	detached kist run -d $ID || { ip link add x link mv0 type macvlan || skip "no macvlan here"; false; }
+	at $ID ip -d link show eth0 | grep -F 'macvlan mode bridge'
+	at $ID ip -o -4 addr show eth0 | grep -F ' 192.0.2.7/24 '
+	at $ID ip route show default | grep -F 'via 192.0.2.254'
+	net disconnect lan $ID
+	none at $ID ip link show eth0
+	net connect lan $ID
+	kist delete --force $ID
+	same_world
+	ip link del mv0
+}
+
+@test "a job on two networks of the user's, a port published; what can't be is refused" {
+	net create --subnet 10.99.0.0/24 back
+	net create --internal inner
+	BEFORE=$(world)
+	run -0 kist job run --net inner --net back,ip=10.99.0.5 -p 8080:80 --result "$T/result" "$T/b/rootfs" -- \
+		sh -c 'ifconfig eth1 | grep -o "inet addr:[0-9.]*"; route -n | grep ^0.0.0.0'
+	[[ $output == *"inet addr:10.99.0.5"*"10.99.0.1"*eth1* ]]
+	[ "$(jq -r '.network + " " + .address' "$T/result")" = "inner back,ip=10.99.0.5 10.99.0.5" ]
+	same_world
+	run -125 kist job run --net nothing "$T/b/rootfs" -- true
+	[[ $output == *'there is no network "nothing"'* ]]
+	run -125 kist job run --net container:x "$T/b/rootfs" -- true
+	run -125 kist job run --net back,ip=1 "$T/b/rootfs" -- true
+	run -125 kist job run -p 80 --net back "$T/b/rootfs" -- true
+	run -125 kist job run -p 80:80 "$T/b/rootfs" -- true
+	run -125 kist job run -p 80:80 --net inner "$T/b/rootfs" -- true
+	same_world
+}
+
+# Prints "NAME ORDINAL" for each syscall of a trace from the line that matches $2 on, every $3rd: strace
+# counts the invocations of each syscall for itself.
+syscalls() {
+	awk -v from="$2" -v step="$3" -F'(' '/^[a-z]/ { n[$1]++; if ($0 ~ from) on = 1
+		if (on && $1 != "exit_group" && i++ % step == 0) print $1, n[$1] }' "$1"
+}
+# As after no connect at all, but for what the container's own record says about it.
+swept() {
+	net gc >/dev/null
+	[[ $(<"/proc/$PID/net/dev") != *eth* ]] || { echo "an interface inside"; return 1; }
+	same_world
+}
+
+@test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
+	command -v strace >/dev/null || skip "needs strace"
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
+	local step=${KIST_SWEEP_STEP:-23} killed=0
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	detached kist run -d $ID
+	PID=$(pid_of $ID)
+	BEFORE=$(world)
+	for verb in connect disconnect; do
+		[ $verb = connect ] || net connect back $ID
+		strace -o "$T/trace" "$KIST" --root "$ROOT" net $verb back $ID
+		[ $verb = disconnect ] || net disconnect back $ID
+		while read -r name ordinal; do
+			[ $verb = connect ] || net connect back $ID
+			run strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
+				"$KIST" --root "$ROOT" net $verb back $ID
+			echo "$verb at $name $ordinal: $status $output"
+			# A run may have a call less than the one that was traced, and end well. Killed before it
+			# has begun to disconnect, or after it was connected: it is on the network.
+			net gc
+			[ -z "$(of back '.Containers[].Name')" ] || net disconnect back $ID
+			swept
+			[ "$status" = 0 ] || killed=$((killed + 1))
+		done < <(syscalls "$T/trace" back.json $step)
+	done
+	[ "$killed" -gt 8 ]
+	kist delete --force $ID
+}
