@@ -12,7 +12,6 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/bridge.h"
-#include "net/dns.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -253,22 +252,6 @@ static int settle_rules(struct err *e)
 	return network_firewall_restore(&s, e);
 }
 
-/* The servers that ended; from the records as they are now, under the lock. */
-static int settle_names(const struct network *networks, size_t network_count, struct err *e)
-{
-	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
-	struct endpoint *all = NULL;
-	size_t count = 0;
-	int r = lease_store_open(&s, false, e);
-
-	if (r == 0)
-		r = list(&s, &all, &count, e);
-	if (r == 0)
-		r = dns_reconcile(networks, network_count, all, count, e);
-	free(all);
-	return r == -ENOENT && !e->error ? 0 : r;
-}
-
 static int reconcile(const struct endpoint *all, size_t count, struct err *e)
 {
 	_cleanup_fd_ int rtnl = nl_open(NETLINK_ROUTE);
@@ -286,8 +269,6 @@ static int reconcile(const struct endpoint *all, size_t count, struct err *e)
 	for (size_t i = 0; r == 0 && i < network_count; i++)
 		if (networks[i].driver == NETWORK_BRIDGE)
 			r = settle_network(&networks[i], rtnl, all, count, e);
-	if (r == 0)
-		r = settle_names(networks, network_count, e);
 	network_list_free(networks, network_count);
 	return r;
 }
