@@ -54,5 +54,9 @@ static void by_hand_names(struct buf *out, const struct plan *p, const void *arg
 		     "--listen-address=" DNS_ADDRESS_TEXT " --bind-interfaces");
 }
 
-const struct op op_names = { .name = "serve_names", .man = "unix(7)", .compound = true,
-			     .act = act_names, .show = show_names, .by_hand = by_hand_names };
+const struct op op_names = { .name = "serve_names",
+			     .man = "unix(7)",
+			     .compound = true,
+			     .act = act_names,
+			     .show = show_names,
+			     .by_hand = by_hand_names };

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/bridge.h"
+#include "net/dns.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -252,6 +253,18 @@ static int settle_rules(struct err *e)
 	return network_firewall_restore(&s, e);
 }
 
+/* Servers last: they answer with addresses that can be reached again. */
+static int settle_names(const struct network *networks, size_t network_count,
+			const struct endpoint *all, size_t count, struct err *e)
+{
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
+	int r = lease_store_open(&s, false, e);
+
+	if (r == -ENOENT)
+		return 0; /* the last container left meanwhile */
+	return r < 0 ? r : dns_reconcile(networks, network_count, all, count, e);
+}
+
 static int reconcile(const struct endpoint *all, size_t count, struct err *e)
 {
 	_cleanup_fd_ int rtnl = nl_open(NETLINK_ROUTE);
@@ -269,6 +282,8 @@ static int reconcile(const struct endpoint *all, size_t count, struct err *e)
 	for (size_t i = 0; r == 0 && i < network_count; i++)
 		if (networks[i].driver == NETWORK_BRIDGE)
 			r = settle_network(&networks[i], rtnl, all, count, e);
+	if (r == 0)
+		r = settle_names(networks, network_count, all, count, e);
 	network_list_free(networks, network_count);
 	return r;
 }

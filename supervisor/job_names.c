@@ -1,5 +1,6 @@
 /*
- * job_names.c - the files by which a job with a network finds names: /etc/resolv.conf, hosts, hostname.
+ * job_names.c - the files by which a job with a network finds names: /etc/resolv.conf, hosts,
+ * hostname.
  *
  * They are the job's own, new in its root, whatever its image has there; what
  * the job itself was given at one of these paths stays.
@@ -18,7 +19,8 @@ static bool is_given(const struct job *job, const char *path)
 		if (strcmp(job->file[i].path, path) == 0)
 			return true;
 	for (size_t i = 0; i < job->input_count; i++)
-		if (strcmp(job->input[i].path, path) == 0 || strcmp(job->input[i].path, "/etc") == 0)
+		if (strcmp(job->input[i].path, path) == 0 ||
+		    strcmp(job->input[i].path, "/etc") == 0)
 			return true;
 	return false;
 }

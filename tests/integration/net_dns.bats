@@ -227,3 +227,38 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	run job --net bridge "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
 	is /run/nowhere
 }
+
+@test "kist net connect: two containers find each other; reconcile brings the server back; who leaves asks his other network" {
+	local root=$BATS_TEST_TMPDIR/root kist=${KIST_BUILD:-$PWD/build}/kist state=$BATS_TEST_TMPDIR/state id
+	export KIST_NETWORKS=$BATS_TEST_TMPDIR/networks
+	mkdir -p "$root" "$KIST_NETWORKS"
+	cp -a build/fixtures/busybox-rootfs/. "$root"
+	k() { "$kist" --root "$state" "$@" 3>&-; }
+	lookup() { k exec "$1" nslookup "$2" 127.0.0.11; }
+	k net create back
+	k net create --internal deep
+	for id in one two; do
+		k job run --id $id "$root" -- sleep 600 &
+		PIDS+=($!)
+	done
+	for id in one two; do
+		until_true eval '[ "$(k state $id 2>/dev/null | jq -r .status)" = running ]'
+		k net connect back $id
+	done
+	run lookup one two
+	[[ $output = *Name:*two*Address:*10.* ]]
+	for_each_server kill -KILL
+	until_true gone
+	k net reconcile
+	run lookup two one.back
+	[[ $output = *Name:*one.back*Address:*10.* ]]
+	k net connect deep two
+	k net disconnect back two
+	run lookup two two
+	[[ $output = *Name:*two*Address:*10.* ]]
+	run lookup two one
+	[[ $output = *REFUSED* ]]
+	k kill one KILL
+	k kill two KILL
+	until_true gone
+}
