@@ -69,7 +69,7 @@ static int set_number(const struct option_row *row, const char *text, void *to)
 		return -EINVAL;
 	switch (row->kind) {
 	case IS_FD:
-		if (n > FD_MAX || fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
+		if (n > FD_MAX || fcntl((int)n, F_GETFD) < 0)
 			return -EBADF;
 		*(int *)to = (int)n;
 		return 0;
