@@ -21,8 +21,9 @@
 
 static const char *state_name(const struct job_folder *f)
 {
-	static const char *const names[] = { [JOB_IS_RUNNING] = "running", [JOB_IS_OVER] = "over",
-					     [JOB_IS_LOST] = "lost" };
+	static const char *const names[] = {
+		[JOB_IS_RUNNING] = "running", [JOB_IS_OVER] = "over", [JOB_IS_LOST] = "lost"
+	};
 
 	return names[f->state];
 }
@@ -95,9 +96,10 @@ static void print_row(const char *id, const struct job_folder *f)
 		snprintf(status, sizeof status, "%d",
 			 (int)json_integer_value(json_object_get(f->result, "status")));
 	if (f->state == JOB_IS_RUNNING)
-		snprintf(pid, sizeof pid, "%d", (int)json_integer_value(json_object_get(f->begun, "pid")));
-	printf("%-24s  %-8s  %-14s  %-6s  %-8s  %s\n", id, state_name(f), reason ? reason : "-", status, pid,
-	       started ? started : "-");
+		snprintf(pid, sizeof pid, "%d",
+			 (int)json_integer_value(json_object_get(f->begun, "pid")));
+	printf("%-24s  %-8s  %-14s  %-6s  %-8s  %s\n", id, state_name(f), reason ? reason : "-",
+	       status, pid, started ? started : "-");
 }
 
 static void print_json(const char *id, const struct job_folder *f)
@@ -117,9 +119,14 @@ static void print_json(const char *id, const struct job_folder *f)
 int command_job_ls(int argc, char **argv)
 {
 	static const struct command command = {
-		"job ls", "[options]", "list the detached jobs of this state root.\n"
+		"job ls",
+		"[options]",
+		"list the detached jobs of this state root.\n"
 		"running; over: its result is there; lost: its monitor was killed (kist job gc).",
-		0, 0, false, NULL
+		0,
+		0,
+		false,
+		NULL
 	};
 	bool json = false, quiet = false;
 	const struct option table[] = {
@@ -164,11 +171,17 @@ int command_job_ls(int argc, char **argv)
 int command_job_wait(int argc, char **argv)
 {
 	static const struct command command = {
-		"job wait", "[options] ID", "wait until a detached job is over, and end with its status.",
-		1, 1, false, NULL
+		"job wait",
+		"[options] ID",
+		"wait until a detached job is over, and end with its status.",
+		1,
+		1,
+		false,
+		NULL
 	};
 	bool json = false;
-	const struct option table[] = { { "json", 0, OPTION_FLAG, &json, NULL, "print its result" } };
+	const struct option table[] = { { "json", 0, OPTION_FLAG, &json, NULL,
+					  "print its result" } };
 	_cleanup_fd_ int root = -EBADF, dir = -EBADF;
 	_cleanup_job_folder_ struct job_folder f = { .pidfd = -EBADF };
 	struct err e = ERR_INIT;
@@ -188,7 +201,8 @@ int command_job_wait(int argc, char **argv)
 		r = job_folder_read(dir, &f, &e);
 	}
 	if (r == 0 && f.state != JOB_IS_OVER) {
-		r = err_say(&e, ECHILD, "job %s: its monitor was killed, and the job with it", argv[first]);
+		r = err_say(&e, ECHILD, "job %s: its monitor was killed, and the job with it",
+			    argv[first]);
 		err_fix(&e, "kist job gc");
 	}
 	if (r < 0)
@@ -206,15 +220,20 @@ int command_job_wait(int argc, char **argv)
 int command_job_kill(int argc, char **argv)
 {
 	static const struct command command = {
-		"job kill", "ID [SIGNAL]",
+		"job kill",
+		"ID [SIGNAL]",
 		"end a detached job: as its --grace says, its reason is \"cancelled\".\n"
 		"With a signal, send that to its first process instead.",
-		1, 2, false, NULL
+		1,
+		2,
+		false,
+		NULL
 	};
 	_cleanup_fd_ int root = -EBADF, dir = -EBADF;
 	_cleanup_job_folder_ struct job_folder f = { .pidfd = -EBADF };
 	struct err e = ERR_INIT;
-	int status = 0, first = cli_parse(&command, NULL, 0, argc, argv, &status), r, signal = SIGTERM;
+	int status = 0, first = cli_parse(&command, NULL, 0, argc, argv, &status), r,
+	    signal = SIGTERM;
 
 	if (first < 0)
 		return status ? EXIT_JOB_FAILED : 0;
@@ -259,10 +278,15 @@ static int collect_one(int root, const char *id, struct err *e)
 int command_job_gc(int argc, char **argv)
 {
 	static const struct command command = {
-		"job gc", "[ID...]",
-		"forget detached jobs that are over, with their logs and results, and clean up after\n"
+		"job gc",
+		"[ID...]",
+		"forget detached jobs that are over, with their logs and results, and clean up "
+		"after\n"
 		"those whose monitor was killed. Without an id: all of them.",
-		0, -1, false, NULL
+		0,
+		-1,
+		false,
+		NULL
 	};
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;

@@ -34,7 +34,8 @@ struct reading {
 static void print_line(const struct reading *r, const char *line, size_t size)
 {
 	/* jansson's own reader: kist's takes no \u0000, which a job may well say. */
-	_cleanup_json_ json_t *o = line[0] == '{' ? json_loadb(line, size, JSON_ALLOW_NUL, NULL) : NULL;
+	_cleanup_json_ json_t *o =
+		line[0] == '{' ? json_loadb(line, size, JSON_ALLOW_NUL, NULL) : NULL;
 	const char *stream, *log;
 	FILE *to;
 
@@ -56,7 +57,8 @@ static int take(struct reading *r, const char *data, size_t size, struct err *e)
 		size_t n = newline ? (size_t)(newline + 1 - data) : size;
 
 		if (r->used + n > RECORD_MAX)
-			return err_say(e, EFBIG, "the log has a record of more than %d bytes", RECORD_MAX);
+			return err_say(e, EFBIG, "the log has a record of more than %d bytes",
+				       RECORD_MAX);
 		memcpy(r->line + r->used, data, n);
 		r->used += n;
 		data += n;
@@ -160,7 +162,8 @@ static int follow(struct reading *r, const struct job_folder *f, struct err *e)
 	int error = 0;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", r->dir);
-	if (changes < 0 || inotify_add_watch(changes, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+	if (changes < 0 ||
+	    inotify_add_watch(changes, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
 		return err_set(e, errno, "inotify");
 	while (error == 0) {
 		/* Before waiting: what came before the watch was there. */
@@ -183,8 +186,10 @@ int command_job_logs(int argc, char **argv)
 	struct reading r = { .dir = -EBADF, .fd = -EBADF };
 	bool follows = false;
 	const struct option table[] = {
-		{ "follow", 'f', OPTION_FLAG, &follows, NULL, "and what it says, until it is over" },
-		{ "timestamps", 't', OPTION_FLAG, &r.timestamps, NULL, "before each line, its time" },
+		{ "follow", 'f', OPTION_FLAG, &follows, NULL,
+		  "and what it says, until it is over" },
+		{ "timestamps", 't', OPTION_FLAG, &r.timestamps, NULL,
+		  "before each line, its time" },
 	};
 	_cleanup_job_folder_ struct job_folder f = { .pidfd = -EBADF };
 	_cleanup_fd_ int root = -EBADF;

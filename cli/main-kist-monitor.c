@@ -1,5 +1,6 @@
 /*
- * main-kist-monitor.c - the program `kist-monitor`: what is left of kist while a detached container runs.
+ * main-kist-monitor.c - the program `kist-monitor`: what is left of kist while a detached container
+ * runs.
  *
  * kist becomes it by execve(2) once the container runs, so it is the parent of
  * the container's first process; at the end it becomes the command after `--`,
@@ -36,7 +37,10 @@ static const struct option_row {
 	enum kind kind;
 	size_t at;
 } options[] = {
-#define ROW(name, kind, field) { name, kind, offsetof(struct given, field) }
+#define ROW(name, kind, field)                                                                     \
+	{                                                                                          \
+		name, kind, offsetof(struct given, field)                                          \
+	}
 	ROW("--pidfd", IS_FD, m.pidfd),
 	ROW("--cgroup", IS_FD, m.cgroup),
 	ROW("--stdout", IS_FD, m.output[0]),
@@ -131,7 +135,8 @@ static int parse(int argc, char **argv, struct given *g)
 	g->then = i + 1 < argc ? argv + i + 1 : NULL;
 	if (g->m.pidfd < 0 || g->dir < 0 || !g->record || !g->then) {
 		fputs("kist-monitor: kist runs this program by itself, for containers that are "
-		      "detached\n", stderr);
+		      "detached\n",
+		      stderr);
 		return -EINVAL;
 	}
 	if (g->log_dir < 0)
@@ -158,10 +163,16 @@ static int say(const struct err *e)
 int main(int argc, char **argv)
 {
 	static struct container_log log;
-	struct given g = { .m = { .pidfd = -1, .cgroup = -1, .output = { -1, -1 }, .log = &log,
+	struct given g = { .m = { .pidfd = -1,
+				  .cgroup = -1,
+				  .output = { -1, -1 },
+				  .log = &log,
 				  .limits = { -1, -1, 0, { UINT64_MAX, UINT64_MAX }, false } },
 			   .log = { CONTAINER_LOG_NONE, 0, 1 },
-			   .log_name = "log", .dir = -1, .log_dir = -1, .ready = -1 };
+			   .log_name = "log",
+			   .dir = -1,
+			   .log_dir = -1,
+			   .ready = -1 };
 	struct monitor_end end;
 	struct err e = ERR_INIT;
 	char text[1024];

@@ -20,9 +20,9 @@
 #include "runtime/container.h"
 #include "supervisor/monitor.h"
 
-#define MONITOR	     "kist-monitor"
-#define OWN	     48
-#define NUMBER_TEXT  24
+#define MONITOR	    "kist-monitor"
+#define OWN	    48
+#define NUMBER_TEXT 24
 
 static int write_begun(const struct job_kept *kept, const struct job_result *so_far, struct err *e)
 {
@@ -113,18 +113,20 @@ static int keep_open(int fd)
 static int leave_caller(int dir)
 {
 	_cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_fd_ int errors = openat(dir, JOB_ERRORS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	_cleanup_fd_ int errors =
+		openat(dir, JOB_ERRORS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	if (null < 0 || errors < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(errors, 2) < 0)
 		return -errno;
 	return 0;
 }
 
-int job_become_monitor(const struct job *job, int pidfd, const int output[2], const struct job_kept *k,
-		       const struct job_result *so_far, struct err *e)
+int job_become_monitor(const struct job *job, int pidfd, const int output[2],
+		       const struct job_kept *k, const struct job_result *so_far, struct err *e)
 {
-	const int fds[] = { pidfd, output[0], output[1], job->detach->ready, k->dir, k->root,
-			    k->mounts, k->cgroup, k->collect, k->pin, k->user };
+	const int fds[] = { pidfd,	output[0], output[1], job->detach->ready,
+			    k->dir,	k->root,   k->mounts, k->cgroup,
+			    k->collect, k->pin,	   k->user };
 	char path[PATH_MAX], kist[PATH_MAX], kept[256];
 	struct words w = { .count = 0 };
 	int given = 0, r = write_begun(k, so_far, e);
@@ -137,8 +139,8 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2], co
 			err_set(e, -r, "fcntl(%d, F_SETFD)", fds[i]);
 	if (r < 0)
 		return r;
-	snprintf(kept, sizeof kept, "%d,%d,%d,%d,%d,%s", k->dir, k->root, k->mounts, k->cgroup, k->collect,
-		 job->id);
+	snprintf(kept, sizeof kept, "%d,%d,%d,%d,%d,%s", k->dir, k->root, k->mounts, k->cgroup,
+		 k->collect, job->id);
 	if (setenv(JOB_END_VARIABLE, kept, 1) < 0)
 		return err_set(e, errno, "setenv");
 	while (job->detach->argv[given])
@@ -164,7 +166,8 @@ int job_kept_parse(const char *text, const char **ret_id, struct job_kept *ret)
 
 	*ret = (struct job_kept){ .pin = -1, .user = -1 };
 	if (sscanf(text, "%d,%d,%d,%d,%d,%n", &ret->dir, &ret->root, &ret->mounts, &ret->cgroup,
-		   &ret->collect, &used) != 5 || !used)
+		   &ret->collect, &used) != 5 ||
+	    !used)
 		return -EINVAL;
 	*ret_id = text + used;
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * job_detach.h - a job that nobody waits for: its folder, and how kist becomes its monitor and, at the
- * end, itself again.
+ * job_detach.h - a job that nobody waits for: its folder, and how kist becomes its monitor and, at
+ * the end, itself again.
  *
  *   <root>/.jobs/<id>/begun.json   the monitor's pid, and what only the start knew
  *   <root>/.jobs/<id>/job.json     the job file, as it was
@@ -16,18 +16,18 @@
 #include "supervisor/container_log.h"
 #include "supervisor/job.h"
 
-#define JOBS_FOLDER	".jobs"
-#define JOB_LOG		"log"
-#define JOB_DOCUMENT	"job.json"
-#define JOB_ERRORS	"errors"
-#define JOB_BEGUN	"begun.json"
-#define JOB_ENDED	"end.json"
-#define JOB_RESULT	"result.json"
+#define JOBS_FOLDER	 ".jobs"
+#define JOB_LOG		 "log"
+#define JOB_DOCUMENT	 "job.json"
+#define JOB_ERRORS	 "errors"
+#define JOB_BEGUN	 "begun.json"
+#define JOB_ENDED	 "end.json"
+#define JOB_RESULT	 "result.json"
 #define JOB_END_VARIABLE "KIST_JOB_END" /* for kist at the end, from its own monitor */
 
 struct job_detach {
-	int dir;	   /* of the job's folder */
-	int ready;	   /* one byte goes there once the job runs; closed without one: it does not */
+	int dir;   /* of the job's folder */
+	int ready; /* one byte goes there once the job runs; closed without one: it does not */
 	char *const *argv; /* what kist was called with, and is once more at the end */
 	struct container_log_options log;
 };
@@ -44,8 +44,8 @@ int job_folder_remove(int root, const char *id, struct err *e);
 
 enum job_state { JOB_IS_RUNNING, JOB_IS_OVER, JOB_IS_LOST };
 struct job_folder {
-	enum job_state state; /* lost: its monitor was killed, and left no result */
-	int pidfd;	      /* of its monitor; -EBADF: over, or lost. Owned */
+	enum job_state state;	/* lost: its monitor was killed, and left no result */
+	int pidfd;		/* of its monitor; -EBADF: over, or lost. Owned */
 	json_t *begun, *result; /* owned; NULL: none */
 };
 int job_folder_read(int dir, struct job_folder *ret, struct err *e);
@@ -53,8 +53,8 @@ void job_folder_free(struct job_folder *f);
 #define _cleanup_job_folder_ __attribute__((cleanup(job_folder_free)))
 
 /* Becomes kist-monitor. Returns only on failure: the job is still this process's. */
-int job_become_monitor(const struct job *job, int pidfd, const int output[2], const struct job_kept *kept,
-		       const struct job_result *so_far, struct err *e);
+int job_become_monitor(const struct job *job, int pidfd, const int output[2],
+		       const struct job_kept *kept, const struct job_result *so_far, struct err *e);
 /* What KIST_JOB_END says; -EINVAL: nothing that a monitor wrote. */
 int job_kept_parse(const char *text, const char **ret_id, struct job_kept *ret);
 /* After the monitor: the job's result, as job_run() fills it, and everything of it taken away. */

@@ -25,17 +25,21 @@ gone() { [ ! -d "/proc/$1" ]; }
 
 @test "detach: its id at once, nobody's pipes held open; logs, wait, result, gc" {
 	# A command substitution ends only when all who hold its pipe are gone.
-	out=$(detached --log-files 3 "$ROOTFS" -- sh -c 'echo out; echo err >&2; cat; sleep 0.3; echo more; exit 3' 2>&1)
+	mkdir "$T/in"
+	out=$(detached --log-files 3 --input "$T/in:/in" "$ROOTFS" -- \
+		sh -c 'echo out; echo err >&2; cat; while [ ! -e /in/go ]; do sleep 0.02; done; echo more; exit 3' 2>&1)
 	[ "$out" = "$ID" ]
 	[ "$(state)" = running ]
 	# Its monitor is small, and the parent of its first process.
 	pid=$(monitor)
 	[[ $(readlink "/proc/$pid/exe") == */kist-monitor ]]
 	[ "$(awk '/^PPid/ { print $2 }' "/proc/$(job_pid)/status")" = "$pid" ]
-	run -0 --separate-stderr kist job logs --follow "$ID"
-	[ "$output" = "out
+	wait_until 20 says err
+	{ wait_until 20 test -s "$T/followed"; touch "$T/in/go"; } &
+	kist job logs --follow "$ID" >"$T/followed" 2>"$T/followed.err"
+	[ "$(cat "$T/followed")" = "out
 more" ]
-	[ "$stderr" = err ]
+	[ "$(cat "$T/followed.err")" = err ]
 	run -3 kist job wait "$ID"
 	record '.reason == "exit" and .status == 3 and .exit_code == 3 and .stdout.bytes == 9 and .stderr.bytes == 4 and .error == null'
 	[ "$(state)" = over ]
