@@ -268,9 +268,10 @@ lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all $(BENCH)
+bench: all $(BENCH) $(B)/tests/tools/net-driver
 	@tests/bench/run.sh
 	@tests/bench/layers.sh
+	@tests/bench/net.sh
 	@tests/bench/image.sh -r 3
 bench-image: all
 	@tests/bench/image.sh

@@ -38,11 +38,16 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
 		  "print every kernel primitive to stderr as it runs" },
 	};
-	size_t n = 0;
+	size_t n = 0, repeated = 0;
 
 	for (size_t i = 0; i < job_setting_count; i++) {
 		const struct job_setting *s = &job_settings[i];
 
+		if (job_setting_repeats(s)) {
+			table[n++] = (struct option){ s->option, s->letter, OPTION_TEXTS,
+						      &q->repeated[repeated++], s->value, s->help };
+			continue;
+		}
 		table[n++] = (struct option){ s->option,      s->letter, OPTION_TEXT,
 					      &q->setting[i], s->value,	 s->help };
 	}
@@ -161,6 +166,25 @@ static int find_inputs(struct job *job, struct arena *a, struct err *e)
 	return 0;
 }
 
+static const char *join(const struct option_texts *texts, struct arena *a)
+{
+	const char *all = texts->count ? texts->item[0] : NULL;
+
+	for (size_t i = 1; all && i < texts->count; i++)
+		all = arena_printf(a, "%s %s", all, texts->item[i]);
+	return all;
+}
+
+static int join_repeated(struct job_request *q, struct arena *a, struct err *e)
+{
+	size_t repeated = 0;
+
+	for (size_t i = 0; i < job_setting_count; i++)
+		if (job_setting_repeats(&job_settings[i]))
+			q->setting[i] = join(&q->repeated[repeated++], a);
+	return arena_failed(a) ? err_set(e, ENOMEM, "the options") : 0;
+}
+
 static int apply_settings(const struct job_request *q, struct job *job, struct err *e)
 {
 	char where[64];
@@ -195,6 +219,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 	}
 	if (r == 0)
 		r = choose_id(q, job, e);
+	if (r == 0)
+		r = join_repeated(q, a, e);
 	if (r == 0)
 		r = apply_settings(q, job, e);
 	if (r == 0 && q->waived)

@@ -101,7 +101,7 @@ int fsck_images(struct fsck *f, struct err *e)
 		*image = (struct fsck_image){ .entry = &f->index.entries[i] };
 		f->result.images++;
 		error = read_image(f, image, e);
-		if (error == -ENOMEM)
+		if (error && error != -EIO && !fsck_is_damage(error))
 			return error;
 		image->lost = error != 0;
 		if (!error) {

@@ -4,6 +4,7 @@
  * skeleton and blobs (fsck.c), images (fsck-images.c), layers (fsck-layers.c).
  */
 #pragma once
+#include <errno.h>
 #include "image/fsck.h"
 #include "image/store-gc.h"
 
@@ -38,6 +39,13 @@ void fsck_tell(struct fsck *f, const char *kind, const char *what, bool wrong, c
 	       const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 int digests_add(struct digests *set, const struct digest *d, struct err *e);
 bool digests_has(const struct digests *set, const struct digest *d);
+/* Does the error say what its bytes are? That it could not be read now (no memory, no descriptors)
+ * is no damage, and nothing may be removed for it. */
+static inline bool fsck_is_damage(int error)
+{
+	return error == -EBADMSG || error == -EINVAL || error == -E2BIG || error == -ELOOP ||
+	       error == -ENOENT || error == -ENOTDIR || error == -EISDIR;
+}
 /* Is it there, of that size, and (as far as it was hashed) right? */
 bool fsck_blob_good(const struct fsck *f, const struct descriptor *d);
 /* Puts folder/name of the store aside, into tmp, to be removed. */

@@ -33,7 +33,7 @@ static int marker_wrong(struct fsck *f, const struct digest *chain, char *why, s
 	int got = store_read_marker(&f->store, chain, &m, e);
 
 	why[0] = '\0';
-	if (got == -ENOMEM || got == -EIO)
+	if (got < 0 && !fsck_is_damage(got))
 		return got;
 	if (got < 0) {
 		err_format(e, why, size);

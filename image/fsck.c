@@ -153,8 +153,7 @@ static int check_index(struct fsck *f, struct err *e)
 
 	if (!error)
 		return 0;
-	/* Only what its bytes are is damage: that it could not be read now is none. */
-	if (error != -EBADMSG && error != -EINVAL && error != -E2BIG && error != -ELOOP)
+	if (!fsck_is_damage(error))
 		return error;
 	err_format(e, text, sizeof(text));
 	err_clear(e);
@@ -220,7 +219,9 @@ static int check_blob(struct fsck *f, const struct digest *d, struct err *e)
 		return 0; /* somebody's rm, between readdir(3) and here */
 	if (fd < 0 && errno != ELOOP && errno != ENXIO)
 		return err_set(e, errno, "cannot open blob %.19s...", digest_text(d).text);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return err_set(e, errno, "cannot look at blob %.19s...", digest_text(d).text);
+	if (fd < 0 || !S_ISREG(st.st_mode))
 		return bad_blob(f, d, "it is no file", e);
 	f->result.blobs++;
 	if (f->options->quick)

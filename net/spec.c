@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/address.h"
@@ -110,6 +111,22 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 	return r < 0 ? r : check_joins(s, e);
 }
 
+/* The first network's that has an IPv4 address, the default route's before all. */
+static int find_address(const struct lease_store *s, const char *owner, uint32_t *ret)
+{
+	struct endpoint *all = NULL;
+	size_t count = 0;
+	int r = endpoint_list(s, NULL, &all, &count, NULL), found = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (strcmp(all[i].owner, owner) == 0 && all[i].address && (!found || all[i].first)) {
+			*ret = all[i].address;
+			found = 1;
+		}
+	free(all);
+	return r < 0 ? r : found;
+}
+
 int net_lease_lookup(const char *owner, uint32_t *ret_address)
 {
 	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
@@ -117,5 +134,6 @@ int net_lease_lookup(const char *owner, uint32_t *ret_address)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return lease_find(&s, NET_NETWORK, owner, ret_address);
+	r = lease_find(&s, NET_NETWORK, owner, ret_address);
+	return r == 0 ? find_address(&s, owner, ret_address) : r;
 }

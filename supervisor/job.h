@@ -63,7 +63,9 @@ struct job {
 	size_t collect_count;
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
-	bool bridge;                  /* --net bridge; otherwise none */
+	bool bridge;                  /* on a network; otherwise none */
+	const char *net;              /* --net: words of net_parse_word(), parted by blanks; or NULL */
+	const char *publish;          /* --publish, likewise */
 	struct net_rate rate;         /* of its interfaces */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
@@ -122,6 +124,7 @@ int job_parse_size(const char *where, const char *text, uint64_t *ret, struct er
 int job_parse_duration(const char *where, const char *text, int64_t *ret_ms, struct err *e);
 int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, struct err *e);
 int job_parse_network(const char *where, const char *text, struct job *job, struct err *e);
+int job_parse_publish(const char *where, const char *text, struct job *job, struct err *e);
 /* "memory,pids": names of what may be missing. */
 int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e);
 
@@ -149,6 +152,8 @@ struct job_setting {
 };
 extern const struct job_setting job_settings[];
 extern const size_t job_setting_count;
+/* An option that may be given often: its texts are joined by blanks. */
+bool job_setting_repeats(const struct job_setting *s);
 
 /* A job file (docs/job.schema.json): fills what it says. Host paths in it are relative to `folder`.
  * Strings are copied into the arena. */

@@ -89,10 +89,41 @@ int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, str
 
 int job_parse_network(const char *where, const char *text, struct job *job, struct err *e)
 {
-	if (strcmp(text, "none") != 0 && strcmp(text, "bridge") != 0)
-		return err_say(e, EINVAL, "%s: \"%.40s\" is neither none nor bridge", where, text);
-	job->bridge = strcmp(text, "bridge") == 0;
+	struct arena scratch = ARENA_INIT;
+	struct net_spec net = { 0 };
+	int r = net_parse_annotations(text, NULL, &net, &scratch, e);
+
+	if (strspn(text, " \t\n") == strlen(text))
+		return err_say(e, EINVAL, "%s: is empty", where);
+	/* Above the pointer of an annotation, which this is not. */
+	if (r < 0)
+		snprintf(e->where, sizeof e->where, "%s", where);
+	else if (net.mode == NET_HOST || net.mode == NET_CONTAINER) {
+		err_say(e, EINVAL, "%s: \"%.40s\" would be no network of the job's own", where, text);
+		r = err_fix(e, "none, bridge, or a network of kist net ls");
+	}
+	arena_free(&scratch);
+	if (r < 0)
+		return r;
+	job->bridge = net.mode == NET_BRIDGE;
+	job->net = text;
 	return 0;
+}
+
+int job_parse_publish(const char *where, const char *text, struct job *job, struct err *e)
+{
+	struct arena scratch = ARENA_INIT;
+	struct net_spec net = { 0 };
+	int r = net_parse_annotations(NULL, text, &net, &scratch, e);
+
+	if (r == 0 && net.port_count == 0)
+		r = err_say(e, EINVAL, "%s: is empty", where);
+	else if (r < 0)
+		snprintf(e->where, sizeof e->where, "%s", where);
+	arena_free(&scratch);
+	if (r == 0)
+		job->publish = text;
+	return r;
 }
 
 int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e)

@@ -349,8 +349,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.idrange = ids->leased,
 		.lock_securebits = true,
 		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
-		.net = { .mode = r->job->bridge ? NET_BRIDGE : NET_NONE,
-			 .rate = r->job->rate,
+		.net = { .rate = r->job->rate,
 			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
 	};
 	struct compiled compiled;
@@ -358,8 +357,13 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	struct job_stdio io = JOB_STDIO_INIT;
 	int n;
 
-	n = net_check(&o.net, r->host, e);
-	o.files = job_files(r, &o.net, a, &o.file_count);
+	n = net_parse_annotations(r->job->net, r->job->publish, &o.net, a, e);
+	if (n == 0)
+		n = net_find(&o.net, a, e);
+	if (n == 0)
+		n = net_check(&o.net, r->host, e);
+	if (n == 0)
+		o.files = job_files(r, &o.net, a, &o.file_count);
 	if (n == 0 && !o.files)
 		n = err_set(e, ENOMEM, "the job's files");
 	if (n == 0)

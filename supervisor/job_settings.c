@@ -82,6 +82,18 @@ static int set_network(struct job *job, const struct job_setting *s, const char 
 	return job_parse_network(where, text, job, e);
 }
 
+static int set_publish(struct job *job, const struct job_setting *s, const char *where,
+		       const char *text, struct err *e)
+{
+	(void)s;
+	return job_parse_publish(where, text, job, e);
+}
+
+bool job_setting_repeats(const struct job_setting *s)
+{
+	return s->set == set_network || s->set == set_publish;
+}
+
 static int set_egress(struct job *job, const struct job_setting *s, const char *where,
 		      const char *text, struct err *e)
 {
@@ -150,8 +162,12 @@ const struct job_setting job_settings[] = {
 	{ NULL, "writable", "writable", 0, "SIZE|DIR",
 	  "a writable root: at most SIZE of changes in memory, or kept in DIR",
 	  set_text, AT(writable), 0, NULL },
-	{ NULL, "network", "net", 0, "MODE", "none (default) or bridge",
+	{ NULL, "network", "net", 0, "NETWORK",
+	  "none (default), bridge, or one of kist net ls; may be given often",
 	  set_network, 0, 0, NULL },
+	{ NULL, "publish", "publish", 'p', "PORTS",
+	  "[ADDRESS:]HOST:PORT[/udp]: reached at the host's port; may be given often",
+	  set_publish, 0, 0, NULL },
 	{ NULL, "egress", "egress", 0, "LIST",
 	  "send nowhere but there: 10.0.0.0/8:5432,[fd00::/8]:53/udp, or none",
 	  set_egress, 0, 0, NULL },

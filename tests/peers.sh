@@ -70,7 +70,7 @@ done
 for wanted; do
 	package=${wanted%%:*} program=${wanted#*:}
 	fetch "$package" || { echo "peers: cannot get $package" >&2; exit 1; }
-	path=$(find "$peers" -type f -perm -u+x -name "$program" -path '*bin/*' \
+	path=$(find "$peers" -type f -perm -u+x -name "$program" \( -path '*bin/*' -o -path '*/lib/cni/*' \) \
 		! -path "$peers/bin/*" | head -n 1)
 	if [ -z "$path" ]; then # bubblewrap's program is bwrap
 		path=$(dpkg-deb -c "$peers/debs/$package"_*.deb |
@@ -82,6 +82,11 @@ for wanted; do
 		if missing "$path" "$(libraries)"; then
 			apt-cache depends --important "$package" 2>/dev/null |
 				awk '$1 == "Depends:" && $2 ~ /^lib/ && $2 !~ /^libc6/ { print $2 }' |
+				while read -r library; do fetch "$library" || true; done
+		fi
+		if missing "$path" "$(libraries)"; then # a library's own
+			apt-cache depends --important --recurse "$package" 2>/dev/null |
+				awk '/^lib/ && !/^libc6|:/ { print $1 }' | sort -u | head -n 40 |
 				while read -r library; do fetch "$library" || true; done
 		fi
 		wrapper=$peers/bin/${path##*/}

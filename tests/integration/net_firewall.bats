@@ -89,6 +89,9 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	before=$(at "$A" ip neigh show 10.87.0.1; at "$HOST" ip neigh show 10.87.0.6)
 	gateway=$(mac_of "$HOST" kist0)
 	[[ $before == *"$gateway"* ]]
+	# An entry that is new is not overwritten for a second; here it is.
+	at "$A" sh -c 'echo 0 >/proc/sys/net/ipv4/neigh/eth0/locktime'
+	at "$HOST" sh -c 'echo 0 >/proc/sys/net/ipv4/neigh/kist0/locktime'
 	# B says to A that the gateway is at B; and to the host that it has A's address.
 	fw spoof "$B" eth0 "$A" eth0 02:6b:0a:57:00:06 10.87.0.6 :: 02:6b:0a:57:00:05 10.87.0.1 :: arp
 	[[ $(at "$A" ip neigh show 10.87.0.1) == *"$gateway"* ]]
@@ -102,6 +105,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	at "$B" ip addr add 10.87.0.99/32 dev lo
 	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
 	at "$HOST" nft flush chain bridge kist prerouting
+	at "$B" ip neigh flush dev eth0 # it asked for the gateway under that address, and was not heard
 	deaf "$B" tcp 192.0.2.2 80 10.87.0.99
 	at "$HOST" nft flush chain inet kist prerouting
 	hears 192.0.2.1 "$B" tcp 192.0.2.2 80 10.87.0.99

@@ -224,3 +224,66 @@ same_world() { diff <(echo "$BEFORE") <(world); }
 	same_world
 	ip link del mv0
 }
+
+@test "a job on two networks of the user's, a port published; what can't be is refused" {
+	# On a disk: Linux 6.1 maps no ids of a tmpfs.
+	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
+	net create --subnet 10.99.0.0/24 back
+	net create --internal inner
+	BEFORE=$(world)
+	run -0 kist job run --net inner --net back,ip=10.99.0.5 -p 8080:80 --result "$T/result" "$D/rootfs" -- \
+		sh -c 'ifconfig eth1 | grep -o "inet addr:[0-9.]*"; route -n | grep ^0.0.0.0'
+	[[ $output == *"inet addr:10.99.0.5"*"10.99.0.1"*eth1* ]]
+	[ "$(jq -r '.network + " " + .address' "$T/result")" = "inner back,ip=10.99.0.5 10.99.0.5" ]
+	same_world
+	run -125 kist job run --net nothing "$D/rootfs" -- true
+	[[ $output == *'there is no network "nothing"'* ]]
+	run -125 kist job run --net container:x "$D/rootfs" -- true
+	run -125 kist job run --net back,ip=1 "$D/rootfs" -- true
+	run -125 kist job run -p 80 --net back "$D/rootfs" -- true
+	run -125 kist job run -p 80:80 "$D/rootfs" -- true
+	run -125 kist job run -p 80:80 --net inner "$D/rootfs" -- true
+	same_world
+}
+
+# Prints "NAME ORDINAL" for each syscall of a trace from the line that matches $2 on, every $3rd: strace
+# counts the invocations of each syscall for itself.
+syscalls() {
+	awk -v from="$2" -v step="$3" -F'(' '/^[a-z]/ { n[$1]++; if ($0 ~ from) on = 1
+		if (on && $1 != "exit_group" && i++ % step == 0) print $1, n[$1] }' "$1"
+}
+# As after no connect at all, but for what the container's own record says about it.
+swept() {
+	net gc >/dev/null
+	[[ $(<"/proc/$PID/net/dev") != *eth* ]] || { echo "an interface inside"; return 1; }
+	same_world
+}
+
+@test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
+	command -v strace >/dev/null || skip "needs strace"
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
+	local step=${KIST_SWEEP_STEP:-23} killed=0
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	detached kist run -d $ID
+	PID=$(pid_of $ID)
+	BEFORE=$(world)
+	for verb in connect disconnect; do
+		[ $verb = connect ] || net connect back $ID
+		strace -o "$T/trace" "$KIST" --root "$ROOT" net $verb back $ID
+		[ $verb = disconnect ] || net disconnect back $ID
+		while read -r name ordinal; do
+			[ $verb = connect ] || net connect back $ID
+			run strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
+				"$KIST" --root "$ROOT" net $verb back $ID
+			echo "$verb at $name $ordinal: $status $output"
+			# A run may have a call less than the one that was traced, and end well. Killed before it
+			# has begun to disconnect, or after it was connected: it is on the network.
+			net gc
+			[ -z "$(of back '.Containers[].Name')" ] || net disconnect back $ID
+			swept
+			[ "$status" = 0 ] || killed=$((killed + 1))
+		done < <(syscalls "$T/trace" back.json $step)
+	done
+	[ "$killed" -gt 8 ]
+	kist delete --force $ID
+}

@@ -72,6 +72,8 @@ changes='rename.*|unlink.*|mkdir.*|fsync|syncfs|flock|ftruncate'
 		[ ! -e made ] || [ -z "$(ls -A made)" ]
 		rm -rf made
 	done
+	run "$killat" fail openat@index.json EMFILE -- "$KIST_IMAGE" fsck --repair
+	[ "$status" = 8 ] && [ ! -e "$KIST_STORE/index.broken" ]
 	# A layer that a process holds, whose folder can't be opened to ask.
 	top=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] | endswith("everything:1.0")) |
 		.annotations["io.kist.chain"] | ltrimstr("sha256:")' "$KIST_STORE/index.json")

@@ -18,7 +18,7 @@
 
 #define NET     "bridge"
 #define SUBNET  (10u << 24 | 50u << 16)
-#define WORKERS 80
+#define WORKERS 100
 
 static char top[64], root[80];
 

@@ -219,7 +219,7 @@ static void the_end_is_not_held_up(void **state)
 static void a_disk_that_hangs_stops_nothing(void **state)
 {
 	static char full[1 << 16];
-	struct monitor m;
+	static struct monitor m; /* the thread may see the end later than this function */
 	int hung[2];
 
 	(void)state;
