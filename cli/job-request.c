@@ -21,6 +21,8 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 {
 	const struct option own[] = {
 		{ "env", 'e', OPTION_TEXTS, &q->env, "NAME=VALUE", "set a variable" },
+		{ "pass-env", 0, OPTION_TEXTS, &q->pass_env, "NAME",
+		  "give it this variable of kist's own; others never are" },
 		{ "file", 0, OPTION_TEXTS, &q->files, "PATH=TEXT",
 		  "put a file with this text there" },
 		{ "input", 0, OPTION_TEXTS, &q->inputs, "SOURCE:PATH",
@@ -32,7 +34,7 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
 		  "end with 0 whatever became of the job: its result says it" },
 		{ "allow-degraded", 0, OPTION_TEXT, &q->waived, "LIST",
-		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time" },
+		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time,landlock" },
 		{ "store", 0, OPTION_TEXT, &q->store, "DIR", "image store (or KIST_STORE)" },
 		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
 		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
@@ -117,25 +119,45 @@ static bool is_job_file(const char *text)
 	return len > 5 && strcmp(text + len - 5, ".json") == 0;
 }
 
-/* The image's, the file's, the options': a later one of a name wins when all are parsed. */
-static int add_env(const struct option_texts *env, struct job *job, struct arena *a, struct err *e)
+/* What the caller has of it; nothing when it is not set. */
+static int pass_one(const char *name, const char **all, size_t *n, struct arena *a, struct err *e)
 {
-	const char **all = arena_array(a, job->env_count + env->count + 1, sizeof *all);
-	size_t n = job->env_count;
+	const char *value = getenv(name);
+
+	if (!*name || strchr(name, '='))
+		return err_say(e, EINVAL, "--pass-env: \"%.64s\" is no variable's name", name);
+	if (!value)
+		return 0;
+	all[*n] = arena_printf(a, "%s=%s", name, value);
+	return all[(*n)++] ? 0 : err_set(e, ENOMEM, "the environment");
+}
+
+/* The image's, what is passed, the file's, the options': a later one of a name wins when all are
+ * parsed. */
+static int add_env(const struct job_request *q, struct job *job, struct arena *a, struct err *e)
+{
+	size_t room = job->env_count + q->env.count + job->pass_env_count + q->pass_env.count + 1;
+	const char **all = arena_array(a, room, sizeof *all);
+	size_t n = 0;
+	int r = 0;
 
 	if (!all)
 		return err_set(e, ENOMEM, "the environment");
-	if (n)
-		memcpy(all, job->env, n * sizeof *all);
-	for (size_t i = 0; i < env->count; i++) {
-		if (!strchr(env->item[i], '=') || env->item[i][0] == '=')
+	for (size_t i = 0; r == 0 && i < job->pass_env_count; i++)
+		r = pass_one(job->pass_env[i], all, &n, a, e);
+	for (size_t i = 0; r == 0 && i < q->pass_env.count; i++)
+		r = pass_one(q->pass_env.item[i], all, &n, a, e);
+	for (size_t i = 0; r == 0 && i < job->env_count; i++)
+		all[n++] = job->env[i];
+	for (size_t i = 0; r == 0 && i < q->env.count; i++) {
+		if (!strchr(q->env.item[i], '=') || q->env.item[i][0] == '=')
 			return err_say(e, EINVAL, "--env: \"%.64s\" is not NAME=VALUE",
-				       env->item[i]);
-		all[n++] = env->item[i];
+				       q->env.item[i]);
+		all[n++] = q->env.item[i];
 	}
 	job->env = all;
 	job->env_count = n;
-	return 0;
+	return r;
 }
 
 static int add_lists(const struct job_request *q, struct job *job, struct arena *a, struct err *e)
@@ -223,10 +245,11 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = join_repeated(q, a, e);
 	if (r == 0)
 		r = apply_settings(q, job, e);
+	job_profile_apply(job);
 	if (r == 0 && q->waived)
 		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
 	if (r == 0)
-		r = add_env(&q->env, job, a, e);
+		r = add_env(q, job, a, e);
 	if (r == 0)
 		r = add_lists(q, job, a, e);
 	if (r == 0)
@@ -244,6 +267,10 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		argv++;
 	if (argv[0])
 		job->args = argv;
+	if (job->is_folder && job_bundle_read(job->source, a, job, e) < 0)
+		return -e->error;
+	if (job->is_folder && find_folder(job, a, e) < 0)
+		return -e->error;
 	if (!job->args)
 		job->args = none;
 	if (job->is_folder && !job->args[0])

@@ -11,7 +11,7 @@ struct job_request {
 	const char *setting[JOB_OPTIONS_MAX]; /* by job_settings[] */
 	struct option_texts repeated[2];      /* of those that repeat, in their order */
 	const char *result, *waived, *store, *id;
-	struct option_texts env, files, inputs, collect;
+	struct option_texts env, pass_env, files, inputs, collect;
 	bool explain, exit_zero;
 	char random_id[32];
 };

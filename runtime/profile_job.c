@@ -72,6 +72,10 @@ static const char *const allowed[] = {
 	"clock_getres", "clock_gettime", "clock_nanosleep", "getrandom", "gettimeofday",
 	"nanosleep", "sysinfo", "timer_create", "timer_delete", "timer_getoverrun",
 	"timer_gettime", "timer_settime", "uname",
+};
+
+/* What a job may do and one that only computes may not. */
+static const char *const talking[] = {
 	/* System V and POSIX IPC: the job has an IPC namespace of its own */
 	"mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink",
 	"msgctl", "msgget", "msgrcv", "msgsnd", "semctl", "semget", "semop", "semtimedop",
@@ -226,14 +230,12 @@ static void add_socket(struct buf *b)
 	add_compare(b, "socketpair", EAFNOSUPPORT_VALUE, "SCMP_CMP_NE", 1);
 }
 
-const char *profile_job_json(void)
-{
-	static char text[PROFILE_MAX];
-	static bool built;
-	struct buf b = BUF_ON(text);
+static const char *const sockets[] = { "socket", "socketpair" };
 
-	if (built)
-		return text;
+static void build(char text[PROFILE_MAX], bool compute)
+{
+	struct buf b = { .text = text, .size = PROFILE_MAX };
+
 	buf_reset(&b);
 	buf_addf(&b,
 		 "{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": %d, "
@@ -241,15 +243,35 @@ const char *profile_job_json(void)
 		 "{\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": %d, \"names\": [\"clone3\"]}",
 		 ENOSYS_VALUE, ENOSYS_VALUE);
 	add_list(&b, ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
+	add_list(&b, compute ? EPERM_VALUE : ALLOW, talking, sizeof talking / sizeof talking[0]);
 	add_list(&b, EPERM_VALUE, refused, sizeof refused / sizeof refused[0]);
 	add_clone(&b);
 	add_ioctl(&b);
 	add_personality(&b);
-	add_socket(&b);
+	if (compute)
+		add_list(&b, EPERM_VALUE, sockets, sizeof sockets / sizeof sockets[0]);
+	else
+		add_socket(&b);
 	buf_add(&b, "\n]}\n");
 	/* A table that outgrew the buffer must not become a shorter profile. */
 	if (buf_truncated(&b))
 		abort();
-	built = true;
+}
+
+const char *profile_job_json(void)
+{
+	static char text[PROFILE_MAX];
+
+	if (!text[0])
+		build(text, false);
+	return text;
+}
+
+const char *profile_compute_json(void)
+{
+	static char text[PROFILE_MAX];
+
+	if (!text[0])
+		build(text, true);
 	return text;
 }

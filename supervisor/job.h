@@ -21,6 +21,7 @@ enum job_limit {
 	JOB_PIDS = 1 << 1,
 	JOB_CPU = 1 << 2,
 	JOB_CPU_TIME = 1 << 3,
+	JOB_LANDLOCK = 1 << 4,
 };
 
 struct job_file { /* of the job's root */
@@ -34,14 +35,24 @@ struct job_input { /* a file or folder of the host, read-only */
 };
 #define JOB_LIST_MAX 256
 
+/* job: closed, without limits that nobody asked for. compute: also without sockets, names of other
+ * processes and /sys, and every limit is set. dev: a writable root and the network. */
+enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
+
 struct job {
 	const char *id;
 	const char *source;           /* image reference, or a folder */
 	bool is_folder;
-	bool source_given;            /* by the command line, over the job file's */
+	enum job_profile profile;
+	bool network_given;           /* what the profile says does not count */
+	bool user_given;
+	uint32_t uid, gid;            /* with user_given: instead of the image's user */
+	bool landlock;                /* filled by job_check() */
 	char *const *args;            /* NULL-terminated; empty: the image's own */
 	const char *const *env;       /* "NAME=value", added to the image's */
 	size_t env_count;
+	const char *const *pass_env;  /* names of the caller's variables; of the job file */
+	size_t pass_env_count;
 	const char *workdir;          /* NULL: the image's */
 	uint64_t memory;              /* bytes; 0: no limit */
 	uint64_t pids;                /* 0: no limit */
@@ -159,6 +170,19 @@ bool job_setting_repeats(const struct job_setting *s);
  * Strings are copied into the arena. */
 int job_file_parse(const json_t *document, const char *folder, struct arena *a, struct job *job,
 		   struct err *e);
+
+/* A folder that has a config.json is a bundle: the job's root becomes its root, and its command,
+ * environment, working directory and user count where the job says nothing. */
+int job_bundle_read(const char *bundle, struct arena *a, struct job *job, struct err *e);
+/* What the profile sets where the caller said nothing. */
+void job_profile_apply(struct job *job);
+const char *job_profile_name(enum job_profile profile);
+/* The administrator's word, JOB_POLICY_FILE: refuses (exit_code 125) a job that breaks one of its rules,
+ * by the rule's name. uid: of the job's user, as the job counts. No file, no rules. */
+#define JOB_POLICY_FILE "/etc/kist/job-policy.json"
+int job_policy_check(const struct job *job, uint32_t uid, struct err *e);
+int job_policy_check_document(const json_t *document, const struct job *job, uint32_t uid,
+			      struct err *e);
 
 /* Refuses (exit_code 125) a limit this host can't enforce, unless it is waived; those waived are
  * taken off and noted in job->degraded. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/landlock.h"
 #include "runtime/profile_job.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -71,6 +72,11 @@ static json_t *rlimits(const struct job *job)
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
+	if (job->profile == JOB_PROFILE_COMPUTE) {
+		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
+		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
+		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
+	}
 	return list;
 }
 
@@ -127,13 +133,18 @@ static json_t *mounts(const struct job *job, const struct job_user *user)
 {
 	json_t *list = json_array();
 
-	add_mount(list, "/proc", "proc", "nosuid,noexec,nodev");
+	bool compute = job->profile == JOB_PROFILE_COMPUTE;
+
+	add_mount(list, "/proc", "proc",
+		  compute ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
+			  : "nosuid,noexec,nodev");
 	add_mount(list, "/dev", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=64k");
 	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
 	add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
-	add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
+	if (!compute)
+		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
 	if (job->workspace)
 		add_workspace(job, user, list);
 	for (size_t i = 0; i < job->input_count; i++)
@@ -187,14 +198,30 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      strings(masked), "readonlyPaths", strings(readonly));
-	json_object_set_new(o, "seccomp", json_loads(profile_job_json(), 0, NULL));
+	json_object_set_new(o, "seccomp", json_loads(job->profile == JOB_PROFILE_COMPUTE
+							? profile_compute_json()
+							: profile_job_json(), 0, NULL));
 	return o;
 }
 
-/* NULL: none. */
+/* NULL: none. Landlock knows nothing of mounts: should one be there that a job should not have, what is written
+ * still goes nowhere but to these. */
 static json_t *annotations(const struct job *job)
 {
-	return job->egress ? json_pack("{s:s}", EGRESS_ANNOTATION, job->egress) : NULL;
+	json_t *o = json_object();
+
+	if (job->egress)
+		json_object_set_new(o, EGRESS_ANNOTATION, json_string(job->egress));
+	if (job->landlock) {
+		json_object_set_new(o, LANDLOCK_READ_ONLY, json_string("/"));
+		json_object_set_new(o, LANDLOCK_READ_WRITE,
+				    json_string(job->workspace ? "/tmp:/dev:/proc:" JOB_WORKSPACE
+							       : "/tmp:/dev:/proc"));
+	}
+	if (json_object_size(o))
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,

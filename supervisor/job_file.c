@@ -24,7 +24,7 @@ struct reader {
 };
 
 static const char *const top_keys[] = { "version", "id",     "image",	"folder",
-					"command", "env",    "limits",	"allow_degraded",
+					"command", "env",    "limits",	"allow_degraded", "pass_env",
 					"files",   "inputs", "collect", NULL };
 
 static bool is_in(const char *const *list, const char *key)
@@ -191,11 +191,16 @@ static int read_env(struct reader *r, const json_t *document, struct err *e)
 static int read_lists(struct reader *r, const json_t *document, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "allow_degraded");
-	char **command = NULL, **waived = NULL;
+	char **command = NULL, **waived = NULL, **pass = NULL;
 	int n = json_get_strings(document, &root, "command", r->arena, &command, NULL, e);
 
 	if (n > 0)
 		r->job->args = command;
+	if (n >= 0)
+		n = json_get_strings(document, &root, "pass_env", r->arena, &pass,
+				     &r->job->pass_env_count, e);
+	if (n > 0)
+		r->job->pass_env = (const char *const *)pass;
 	if (n >= 0)
 		n = json_get_strings(document, &root, "allow_degraded", r->arena, &waived, NULL, e);
 	for (size_t i = 0; n > 0 && waived[i]; i++) {
@@ -238,13 +243,13 @@ static bool decode(const char *text, struct arena *a, struct job_file *f)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t len = strlen(text),
-	       pad = len && text[len - 1] == '=' ? 1 + (text[len - 2] == '=') : 0;
+	size_t len = strlen(text), pad;
 	uint32_t bits = 0;
 	char *out = arena_alloc(a, len / 4 * 3 + 1);
 
 	if (len % 4 || !out)
 		return false;
+	pad = len && text[len - 1] == '=' ? 1 + (text[len - 2] == '=') : 0;
 	for (size_t i = 0; i < len; i++) {
 		const char *d = i < len - pad ? memchr(digits, text[i], 64) : digits;
 

@@ -134,7 +134,8 @@ int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct 
 	} names[] = { { "memory", JOB_MEMORY },
 		      { "pids", JOB_PIDS },
 		      { "cpu", JOB_CPU },
-		      { "cpu-time", JOB_CPU_TIME } };
+		      { "cpu-time", JOB_CPU_TIME },
+		      { "landlock", JOB_LANDLOCK } };
 	const size_t count = sizeof names / sizeof *names;
 
 	while (*text) {
@@ -146,7 +147,7 @@ int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct 
 		if (i == count) {
 			err_say(e, EINVAL, "%s: \"%.*s\" is not a control that may be missing", where,
 				len > 40 ? 40 : (int)len, text);
-			return err_fix(e, "name some of: memory,pids,cpu,cpu-time");
+			return err_fix(e, "name some of: memory,pids,cpu,cpu-time,landlock");
 		}
 		*ret |= names[i].bit;
 		text += len + (text[len] == ',');

@@ -40,12 +40,17 @@ static json_t *controls(const struct job *job)
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
 					      "cgroup_namespace", "capabilities", "no_new_privs",
-					      "seccomp", "devices" };
+					      "seccomp", "devices", "keyring", "no_core_dumps" };
+	bool compute = job->profile == JOB_PROFILE_COMPUTE;
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		json_object_set_new(o, always[i], json_string("enforced"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
+	json_object_set_new(o, "landlock",
+			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));
+	json_object_set_new(o, "hidden_processes", json_string(compute ? "enforced" : "absent"));
+	json_object_set_new(o, "no_sockets", json_string(compute ? "enforced" : "absent"));
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
 	json_object_set_new(o, "pids", json_string(limit_control(job, JOB_PIDS, job->pids)));
 	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));
@@ -120,6 +125,7 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 			      reasons[r->reason], "status", r->status);
 	char address[24];
 
+	json_object_set_new(o, "profile", json_string(job_profile_name(job->profile)));
 	json_object_set_new(o, "exit_code", r->exit_code >= 0 ? json_integer(r->exit_code)
 							      : json_null());
 	json_object_set_new(o, "signal", r->signal ? json_integer(r->signal) : json_null());

@@ -101,6 +101,20 @@ int job_check(struct job *job, const struct host *h, struct err *e)
 		r = refuse_limit(job, h, JOB_CPU, "--cpus", "cpu", e);
 		job->cpu_quota = 0;
 	}
+	/* A root that is all writable has no second wall. */
+	job->landlock = job->profile != JOB_PROFILE_DEV && !job->writable;
+	if (r == 0 && job->landlock && !h->landlock_abi) {
+		job->landlock = false;
+		if (job->waived & JOB_LANDLOCK) {
+			job->degraded |= JOB_LANDLOCK;
+		} else {
+			err_say(e, ENOTSUP, "the profile %s can't be enforced: this kernel has no Landlock, or it is off",
+				job_profile_name(job->profile));
+			err_fix(e, "boot with landlock in lsm=, or waive it: --allow-degraded=landlock");
+			e->exit_code = STATUS_FAILED;
+			r = -ENOTSUP;
+		}
+	}
 	/* Each cgroup counts that, but there must be one. */
 	if (r == 0 && job->cpu_ms && !h->root && !h->cgroup_writable) {
 		r = refuse_limit(job, h, JOB_CPU_TIME, "--cpu-time", "cpu-time", e);
@@ -142,8 +156,12 @@ static int parse_config(struct job *job, const struct image_info *image, int pin
 	json_t *config;
 	int r = 0;
 
-	if (image)
+	if (job->user_given)
+		*user = (struct job_user){ .uid = job->uid, .gid = job->gid };
+	else if (image)
 		r = find_user(image, pin, user, e);
+	if (r == 0)
+		r = job_policy_check(job, user->uid, e);
 	if (r == 0)
 		r = job_ids_check(ids, user, e);
 	if (r < 0)

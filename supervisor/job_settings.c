@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ids.h"
+
 static void *target(struct job *job, const struct job_setting *s)
 {
 	return (char *)job + s->offset;
@@ -79,7 +81,37 @@ static int set_network(struct job *job, const struct job_setting *s, const char 
 		       const char *text, struct err *e)
 {
 	(void)s;
+	job->network_given = true;
 	return job_parse_network(where, text, job, e);
+}
+
+static int set_profile(struct job *job, const struct job_setting *s, const char *where,
+		       const char *text, struct err *e)
+{
+	(void)s;
+	for (enum job_profile p = JOB_PROFILE_JOB; p <= JOB_PROFILE_DEV; p++)
+		if (strcmp(text, job_profile_name(p)) == 0) {
+			job->profile = p;
+			return 0;
+		}
+	return err_say(e, EINVAL, "%s: \"%.40s\" is none of job, compute, dev", where, text);
+}
+
+/* "1000" or "1000:100"; of an image's names only the image knows. */
+static int set_user(struct job *job, const struct job_setting *s, const char *where,
+		    const char *text, struct err *e)
+{
+	size_t n = strcspn(text, ":");
+	uint32_t uid, gid;
+
+	(void)s;
+	if (id_parse(text, n, &uid) < 0 ||
+	    id_parse(text[n] ? text + n + 1 : text, text[n] ? strlen(text + n + 1) : n, &gid) < 0)
+		return err_say(e, EINVAL, "%s: \"%.40s\" is not UID or UID:GID", where, text);
+	job->user_given = true;
+	job->uid = uid;
+	job->gid = gid;
+	return 0;
 }
 
 static int set_publish(struct job *job, const struct job_setting *s, const char *where,
@@ -157,6 +189,11 @@ const struct job_setting job_settings[] = {
 	  set_size, AT(collect_bytes), 0, NULL },
 	{ NULL, "collect_to", "collect-to", 0, "DIR", "where what is collected goes",
 	  set_text, AT(collect_to), 0, NULL },
+	{ NULL, "profile", "profile", 0, "NAME",
+	  "job (default), compute (no sockets, all limits) or dev (writable, network)",
+	  set_profile, 0, 0, NULL },
+	{ NULL, "user", "user", 'u', "UID[:GID]", "instead of the image's user",
+	  set_user, 0, 0, NULL },
 	{ NULL, "workdir", "workdir", 'w', "DIR", "working directory",
 	  set_workdir, AT(workdir), 0, NULL },
 	{ NULL, "writable", "writable", 0, "SIZE|DIR",

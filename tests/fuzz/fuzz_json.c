@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "supervisor/job.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -56,6 +57,24 @@ static void compare(const json_t *ours, const struct err *e, const char *data, s
 	json_decref(theirs);
 }
 
+/* A job file and a policy: whatever they are, they are taken, or refused with a record. */
+static void read_as_job(const json_t *document)
+{
+	static struct job job, none;
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+
+	job = none;
+	if (job_file_parse(document, "/folder", &a, &job, &e) < 0 && !e.error)
+		abort();
+	e = (struct err)ERR_INIT;
+	if (!job.source)
+		job.source = "image";
+	if (job_policy_check_document(document, &job, 0, &e) < 0 && !e.error)
+		abort();
+	arena_free(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err e = ERR_INIT;
@@ -73,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (e.error || !root)
 		abort();
 	ask(root);
+	read_as_job(root);
 	{
 		char *text = json_dumps(root, JSON_ENCODE_ANY);
 

@@ -129,6 +129,27 @@ teardown() { runtime_teardown; }
 	assert_nothing_left
 }
 
+@test "a bundle is a root with a command; what it may do is the profile's. Variables that are passed" {
+	make_bundle "$T/b" '.process.args = ["sh", "-c", "echo $A; pwd; id -u; grep CapBnd /proc/self/status"] | .process.env = ["A=b", "PATH=/bin"] |
+		.process.cwd = "/tmp" | .process.user = {uid: 5, gid: 6}'
+	mv "$T/b/rootfs" "$ROOTFS-b"
+	jq --arg r "$ROOTFS-b" '.root.path = $r' "$T/b/config.json" >"$T/c" && mv "$T/c" "$T/b/config.json"
+	run -0 job "$T/b"
+	[ "$output" = "$(printf 'b\n/tmp\n5\nCapBnd:\t0000000000000000')" ]
+	run -0 job --env A=c --user 7 --workdir / "$T/b" -- sh -c 'echo $A; pwd; id -u'
+	[ "$output" = "$(printf 'c\n/\n7')" ]
+	echo '{}' >"$T/b/config.json"
+	refused 125 'the bundle .*/root: is required' job "$T/b" true
+	export KIST_ONE=1 KIST_TWO=2
+	run -0 job --pass-env KIST_ONE --pass-env KIST_NONE "$ROOTFS" -- sh -c 'echo "$KIST_ONE,$KIST_TWO,${KIST_NONE-unset}"'
+	[ "$output" = "1,,unset" ]
+	jq -n --arg root "$ROOTFS" '{version: 1, folder: $root, command: ["sh", "-c", "echo $KIST_ONE $KIST_TWO"], pass_env: ["KIST_TWO"]}' >"$T/job.json"
+	run -0 job "$T/job.json"
+	[ "$output" = " 2" ] || [ "$output" = 2 ]
+	refused 125 '--pass-env: "A=B"' job --pass-env A=B "$ROOTFS" true
+	assert_nothing_left
+}
+
 @test "files, inputs, collecting: what is refused, and where" {
 	refused 125 '--file: "/work/x" is not PATH=TEXT' job --file /work/x "$ROOTFS" true
 	refused 125 '--file: "work/x" is no absolute' job --file work/x=y "$ROOTFS" true

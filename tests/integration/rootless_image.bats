@@ -50,7 +50,7 @@ without_subids() {
 	run -0 job --memory 64m --allow-degraded memory busybox true
 	run -124 job --wall 300ms busybox -- sh -c 'trap "" TERM; sleep 1000 & while :; do sleep 1; done'
 	run -7 job busybox -- sh -c 'sleep 1000 & exit 7'
-	refused 125 'bridge' job --net bridge busybox true
+	refused 125 'needs root' job --net bridge busybox true
 	assert_nothing_left
 }
 

@@ -70,6 +70,27 @@ static void whole(void **state)
 	arena_free(&arena);
 }
 
+static void bytes(void **state)
+{
+	struct job j;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse("{\"version\":1,\"files\":[{\"path\":\"/x\",\"base64\":\"AP9h\"},"
+			       "{\"path\":\"/x\",\"base64\":\"AP8=\"},{\"path\":\"/x\",\"base64\":"
+			       "\"AA==\"},{\"path\":\"/x\",\"base64\":\"\"}]}",
+			       &j, &e),
+			 0);
+	assert_int_equal(j.file_count, 4);
+	assert_int_equal(j.file[0].size, 3);
+	assert_memory_equal(j.file[0].data, "\0\377a", 3);
+	assert_int_equal(j.file[1].size, 2);
+	assert_memory_equal(j.file[1].data, "\0\377", 2);
+	assert_int_equal(j.file[2].size, 1);
+	assert_int_equal(j.file[3].size, 0);
+	arena_free(&arena);
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -87,6 +108,12 @@ static void refused(void **state)
 		{ "{\"version\":1,\"image\":\"/x\"}", "/image" },
 		{ "{\"version\":1,\"image\":\"a\",\"folder\":\"b\"}", "/folder" },
 		{ "{\"version\":1,\"folder\":\"\"}", "/folder" },
+		{ "{\"version\":1,\"files\":[{\"path\":\"/x\",\"base64\":\"=\"}]}",
+		  "/files/0/base64" },
+		{ "{\"version\":1,\"files\":[{\"path\":\"/x\",\"base64\":\"====\"}]}",
+		  "/files/0/base64" },
+		{ "{\"version\":1,\"files\":[{\"path\":\"/x\",\"base64\":\"A=AA\"}]}",
+		  "/files/0/base64" },
 		{ "{\"version\":1,\"command\":\"true\"}", "/command" },
 		{ "{\"version\":1,\"command\":[1]}", "/command/0" },
 		{ "{\"version\":1,\"env\":{\"A=B\":\"\"}}", "/env/A=B" },
@@ -192,9 +219,8 @@ static void each_is_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(schema_agrees),
+		cmocka_unit_test(whole),	   cmocka_unit_test(bytes),
+		cmocka_unit_test(refused),	   cmocka_unit_test(schema_agrees),
 		cmocka_unit_test(each_is_checked),
 	};
 

@@ -1,4 +1,5 @@
 /* test_job_parse.c - supervisor/job_parse.c: sizes, durations, names. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +82,8 @@ static void waivers(void **state)
 /* A limit of a missing controller: refused by name, or waived by name. */
 static void limits_without_controller(void **state)
 {
-	struct host h = { .root = true, .controllers = HOST_PIDS, .cgroup_hybrid = true };
+	struct host h = { .root = true, .controllers = HOST_PIDS, .cgroup_hybrid = true,
+			  .landlock_abi = 1 };
 	struct job job = { .memory = 1 << 20, .pids = 10 };
 	struct err e = ERR_INIT;
 	char line[512];
@@ -100,6 +102,21 @@ static void limits_without_controller(void **state)
 	assert_int_equal(job.degraded, JOB_MEMORY);
 	assert_int_equal(job.memory, 0);
 	assert_int_equal(job.pids, 10);
+	assert_true(job.landlock);
+	/* A kernel without Landlock. */
+	h.landlock_abi = 0;
+	assert_int_equal(job_check(&job, &h, &e), -ENOTSUP);
+	assert_int_equal(e.exit_code, 125);
+	assert_non_null(strstr(e.fix, "--allow-degraded=landlock"));
+	job.waived |= JOB_LANDLOCK;
+	err_clear(&e);
+	assert_int_equal(job_check(&job, &h, &e), 0);
+	assert_false(job.landlock);
+	assert_true(job.degraded & JOB_LANDLOCK);
+	/* A root that is all writable has no second wall to lose. */
+	job.waived = 0;
+	job.writable = "1m";
+	assert_int_equal(job_check(&job, &h, &e), 0);
 }
 
 int main(void)

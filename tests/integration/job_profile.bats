@@ -1,0 +1,87 @@
+#!/usr/bin/env bats
+# kist job run: profiles, Landlock behind the mounts.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+load job
+
+setup() { job_setup; }
+teardown() { runtime_teardown; }
+
+WAIVED=memory,pids,cpu
+
+@test "Landlock is a second wall: a root that is writable by mistake is not written to" {
+	run -0 job --workspace 1m "$ROOTFS" -- sh -c 'echo a >/tmp/a && mv /tmp/a /tmp/b && ln /tmp/b /tmp/c && echo >/work/x && echo >/dev/shm/x &&
+		echo >/dev/null && cat /etc/passwd >/dev/null && /bin/true && echo fine'
+	[ "$output" = fine ]
+	record '.controls.landlock == "enforced" and .profile == "job" and .controls.keyring == "enforced"'
+	# The mistake: a mount that can be written, made by root itself. The first wall is not there.
+	mkdir -m 777 "$D/mistake"
+	mkdir -p "$ROOTFS/mnt"
+	for writable in "" "--writable 1m"; do
+		# shellcheck disable=SC2086
+		job $writable "$ROOTFS" -- sh -c 'until [ -e /mnt/here ]; do usleep 20000; done; echo x >/mnt/x; cat /mnt/here >/tmp/here && echo read >>/tmp/here; cat /tmp/here' >"$T/said" 2>&1 &
+		wait_until 20 job_runs
+		rm -f "$D/mistake"/*
+		kist mounts add "$ID" "$D/mistake:/mnt"
+		echo content >"$D/mistake/here"
+		wait $! || true
+		if [ -z "$writable" ]; then
+			grep -q 'can.t create /mnt/x: Permission denied' "$T/said"
+			[ ! -e "$D/mistake/x" ]
+		else
+			[ -e "$D/mistake/x" ]
+		fi
+		grep -q read "$T/said"
+	done
+	run -0 job --writable 1m "$ROOTFS" -- sh -c 'echo >/etc/x'
+	record '.controls.landlock == "absent"'
+}
+
+@test "a kernel without Landlock: refused, or waived by name and on the record" {
+	refuse=$TOP/build/tools/refuse
+	[ -x "$refuse" ] || "$TOP/tests/tools/build.sh" refuse
+	run --separate-stderr "$refuse" ENOSYS landlock_create_ruleset "$KIST" --root "$ROOT" job run --result "$RESULT" "$ROOTFS" true
+	[ "$status" -eq 125 ]
+	[[ $stderr == *"no Landlock"*"--allow-degraded=landlock"* ]]
+	run "$refuse" ENOSYS landlock_create_ruleset "$KIST" --root "$ROOT" job run --result "$RESULT" --allow-degraded landlock "$ROOTFS" true
+	[ "$status" -eq 0 ]
+	record '.controls.landlock == "waived"'
+	assert_nothing_left
+}
+
+@test "compute: every limit is set, no socket, no other's process, no /sys" {
+	run -0 job --profile compute --allow-degraded $WAIVED "$ROOTFS" -- \
+		sh -c 'pwd; ls /proc | grep -v "^[0-9]" | xargs; ls /sys; ulimit -n; ulimit -l; ulimit -s; echo x >/work/x'
+	[ "$output" = "$(printf '/work\nself thread-self\n256\n64\n8192')" ]
+	record '.profile == "compute" and .controls.no_sockets == "enforced" and .controls.hidden_processes == "enforced" and
+		(.limits | .wall_ms == 60000 and .cpu_time_ms == 30000 and .output == 1048576 and .file_size == 67108864 and
+			.workspace == 67108864 and .open_files == 256) and
+		(.controls | [.memory, .pids, .cpu] | unique | . == ["enforced"] or . == ["waived"])'
+	run -0 job --profile compute --allow-degraded $WAIVED "$ROOTFS" -- probe try socket_inet mount bpf getpid
+	jq -es 'map({(.name): .native}) | add | .socket_inet == "EPERM" and .mount == "EPERM" and .bpf == "EPERM" and .getpid == "OK"' <<<"$output"
+	# What the caller says counts.
+	run -0 job --profile compute --allow-degraded $WAIVED --wall 5s --open-files 99 "$ROOTFS" -- sh -c 'ulimit -n'
+	[ "$output" = 99 ]
+	record '.limits.wall_ms == 5000'
+	jq -n --arg root "$ROOTFS" '{version: 1, folder: $root, command: ["id"], profile: "compute", user: "1000:100",
+		allow_degraded: ["memory", "pids", "cpu"]}' >"$T/job.json"
+	run -0 job "$T/job.json"
+	[[ $output == "uid=1000"*"gid=100"* ]]
+	record '.profile == "compute"'
+	assert_nothing_left
+}
+
+@test "dev: a writable root; a user of its own; what is no profile and no user" {
+	run -0 job --profile dev --net none "$ROOTFS" -- sh -c 'echo >/etc/x && echo ok'
+	[ "$output" = ok ]
+	record '.profile == "dev" and .controls.read_only_root == "absent" and .network == "none"'
+	run -0 job --user 7 "$ROOTFS" -- id
+	[[ $output == "uid=7"*"gid=7"* ]]
+	refused 125 '--profile: "open" is none of' job --profile open "$ROOTFS" true
+	refused 125 '--user: "x" is not' job --user x "$ROOTFS" true
+	refused 125 '--user: "1:" is not' job --user 1: "$ROOTFS" true
+	refused 125 '70000' job --user 70000 "$ROOTFS" true
+	assert_nothing_left
+}
