@@ -150,7 +150,26 @@ $(B)/kist.ld: cli/link-order.awk cli/link-order.txt
 $(B)/kist: | $(B)/kist.ld
 $(B)/cli/main-kist.o: cli/link-order.txt
 
-$(PROGRAMS): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
+# One of it runs for each detached container: with musl it has a tenth of the memory. In one
+# command, since nothing else is made so.
+ifneq ($(and $(SPLIT_DEBUG),$(shell command -v musl-gcc)),)
+SMALL_MONITOR := $(B)/kist-monitor
+MONITOR_SRC := cli/main-kist-monitor.c $(addprefix supervisor/,monitor.c container_log.c) \
+	$(addprefix base/,err.c fd.c buf.c utc.c path.c musl/compat.c)
+$(SMALL_MONITOR): $(MONITOR_SRC) $(wildcard base/*.h base/musl/*.h base/musl/sys/*.h supervisor/*.h) $(B)/.flags
+	@mkdir -p $(B)/kernel
+	@ln -sfn /usr/include/linux $(B)/kernel/linux
+	@ln -sfn /usr/include/asm-generic $(B)/kernel/asm-generic
+	@ln -sfn /usr/include/$$(gcc -print-multiarch)/asm $(B)/kernel/asm
+	$(call say,MUSL)
+	$(Q)musl-gcc -std=gnu17 -D_GNU_SOURCE -I. -include base/musl/compat.h -Ibase/musl \
+		-idirafter $(B)/kernel $(WARN) -Os -fPIE -fstack-protector-strong -ffunction-sections \
+		-fdata-sections -fno-asynchronous-unwind-tables -static -nostartfiles \
+		-Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,--gc-sections,--strip-all \
+		/usr/lib/$$(uname -m)-linux-musl/rcrt1.o -o $@ $(MONITOR_SRC)
+endif
+
+$(filter-out $(SMALL_MONITOR),$(PROGRAMS)): $(B)/%: $(B)/cli/main-%.o $(B)/libkist.a $(EXTRA)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
 		$(or $(LIBS_$*),$(if $(PKGS_$*),$(shell pkg-config --libs $(PKGS_$*))))

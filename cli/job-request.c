@@ -37,6 +37,13 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time,landlock" },
 		{ "store", 0, OPTION_TEXT, &q->store, "DIR", "image store (or KIST_STORE)" },
 		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
+		{ "detach", 'd', OPTION_FLAG, &q->detach, NULL,
+		  "leave it to a monitor, and print its id: kist job ls, logs, wait, kill" },
+		{ "log", 0, OPTION_TEXT, &q->log, "FORMAT",
+		  "of a detached job: json-file (the default), raw, none" },
+		{ "log-size", 0, OPTION_TEXT, &q->log_size, "SIZE",
+		  "begin a new file then: 10m (0: never)" },
+		{ "log-files", 0, OPTION_TEXT, &q->log_files, "N", "keep so many of them: 2" },
 		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
 		  "print every kernel primitive to stderr as it runs" },
 	};
@@ -92,9 +99,10 @@ static int find_folder(struct job *job, struct arena *a, struct err *e)
 	return job->source ? 0 : err_set(e, ENOMEM, "the root folder");
 }
 
-static int read_file(const char *path, struct job *job, struct arena *a, struct err *e)
+/* At a detached job's end the file may be another: then it is what was kept of it. */
+static int read_file(struct job_request *q, const char *path, struct job *job, struct arena *a,
+		     struct err *e)
 {
-	_cleanup_json_ json_t *document = NULL;
 	const char *slash = strrchr(path, '/');
 	char folder[PATH_MAX], text[PATH_MAX];
 	int n = snprintf(text, sizeof text, "%.*s", slash ? (int)(slash - path + 1) : 1,
@@ -102,8 +110,9 @@ static int read_file(const char *path, struct job *job, struct arena *a, struct 
 
 	if (n >= (int)sizeof text || !realpath(text, folder))
 		return err_set(e, n >= (int)sizeof text ? ENAMETOOLONG : errno, "%s", path);
-	n = json_read_file(AT_FDCWD, path, &document, e);
-	if (n == 0 && (n = job_file_parse(document, folder, a, job, e)) < 0)
+	n = q->kept ? json_read_file(q->kept->dir, JOB_DOCUMENT, &q->document, e)
+		    : json_read_file(AT_FDCWD, path, &q->document, e);
+	if (n == 0 && (n = job_file_parse(q->document, folder, a, job, e)) < 0)
 		err_wrap(e, "%s", path);
 	if (n == 0 && !job->source) {
 		err_say(e, EINVAL, "%s: says neither /image nor /folder", path);
@@ -221,19 +230,64 @@ static int apply_settings(const struct job_request *q, struct job *job, struct e
 	return r;
 }
 
+int job_request_log(const struct job_request *q, struct container_log_options *ret, struct err *e)
+{
+	uint64_t size;
+	char *end;
+	int r = 0;
+
+	*ret = (struct container_log_options){ CONTAINER_LOG_JSON, 10 << 20, 2 };
+	if (q->log)
+		r = container_log_parse_format(q->log, &ret->format, e);
+	if (r == 0 && q->log_size && strcmp(q->log_size, "0") != 0) {
+		r = job_parse_size("--log-size", q->log_size, &size, e);
+		if (r == 0 && size < CONTAINER_LOG_MIN)
+			return err_say(e, EINVAL, "--log-size: at least %d bytes", CONTAINER_LOG_MIN);
+		ret->max_size = size;
+	} else if (q->log_size) {
+		ret->max_size = 0;
+	}
+	if (r == 0 && q->log_files) {
+		ret->max_files = (int)strtoul(q->log_files, &end, 10);
+		if (*end || ret->max_files < 1 || ret->max_files > CONTAINER_LOG_FILES)
+			return err_say(e, EINVAL, "--log-files: \"%.32s\" is no number from 1 to %d",
+				       q->log_files, CONTAINER_LOG_FILES);
+	}
+	return r;
+}
+
+/* What has no sense beside what else was said. */
+static int check_detached(const struct job_request *q, const struct job *job, struct err *e)
+{
+	static const char *const names[] = { "stdin", "stdout", "stderr" };
+
+	if (!q->detach && (q->log || q->log_size || q->log_files))
+		return err_say(e, EINVAL, "--log, --log-size, --log-files: only a detached job has a log "
+			       "(--detach)");
+	for (int i = 0; q->detach && i < 3; i++)
+		if (job->stdio[i]) {
+			err_say(e, EINVAL, "--%s: a detached job's streams are its monitor's", names[i]);
+			return err_fix(e, i ? "leave it out: kist job logs" :
+					      "give it a file with --file or --input");
+		}
+	if (q->detach && q->exit_zero)
+		return err_say(e, EINVAL, "--exit-zero: a detached job's status is kist job wait's");
+	return 0;
+}
+
 int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
 		      struct arena *a, struct err *e)
 {
 	static char *const none[] = { NULL };
 	int r = 0;
 
-	if (q->exit_zero && !q->result) {
+	if (q->exit_zero && !q->result && !q->detach) {
 		err_say(e, EINVAL,
 			"--exit-zero: without --result nobody would learn what became of the job");
 		return err_fix(e, "add --result FILE");
 	}
 	if (is_job_file(argv[0])) {
-		r = read_file(argv[0], job, a, e);
+		r = read_file(q, argv[0], job, a, e);
 	} else {
 		/* An image's name never begins with '.' or '/'. */
 		job->source = argv[0];
@@ -252,14 +306,16 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = add_env(q, job, a, e);
 	if (r == 0)
 		r = add_lists(q, job, a, e);
-	if (r == 0)
+	if (r == 0 && !q->kept)
 		r = find_inputs(job, a, e);
-	if (r == 0 && job->is_folder)
+	if (r == 0 && job->is_folder && !q->kept)
 		r = find_folder(job, a, e);
 	if (r == 0 && job->egress && !job->bridge) {
 		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
 		return err_fix(e, "add --net bridge, or leave --egress out");
 	}
+	if (r == 0)
+		r = check_detached(q, job, e);
 	if (r < 0)
 		return r;
 	argv++;

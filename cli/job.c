@@ -27,7 +27,7 @@ static const struct command run_command = {
 };
 
 /* Opened before the job runs: a result that can't be written is a refusal, not a surprise. */
-static int open_result(const char *path, int *ret_dir, const char **ret_name, struct err *e)
+int job_open_result(const char *path, int *ret_dir, const char **ret_name, struct err *e)
 {
 	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -43,8 +43,8 @@ static int open_result(const char *path, int *ret_dir, const char **ret_name, st
 	return 0;
 }
 
-static int write_result(int dir, const char *name, const struct job *job,
-			const struct job_result *result, struct err *e)
+int job_write_result(int dir, const char *name, const struct job *job, const struct job_result *result,
+		     struct err *e)
 {
 	_cleanup_json_ json_t *o = job_result_json(job, result);
 	_cleanup_free_ char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
@@ -89,6 +89,8 @@ static void say_limit(const struct job *job, const struct job_result *result)
 
 static int run(struct job_request *q, int argc, char **argv)
 {
+	const char *end = getenv(JOB_END_VARIABLE), *id = NULL;
+	struct job_kept kept;
 	struct runtime_hooks_in in = { .report = q->explain ? explain_report : NULL };
 	struct job job = { 0 };
 	_cleanup_fd_ int root = -EBADF, result_dir = -EBADF;
@@ -98,17 +100,43 @@ static int run(struct job_request *q, int argc, char **argv)
 	struct job_result result;
 	int r;
 
-	r = job_request_parse(q, argc, argv, &job, &arena, &e);
+	r = end ? job_kept_parse(end, &id, &kept) : 0;
+	if (r < 0)
+		err_say(&e, EINVAL, JOB_END_VARIABLE " is a monitor's, and nobody else's");
+	if (r == 0 && end) {
+		q->id = strdupa(id);
+		q->kept = &kept;
+		unsetenv(JOB_END_VARIABLE);
+	}
+	if (r == 0)
+		r = job_request_parse(q, argc, argv, &job, &arena, &e);
 	if (r == 0)
 		r = cli_fault(&in, &e);
 	if (r == 0 && q->result)
-		r = open_result(q->result, &result_dir, &result_name, &e);
+		r = job_open_result(q->result, &result_dir, &result_name, &e);
+	if (q->kept) {
+		struct err no_root = ERR_INIT;
+
+		job.id = q->id;
+		if (cli_open_root(true, &root, &no_root) < 0)
+			return cli_fail(&no_root, EXIT_JOB_FAILED);
+		r = job_run_end(q, &job, root, r < 0 ? &e : NULL, &arena);
+		arena_free(&arena);
+		return r;
+	}
 	if (r == 0)
 		r = cli_open_root(true, &root, &e);
 	if (r < 0) {
+		json_decref(q->document);
 		arena_free(&arena);
 		err_wrap(&e, "job");
 		return cli_fail(&e, EXIT_JOB_FAILED);
+	}
+	if (q->detach) {
+		r = job_run_detached(q, &job, root, &arena, &in, cli.argv);
+		json_decref(q->document);
+		arena_free(&arena);
+		return r;
 	}
 	job_run(&job, q->store, root, cli.root_text, &in, &arena, &result, &e);
 	if (result.reason == JOB_SANDBOX_ERROR) {
@@ -116,32 +144,43 @@ static int run(struct job_request *q, int argc, char **argv)
 		log_err(&e);
 	}
 	say_limit(&job, &result);
-	if (q->result && write_result(result_dir, result_name, &job, &result, &write_error) < 0) {
+	if (q->result && job_write_result(result_dir, result_name, &job, &result, &write_error) < 0) {
 		err_wrap(&write_error, "job %s: the result", job.id);
 		result.status = cli_fail(&write_error, EXIT_JOB_FAILED);
 	} else if (q->exit_zero) {
 		result.status = 0;
 	}
+	json_decref(q->document);
 	arena_free(&arena);
 	return result.status;
 }
 
 int command_job(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} verbs[] = { { "ls", command_job_ls },	    { "logs", command_job_logs },
+		      { "kill", command_job_kill }, { "wait", command_job_wait },
+		      { "gc", command_job_gc } };
 	struct job_request q = { 0 };
 	struct option table[JOB_OPTIONS_MAX];
 	size_t count = job_request_options(&q, table);
 	struct err e = ERR_INIT;
 	int first, status;
 
+	for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
 	if (argc < 2 || strcmp(argv[1], "run") != 0) {
 		if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-			printf("usage: kist job run %s\nsee: kist job run --help\n",
+			printf("usage: kist job run %s\n       kist job ls | logs | kill | wait | gc ...\n"
+			       "see: kist job run --help\n",
 			       run_command.usage);
 			return 0;
 		}
 		err_say(&e, EINVAL, "job: the verb is missing or unknown");
-		err_fix(&e, "kist job run %s", run_command.usage);
+		err_fix(&e, "kist job run %s; or ls, logs, kill, wait, gc", run_command.usage);
 		return cli_fail(&e, EXIT_JOB_FAILED);
 	}
 	first = cli_parse(&run_command, table, count, argc - 1, argv + 1, &status);

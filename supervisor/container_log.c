@@ -34,7 +34,8 @@ int container_log_parse_format(const char *text, enum container_log_format *ret,
 
 static int open_file(struct container_log *l)
 {
-	l->fd = openat(l->dir, l->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+	l->fd = openat(l->dir, l->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		       0640);
 	return l->fd < 0 ? -errno : 0;
 }
 
@@ -170,8 +171,12 @@ static void flush(struct container_log *l)
 static size_t utf8_char(const unsigned char *s, size_t size, bool *ret_short)
 {
 	static const unsigned char least[] = { 0, 0, 0x80, 0xa0, 0x90 };
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-		     : s[0] < 0xf5 ? 4 : 0;
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
 	size_t i;
 
 	*ret_short = false;
@@ -211,8 +216,12 @@ static char *put(char *to, const char *text, size_t size)
 static char *put_escaped(char *to, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	const char *one = c == '\n' ? "n" : c == '\r' ? "r" : c == '\t' ? "t" : c == '"' ? "\""
-			  : c == '\\' ? "\\" : NULL;
+	const char *one = c == '\n'   ? "n"
+			  : c == '\r' ? "r"
+			  : c == '\t' ? "t"
+			  : c == '"'  ? "\""
+			  : c == '\\' ? "\\"
+				      : NULL;
 
 	*to++ = '\\';
 	if (one) {

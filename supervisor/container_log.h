@@ -19,11 +19,11 @@
 #include <time.h>
 #include "base/err.h"
 
-#define CONTAINER_LOG_LINE  16384 /* docker's */
-#define CONTAINER_LOG_RECORD 256  /* what of a record isn't the line */
-#define CONTAINER_LOG_NAME  128   /* with the NUL */
-#define CONTAINER_LOG_FILES 100   /* at most, the first included */
-#define CONTAINER_LOG_MIN   4096  /* bytes: less than this no file may be cut to */
+#define CONTAINER_LOG_LINE   16384 /* docker's */
+#define CONTAINER_LOG_RECORD 256   /* what of a record isn't the line */
+#define CONTAINER_LOG_NAME   128   /* with the NUL */
+#define CONTAINER_LOG_FILES  100   /* at most, the first included */
+#define CONTAINER_LOG_MIN    4096  /* bytes: less than this no file may be cut to */
 
 enum container_log_format { CONTAINER_LOG_NONE, CONTAINER_LOG_RAW, CONTAINER_LOG_JSON };
 enum container_log_stream { CONTAINER_LOG_STDOUT, CONTAINER_LOG_STDERR };

@@ -82,6 +82,7 @@ struct job {
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
+	const struct job_detach *detach; /* job_detach.h; NULL: in the foreground */
 };
 
 #define JOB_OPEN_FILES	     1024

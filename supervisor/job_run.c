@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "image/user.h"
 #include "runtime/layers.h"
+#include "supervisor/job_detach.h"
 #include "supervisor/job_collect.h"
 #include "supervisor/job_names.h"
 #include "supervisor/job_watch.h"
@@ -183,6 +184,7 @@ struct running {
 	int slot_root, slot_mounts; /* of the job's own tree; -1 */
 	int collect_to;
 	int slot_cgroup; /* by fd, never by name: another job may have the name by now */
+	int pin, user_of_image; /* what keeps the image; -1 */
 	struct job_user user;
 	struct run run;
 };
@@ -262,10 +264,9 @@ static void look_at_disk(int root, const char *path, bool ours, struct job_resul
 }
 
 /* What it left, looked at from outside: everything in it is dead. */
-static int look_back(const struct running *r, struct job_result *ret, struct err *e)
+static int look_back(const struct job *job, int root, int collect_to, struct job_result *ret,
+		     struct err *e)
 {
-	const struct job *job = r->job;
-	int root = r->slot_root < 0 ? -EBADF : run_slot(&r->run, r->slot_root);
 	_cleanup_fd_ int from = -EBADF;
 
 	if (root < 0)
@@ -281,7 +282,12 @@ static int look_back(const struct running *r, struct job_result *ret, struct err
 	from = path_open_in_root(root, job->workspace ? JOB_WORKSPACE : "/", O_PATH | O_DIRECTORY, 0);
 	if (from < 0)
 		return err_set(e, -from, "collect: the job's folder");
-	return job_collect(from, r->collect_to, job, &ret->collected, e);
+	return job_collect(from, collect_to, job, &ret->collected, e);
+}
+
+static int slot_fd(const struct run *run, int slot)
+{
+	return slot < 0 ? -EBADF : run_slot(run, slot);
 }
 
 static int watch(struct running *r, struct job_stdio *io, struct job_result *ret, struct err *e)
@@ -298,11 +304,28 @@ static int watch(struct running *r, struct job_stdio *io, struct job_result *ret
 		return n;
 	read_stats(w.cgroup, ret);
 	job_watch_drain(&w);
-	n = look_back(r, ret, e);
+	n = look_back(r->job, slot_fd(&r->run, r->slot_root), r->collect_to, ret, e);
 	if (n < 0)
 		return n;
 	conclude(r->job, &end, ret);
 	return 0;
+}
+
+/* To a monitor; returns only when that can't be. */
+static int leave(const struct running *r, const struct job_stdio *io, const struct job_result *so_far,
+		 struct err *e)
+{
+	const struct job_kept kept = { .dir = r->job->detach->dir,
+				       .root = slot_fd(&r->run, r->slot_root),
+				       .mounts = slot_fd(&r->run, r->slot_mounts),
+				       .cgroup = run_slot(&r->run, r->slot_cgroup),
+				       .collect = r->job->collect_count ? r->collect_to : -1,
+				       .pin = r->pin,
+				       .user = r->user_of_image };
+	const int output[2] = { io->stream[1]->from, io->stream[2] ? io->stream[2]->from : -1 };
+
+	attach_restore_signals();
+	return job_become_monitor(r->job, run_slot(&r->run, SLOT_GUEST_PIDFD), output, &kept, so_far, e);
 }
 
 static int find_layers(const struct running *r, const struct image_info *image, int pin,
@@ -403,7 +426,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
 	if (r->job->bridge)
 		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
-	n = watch(r, &io, ret, e);
+	n = r->job->detach ? leave(r, &io, ret, e) : watch(r, &io, ret, e);
 	job_stdio_close(&io);
 	if (n < 0)
 		runtime_delete_made(r->root, r->job->id, &r->run, &ignored);
@@ -423,7 +446,8 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	struct image_info image;
 	struct host host;
 	_cleanup_fd_ int collect_to = -EBADF;
-	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1 };
+	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1, .pin = -1,
+			     .user_of_image = -1 };
 	struct root_layers layers;
 	struct job_ids ids;
 	int n;
@@ -443,6 +467,8 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	if (!job->is_folder) {
 		ret->image_digest = image.manifest_digest;
 		image_user_begin(store, &image, job->id, &user);
+		r.pin = pin;
+		r.user_of_image = user.fd;
 	}
 	n = find_layers(&r, job->is_folder ? NULL : &image, pin, a, &layers, e);
 	if (n == 0)
@@ -476,4 +502,92 @@ void job_run(struct job *job, const char *store, int root, const char *root_path
 		err_format(e, ret->error, sizeof ret->error);
 	}
 	attach_restore_signals();
+}
+
+/* --- after the monitor ------------------------------------------------------------------------ */
+
+static const struct {
+	const char *text;
+	enum job_reason reason;
+} monitor_reasons[] = { { "exit", JOB_EXIT },	  { "wall", JOB_WALL },
+			{ "cpu", JOB_CPU_USED },  { "output", JOB_OUTPUT },
+			{ "cancelled", JOB_CANCELLED } };
+
+static void read_output(const json_t *o, uint64_t limit, struct job_output *ret)
+{
+	ret->counted = true;
+	ret->bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes"));
+	ret->kept = limit && ret->bytes > limit ? limit : ret->bytes;
+}
+
+/* What the monitor saw. */
+static int read_end(const struct job *job, int dir, struct job_end *end, struct arena *a,
+		    struct job_result *ret, struct err *e)
+{
+	_cleanup_json_ json_t *begun = NULL, *o = NULL;
+	const char *reason, *digest;
+	int r = json_read_file(dir, JOB_BEGUN, &begun, e);
+
+	if (r == 0)
+		r = json_read_file(dir, JOB_ENDED, &o, e);
+	if (r < 0)
+		return err_wrap(e, "the monitor's record");
+	reason = json_string_value(json_object_get(o, "reason"));
+	for (size_t i = 0; reason && i < sizeof monitor_reasons / sizeof monitor_reasons[0]; i++)
+		if (strcmp(reason, monitor_reasons[i].text) == 0)
+			end->reason = monitor_reasons[i].reason;
+	end->exit_code = (int)json_integer_value(json_object_get(o, "code"));
+	end->signal = (int)json_integer_value(json_object_get(o, "signal"));
+	end->cancel_signal = (int)json_integer_value(json_object_get(o, "cancelledBy"));
+	end->status = end->signal ? 128 + end->signal : end->exit_code;
+	ret->wall_us = json_integer_value(json_object_get(o, "wallUsec"));
+	read_output(json_object_get(o, "stdout"), job->output, &ret->output[0]);
+	read_output(json_object_get(o, "stderr"), job->output, &ret->output[1]);
+	ret->started_ns = json_integer_value(json_object_get(begun, "startedNs"));
+	ret->address = (uint32_t)json_integer_value(json_object_get(begun, "address"));
+	digest = json_string_value(json_object_get(begun, "digest"));
+	ret->image_digest = digest ? arena_strdup(a, digest) : NULL;
+	return 0;
+}
+
+static int end_job(struct job *job, const struct job_kept *kept, struct arena *a,
+		   struct job_result *ret, struct err *e)
+{
+	struct job_end end = { .reason = JOB_EXIT, .exit_code = -1 };
+	struct host host;
+	int n = host_probe(&host, e);
+
+	if (n == 0)
+		n = job_check(job, &host, e);
+	if (n == 0)
+		n = read_end(job, kept->dir, &end, a, ret, e);
+	if (n < 0)
+		return n;
+	read_stats(kept->cgroup, ret);
+	n = look_back(job, kept->root, kept->collect, ret, e);
+	if (n == 0)
+		conclude(job, &end, ret);
+	return n;
+}
+
+void job_end(struct job *job, int root, const struct job_kept *kept, struct arena *a,
+	     struct job_result *ret, struct err *e)
+{
+	struct err failure = ERR_INIT;
+	int n;
+
+	*ret = (struct job_result){ .exit_code = -1 };
+	n = end_job(job, kept, a, ret, e);
+	/* Whatever became of it: nothing of it stays. Its tree is held by these. */
+	if (kept->root >= 0)
+		close(kept->root);
+	if (kept->mounts >= 0)
+		close(kept->mounts);
+	if (runtime_delete(root, job->id, true, n < 0 ? &failure : e) < 0 && n == 0)
+		n = -e->error;
+	if (n < 0) {
+		ret->reason = JOB_SANDBOX_ERROR;
+		ret->status = e->exit_code ? e->exit_code : STATUS_FAILED;
+		err_format(e, ret->error, sizeof ret->error);
+	}
 }

@@ -135,14 +135,16 @@ static int open_output(struct job_stdio *s, const struct job *job, int index, ui
 int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uint32_t gid,
 		   struct arena *a, struct job_output output[2], struct err *e)
 {
+	/* A detached job's go to its monitor, whole. */
+	bool through = job->output || job->detach;
 	int n = job->stdio[0] ? open_input(s, job, uid, gid, a, e) : 0;
 
-	if (n == 0 && (job->output || job->stdio[1]))
+	if (n == 0 && (through || job->stdio[1]))
 		n = open_output(s, job, 1, uid, gid, a, &output[0], e);
 	if (n == 0 && job->merge_stderr) {
 		s->fd[2] = s->fd[1];
 		s->given = true;
-	} else if (n == 0 && (job->output || job->stdio[2])) {
+	} else if (n == 0 && (through || job->stdio[2])) {
 		n = open_output(s, job, 2, uid, gid, a, &output[1], e);
 	}
 	return n;

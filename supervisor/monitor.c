@@ -24,17 +24,17 @@
 #include "base/path.h"
 #include "base/utc.h"
 
-#define BLOCK	    131072 /* of a pipe at once: as cat(1) */
-#define CPU_TICK_MS 10	   /* cpu time is not looked at more often */
+#define BLOCK	     131072 /* of a pipe at once: as cat(1) */
+#define CPU_TICK_MS  10	    /* cpu time is not looked at more often */
 #define DROP_TICK_MS 100
-#define NEVER	    INT64_MAX
-#define MS	    1000000LL
+#define NEVER	     INT64_MAX
+#define MS	     1000000LL
 
 struct copier {
 	struct monitor *m;
 	pthread_t thread;
-	int stop, told;	  /* eventfds: to the thread; from it */
-	int busy;	  /* timerfd: runs while there is output to write */
+	int stop, told; /* eventfds: to the thread; from it */
+	int busy;	/* timerfd: runs while there is output to write */
 	int null;
 	atomic_ulong progress;
 	atomic_bool ended, over; /* all output is read; a stream's limit was passed */
@@ -143,8 +143,8 @@ static void drop(struct copier *c)
 		int pipe = c->m->output[i];
 		ssize_t n;
 
-		while (pipe >= 0 && (n = splice(pipe, NULL, c->null, NULL, BLOCK,
-						SPLICE_F_NONBLOCK)) > 0) {
+		while (pipe >= 0 &&
+		       (n = splice(pipe, NULL, c->null, NULL, BLOCK, SPLICE_F_NONBLOCK)) > 0) {
 			within(c, i, (size_t)n);
 			atomic_fetch_add(&c->stalled, (uint64_t)n);
 		}
@@ -341,8 +341,8 @@ static int turn(struct watch *w, struct err *e)
 	return 0;
 }
 
-/* What was written before the end is still kept; what somebody outside holds open is not waited for.
- * Whether the thread is done. */
+/* What was written before the end is still kept; what somebody outside holds open is not waited
+ * for. Whether the thread is done. */
 static bool last_output(struct watch *w)
 {
 	struct pollfd told = { .fd = w->copier->told, .events = POLLIN };
@@ -398,10 +398,15 @@ int monitor_run(struct monitor *m, struct monitor_end *ret, struct err *e)
 {
 	static struct copier copier;
 	int64_t started = clock_ns(CLOCK_MONOTONIC);
-	struct watch w = { .m = m, .copier = &copier, .end = ret, .started = started,
-			   .wall_at = m->limits.wall_ms < 0 ? NEVER : started + m->limits.wall_ms * MS,
+	struct watch w = { .m = m,
+			   .copier = &copier,
+			   .end = ret,
+			   .started = started,
+			   .wall_at =
+				   m->limits.wall_ms < 0 ? NEVER : started + m->limits.wall_ms * MS,
 			   .cpu_at = m->limits.cpu_ms < 0 || m->cgroup < 0 ? NEVER : started,
-			   .kill_at = NEVER, .drop_at = NEVER };
+			   .kill_at = NEVER,
+			   .drop_at = NEVER };
 	int r;
 
 	*ret = (struct monitor_end){ .code = -1, .started_ns = clock_ns(CLOCK_REALTIME) };
@@ -431,8 +436,10 @@ int monitor_run(struct monitor *m, struct monitor_end *ret, struct err *e)
 
 const char *monitor_reason_text(enum monitor_reason reason)
 {
-	static const char *const texts[] = { [MONITOR_EXIT] = "exit", [MONITOR_WALL] = "wall",
-					     [MONITOR_CPU] = "cpu", [MONITOR_OUTPUT] = "output",
+	static const char *const texts[] = { [MONITOR_EXIT] = "exit",
+					     [MONITOR_WALL] = "wall",
+					     [MONITOR_CPU] = "cpu",
+					     [MONITOR_OUTPUT] = "output",
 					     [MONITOR_CANCELLED] = "cancelled" };
 
 	return texts[reason];

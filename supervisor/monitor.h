@@ -29,7 +29,7 @@ struct monitor_limits {
 };
 
 enum monitor_reason {
-	MONITOR_EXIT,	   /* by itself, or others ended it */
+	MONITOR_EXIT, /* by itself, or others ended it */
 	MONITOR_WALL,
 	MONITOR_CPU,
 	MONITOR_OUTPUT,
@@ -37,22 +37,22 @@ enum monitor_reason {
 };
 
 struct monitor {
-	int pidfd;	   /* of a child of this process */
-	int cgroup;	   /* fd of its folder; -1: the first process takes the others with it */
-	int output[2];	   /* ends to read; -1: none. Taken over */
+	int pidfd;     /* of a child of this process */
+	int cgroup;    /* fd of its folder; -1: the first process takes the others with it */
+	int output[2]; /* ends to read; -1: none. Taken over */
 	struct monitor_limits limits;
 	struct container_log *log; /* open; the monitor closes it */
 };
 
 struct monitor_end {
 	enum monitor_reason reason;
-	int code;	  /* of its exit; -1: a signal ended it */
+	int code; /* of its exit; -1: a signal ended it */
 	int signal;
-	int cancelled_by; /* signal */
+	int cancelled_by;	      /* signal */
 	int64_t started_ns, ended_ns; /* CLOCK_REALTIME, for people */
 	int64_t wall_us;	      /* CLOCK_MONOTONIC */
 	uint64_t received[2], dropped;
-	bool truncated[2];	      /* by its limit */
+	bool truncated[2]; /* by its limit */
 	unsigned rotations;
 	int log_error; /* errno of the newest failure to write; 0 */
 };

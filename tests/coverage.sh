@@ -18,7 +18,7 @@ if [ "${1-}" != --report ]; then
 	mkdir -p "$build/profiles"
 	chmod 777 "$build/profiles"
 	# Made before users without rights need them.
-	for program in kist kist-image kist-systemd kist-dns; do
+	for program in kist kist-image kist-systemd kist-dns kist-monitor; do
 		"$build/$program" --help >/dev/null 2>&1 || true
 	done
 	chmod 666 "$build"/profiles/*
@@ -34,9 +34,9 @@ if [ "${1-}" != --report ]; then
 fi
 llvm-profdata merge -sparse "$build"/profiles/*.profraw -o "$build/profile" || exit 1
 llvm-cov export -format=lcov -instr-profile "$build/profile" "$build/kist" \
-	-object "$build/kist-image" -object "$build/kist-systemd" -object "$build/kist-dns" >"$build/coverage.info" || exit 1
+	-object "$build/kist-image" -object "$build/kist-systemd" -object "$build/kist-dns" -object "$build/kist-monitor" >"$build/coverage.info" || exit 1
 llvm-cov show -format=html -show-branches=count -output-dir "$build/html" \
-	-instr-profile "$build/profile" "$build/kist" -object "$build/kist-image" -object "$build/kist-systemd" -object "$build/kist-dns" >/dev/null
+	-instr-profile "$build/profile" "$build/kist" -object "$build/kist-image" -object "$build/kist-systemd" -object "$build/kist-dns" -object "$build/kist-monitor" >/dev/null
 gate=0
 case ${1-} in "" | --report) gate=1 ;; esac
 : >"$build/missed.txt"

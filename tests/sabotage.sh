@@ -60,7 +60,7 @@ make_tree() {
 	(
 		cd build || exit
 		cp -a .flags base cgroup ns net image runtime supervisor cli tests fixtures tools kist \
-			kist-image kist-systemd kist-dns libkist.a "$tree/build"
+			kist-image kist-systemd kist-dns kist-monitor libkist.a "$tree/build"
 	) || return
 	[ ! -d build/peers ] || ln -s "$top/build/peers" "$tree/build/peers"
 }

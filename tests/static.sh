@@ -10,6 +10,7 @@ fail() { echo "static: $*" >&2; exit 1; }
 # Beside the program, as it looks for them.
 ln -sfn ../kist-image build/static/kist-image
 ln -sfn ../kist-systemd build/static/kist-systemd
+ln -sfn ../kist-monitor build/static/kist-monitor
 ln -sfn ../kist-dns build/static/kist-dns
 if readelf -lW "$kist" | grep -E 'INTERP|NEEDED'; then
 	fail "$kist is not static"

@@ -57,8 +57,10 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 	done
 }
 
-@test "kist job run --help: the options are those of kist-job(1)" {
-	same_options "$(table_of job run)" "$MAN/kist-job.1" "job run"
+@test "kist job VERB --help: the options are those of kist-job(1)" {
+	for verb in run ls logs wait; do
+		same_options "$(table_of job "$verb")" "$MAN/kist-job.1" "job $verb"
+	done
 }
 
 @test "kist net VERB --help: the verbs and options are those of kist-net(1)" {

@@ -23,7 +23,9 @@ setup() {
 	LOG=$BATS_TEST_TMPDIR/log
 	PIDS=()
 	: >"$LOG"
-	mkdir -p "${STORE%/*}"
+	# Layers are id-mapped, which tmpfs can't on Linux 6.1.
+	DISK=$PWD/build/tmp/dns-$BATS_TEST_NUMBER-$$
+	mkdir -p "${STORE%/*}" "$DISK"
 	printf 'nameserver 127.9.9.9\n' >"$BATS_TEST_TMPDIR/resolv.conf"
 	mount --bind "$BATS_TEST_TMPDIR/resolv.conf" /etc/resolv.conf
 }
@@ -32,7 +34,7 @@ teardown() {
 	umount /etc/resolv.conf
 	[ ${#PIDS[@]} = 0 ] || kill -KILL "${PIDS[@]}" 2>/dev/null || true
 	for_each_server kill -KILL
-	rm -rf "${STORE%/*}"
+	rm -rf "${STORE%/*}" "$DISK"
 }
 
 place() { # NAME...: namespaces with a process asleep in each
@@ -209,7 +211,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 }
 
 @test "a job with a network: resolv.conf of the host's without what it can't reach, hosts, hostname; its own files stay" {
-	local root=$BATS_TEST_TMPDIR/root kist=${KIST_BUILD:-$PWD/build}/kist
+	local root=$DISK/root kist=${KIST_BUILD:-$PWD/build}/kist
 	mkdir -p "$root" "$BATS_TEST_TMPDIR/own"
 	cp -a build/fixtures/busybox-rootfs/. "$root"
 	mkdir -p "$root/etc"
@@ -229,7 +231,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 }
 
 @test "kist net connect: two containers find each other; reconcile brings the server back; who leaves asks his other network" {
-	local root=$BATS_TEST_TMPDIR/root kist=${KIST_BUILD:-$PWD/build}/kist state=$BATS_TEST_TMPDIR/state id
+	local root=$DISK/root kist=${KIST_BUILD:-$PWD/build}/kist state=$BATS_TEST_TMPDIR/state id
 	export KIST_NETWORKS=$BATS_TEST_TMPDIR/networks
 	mkdir -p "$root" "$KIST_NETWORKS"
 	cp -a build/fixtures/busybox-rootfs/. "$root"

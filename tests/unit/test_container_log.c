@@ -1,4 +1,5 @@
-/* test_container_log.c - supervisor/container_log.c: records, files that are cut, disks that are full. */
+/* test_container_log.c - supervisor/container_log.c: records, files that are cut, disks that are
+ * full. */
 #include "image_test.h"
 #include <jansson.h>
 #include <signal.h>
@@ -135,8 +136,9 @@ static void a_long_line_is_several(void **state)
 
 static void hostile_bytes_stay_one_record(void **state)
 {
-	static const char bytes[] = "\"}\n\x1b[2J\\\r\t\x7f\0\x01\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80"
-				    "\xc3\xa4\xf0\x9f\x98\x80\xe2\x82";
+	static const char bytes[] =
+		"\"}\n\x1b[2J\\\r\t\x7f\0\x01\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80"
+		"\xc3\xa4\xf0\x9f\x98\x80\xe2\x82";
 	char *all;
 
 	(void)state;
@@ -277,8 +279,9 @@ static void a_full_disk_does_not_stop_raw(void **state)
 	begin(CONTAINER_LOG_RAW, 0, 1);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	for (i = 0; i < 30; i++)
-		put(CONTAINER_LOG_STDERR, "0123456789012345678901234567890123456789012345678901234567890123"
-					  "012345678901234567890123456789012345");
+		put(CONTAINER_LOG_STDERR,
+		    "0123456789012345678901234567890123456789012345678901234567890123"
+		    "012345678901234567890123456789012345");
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	container_log_close(&log_);
 	assert_int_equal(log_.received, 3000);

@@ -223,9 +223,11 @@ static void a_disk_that_hangs_stops_nothing(void **state)
 	int hung[2];
 
 	(void)state;
-	begin(&m, "i=0; while [ $i -lt 3000 ]; do echo "
-		  "0123456789012345678901234567890123456789012345678901234567890123456789012345678"
-		  "90123456789; i=$((i+1)); done; exit 9", CONTAINER_LOG_RAW);
+	begin(&m,
+	      "i=0; while [ $i -lt 3000 ]; do echo "
+	      "0123456789012345678901234567890123456789012345678901234567890123456789012345678"
+	      "90123456789; i=$((i+1)); done; exit 9",
+	      CONTAINER_LOG_RAW);
 	assert_int_equal(pipe2(hung, O_CLOEXEC), 0);
 	assert_int_equal(write(hung[1], full, sizeof(full)), sizeof(full));
 	assert_int_equal(dup2(hung[1], log_.fd), log_.fd);
@@ -245,14 +247,10 @@ static void a_disk_that_hangs_stops_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(status_and_output),
-		TEST(the_clock_ends_it),
-		TEST(grace_is_given_once),
-		TEST(a_signal_cancels),
-		TEST(output_has_its_limit),
-		TEST(cpu_time_ends_it),
-		TEST(the_end_is_not_held_up),
-		TEST(a_disk_that_hangs_stops_nothing),
+		TEST(status_and_output),      TEST(the_clock_ends_it),
+		TEST(grace_is_given_once),    TEST(a_signal_cancels),
+		TEST(output_has_its_limit),   TEST(cpu_time_ends_it),
+		TEST(the_end_is_not_held_up), TEST(a_disk_that_hangs_stops_nothing),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -40,7 +40,7 @@ mkdir -p "$(dirname "$log")" "$work/tree/.vm" "$work/tree/build"
 # The tree goes in as an ext4 disk of its own; hard links make the copy free.
 (cd "$top" && tar -cf - --exclude=./build --exclude=./.git --exclude=./compile_commands.json .) |
 	tar -xf - -C "$work/tree"
-for path in kist kist-image kist-systemd kist-dns tests tools fixtures peers; do
+for path in kist kist-image kist-systemd kist-dns kist-monitor tests tools fixtures peers; do
 	[ ! -e "$top/build/$path" ] || cp -al -H "$top/build/$path" "$work/tree/build/$path"
 done
 # -H above: build/peers may be a symlink, and what is removed here must be the copy's.
