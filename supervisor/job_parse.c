@@ -91,10 +91,11 @@ int job_parse_network(const char *where, const char *text, struct job *job, stru
 {
 	struct arena scratch = ARENA_INIT;
 	struct net_spec net = { 0 };
-	int r = net_parse_annotations(text, NULL, &net, &scratch, e);
+	int r;
 
 	if (strspn(text, " \t\n") == strlen(text))
 		return err_say(e, EINVAL, "%s: is empty", where);
+	r = net_parse_annotations(text, NULL, &net, &scratch, e);
 	/* Above the pointer of an annotation, which this is not. */
 	if (r < 0)
 		snprintf(e->where, sizeof e->where, "%s", where);
