@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "cli/net_json.h"
+#include "cli/net_stats.h"
 #include "net/address.h"
 #include "net/lease.h"
 #include "runtime/hot_net.h"
@@ -180,8 +181,8 @@ static void print_line(const struct network *n)
 		cidr_format(n->subnet, n->prefix, v4);
 	if (n->prefix6)
 		cidr6_format(&n->subnet6, n->prefix6, v6);
-	printf("%-20s %-14.12s %-9s %-18s %s\n", n->name, n->id,
-	       n->driver == NETWORK_MACVLAN ? "macvlan" : "bridge", v4, v6);
+	printf("%-20s %-14.12s %-9s %-*s%s%s\n", n->name, n->id,
+	       n->driver == NETWORK_MACVLAN ? "macvlan" : "bridge", *v6 ? 18 : 0, v4, *v6 ? " " : "", v6);
 }
 
 static int net_ls(int argc, char **argv)
@@ -443,15 +444,20 @@ static int net_gc_command(int argc, char **argv)
 
 static int net_reconcile_command(int argc, char **argv)
 {
-	static const struct command self = { "net reconcile", "",
-					     "make anew what was lost of bridges and rules", 0, 0, false,
-					     NULL };
+	static const struct command self = { "net reconcile", "[options]",
+					     "make anew what was lost of bridges, rules and names", 0, 0,
+					     false, NULL };
+	bool watch = false;
+	const struct option table[] = {
+		{ "watch", 0, OPTION_FLAG, &watch, NULL, "stay, and do so whenever something is lost" },
+	};
 	struct err e = ERR_INIT;
 	int status;
 
-	if (cli_parse(&self, NULL, 0, argc, argv, &status) < 0)
+	if (cli_parse(&self, table, COUNT(table), argc, argv, &status) < 0)
 		return status;
-	return need_root(&e) < 0 || net_reconcile(&e) < 0 ? fail("reconcile", &e) : 0;
+	return need_root(&e) < 0 || (watch ? net_watch(&e) : net_reconcile(&e)) < 0
+		       ? fail("reconcile", &e) : 0;
 }
 
 static const struct {
@@ -465,7 +471,8 @@ static const struct {
 	{ "connect", "put a container that runs on a network", net_connect },
 	{ "disconnect", "take a container that runs off a network", net_disconnect },
 	{ "prune", "forget all networks that nobody is on", net_prune },
-	{ "reconcile", "make anew what was lost of bridges and rules", net_reconcile_command },
+	{ "stats", "what went through, of each container on a network", net_stats },
+	{ "reconcile", "make anew what was lost of bridges, rules and names", net_reconcile_command },
 	{ "gc", "free what ended containers left", net_gc_command },
 };
 

@@ -229,16 +229,16 @@ static int act_firewall(struct run *r, const void *args, struct err *e)
 static void show_firewall(struct buf *out, const struct plan *p, const void *args)
 {
 	const struct op_firewall_args *a = args;
-	const char *bridge = a->network->interface;
 
-	buf_add(out, "nfnetlink batch: table inet kist { masquerade subnet of ");
+	buf_addf(out, "nfnetlink batch: into the sets of inet kist and bridge kist: { %s . ",
+		 a->network->interface);
 	plan_show_slot(out, p, a->address_slot);
 	buf_add_char(out, '/');
 	plan_show_slot(out, p, a->prefix_slot);
-	buf_addf(out, " leaving %s; to %s only answers; from %s no other source } unless it is there",
-		 bridge, bridge, bridge);
+	buf_add(out, " }, its interface with its MAC, its published ports; both tables unless they are there");
 }
 
+/* The rules never change; `nft list ruleset` has them. */
 static void by_hand_firewall(struct buf *out, const struct plan *p, const void *args)
 {
 	const struct op_firewall_args *a = args;
@@ -248,15 +248,13 @@ static void by_hand_firewall(struct buf *out, const struct plan *p, const void *
 	(void)p;
 	cidr_format(a->likely.address, a->likely.prefix, s);
 	buf_addf(out,
-		 "nft 'table inet kist { "
-		 "chain prerouting { type filter hook prerouting priority raw; "
-		 "iifname %s ip saddr != %s drop; }; "
-		 "chain forward { type filter hook forward priority filter; "
-		 "oifname %s ct state established,related accept; "
-		 "iifname %s ip saddr %s accept; iifname %s drop; oifname %s drop; }; "
-		 "chain postrouting { type nat hook postrouting priority srcnat; "
-		 "ip saddr %s oifname != %s masquerade; }; }'",
-		 b, s, b, b, s, b, b, s, b);
+		 "nft 'add element inet kist bridges { %s }; "
+		 "add element inet kist within { %s . %s }; "
+		 "add element inet kist subnets4 { %s }; "
+		 "add element inet kist members4 { %s . '$ADDRESS' }; "
+		 "add element bridge kist pins4 { '$VETH' . '$MAC' . '$ADDRESS' }; "
+		 "add element bridge kist ports { '$VETH' : goto guard }'",
+		 b, b, b, s, b);
 }
 
 const struct op op_firewall = { .name = "ensure_nft_table", .man = "nft(8)", .compound = true,

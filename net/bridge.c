@@ -377,18 +377,14 @@ static int make_bridge(const struct network *n, int rtnl, const uint8_t mac[6],
 	return r == -ENODEV ? err_set(e, ENODEV, "%s vanished", n->interface) : r;
 }
 
-int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
+int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
 			  struct err *e)
 {
-	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	struct link_info link;
 	uint8_t mac[6];
-	int r = lock(&s, e);
+	int r = link_get(rtnl, n->interface, &link, e);
 
-	if (r < 0)
-		return r;
 	net_endpoint_mac(gateway, &n->gateway6, mac);
-	r = link_get(rtnl, n->interface, &link, e);
 	if (r == 0 && !is_our_bridge(&link)) {
 		err_say(e, EEXIST, "the host has an interface %s (%s) that kist did not make",
 			n->interface, link.kind[0] ? link.kind : "no virtual link");
@@ -407,16 +403,32 @@ int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, i
 	return 0;
 }
 
+int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
+			  struct err *e)
+{
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
+	int r = lock(&s, e);
+
+	return r < 0 ? r : network_settle_bridge(n, rtnl, gateway, ret_index, e);
+}
+
+int network_settle_forward(const struct lease_store *s, const struct network *n, struct err *e)
+{
+	int r = 0;
+
+	if (n->prefix || network_is_default(n))
+		r = forward_ensure(s, false, e);
+	if (r == 0 && n->prefix6)
+		r = forward_ensure(s, true, e);
+	return r;
+}
+
 int network_ensure_forward(const struct network *n, struct err *e)
 {
 	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	int r = lock(&s, e);
 
-	if (r == 0 && (n->prefix || network_is_default(n)))
-		r = forward_ensure(&s, false, e);
-	if (r == 0 && n->prefix6)
-		r = forward_ensure(&s, true, e);
-	return r;
+	return r < 0 ? r : network_settle_forward(&s, n, e);
 }
 
 int network_ensure_firewall(const struct network *n, const char *owner, struct err *e)

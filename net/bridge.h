@@ -52,6 +52,10 @@ int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, i
 			  struct err *e);
 /* The host forwards what the network's families are, and a note says what it did before. */
 int network_ensure_forward(const struct network *n, struct err *e);
+/* The two, by one who holds the store. */
+int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
+			  struct err *e);
+int network_settle_forward(const struct lease_store *s, const struct network *n, struct err *e);
 /* The rules for one that has joined. */
 int network_ensure_firewall(const struct network *n, const char *owner, struct err *e);
 /* Its record stands on its own from here on. */

@@ -101,6 +101,9 @@ int net_gc(size_t *ret, struct err *e);
 /* Makes bridges, their addresses and ports, forwarding and rules anew, where the records say that they
  * ought to be. */
 int net_reconcile(struct err *e);
+/* Does so again and again: when somebody changes rules or interfaces, and every few seconds, which is
+ * how a server for names is missed. Ends when it can't watch. */
+int net_watch(struct err *e);
 /* A name for the next interface inside: the first ethN that the network namespace has not. */
 int net_free_interface(int netns, char name[IFNAMSIZ], struct err *e);
 /* Forgets a network's definition. -EBUSY: it is in use. */

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "net/netlink.h"
 
 int netns_enter(int netns, int *ret_back)
 {
@@ -32,9 +33,21 @@ void netns_leave(int back)
 		close(back);
 		return;
 	}
-	/* The intent record then takes all back. */
+	/* In the container's namespace every later step, and every undo, would act on the wrong
+	 * host. To end is better: the intent record then takes all back. */
 	err_set(&e, errno, "cannot return from the container's network namespace: setns");
 	err_fix(&e, "what was made is on record: kist delete --force");
 	log_err(&e);
 	_exit(1);
+}
+
+int netns_open_rtnl(int netns)
+{
+	int back, fd, r = netns_enter(netns, &back);
+
+	if (r < 0)
+		return r;
+	fd = nl_open(NETLINK_ROUTE);
+	netns_leave(back);
+	return fd;
 }

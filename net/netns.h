@@ -9,3 +9,5 @@ int netns_enter(int netns, int *ret_back);
 /* Goes back. A program that can't ends here: every step it would take, and every undo, would act on
  * the wrong host. */
 void netns_leave(int back);
+/* A socket of rtnetlink(7) that belongs to the other namespace; -errno. */
+int netns_open_rtnl(int netns);

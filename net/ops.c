@@ -21,6 +21,7 @@
 #include "net/bridge.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "net/netns.h"
 
 static uint32_t slot_address(const struct run *r, int slot)
 {
@@ -59,51 +60,13 @@ static void show_netns_open(struct buf *out, const struct plan *p, const void *a
 const struct op op_netns_open = { .name = "openat", .man = "openat(2)", .act = act_netns_open,
 				  .show = show_netns_open };
 
-/* The guest waits meanwhile; the runtime has one thread, and is itself again before it does
- * anything else. */
-static int enter(int netns, int *ret_back)
-{
-	_cleanup_fd_ int back = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	if (back < 0 || setns(netns, CLONE_NEWNET) < 0)
-		return -errno;
-	*ret_back = fd_take(&back);
-	return 0;
-}
-
-static void go_back(int back)
-{
-	struct err e = ERR_INIT;
-
-	/* For want of memory, say: that may pass. */
-	for (int tries = 0; tries < 3; tries++) {
-		if (setns(back, CLONE_NEWNET) < 0)
-			continue;
-		close(back);
-		return;
-	}
-	/* In the container's namespace every later step, and every undo, would act on the wrong
-	 * host. To end is better: the intent record then takes all back. */
-	err_set(&e, errno, "cannot return from the container's network namespace: setns");
-	err_fix(&e, "what was made is on record: kist delete --force");
-	log_err(&e);
-	_exit(1);
-}
-
 static int act_rtnl_open(struct run *r, const void *args, struct err *e)
 {
 	const struct op_rtnl_open_args *a = args;
-	int back = -EBADF, fd, entered;
+	int fd = a->netns_slot >= 0 ? netns_open_rtnl(run_slot(r, a->netns_slot))
+				    : nl_open(NETLINK_ROUTE);
 
 	(void)e;
-	if (a->netns_slot >= 0) {
-		entered = enter(run_slot(r, a->netns_slot), &back);
-		if (entered < 0)
-			return entered;
-	}
-	fd = nl_open(NETLINK_ROUTE);
-	if (a->netns_slot >= 0)
-		go_back(back);
 	if (fd < 0)
 		return fd;
 	run_set_fd(r, a->rtnl_slot, fd);
@@ -131,13 +94,13 @@ const struct op op_rtnl_open = { .name = "rtnl_socket", .man = "rtnetlink(7)", .
 static int act_sysctl_in(struct run *r, const void *args, struct err *e)
 {
 	const struct op_sysctl_in_args *a = args;
-	int back = -EBADF, result = enter(run_slot(r, a->netns_slot), &back);
+	int back = -EBADF, result = netns_enter(run_slot(r, a->netns_slot), &back);
 
 	(void)e;
 	if (result < 0)
 		return result;
 	result = file_write_at(AT_FDCWD, a->path, a->text);
-	go_back(back);
+	netns_leave(back);
 	return result;
 }
 

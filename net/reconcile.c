@@ -17,24 +17,18 @@
 #include "net/link.h"
 #include "net/net.h"
 #include "net/netlink.h"
+#include "net/netns.h"
 #include "net/network_firewall.h"
 
 #define INTERFACES_MAX 1000
 
 /* --- one endpoint less ------------------------------------------------------------------- */
 
-/* A socket in the network namespace the endpoint is in; -ENOENT without a record: it is gone. */
 static int open_inside(int netns, struct err *e)
 {
-	_cleanup_fd_ int back = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int fd;
+	int fd = netns_open_rtnl(netns);
 
-	if (back < 0 || setns(netns, CLONE_NEWNET) < 0)
-		return err_set(e, errno, "setns");
-	fd = nl_open(NETLINK_ROUTE);
-	if (setns(back, CLONE_NEWNET) < 0)
-		_exit(1); /* as ops.c's go_back() */
-	return fd < 0 ? err_set(e, -fd, "socket(AF_NETLINK, NETLINK_ROUTE)") : fd;
+	return fd < 0 ? err_set(e, -fd, "a rtnetlink socket in the container's network namespace") : fd;
 }
 
 static int delete_inside(const struct endpoint *ep, struct err *e)
@@ -186,7 +180,7 @@ static int settle_sysctl(const char *interface, const char *key, const char *tex
 static int settle_bridge(const struct network *n, int rtnl, int *ret_index, struct err *e)
 {
 	struct nl_batch b;
-	int r = network_ensure_bridge(n, rtnl, n->gateway, ret_index, e);
+	int r = network_settle_bridge(n, rtnl, n->gateway, ret_index, e);
 
 	if (r == 0)
 		r = settle_sysctl(n->interface, "accept_ra", "0", e);
@@ -223,8 +217,8 @@ static int settle_port(const struct network *n, int rtnl, int bridge, const stru
 	return r < 0 ? err_wrap(e, "interface %s", ep->host_if) : 0;
 }
 
-static int settle_network(const struct network *n, int rtnl, const struct endpoint *all, size_t count,
-			  struct err *e)
+static int settle_network(const struct lease_store *s, const struct network *n, int rtnl,
+			  const struct endpoint *all, size_t count, struct err *e)
 {
 	int bridge = 0, r = 0;
 	bool used = false;
@@ -239,67 +233,56 @@ static int settle_network(const struct network *n, int rtnl, const struct endpoi
 			r = settle_port(n, rtnl, bridge, &all[i], e);
 	}
 	if (r == 0 && used && !n->internal)
-		r = network_ensure_forward(n, e);
+		r = network_settle_forward(s, n, e);
 	return r < 0 ? err_wrap(e, "network %s", n->name) : 0;
 }
 
-static int settle_rules(struct err *e)
-{
-	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
-	int r = lease_store_open(&s, false, e);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return network_firewall_restore(&s, e);
-}
-
-/* Servers last: they answer with addresses that can be reached again. */
-static int settle_names(const struct network *networks, size_t network_count,
-			const struct endpoint *all, size_t count, struct err *e)
-{
-	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
-	int r = lease_store_open(&s, false, e);
-
-	if (r == -ENOENT)
-		return 0; /* the last container left meanwhile */
-	return r < 0 ? r : dns_reconcile(networks, network_count, all, count, e);
-}
-
-static int reconcile(const struct endpoint *all, size_t count, struct err *e)
+static int settle_bridges(const struct lease_store *s, const struct network *networks,
+			  size_t network_count, const struct endpoint *all, size_t count,
+			  struct err *e)
 {
 	_cleanup_fd_ int rtnl = nl_open(NETLINK_ROUTE);
-	struct network *networks;
-	size_t network_count;
-	int r;
+	int r = 0;
 
 	if (rtnl < 0)
 		return err_set(e, -rtnl, "socket(AF_NETLINK, NETLINK_ROUTE)");
-	r = network_list(&networks, &network_count, e);
-	if (r < 0)
-		return r;
-	/* The rules before the way. */
-	r = settle_rules(e);
 	for (size_t i = 0; r == 0 && i < network_count; i++)
 		if (networks[i].driver == NETWORK_BRIDGE)
-			r = settle_network(&networks[i], rtnl, all, count, e);
+			r = settle_network(s, &networks[i], rtnl, all, count, e);
+	return r;
+}
+
+/* The store is held, so that nobody comes or goes: a bridge that was made for one who left meanwhile
+ * would stay. */
+static int reconcile(const struct lease_store *s, const struct endpoint *all, size_t count, struct err *e)
+{
+	struct network *networks;
+	size_t network_count;
+	int r = network_list(&networks, &network_count, e);
+
+	if (r < 0)
+		return r;
+	/* The rules before the way, servers last: they answer with addresses that can be reached. */
+	r = network_firewall_restore(s, e);
 	if (r == 0)
-		r = settle_names(networks, network_count, all, count, e);
+		r = settle_bridges(s, networks, network_count, all, count, e);
+	if (r == 0)
+		r = dns_reconcile(networks, network_count, all, count, e);
 	network_list_free(networks, network_count);
 	return r;
 }
 
 int net_reconcile(struct err *e)
 {
-	struct lease_store s = LEASE_STORE_INIT;
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	struct endpoint *all = NULL;
 	size_t count = 0;
 	int r = lease_store_open(&s, false, e);
 
 	if (r == 0)
 		r = list(&s, &all, &count, e);
-	lease_store_close(&s);
 	if (r == 0 && count)
-		r = reconcile(all, count, e);
+		r = reconcile(&s, all, count, e);
 	free(all);
 	return r == -ENOENT && !e->error ? 0 : r;
 }

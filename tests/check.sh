@@ -7,6 +7,7 @@
 # A stage that ran no test has failed, and so has a test that is skipped natively as well as in
 # the test machine. KIST_CHECK_FULL=1 (make check-full): more stages, longer ones.
 set -u
+[ -z "${KIST_CHECK_FULL-}" ] || export KIST_SWEEP_STEP=1
 cd "$(dirname "$0")/.." || exit 1
 logs=build/logs
 mkdir -p $logs

@@ -34,7 +34,9 @@ fetch() {
 			dpkg-deb -x "$peers/debs/$1"_*.deb "$peers"
 			# All of it is copied into the test machine's disk.
 			rm -rf "${peers:?}"/usr/share "$peers"/usr/bin/{dnet,containerd-shim,containerd-shim-runc-v1} \
-				"$peers"/usr/sbin/ovrouter "$peers"/usr/lib/podman "$peers"/usr/lib/*/*.a
+				"$peers"/usr/sbin/ovrouter "$peers"/usr/lib/*/*.a
+			[ ! -d "$peers/usr/lib/podman" ] ||
+				find "$peers/usr/lib/podman" -type f ! -name netavark -delete
 			touch "$peers/debs/$1.done"
 			return 0
 		fi
@@ -70,7 +72,8 @@ done
 for wanted; do
 	package=${wanted%%:*} program=${wanted#*:}
 	fetch "$package" || { echo "peers: cannot get $package" >&2; exit 1; }
-	path=$(find "$peers" -type f -perm -u+x -name "$program" \( -path '*bin/*' -o -path '*/lib/cni/*' \) \
+	path=$(find "$peers" -type f -perm -u+x -name "$program" \( -path '*bin/*' -o -path '*/lib/cni/*' \
+		-o -path '*/lib/podman/*' \) \
 		! -path "$peers/bin/*" | head -n 1)
 	if [ -z "$path" ]; then # bubblewrap's program is bwrap
 		path=$(dpkg-deb -c "$peers/debs/$package"_*.deb |

@@ -43,7 +43,7 @@ static void job_words(const char *text)
 		assert(ms >= 1);
 	if (job_parse_cpus("--cpus", text, &value, &e) == 0)
 		assert(value >= 1);
-	job_parse_waived(text, &bits, &e);
+	job_parse_waived("--allow-degraded", text, &bits, &e);
 }
 
 static void cpus(const char *text)

@@ -151,6 +151,7 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	[ "$status" = 1 ]
 	at "$HOST" nft flush chain inet kist forward
 	at "$HOST" nft delete table bridge kist 2>/dev/null || true # where the kernel has it
+	at "$A" ip neigh flush dev eth0 # its questions for the gateway said the false address, too
 	run from "$A" 192.0.2.2 80 10.99.0.5
 	[ "$output" = 10.99.0.5 ]
 }
@@ -334,21 +335,25 @@ syscalls() {
 	awk -v from="$2" -F'(' '/^[a-z]/ { n[$1]++; if ($0 ~ from) on = 1; if (on) print $1, n[$1] }' "$1"
 }
 
+# Every fourth call, unless KIST_SWEEP_STEP says otherwise.
+STEP=${KIST_SWEEP_STEP:-4}
+sampled() { [ $((++seen % STEP)) = 0 ]; }
+
 # A run may have a call less than the one that was traced, and end well.
 missed() {
 	echo "not reached; traced: $(grep "^$name" "$BATS_TEST_TMPDIR/trace")"
 	net detach web
 }
 
-@test "kill -9 at each syscall of attach, then the intent's undo: nothing is left" {
+@test "kill -9 at sampled syscalls of attach, then the intent's undo: nothing is left" {
 	command -v strace >/dev/null || skip "needs strace"
 	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
 	BEFORE=$(world)
 	at "$HOST" strace -o "$BATS_TEST_TMPDIR/trace" "$DRIVER" -d "$STORE" attach web "$A"
 	net detach web
-	killed=0
+	killed=0 seen=0
 	while read -r name ordinal; do
-		[ "$name" != exit_group ] || continue
+		[ "$name" != exit_group ] && sampled || continue
 		run at "$HOST" strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
 			"$DRIVER" -d "$STORE" attach web "$A"
 		echo "at $name $ordinal: $status $output"
@@ -361,18 +366,18 @@ missed() {
 		same_world
 		killed=$((killed + 1))
 	done < <(syscalls "$BATS_TEST_TMPDIR/trace" boot_id)
-	[ "$killed" -gt 100 ]
+	[ "$killed" -gt $((100 / STEP)) ]
 }
 
-@test "kill -9 at each syscall of detach, then detach: nothing is left" {
+@test "kill -9 at sampled syscalls of detach, then detach: nothing is left" {
 	command -v strace >/dev/null || skip "needs strace"
 	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
 	BEFORE=$(world)
 	net attach web "$A"
 	at "$HOST" strace -o "$BATS_TEST_TMPDIR/trace" "$DRIVER" -d "$STORE" detach web
-	killed=0
+	killed=0 seen=0
 	while read -r name ordinal; do
-		[ "$name" != exit_group ] || continue
+		[ "$name" != exit_group ] && sampled || continue
 		net attach web "$A"
 		run at "$HOST" strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
 			"$DRIVER" -d "$STORE" detach web
@@ -386,7 +391,7 @@ missed() {
 		same_world
 		killed=$((killed + 1))
 	done < <(syscalls "$BATS_TEST_TMPDIR/trace" AF_NETLINK)
-	[ "$killed" -gt 50 ]
+	[ "$killed" -gt $((50 / STEP)) ]
 }
 
 @test "a leave and attaches at once: nobody loses the bridge" {

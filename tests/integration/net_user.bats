@@ -33,6 +33,11 @@ world() {
 }
 same_world() { diff <(echo "$BEFORE") <(world); }
 
+until_true() { local i; for ((i = 0; i < 600; i++)); do if "$@"; then return; fi; sleep 0.05; done; false; }
+has_rules() { [ "$(nft list chain inet kist forward 2>/dev/null | wc -l)" -gt 5 ]; }
+has_bridge() { [ "$(ip -br -4 addr show "$1" 2>/dev/null | awk '{ print $3 }')" = 10.99.0.1/24 ]; }
+has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; }
+
 @test "net create: subnet, gateway, IPv6, labels, MTU; ls, inspect by part of the id, rm" {
 	run -0 net create --subnet 10.99.0.0/24 --gateway 10.99.0.254 --subnet fd00:99::/64 --internal \
 		--isolated --mtu 1400 --label 'quote="' --label $'line=a\nb' back
@@ -285,5 +290,51 @@ swept() {
 		done < <(syscalls "$T/trace" back.json $step)
 	done
 	[ "$killed" -gt 8 ]
+	kist delete --force $ID
+}
+
+@test "reconcile --watch: flushed rules, a deleted bridge, a killed kist-dns are back; it makes no work of its own" {
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
+	detached kist run -d $ID
+	"$KIST" --root "$ROOT" net reconcile --watch 3>&- &
+	watcher=$!
+	nft flush ruleset
+	until_true has_rules
+	nft delete rule inet kist forward handle "$(nft -a list chain inet kist forward | sed -n 's/.*nothing else.*handle //p')"
+	until_true eval 'nft list chain inet kist forward | grep -q "nothing else"'
+	bridge=kb$(of back .Id | cut -c 1-12)
+	ip link del "$bridge"
+	until_true has_bridge "$bridge"
+	until_true eval 'ip -o link show master "$bridge" | grep -q kv'
+	server=$(pgrep -x kist-dns)
+	kill -KILL "$server"
+	until_true has_other_server "$server"
+	# When all is well it changes nothing, so that it does not wake itself.
+	timeout -s INT 4 nft monitor >"$T/changes" 2>&1 || true
+	[ ! -s "$T/changes" ]
+	kist delete --force $ID
+	kill "$watcher"
+	wait "$watcher" || [ $? = 143 ]
+	[ -z "$(ip -o link show type bridge)" ]
+}
+
+@test "stats: each container's bytes and packets, as it sees them; of one network, of none" {
+	net create --subnet 10.99.0.0/24 back
+	net create --subnet 10.98.0.0/24 --internal inner
+	[ "$(net stats --json)" = '[]' ]
+	annotate '{"io.kist.net": "back,ip=10.99.0.9 inner"}'
+	detached kist run -d $ID
+	before=$(net stats --json back | jq '.[0].rx_packets')
+	bash -c 'for i in 1 2 3 4 5 6 7 8; do echo hello >/dev/udp/10.99.0.9/9; done'
+	after=$(net stats --json back | jq '.[0].rx_packets')
+	[ $((after - before)) -ge 8 ]
+	[ "$(net stats --json back | jq -r '.[0] | [.network, .name, .interface] | join(" ")')" = "back $ID eth0" ]
+	# What it sees itself is the same.
+	[ "$(net stats --json back | jq '.[0].rx_bytes')" -ge "$(at $ID cat /proc/net/dev | awk '$1 == "eth0:" { print $2 }')" ]
+	[ "$(net stats --json | jq length)" = 2 ]
+	[ "$(net stats inner | awk 'NR == 2 { print $1, $3 }')" = 'inner eth1' ]
+	run -1 net stats nothing
+	[[ $output == *'there is no network "nothing"'* ]]
 	kist delete --force $ID
 }

@@ -56,8 +56,9 @@ static void test_golden(void **state)
 		"<rtnl> RTM_NEWLINK bridge kist0 alias kist unless it is there = <bridge>\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/accept_ra, \"0\")\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/disable_ipv6, \"1\")\n"
-		"nfnetlink batch: table inet kist { masquerade subnet of <address>/<prefix> leaving "
-		"kist0; to kist0 only answers; from kist0 no other source } unless it is there\n"
+		"nfnetlink batch: into the sets of inet kist and bridge kist: { kist0 . "
+		"<address>/<prefix> }, its interface with its MAC, its published ports; both tables "
+		"unless they are there\n"
 		"write(/proc/sys/net/ipv4/ip_forward, \"1\") unless it is\n"
 		"<rtnl> RTM_NEWADDR gateway of <address>/<prefix> dev kist0\n"
 		"<rtnl> RTM_SETLINK kist0 up\n"
@@ -173,7 +174,7 @@ static void test_lines_by_hand(void **state)
 	assert_non_null(strstr(all, "ip addr replace 10.9.0.1/24 dev kist0"));
 	assert_non_null(strstr(all, "ip addr replace $ADDRESS/24 dev eth0"));
 	assert_non_null(strstr(all, "ip route add default via 10.9.0.1"));
-	assert_non_null(strstr(all, "ip saddr 10.9.0.0/24 oifname != kist0 masquerade"));
+	assert_non_null(strstr(all, "add element inet kist subnets4 { 10.9.0.0/24 }"));
 	assert_non_null(strstr(all, "alias 'kist:a;drop'"));
 	arena_free(&a);
 }
