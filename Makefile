@@ -287,7 +287,7 @@ lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all $(BENCH) $(B)/tests/tools/net-driver
+bench: all $(BENCH) $(B)/tests/tools/net-driver $(B)/tests/tools/dns-driver
 	@tests/bench/run.sh
 	@tests/bench/layers.sh
 	@tests/bench/net.sh

@@ -1,21 +1,24 @@
 #!/bin/bash
 # net.sh - what it costs to put a container on a network: kist beside the same done with ip and nft,
-# and beside CNI's bridge plugin; the last of many beside the first; and what goes through.
+# and, with a published port, beside CNI's bridge and portmap plugins and netavark; the last of many
+# beside the first; what goes through, to a neighbour and to a published port, beside a bare veth
+# pair and a bridge without rules; and how many names a second are answered, beside dnsmasq.
 #
 # usage: net.sh [-r ROUNDS] [-n CONTAINERS]
 #
 # A network namespace of our own stands for the host, so that nothing of the machine's network is
 # seen or touched; a sleeping process in another stands for each container. In each round each of
 # them attaches one container, and each round begins with the next. What is held against each other
-# are whole programs, from their start to their end. CNI's bridge plugin sets no firewall rules
-# (Debian's portmap and firewall plugins need iptables): it has less to do.
+# are whole programs, from their start to their end.
 # The results go to build/bench-net.json. PEERS=0: without those that must be fetched.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "bench-net: needs root (network namespaces)" >&2; exit 2; }
 if [ -z "${KIST_BENCH_NET-}" ]; then
-	for peer in containernetworking-plugins:bridge containernetworking-plugins:host-local iperf3; do
+	for peer in containernetworking-plugins:bridge containernetworking-plugins:host-local \
+		containernetworking-plugins:portmap netavark iptables:xtables-nft-multi iperf3 \
+		dnsmasq-base:dnsmasq; do
 		[ "${PEERS-1}" = 0 ] || "$repo/tests/peers.sh" $peer >/dev/null 2>&1 ||
 			echo "bench-net: note: no ${peer#*:} of Debian's" >&2
 	done
@@ -33,8 +36,13 @@ done
 [ $# = 0 ] || { echo "usage: net.sh [-r ROUNDS] [-n CONTAINERS]" >&2; exit 2; }
 
 driver=$repo/build/tests/tools/net-driver
+dns_driver=$repo/build/tests/tools/dns-driver
 cni=$repo/build/peers/usr/lib/cni
+netavark=$repo/build/peers/usr/lib/podman/netavark
 iperf=$repo/build/peers/bin/iperf3
+dnsmasq=$repo/build/peers/bin/dnsmasq
+# For portmap's and netavark's iptables.
+[ ! -x "$repo/build/peers/bin/iptables" ] || PATH=$repo/build/peers/bin:$PATH
 tmp=$(mktemp -d /dev/shm/bench-net.XXXXXX)
 pids=()
 trap 'clean_up' EXIT
@@ -51,6 +59,7 @@ namespace() { # VARIABLE
 	pids+=("$pid")
 	printf -v "$1" %s "$pid"
 }
+inside() { nsenter --net="/proc/$1/ns/net" -- "${@:2}"; }
 took() { # CMD... - microseconds into $us
 	local from=${EPOCHREALTIME/[.,]/} to
 	"$@" >"$tmp/out" 2>&1 || { echo "bench-net: failed: $*" >&2; cat "$tmp/out" >&2; exit 1; }
@@ -63,6 +72,8 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 # --- who takes part -------------------------------------------------------------------------
 
 by_kist() { "$driver" -d "$tmp/store" attach "$1" "$2"; }
+port=20000 # of all that publish one
+by_kistp() { "$driver" -d "$tmp/store" -p "$port:80" attach "$1" "$2"; }
 
 # What kist does, a program for each step: bridge and table are there already.
 by_hand_begin() {
@@ -89,34 +100,57 @@ by_hand() {
 }
 
 by_cni() {
-	CNI_COMMAND=ADD CNI_CONTAINERID=$1 CNI_NETNS=/proc/$2/ns/net CNI_IFNAME=eth0 CNI_PATH=$cni \
-		"$cni/bridge" <<-END
-			{ "cniVersion": "0.4.0", "name": "bench", "type": "bridge", "bridge": "cni0",
-			  "isGateway": true, "ipMasq": false, "ipam": { "type": "host-local",
-			  "dataDir": "$tmp/cni", "ranges": [[{ "subnet": "10.98.0.0/16" }]],
-			  "routes": [{ "dst": "0.0.0.0/0" }] } }
-		END
+	local made
+	export CNI_COMMAND=ADD CNI_CONTAINERID=$1 CNI_NETNS=/proc/$2/ns/net CNI_IFNAME=eth0 CNI_PATH=$cni
+	made=$("$cni/bridge" <<-END
+		{ "cniVersion": "0.4.0", "name": "bench", "type": "bridge", "bridge": "cni0",
+		  "isGateway": true, "ipMasq": true, "ipam": { "type": "host-local",
+		  "dataDir": "$tmp/cni", "ranges": [[{ "subnet": "10.98.0.0/16" }]],
+		  "routes": [{ "dst": "0.0.0.0/0" }] } }
+	END
+	)
+	"$cni/portmap" <<-END
+		{ "cniVersion": "0.4.0", "name": "bench", "type": "portmap", "runtimeConfig": { "portMappings":
+		  [{ "hostPort": $port, "containerPort": 80, "protocol": "tcp" }] }, "prevResult": $made }
+	END
+}
+
+netavark_number=0
+by_netavark() {
+	local address=10.95.$((netavark_number / 250 + 1)).$((netavark_number % 250 + 1))
+	"$netavark" --config "$tmp/netavark" setup "/proc/$2/ns/net" <<-END
+		{ "container_id": "$1", "container_name": "$1", "networks": { "bench": { "static_ips":
+		  ["$address"], "interface_name": "eth0" } }, "port_mappings": [{ "container_port": 80,
+		  "host_port": $port, "protocol": "tcp", "host_ip": "", "range": 1 }], "network_info":
+		  { "bench": { "name": "bench", "driver": "bridge", "network_interface": "nv0", "id":
+		  "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9", "subnets":
+		  [{ "subnet": "10.95.0.0/16", "gateway": "10.95.0.1" }], "ipv6_enabled": false, "internal":
+		  false, "dns_enabled": false, "ipam_options": { "driver": "host-local" }, "options": {},
+		  "created": "2024-01-01T00:00:00Z" } } }
+	END
 }
 
 # --- attach -----------------------------------------------------------------------------------
 
 attach() {
-	local who=(kist hand) n=0 i turn guest
-	[ ! -x "$cni/bridge" ] || [ ! -x "$cni/host-local" ] || who+=(cni)
+	local who=(kist kistp hand) n=0 i turn guest
+	if [ -x "$repo/build/peers/bin/iptables" ]; then
+		[ ! -x "$cni/portmap" ] || who+=(cni)
+		[ ! -x "$netavark" ] || who+=(netavark)
+		mkdir "$tmp/netavark"
+	fi
 	by_hand_begin
 	# One of each before the rounds, so that bridges and tables are there.
 	for ((n = 0; n <= rounds; n++)); do
 		for ((i = 0; i < ${#who[@]}; i++)); do
 			turn=${who[(n + i) % ${#who[@]}]}
 			namespace guest
+			port=$((port + 1))
 			took "by_$turn" "$turn-$n" "$guest"
-			[ "$turn" != hand ] || hand_number=$((hand_number + 1))
+			hand_number=$((hand_number + 1)) netavark_number=$((netavark_number + 1))
 			[ $n = 0 ] || echo "$us" >>"$tmp/us.$turn"
 		done
 	done
-	us_kist=$(median <"$tmp/us.kist")
-	us_hand=$(median <"$tmp/us.hand")
-	[ ! -e "$tmp/us.cni" ] || us_cni=$(median <"$tmp/us.cni")
 }
 
 many() { # the last ones of many on one network
@@ -128,54 +162,115 @@ many() { # the last ones of many on one network
 		[ $n -ge "$rounds" ] || echo "$us" >>"$tmp/us.first"
 		[ $n -lt $((containers - rounds)) ] || echo "$us" >>"$tmp/us.last"
 	done
-	us_first=$(median <"$tmp/us.first")
-	us_last=$(median <"$tmp/us.last")
 }
 
 # --- throughput -------------------------------------------------------------------------------
 
 gbits() { # SERVER-PID CLIENT-PID ADDRESS
 	local server
-	nsenter --net="/proc/$1/ns/net" "$iperf" -s -1 >/dev/null 2>&1 &
+	inside "$1" "$iperf" -s -1 >/dev/null 2>&1 &
 	server=$!
-	until nsenter --net="/proc/$1/ns/net" ss -ltn | grep -q :5201; do sleep 0.02; done
-	nsenter --net="/proc/$2/ns/net" "$iperf" -c "$3" -t 2 -J | jq .end.sum_received.bits_per_second/1e9
+	until inside "$1" ss -ltn | grep -q :5201; do sleep 0.02; done
+	inside "$2" "$iperf" -c "$3" -t 1 -J | jq .end.sum_received.bits_per_second/1e9
 	kill "$server" 2>/dev/null || true
+	wait "$server" || true
+}
+end() { # NAME PID|- ADDRESS: one end of a pair; - for the host
+	local at=()
+	if [ "$2" != - ]; then
+		ip link set "$1" netns "$2"
+		at=(inside "$2")
+	fi
+	"${at[@]}" ip addr add "$3" dev "$1"
+	"${at[@]}" ip link set "$1" up
 }
 
 throughput() {
-	local a b c d n
-	namespace a
-	namespace b
-	namespace c
-	namespace d
-	by_kist through-a "$a"
+	local a b c d e f lan n
+	for n in a b c d e f lan; do namespace "$n"; done
+	"$driver" -d "$tmp/store" -p 5201:5201 attach through-a "$a"
 	by_kist through-b "$b"
-	nsenter --net="/proc/$c/ns/net" ip link add eth0 type veth peer name eth0 netns "$d"
-	nsenter --net="/proc/$c/ns/net" ip addr add 10.97.0.1/24 dev eth0
-	nsenter --net="/proc/$d/ns/net" ip addr add 10.97.0.2/24 dev eth0
-	nsenter --net="/proc/$c/ns/net" ip link set eth0 up
-	nsenter --net="/proc/$d/ns/net" ip link set eth0 up
-	for n in 1 2 3; do
-		gbits "$a" "$b" "$("$driver" -d "$tmp/store" address through-a)" >>"$tmp/through.kist"
+	# A bare pair; a bridge without rules, of as many namespaces; somebody outside.
+	ip link add bare0 type veth peer name bare1
+	end bare0 "$c" 10.97.0.1/24
+	end bare1 "$d" 10.97.0.2/24
+	ip link add uplink type veth peer name lan
+	end uplink - 192.0.2.1/24
+	end lan "$lan" 192.0.2.2/24
+	ip link add plain0 up type bridge
+	for n in e f; do
+		ip link add "plain$n" up master plain0 type veth peer name eth0 netns "${!n}"
+		inside "${!n}" ip link set eth0 up
+	done
+	inside "$e" ip addr add 10.96.0.1/24 dev eth0
+	inside "$f" ip addr add 10.96.0.2/24 dev eth0
+	n=$("$driver" -d "$tmp/store" address through-a)
+	for _ in 1 2 3; do
 		gbits "$c" "$d" 10.97.0.1 >>"$tmp/through.veth"
+		gbits "$a" "$b" "$n" >>"$tmp/through.kist"
+		gbits "$e" "$f" 10.96.0.1 >>"$tmp/through.bridge"
+		gbits "$a" "$lan" 192.0.2.1 >>"$tmp/through.published"
 	done
 }
 
-attach
-printf 'bench-net: attach %9.0f us by kist, %9.0f by ip and nft (%s)\n' "$us_kist" "$us_hand" "$(ratio "$us_kist" "$us_hand")"
-[ -z "${us_cni-}" ] ||
-	printf 'bench-net: attach %9.0f us by kist, %9.0f by CNI bridge (%s)\n' "$us_kist" "$us_cni" "$(ratio "$us_kist" "$us_cni")"
-many
-printf 'bench-net: attach %9.0f us, the last of %d, %9.0f the first (%s)\n' "$us_last" "$containers" "$us_first" "$(ratio "$us_last" "$us_first")"
-through=null of_cni=null
-[ -z "${us_cni-}" ] || of_cni=$(ratio "$us_kist" "$us_cni")
+# --- names ------------------------------------------------------------------------------------
+
+# Each server has one processor, the asker another.
+names() {
+	local a b server masq n who
+	[ "$(nproc)" -ge 2 ] || return 0
+	namespace a
+	namespace b
+	inside "$a" "$driver" loopback
+	inside "$b" "$driver" loopback
+	mkdir "$tmp/dns"
+	[ -e "${dns_driver%/*}/kist-dns" ] || ln -sfn ../../kist-dns "${dns_driver%/*}/kist-dns"
+	"$dns_driver" -d "$tmp/dns/net" attach back web "$a" 10.1.0.2 web
+	server=$("$dns_driver" -d "$tmp/dns/net" status back | cut -d ' ' -f 1)
+	inside "$b" "$dnsmasq" -k -u root -C /dev/null --no-resolv --no-hosts --host-record=web,10.1.0.2 \
+		--listen-address=127.0.0.11 --bind-interfaces --pid-file="$tmp/dnsmasq.pid" >/dev/null 2>&1 &
+	until [ -s "$tmp/dnsmasq.pid" ]; do
+		kill -0 $! || return 0
+		sleep 0.05
+	done
+	masq=$(<"$tmp/dnsmasq.pid")
+	pids+=("$masq" "$server")
+	taskset -pc 1 "$server" >/dev/null
+	taskset -pc 1 "$masq" >/dev/null
+	for n in 1 2 3; do
+		inside "$a" taskset -c 0 "$dns_driver" flood 127.0.0.11 web 1 >>"$tmp/names.kist"
+		inside "$b" taskset -c 0 "$dns_driver" flood 127.0.0.11 web 1 >>"$tmp/names.dnsmasq"
+	done
+}
+
+# --- what came of it --------------------------------------------------------------------------
+
+result='{}'
+# row KEY FORMAT FILE FILE: their medians and the ratio of these
+row() {
+	local x y r
+	[ -s "$3" ] && [ -s "$4" ] || return 0
+	x=$(median <"$3") y=$(median <"$4") r=$(ratio "$x" "$y")
+	# shellcheck disable=SC2059 # the row's own
+	printf "bench-net: $2 (%s)\n" "$x" "$y" "$r"
+	result=$(jq --arg key "$1" --argjson value "$r" '. + { ($key): $value }' <<<"$result")
+}
+
+# The peers' many rules come last.
 if [ -x "$iperf" ]; then
 	throughput
-	kist=$(median <"$tmp/through.kist") veth=$(median <"$tmp/through.veth") through=$(ratio "$kist" "$veth")
-	printf 'bench-net: through %6.1f Gbit/s container to container, %6.1f a bare pair (%s)\n' "$kist" "$veth" "$through"
+	row throughput_of_veth 'through %6.1f Gbit/s to a neighbour, %6.1f a bare pair' "$tmp"/through.{kist,veth}
+	row throughput_of_bridge 'through %6.1f Gbit/s to a neighbour, %6.1f a bridge without rules' "$tmp"/through.{kist,bridge}
+	row published_of_veth 'through %6.1f Gbit/s to a published port, %6.1f a bare pair' "$tmp"/through.{published,veth}
 fi
-jq -n --argjson hand "$(ratio "$us_kist" "$us_hand")" --argjson many "$(ratio "$us_last" "$us_first")" \
-	--argjson cni "$of_cni" --argjson through "$through" \
-	'{attach_of_hand: $hand, attach_of_cni: $cni, last_of_first: $many, throughput_of_veth: $through}' \
-	>"$repo/build/bench-net.json"
+if [ -x "$dnsmasq" ] && [ -x "$dns_driver" ]; then
+	names
+	row names_of_dnsmasq 'names %9.0f a second by kist-dns, %9.0f by dnsmasq' "$tmp"/names.{kist,dnsmasq}
+fi
+many
+row last_of_first "attach %9.0f us the last of $containers, %9.0f the first" "$tmp"/us.{last,first}
+attach
+row attach_of_hand 'attach %9.0f us by kist, %9.0f by ip and nft' "$tmp"/us.{kist,hand}
+row attach_of_cni 'attach %9.0f us by kist with a port, %9.0f by CNI bridge and portmap' "$tmp"/us.{kistp,cni}
+row attach_of_netavark 'attach %9.0f us by kist with a port, %9.0f by netavark' "$tmp"/us.{kistp,netavark}
+echo "$result" >"$repo/build/bench-net.json"

@@ -142,11 +142,15 @@ int main(int argc, char **argv)
 	struct plan p;
 	int option, fault = -1, status = 2;
 
-	while ((option = getopt(argc, argv, "d:s:r:f:k:")) != -1) {
+	while ((option = getopt(argc, argv, "d:s:r:f:k:p:")) != -1) {
 		if (option == 'd')
 			lease_root = optarg;
 		else if (option == 's')
 			parse_subnet(optarg, &spec);
+		else if (option == 'p' && net_parse_publish(optarg, &spec, &arena, &e) < 0)
+			return fail(&e);
+		else if (option == 'p')
+			continue;
 		else if (option == 'r')
 			spec.realm = optarg;
 		else if (option == 'f')
