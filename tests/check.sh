@@ -177,7 +177,7 @@ tests/deps.sh >$logs/deps.log 2>&1 || { tail -n 20 $logs/deps.log; failed=1; fin
 tests/vm/image.sh >$logs/vm-image.log 2>&1 &
 # What containers are started through, and what kist is compared with: the suite has no network of
 # its own to fetch it with.
-{ tests/peers.sh consumers && tests/peers.sh docker-registry skopeo umoci; } >$logs/peers.log 2>&1 &
+{ tests/peers.sh consumers && tests/peers.sh docker-registry skopeo umoci passt:passt slirp4netns; } >$logs/peers.log 2>&1 &
 peers=$!
 one build make -j"$(nproc)" build-tests || finish
 if [ -n "${KIST_CHECK_FULL-}" ]; then

@@ -10,13 +10,17 @@ load rootless
 
 HOST=198.51.100.1 # of this test's network namespace
 
-# Its last line. Asked for before it comes, so that no end of a connection overtakes its beginning.
-get() { printf 'GET /file HTTP/1.0\r\n\r\n' | timeout 30 "$FIXTURES/busybox-rootfs/bin/busybox" nc "$@" | tail -n 1; }
+# The line that is served. Asked for before it comes, and nobody waits for the connection's end: neither
+# program passes on all of those.
+GET='get() {
+	timeout $1 $BUSYBOX nc $2 $3 -e sh -c "printf \"GET /file HTTP/1.0\r\n\r\n\"; sed -n \"/^of the/ { p; q }\" >&3" 3>&1
+}'
+BUSYBOX=$FIXTURES/busybox-rootfs/bin/busybox
+eval "$GET"
 
 setup_file() {
 	rootless_setup_file
 	[ "$(id -u)" = 0 ] && [ -n "${KIST_TEST_ISOLATED-}" ] || return 0
-	"$BATS_TEST_DIRNAME/../peers.sh" passt:pasta slirp4netns:slirp4netns >/dev/null || return 0
 	# As udev has it: everybody may make an interface in a namespace that is theirs.
 	mkdir -p /run/kist-tun
 	mount -t tmpfs -o mode=755 tun /run/kist-tun
@@ -30,11 +34,11 @@ setup_file() {
 	mkdir -p /run/kist-www
 	echo of the host >/run/kist-www/file
 	for address in $HOST 127.0.0.1; do
-		"$FIXTURES/busybox-rootfs/bin/busybox" httpd -f -p $address:8000 -h /run/kist-www >/dev/null 2>&1 3>&- &
+		"$BUSYBOX" httpd -f -p $address:8000 -h /run/kist-www >/dev/null 2>&1 3>&- &
 		echo $! >>/run/kist-net.pids
 	done
 	for address in $HOST 127.0.0.1; do
-		wait_until 30 eval "get $address 8000 | grep -q 'of the host'"
+		wait_until 30 eval "get 30 $address 8000 | grep -q 'of the host'"
 	done
 }
 teardown_file() {
@@ -43,7 +47,7 @@ teardown_file() {
 setup() {
 	rootless_setup
 	peers=$TOP/build/peers/usr/bin
-	[ -x "$peers/pasta" ] && [ -x "$peers/slirp4netns" ] || skip "no passt, no slirp4netns: tests/peers.sh passt:pasta slirp4netns"
+	[ -x "$peers/pasta" ] && [ -x "$peers/slirp4netns" ] || skip "no passt, no slirp4netns: tests/peers.sh passt:passt slirp4netns"
 	cp -P "$peers"/pas* "$T/bin/"
 	LD_LIBRARY_PATH='' ldd "$peers/slirp4netns" | grep -q 'not found' && skip "slirp4netns lacks a library"
 	mkdir "$T/slirp"
@@ -56,11 +60,11 @@ job() { as_alice PATH="$WITH:/usr/bin:/bin" kist job run --id "$ID" "$@"; }
 outside() { cut -d' ' -f1 "$ROOT/$ID/user-net"; }
 none_outside() { [ -z "$(pgrep -x 'pasta|pasta\.avx2|passt|passt\.avx2|slirp4netns')" ]; }
 # What a job sees, on a line each.
-LOOK='ifconfig eth0 | grep -o "inet addr:[0-9.]*"; route -n | awk "/^0.0.0.0/ { print \$2 }"
+LOOK=$GET'
+	ifconfig eth0 | grep -o "inet addr:[0-9.]*"; route -n | awk "/^0.0.0.0/ { print \$2 }"
 	grep ^nameserver /etc/resolv.conf; awk -F: "NR > 2 { print \$1 }" /proc/net/dev | xargs
-	get() { printf "GET /file HTTP/1.0\r\n\r\n" | timeout $1 nc $2 8000 | tail -n 1; }
-	get 30 198.51.100.1
-	for a in 127.0.0.1 10.0.2.2; do get 2 $a; done'
+	get 30 198.51.100.1 8000
+	for a in 127.0.0.1 10.0.2.2; do get 2 $a 8000; done; true'
 
 @test "--net user by pasta and by slirp4netns: an interface, a way out, not to the host's loopback; nobody is left" {
 	for WITH in "$T/bin" "$T/slirp:$T/kist"; do
@@ -83,8 +87,8 @@ LOOK='ifconfig eth0 | grep -o "inet addr:[0-9.]*"; route -n | awk "/^0.0.0.0/ { 
 	edit_bundle . '.mounts += [{ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }]'
 	as_alice kist run "$ID" >"$T/out" 2>&1 3>&- 4>&- &
 	runner=$!
-	wait_until 20 eval "get $HOST 8080 | grep -q 'of the container'"
-	[ -z "$(get 127.0.0.1 8080 2>/dev/null)" ]
+	wait_until 20 eval "get 30 $HOST 8080 | grep -q 'of the container'"
+	[ -z "$(get 5 127.0.0.1 8080 2>/dev/null)" ]
 	pid=$(outside)
 	[ "$(stat -c %u "/proc/$pid")" = $ALICE ]
 	xargs -0 <"/proc/$pid/cmdline" | tee "$T/line"

@@ -44,7 +44,7 @@ for path in kist kist-image kist-systemd kist-dns kist-monitor tests tools fixtu
 	[ ! -e "$top/build/$path" ] || cp -al -H "$top/build/$path" "$work/tree/build/$path"
 done
 # -H above: build/peers may be a symlink, and what is removed here must be the copy's.
-rm -rf "$work/tree/build/peers"/{debs,usr/bin/docker-registry,usr/bin/skopeo,usr/bin/umoci}
+rm -rf "$work/tree/build/peers"/{debs,usr/bin/docker-registry,usr/bin/skopeo,usr/bin/umoci,usr/bin/passt,usr/bin/passt.avx2,usr/bin/slirp4netns}
 find "$work/tree/build" -type f \( -name '*.o' -o -name '*.d' \) -delete
 {
 	for name in CI ${!KIST_*} ${KIST_VM_ENV-}; do
