@@ -19,6 +19,7 @@
 #include "net/net.h"
 #include "net/netlink.h"
 #include "net/ops.h"
+#include "net/user.h"
 
 #define OWNER_ID_MAX  160 /* longer ids are cut to ... */
 #define OWNER_ID_KEPT 140 /* ... this, and a hash */
@@ -366,4 +367,4 @@ static int undo_lease(const struct undo_at *at, const char *const args[PLAN_UNDO
 const struct undo_kind net_undo_lease = { .name = "leave_network", .act = undo_lease };
 
 const struct undo_kind *const net_undo_kinds[] = { &net_undo_veth, &net_undo_lease, &net_undo_device,
-						   NULL };
+						   &net_undo_user, NULL };

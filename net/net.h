@@ -22,6 +22,7 @@ enum net_mode {
 	NET_BRIDGE, /* on networks: an interface, addresses and routes each */
 	NET_HOST,   /* the host's network namespace */
 	NET_CONTAINER, /* another container's */
+	NET_USER, /* without root: pasta or slirp4netns of the caller's (user.h) */
 };
 
 /* NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME] */
@@ -48,6 +49,8 @@ struct net_spec {
 	const struct published_port *ports; /* on the first network that is not internal */
 	int port_count;
 	const char *container; /* NET_CONTAINER: its id */
+	const char *user_program; /* NET_USER: net_find(); NULL: there is none */
+	bool user_is_pasta;
 	struct net_rate rate;  /* of each of its interfaces */
 	bool into_running; /* the records say that this process is still at it, until the plan has ended */
 	bool has_default;  /* a default route leads elsewhere already */
@@ -75,6 +78,8 @@ void net_plan_loopback(struct plan *p);
  * below SLOT_GUEST_PROC; nothing of it has run yet, or it is asked for (into_running). */
 void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h,
 		     const char *id);
+/* HOST: all of NET_USER, right after birth: as long as the guest lets its user look into its /proc. */
+void net_plan_user(struct plan *p, const struct net_spec *s);
 
 /* Who an address or interface belongs to: the id, or "id@1a2b3c4d" in a realm. Long ids are cut
  * and end in a hash. Text in the arena. */

@@ -76,7 +76,7 @@ static int parse_join(char *text, struct net_join *j, struct err *e)
 
 static int refuse_mix(struct err *e)
 {
-	err_say(e, EINVAL, "none, host and container:ID stand alone");
+	err_say(e, EINVAL, "none, host, user and container:ID stand alone");
 	return err_fix(e, "leave out the other networks");
 }
 
@@ -90,6 +90,8 @@ static int parse_mode(const char *text, struct net_spec *s, struct arena *a, str
 		mode = NET_NONE;
 	else if (strcmp(text, "host") == 0)
 		mode = NET_HOST;
+	else if (strcmp(text, "user") == 0)
+		mode = NET_USER;
 	else if (strncmp(text, prefix, strlen(prefix)) == 0)
 		mode = NET_CONTAINER;
 	else
@@ -112,7 +114,7 @@ int net_parse_word(const char *text, struct net_spec *s, struct arena *a, struct
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (s->mode == NET_HOST || s->mode == NET_CONTAINER)
+	if (s->mode == NET_HOST || s->mode == NET_CONTAINER || s->mode == NET_USER)
 		return refuse_mix(e);
 	if (strlen(text) > WORD_MAX)
 		return err_say(e, EINVAL, "a network's words have more than %d bytes", WORD_MAX);

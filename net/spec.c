@@ -11,6 +11,7 @@
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
+#include "net/user.h"
 
 int net_mode_parse(const char *text, enum net_mode *ret, struct err *e)
 {
@@ -28,6 +29,8 @@ int net_mode_parse(const char *text, enum net_mode *ret, struct err *e)
 
 int net_find(struct net_spec *s, struct arena *a, struct err *e)
 {
+	if (s->mode == NET_USER)
+		return net_user_find(s, a, e);
 	for (int i = 0; i < s->join_count; i++) {
 		struct network *n = arena_alloc(a, sizeof *n);
 		int r = n ? network_find(s->joins[i].name, n, e) : err_set(e, ENOMEM, "a network");
@@ -92,6 +95,8 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 {
 	int r;
 
+	if (s->mode == NET_USER)
+		return net_user_check(s, h, e);
 	if (s->mode != NET_BRIDGE && s->port_count) {
 		err_say(e, EINVAL, "ports can't be published without a network");
 		return err_fix(e, "add --net bridge, or a network's name");

@@ -209,6 +209,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	}
 	c.slot_cgroup = plan_new_slot(p, "cgroup");
 	plan_birth(p, s, h, o, &rootfs, c.slot_cgroup);
+	if (o->net.mode == NET_USER)
+		net_plan_user(p, &o->net);
 	c.ends_as_one = s->cgroup.none || (s->ns.new_namespaces & CLONE_NEWPID);
 	c.host_stays_dumpable = ns_host_stays_dumpable(&s->ns, h);
 	process_plan_host(p, &s->process);

@@ -48,10 +48,17 @@ int net_of_annotations(const struct container_spec *s, const struct host *h, con
 		err_at(e, "/annotations/" NET_ANNOTATION);
 		return err_fix(e, "say it in /linux/namespaces");
 	}
-	if (spec.mode == NET_BRIDGE && !(s->ns.new_namespaces & CLONE_NEWNET)) {
+	if ((spec.mode == NET_BRIDGE || spec.mode == NET_USER) && !(s->ns.new_namespaces & CLONE_NEWNET)) {
 		err_say(e, EINVAL, "needs a network namespace of the container's own");
 		err_at(e, "/annotations/" NET_ANNOTATION);
 		return err_fix(e, "add {\"type\": \"network\"}, without a path, to /linux/namespaces");
+	}
+	/* Who makes the interface enters both. */
+	if (spec.mode == NET_USER && host_unprivileged(h) &&
+	    !(s->ns.new_namespaces & CLONE_NEWUSER)) {
+		err_say(e, EINVAL, "\"user\" needs a user namespace of the container's own");
+		err_at(e, "/annotations/" NET_ANNOTATION);
+		return err_fix(e, "add {\"type\": \"user\"}, without a path, to /linux/namespaces");
 	}
 	r = net_find(&spec, a, e);
 	if (r == 0)

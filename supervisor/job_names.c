@@ -11,6 +11,7 @@
 
 #include "net/dns.h"
 #include "net/resolv.h"
+#include "net/user.h"
 #include "supervisor/job_names.h"
 
 static bool is_given(const struct job *job, const char *path)
@@ -42,13 +43,17 @@ static bool is_served(const struct net_spec *net)
 }
 
 /* NULL: the host knows no server that the job could reach; then the image's file is as good. */
-static const char *make_resolv(bool served, struct arena *a)
+static const char *make_resolv(bool served, bool user, struct arena *a)
 {
 	char *text = arena_alloc(a, RESOLV_TEXT_MAX);
 	struct buf b = { .text = text, .size = RESOLV_TEXT_MAX };
 	struct resolv host;
 
-	resolv_read_host(!served, &host);
+	resolv_read_host(!served && !user, &host);
+	if (user) {
+		host.server[0] = (struct dns_upstream){ .family = AF_INET, .address = NET_USER_DNS_BYTES };
+		host.count = 1;
+	}
 	if (!text || (!served && host.count == 0))
 		return NULL;
 	buf_reset(&b);
@@ -74,9 +79,9 @@ size_t job_names_files(const struct job *job, const struct net_spec *net, struct
 	bool served = is_served(net);
 	size_t count = 0;
 
-	if (net->mode != NET_BRIDGE)
+	if (net->mode != NET_BRIDGE && net->mode != NET_USER)
 		return 0;
-	count += add(job, "/etc/resolv.conf", make_resolv(served, a), file + count);
+	count += add(job, "/etc/resolv.conf", make_resolv(served, net->mode == NET_USER, a), file + count);
 	count += add(job, "/etc/hosts", make_hosts(job, served, a), file + count);
 	count += add(job, "/etc/hostname", arena_printf(a, "%s\n", job->id), file + count);
 	return count;

@@ -101,7 +101,7 @@ int job_parse_network(const char *where, const char *text, struct job *job, stru
 		snprintf(e->where, sizeof e->where, "%s", where);
 	else if (net.mode == NET_HOST || net.mode == NET_CONTAINER) {
 		err_say(e, EINVAL, "%s: \"%.40s\" would be no network of the job's own", where, text);
-		r = err_fix(e, "none, bridge, or a network of kist net ls");
+		r = err_fix(e, "none, bridge, user, or a network of kist net ls");
 	}
 	arena_free(&scratch);
 	if (r < 0)

@@ -79,7 +79,7 @@ arrived() { at "$OUTSIDE" nft list table inet count | sed -n "s/.*daddr $1 tcp d
 	[ "$(arrived 192.0.2.2 80)" -gt 0 ]
 	[ "$(arrived 192.0.2.2 81)" -eq 0 ]
 	[ "$(arrived 192.0.2.3 80)" -eq 0 ]
-	at "$OUTSIDE" nft list table inet count | grep 'ip protocol udp counter packets 0 '
+	at "$OUTSIDE" nft list table inet count | grep -E 'ip protocol (udp|17) counter packets 0 '
 	run job --net bridge --egress none "$ROOTFS" -- nc -w 20 192.0.2.2 80 </dev/null
 	[ "$status" -ne 0 ]
 	[[ $output == *"Operation not permitted"* ]]

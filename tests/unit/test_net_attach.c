@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/address.h"
+#include "net/user.h"
 #include "net/bridge.h"
 #include "net/devices.h"
 #include "net/lease.h"
@@ -255,7 +256,8 @@ static void test_undo_refuses(void **state)
 	assert_ptr_equal(net_undo_kinds[0], &net_undo_veth);
 	assert_ptr_equal(net_undo_kinds[1], &net_undo_lease);
 	assert_ptr_equal(net_undo_kinds[2], &net_undo_device);
-	assert_null(net_undo_kinds[3]);
+	assert_ptr_equal(net_undo_kinds[3], &net_undo_user);
+	assert_null(net_undo_kinds[4]);
 }
 
 int main(void)
