@@ -125,3 +125,18 @@ LOOK=$GET'
 	none_outside
 	assert_nothing_left
 }
+
+@test "--net user of a detached job: it stays with the job, and ends with it" {
+	WITH=$T/bin
+	cp "${KIST%/*}/kist-monitor" "$T/bin/"
+	job --net user --detach "$HOME_DIR/b/rootfs" -- sleep 1000
+	none none_outside
+	pid=$(outside)
+	[[ "$(tr '\0' ' ' <"/proc/$pid/cmdline")" == */pasta* ]]
+	as_alice kist job kill "$ID"
+	run as_alice kist job wait "$ID"
+	none_outside
+	[ ! -e "$ROOT/$ID" ]
+	rm -rf "$ROOT/.jobs"
+	assert_nothing_left
+}
