@@ -363,6 +363,12 @@ stuckfs() {
 	grep -q mounted "$T/stuckfs" || { cat "$T/stuckfs"; skip "no filesystem in user space here"; }
 }
 
+# Until its request was read: before, a signal would still end its wait.
+is_stuck() { # PID
+	wait_until 20 grep -q request_wait_answer "/proc/$1/wchan"
+	wait_until 20 grep -q silent "$T/stuckfs"
+}
+
 # delete_stuck PID: does not work, says so in time, and does once the filesystem is gone.
 delete_stuck() {
 	local pid=$1 begin=$SECONDS
@@ -389,7 +395,7 @@ delete_stuck() {
 	detached kist run -d "$ID"
 	pid=$(pid_of "$ID")
 	echo >"$T/go"
-	wait_until 20 grep -q request_wait_answer "/proc/$pid/wchan"
+	is_stuck "$pid"
 	delete_stuck "$pid"
 }
 
@@ -402,7 +408,7 @@ delete_stuck() {
 	guest() { pgrep -P $runner; }
 	wait_until 20 guest
 	pid=$(guest)
-	wait_until 20 grep -q request_wait_answer "/proc/$pid/wchan"
+	is_stuck "$pid"
 	kill -KILL $runner
 	wait $runner 2>/dev/null || true
 	delete_stuck "$pid"
@@ -417,7 +423,7 @@ delete_stuck() {
 	guest() { pgrep -P $runner; }
 	wait_until 20 guest
 	pid=$(guest)
-	wait_until 20 grep -q request_wait_answer "/proc/$pid/wchan"
+	is_stuck "$pid"
 	begin=$SECONDS status=0
 	kill -INT $runner
 	wait $runner || status=$?
