@@ -174,6 +174,11 @@ static int kill_by_freezing(int fd, struct err *e)
 
 		/* a process in uninterruptible sleep may never freeze: signal it anyway */
 		r = cgroup_freeze(fd, true, KILL_FREEZE_MS, e);
+		/* No file of a cgroup's: others, such as systemd, have removed it, so it was empty. */
+		if (r == -ENOENT) {
+			err_clear(e);
+			return 0;
+		}
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;
 		r = cgroup_pids(fd, true, &pids, &count, e);

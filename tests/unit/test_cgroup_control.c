@@ -184,6 +184,8 @@ static void a_removed_cgroup_is_empty(void **state)
 	live_or_skip(0);
 	fd = make("gone");
 	assert_int_equal(rmdir(live_full(live_path("gone"))), 0);
+	assert_int_equal(cgroup_kill(fd, &e), 0);
+	assert_int_equal(e.error, 0);
 	assert_ok(cgroup_wait_empty(fd, 1000, &e), e);
 	close(fd);
 	assert_int_equal(cgroup_open(&live_host, live_path("gone"), &e), -ENOENT);
