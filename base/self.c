@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 
 /* What the kernel appends once a file's name is gone; an update put another there since. */
 #define GONE " (deleted)"
+
+extern char **environ;
 
 static int read_link(char path[PATH_MAX])
 {
@@ -48,6 +52,41 @@ int self_beside(const char *name, char *path, size_t size)
 		return r;
 	r = snprintf(path, size, "%.*s/%s", (int)(strrchr(self, '/') - self), self, name);
 	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
+}
+
+static int spawn(const char *path, char *const argv[], const int fds[][2], size_t count, pid_t *ret)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	for (size_t i = 0; i < count; i++)
+		posix_spawn_file_actions_adddup2(&files, fds[i][0], fds[i][1]);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	r = posix_spawn(ret, path, &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+int self_spawn(char *const argv[], const int fds[][2], size_t count, pid_t *ret)
+{
+	char path[PATH_MAX];
+	int r = self_beside(argv[0], path, sizeof path);
+
+	if (r == 0)
+		r = spawn(path, argv, fds, count, ret);
+	if (r == 0)
+		return 0;
+	snprintf(path, sizeof path, KIST_LIBEXEC "/%s", argv[0]);
+	return spawn(path, argv, fds, count, ret) == 0 ? 0 : r;
 }
 
 void self_tell_copy(char *argv[])

@@ -4,9 +4,7 @@
 #include "cgroup/systemd_bus.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,49 +18,19 @@
 /* It has deadlines of its own for what systemd does: this one is for the helper itself. */
 #define REPLY_WAIT_MS (300 * 1000)
 
-extern char **environ;
-
 /* ---- the helper's life ---- */
-
-/* Its end of the socket is its standard input. Which signals kist blocks or ignores is not its
- * business: one that can't be ended would be left behind. */
-static int spawn(const char *path, int fd, pid_t *ret)
-{
-	char name[] = HELPER, *argv[] = { name, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, fd, STDIN_FILENO);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	r = posix_spawn(ret, path, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return -r;
-}
 
 static int start_helper(struct systemd_bus *b, struct err *e)
 {
 	_cleanup_fd_ int mine = -EBADF, its = -EBADF;
-	char path[PATH_MAX];
+	char name[] = HELPER, *argv[] = { name, NULL };
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair");
 	mine = pair[0];
 	its = pair[1];
-	r = self_beside(HELPER, path, sizeof path);
-	if (r == 0)
-		r = spawn(path, its, &b->helper);
-	if (r < 0 && spawn(KIST_LIBEXEC "/" HELPER, its, &b->helper) == 0)
-		r = 0;
+	r = self_spawn(argv, (const int[][2]){ { its, STDIN_FILENO } }, 1, &b->helper);
 	if (r < 0) {
 		err_set(e, -r, "the systemd cgroup driver needs " HELPER ", which cannot be run");
 		return err_fix(e, "install it beside kist, or in " KIST_LIBEXEC "; or leave out "

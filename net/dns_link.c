@@ -5,9 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,8 +20,6 @@
 #define HELPER	"kist-dns"
 #define DIR_FD	3
 #define BACKLOG 64
-
-extern char **environ;
 
 /* By the folder's fd: its path may be longer than a socket's address can be. */
 static struct sockaddr_un address_of(const struct dns_place *p)
@@ -115,34 +110,6 @@ static int make_socket(const struct dns_place *p)
 	return r < 0 || listen(sock, BACKLOG) < 0 ? -errno : fd_take(&sock);
 }
 
-/* dup2(2) of an fd onto itself would leave it close-on-exec; none of ours is so low but `all`, at
- * worst, and then posix_spawn(3) clears the flag. */
-static int spawn(const char *path, const struct dns_place *p, int sock, int said, pid_t *ret)
-{
-	char name[] = HELPER, network[64], *argv[] = { name, network, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
-
-	snprintf(network, sizeof network, "%s", p->network);
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, sock, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, said, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&files, said, STDERR_FILENO);
-	posix_spawn_file_actions_adddup2(&files, p->all, DIR_FD);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	r = posix_spawn(ret, path, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return -r;
-}
-
 /* fds above those that the child gets by number: the order of its dup2 calls then doesn't matter.
  */
 static int lift(int *fd)
@@ -156,16 +123,18 @@ static int lift(int *fd)
 	return 0;
 }
 
-static int spawn_somewhere(const struct dns_place *p, int sock, int said, pid_t *ret)
+/* dup2(2) of an fd onto itself would leave it close-on-exec; none of ours is so low but `all`, at
+ * worst, and then posix_spawn(3) clears the flag. */
+static int spawn(const struct dns_place *p, int sock, int said, pid_t *ret)
 {
-	char path[PATH_MAX];
-	int r = self_beside(HELPER, path, sizeof path);
+	char name[] = HELPER, network[64], *argv[] = { name, network, NULL };
+	const int fds[][2] = { { sock, STDIN_FILENO },
+			       { said, STDOUT_FILENO },
+			       { said, STDERR_FILENO },
+			       { p->all, DIR_FD } };
 
-	if (r == 0)
-		r = spawn(path, p, sock, said, ret);
-	if (r < 0 && spawn(KIST_LIBEXEC "/" HELPER, p, sock, said, ret) == 0)
-		r = 0;
-	return r;
+	snprintf(network, sizeof network, "%s", p->network);
+	return self_spawn(argv, fds, sizeof fds / sizeof fds[0], ret);
 }
 
 /* What it says until it serves, and how its first process ends. */
@@ -200,7 +169,7 @@ int dns_start(const struct dns_place *p, struct err *e)
 	its = said[1];
 	if ((r = lift(&sock)) < 0 || (r = lift(&its)) < 0)
 		return err_set(e, -r, "fcntl(F_DUPFD_CLOEXEC)");
-	r = spawn_somewhere(p, sock, its, &pid);
+	r = spawn(p, sock, its, &pid);
 	fd_close(&its);
 	if (r < 0) {
 		dns_unlink(p);
