@@ -105,7 +105,8 @@ inside() { # FOLDER NAME...
 		"ready_$name" || { echo "reach: no $name here" >&2; continue; }
 		# A terminal of its own for each: script(1) waits for all that hold it.
 		export -f "run_$name" kist_job
-		tmp=$tmp kist=$kist here=$here script -qec "bash -c 'run_$name /bin/reach $port >$tmp/said'" /dev/null \
+		export tmp kist here
+		script -qec "bash -c 'run_$name /bin/reach $port >$tmp/said'" /dev/null \
 			</dev/null >"$tmp/terminal" || { cat "$tmp/terminal"; fail "$name: it does not run"; }
 		[ "$(tail -n 1 "$tmp/said")" = end ] || fail "$name: it did not end"
 		sed '$d' "$tmp/said" >"$answers/$name"
@@ -131,6 +132,7 @@ table() { # FOLDER NAME...
 		echo
 	done
 }
+# shellcheck disable=SC2016 # as in the page
 declare -A title=([docker]='docker' [runc]='runc, as docker' [bwrap]='bubblewrap' [job]='`job`' [compute]='`compute`' [dev]='`dev`')
 
 if [ "${1-}" = --inside ]; then
@@ -145,7 +147,7 @@ if [ "${1-}" = --only ]; then
 	shift
 	exec "${isolated[@]}" "$0" --inside "$@"
 fi
-"$here/peers.sh" consumers >/dev/null && "$here/peers.sh" bubblewrap >/dev/null || fail "not all peers are there"
+{ "$here/peers.sh" consumers && "$here/peers.sh" bubblewrap; } >/dev/null || fail "not all peers are there"
 answers=$(mktemp -d)
 trap 'rm -rf "$answers"' EXIT
 "${isolated[@]}" "$0" --inside "$answers" "${all[@]}" >&2

@@ -36,7 +36,7 @@ more_than() {
 	for name in job compute dev; do
 		documented "\`$name\`" >said
 		[ "$(wc -l <said)" -ge 40 ]
-		more_than said "answers/$name" >more
-		[ ! -s more ] || { echo "$name:"; cat more; false; }
+		more_than said "answers/$name" >beyond
+		[ ! -s beyond ] || { echo "$name:"; cat beyond; false; }
 	done
 }
