@@ -135,6 +135,8 @@ static int hot_step(const struct plan *p, const struct step *s, int error, int a
 
 	go_apart();
 	run_init(&r, p);
+	for (int slot = 0; slot < p->slot_count; slot++)
+		run_set_number(&r, slot, root); /* "own fds", and others that are something else */
 	before = open_fds();
 	*failing = (struct failing){ .armed = true, .error = error, .at = at };
 	result = s->op->act(&r, s->args, &e);

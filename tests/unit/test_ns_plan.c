@@ -394,6 +394,9 @@ static void test_hot(void **state)
 	/* A device: its node, taken off again; in a user namespace the host's, bound. */
 	assert_int_equal(ns_parse_hot_device(device, &hostly, &a, &d, &e), -EINVAL);
 	assert_int_equal(ns_parse_hot_device(device, &(struct ns_spec){ 0 }, &a, &d, &e), 0);
+	/* Without a right to make it, it is the host's that is bound; but not into the host's /dev. */
+	assert_true(ns_device_is_bound(&(struct ns_spec){ 0 }, &(struct host){ 0 }, &d));
+	assert_false(ns_device_is_bound(&hostly, &(struct host){ 0 }, &d));
 	ns_plan_hot_node(&p, &hot, &d);
 	ns_plan_hot_unnode(&p, &hot, &d);
 	hot.root_uid = hot.root_gid = 100000;
