@@ -58,9 +58,10 @@ static void test_after_a_turn_of_the_guest(void **state)
 	plan_beside(&plan, await(1, 2, 0));
 	guest(1);
 	host(3);
+	guest(4);
 	assert_int_equal(walk(), 0);
 	assert_int_equal(reap_guest(), 0);
-	assert_string_equal(done(), "0g 1g 2h 3h");
+	assert_string_equal(done(), "0g 1g 2h 3h 4g");
 	assert_no_fd_left();
 }
 
@@ -77,10 +78,11 @@ static void test_alternatives_stay_what_they_are(void **state)
 	plan_beside(&plan, first);
 	guest(3);
 	host(4);
+	guest(5);
 	assert_int_equal(walk(), 0);
 	assert_int_equal(reap_guest(), 0);
 	/* Which side begins is not said. */
-	if (strcmp(done(), "1h 3g 2h 4h") != 0 && strcmp(done(), "3g 1h 2h 4h") != 0)
+	if (strcmp(done(), "1h 3g 2h 4h 5g") != 0 && strcmp(done(), "3g 1h 2h 4h 5g") != 0)
 		fail_msg("done: %s", done());
 	assert_no_fd_left();
 }
@@ -92,9 +94,10 @@ static void test_no_guest_to_be_beside(void **state)
 	guest(0);
 	plan_beside(&plan, host(1));
 	host(2);
+	guest(3);
 	assert_int_equal(walk(), 0);
 	assert_int_equal(reap_guest(), 0);
-	assert_string_equal(done(), "0g 1h 2h");
+	assert_string_equal(done(), "0g 1h 2h 3g");
 	assert_no_fd_left();
 }
 
