@@ -34,6 +34,7 @@
 # SWEEP_BUNDLE    shell command that makes a bundle in folder $1 (default: from
 #                 `RUNTIME spec`, command `busybox sleep 1000`)
 # SWEEP_CONFIG    jq filter on the config.json of --fail and --signal (tests/lib/sweep-judge.bash)
+# SWEEP_IMAGE     the root is an image's layers: "tmpfs" takes what changes, or a "folder", which is looked at
 # SWEEP_AFTER     program that takes back what is left, instead of delete --force: "--after ID", with
 #                 work, root and runtime set; what it prints is wrong (tests/sweep-jobs.sh)
 # SWEEP_THROUGH   not empty: the points go on after the command's own process has ended
@@ -58,7 +59,32 @@ usage() { sed -n '4,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 # ---- inside ----------------------------------------------------------------------------------
 
+# The bundle's root becomes the one layer of an image, in a store that is looked at, too.
+make_image() { # BUNDLE
+	export KIST_STORE=$work/store
+	local name=sweep:1
+	tar -C "$1/rootfs" -cf "$work/rootfs.tar" .
+	"$runtime" image import --quiet "$work/rootfs.tar" $name >/dev/null
+	jq --arg name $name --arg store "$KIST_STORE" --arg folder "$work/changes" --arg how "$SWEEP_IMAGE" '
+		.annotations += {"io.kist.image": $name, "io.kist.image.store": $store}
+		| if $how == "folder" then .annotations += {"io.kist.image.writable": $folder} else . end' \
+		"$1/config.json" >"$1/config.tmp"
+	mv "$1/config.tmp" "$1/config.json"
+	SWEEP_DIRS+=" $work/store/containers $work/store/users"
+	mkdir -p "$work/store/containers"
+	[ "$SWEEP_IMAGE" = folder ] || return 0
+	mkdir -m 700 "$work/changes"
+	SWEEP_DIRS+=" $work/changes"
+	# What stays in it is there from now on; and so are the mount points that a container needs.
+	runtime_do create --bundle "$1" first && runtime_do delete --force first
+}
+
 make_bundle() {
+	make_root
+	[ -z "${SWEEP_IMAGE:-}" ] || make_image "$work/bundle"
+}
+
+make_root() {
 	local dir=$work/bundle
 	if [ -n "${SWEEP_BUNDLE:-}" ]; then
 		sh -c "$SWEEP_BUNDLE" sh "$dir"
