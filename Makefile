@@ -284,6 +284,8 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@echo "a job:"; tests/sweep-jobs.sh --who both
+	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
