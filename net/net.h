@@ -65,6 +65,7 @@ int net_parse_publish(const char *text, struct net_spec *s, struct arena *a, str
 /* Both annotations, words parted by blanks; neither there: the spec stays as it is. */
 #define NET_ANNOTATION	   "io.kist.net" /* as runtime/annotations.h has them */
 #define PUBLISH_ANNOTATION "io.kist.publish"
+#define RATE_ANNOTATION	   "io.kist.net-rate"
 int net_parse_annotations(const char *net, const char *publish, struct net_spec *s, struct arena *a,
 			  struct err *e);
 /* Reads the definitions of the networks that were named. Into the arena. */

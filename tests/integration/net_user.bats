@@ -186,6 +186,67 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	[[ $output == *"does not exist"* ]]
 }
 
+@test "disconnect: the default route goes over to the next network with a way out" {
+	net create --subnet 10.99.0.0/24 --subnet fd00:99::/64 back
+	net create --subnet 10.98.0.0/24 --subnet fd00:98::/64 front
+	net create --subnet 10.97.0.0/24 --internal inner
+	annotate '{"io.kist.net": "back inner front"}'
+	detached kist run -d $ID
+	at $ID ip route show default | grep -F 'via 10.99.0.1 dev eth0'
+	at $ID ip -6 route show default | grep -F 'via fd00:99::1 dev eth0'
+	net disconnect back $ID
+	at $ID ip route show default | grep -F 'via 10.98.0.1 dev eth2'
+	at $ID ip -6 route show default | grep -F 'via fd00:98::1 dev eth2'
+	# Where it came back, the one that took over stays; with nobody left there is none.
+	net connect back $ID
+	[ "$(at $ID ip route show default)" = 'default via 10.98.0.1 dev eth2 proto static ' ]
+	net disconnect front $ID
+	at $ID ip route show default | grep -F 'via 10.99.0.1 dev eth0'
+	net disconnect back $ID
+	[ -z "$(at $ID ip route show default)$(at $ID ip -6 route show default)" ]
+	kist delete --force $ID
+}
+
+@test "a port that is published again leads to who has it now, also for datagrams of the same sender" {
+	local tool=${KIST_BUILD:-$TOP/build}/tests/tools
+	modprobe nf_conntrack_netlink 2>/dev/null || true
+	LAN=$("$tool/net-driver" namespace)
+	ip link add uplink type veth peer name eth0 netns "$LAN"
+	ip addr add 192.0.2.1/24 dev uplink
+	ip link set uplink up
+	nsenter --net="/proc/$LAN/ns/net" ip addr add 192.0.2.2/24 dev eth0
+	nsenter --net="/proc/$LAN/ns/net" ip link set eth0 up
+	net create --subnet 10.99.0.0/24 back
+	for n in 7 8; do
+		annotate '{"io.kist.net": "back,ip=10.99.0.'$n'", "io.kist.publish": "5353:80/udp"}'
+		detached kist run -d $ID-$n
+		server=$(at $ID-$n "$tool/firewall-driver" serve 80)
+		[ "$(nsenter --net="/proc/$LAN/ns/net" "$tool/firewall-driver" ask udp 192.0.2.1 5353 192.0.2.2 4000)" = 192.0.2.2 ]
+		kill "$server"
+		kist delete --force $ID-$n
+	done
+	kill "$LAN"
+	ip link del uplink
+}
+
+@test "a bundle's rate: on both ends; what it could take off itself is refused" {
+	tc qdisc add dev lo root tbf rate 1mbit burst 32k latency 50ms 2>/dev/null || skip "no sch_tbf in this kernel"
+	tc qdisc del dev lo root
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back", "io.kist.net-rate": "down=8mbit,up=4mbit"}'
+	edit_bundle "$T/b" '.process.capabilities.bounding = ["CAP_NET_ADMIN"]'
+	run -1 kist run -d $ID
+	[[ $output == *"/annotations/io.kist.net-rate"*"up= would not hold"* ]]
+	edit_bundle "$T/b" '.process.capabilities = {}'
+	detached kist run -d $ID
+	tc qdisc show dev "$(of back '.Containers[].HostInterface')" | grep -F 'tbf' | grep -F 'rate 8Mbit'
+	at $ID tc qdisc show dev eth0 | grep -F 'tbf' | grep -F 'rate 4Mbit'
+	kist delete --force $ID
+	annotate '{"io.kist.net-rate": "down=8mbit"}'
+	run -1 kist run -d $ID
+	[[ $output == *"/annotations/io.kist.net-rate"*"no interface whose rate"* ]]
+}
+
 @test "gc frees what an ended container has; reconcile brings back rules, bridge and addresses" {
 	net create --subnet 10.99.0.0/24 --ipv6 back
 	BEFORE=$(world)
