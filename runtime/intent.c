@@ -147,6 +147,28 @@ struct folder_args {
 	const char *id;
 };
 
+/* Not flock(2)'s lock, which whoever changes the container has for a moment: this one is the maker's,
+ * as long as it has this descriptor. */
+static struct flock attended(short type)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+}
+
+static int attend(int dir)
+{
+	struct flock lock = attended(F_RDLCK);
+
+	return fcntl(dir, F_OFD_SETLK, &lock);
+}
+
+bool container_is_attended(int dir)
+{
+	struct flock lock = attended(F_WRLCK);
+
+	/* Not to know is no reason to take it for left. */
+	return fcntl(dir, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
 static int act_mkdir_state(struct run *r, const void *args, struct err *e)
 {
 	const struct folder_args *a = args;
@@ -159,7 +181,7 @@ static int act_mkdir_state(struct run *r, const void *args, struct err *e)
 	}
 	fd = openat(a->root, a->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* Whoever removes the folder locks it first; a new one is uncontended. */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || attend(fd) < 0) {
 		int error = errno;
 
 		if (fd >= 0)
@@ -187,14 +209,6 @@ static const struct op op_mkdir_state = { .name = "mkdirat", .man = "mkdirat(2)"
 /* What the kernel writes whole, or not at all, whoever is killed meanwhile: one page. */
 #define WRITTEN_AT_ONCE 4096
 
-static int write_new(int dir, const char *name, const char *text, size_t size)
-{
-	_cleanup_fd_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-				     0600);
-
-	return fd < 0 ? -errno : fd_write_all(fd, text, size);
-}
-
 struct intent_args {
 	const char *name;
 	const char *text; /* filled by container_plan_seal */
@@ -204,14 +218,13 @@ struct intent_args {
 static int act_write_record(struct run *r, const void *args, struct err *e)
 {
 	const struct intent_args *a = args;
-	int dir = run_slot(r, SLOT_STATE_DIR), n;
+	int dir = run_slot(r, SLOT_STATE_DIR);
 	size_t size = strlen(a->text);
 
 	/* The folder is new. */
 	if (size > WRITTEN_AT_ONCE && !a->torn_is_fine)
 		return file_replace_at(dir, a->name, a->text, size, 0600, false, e);
-	n = write_new(dir, a->name, a->text, size);
-	return n < 0 ? err_set(e, -n, "cannot write %s", a->name) : 0;
+	return file_create_at(dir, a->name, a->text, size, e);
 }
 
 static void show_write_record(struct buf *out, const struct plan *p, const void *args)

@@ -378,7 +378,7 @@ static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, 
 }
 
 static int start_and_watch(struct running *r, const struct root_layers *layers,
-			   const struct job_ids *ids, struct container_spec *spec,
+			   struct job_ids *ids, struct container_spec *spec,
 			   const char *root_path, const struct runtime_hooks_in *in, struct arena *a,
 			   struct job_result *ret, struct err *e)
 {
@@ -415,6 +415,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	o.stdio = io.given ? io.fd : NULL;
 	if (n == 0)
 		n = runtime_create(&compiled, spec, r->host, &o, in, a, &r->run, e);
+	job_ids_settle(ids);
 	job_stdio_given(&io);
 	if (n < 0) {
 		job_stdio_close(&io);
