@@ -12,7 +12,8 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "image/store.h"
-#include "net/shape.h"
+#include "net/counters.h"
+#include "net/net.h"
 #include "runtime/runtime.h"
 
 /* What can be limited, and so waived: bits, and names for --allow-degraded. */
@@ -115,6 +116,12 @@ struct job_collected {
 	bool truncated;	  /* there was more than fits */
 };
 
+#define JOB_TRAFFIC_MAX 32
+struct job_traffic { /* of one of its interfaces, as it sees them */
+	char network[NETWORK_NAME_MAX], interface[IFNAMSIZ];
+	struct net_counters counters;
+};
+
 struct job_result {
 	enum job_reason reason;
 	int status;                   /* kist's exit status */
@@ -128,6 +135,9 @@ struct job_result {
 	struct job_output output[2];  /* standard output, standard error */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
+	char owner[LEASE_OWNER_MAX];  /* of its addresses; "": it is on no network */
+	struct job_traffic traffic[JOB_TRAFFIC_MAX];
+	int traffic_count;
 	char error[512];              /* of a sandbox-error */
 };
 
@@ -219,5 +229,8 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+/* What went through the interfaces of ret->owner; its network namespace, or -1. */
+void job_traffic_read(int netns, struct job_result *ret);
+json_t *job_traffic_json(const struct job_result *r);
 /* New reference. */
 json_t *job_result_json(const struct job *job, const struct job_result *result);

@@ -163,6 +163,7 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 		 r->address >> 8 & 255, r->address & 255);
 	json_object_set_new(o, "network", json_string(job->net ? job->net : "none"));
 	json_object_set_new(o, "address", r->address ? json_string(address) : json_null());
+	json_object_set_new(o, "traffic", r->owner[0] ? job_traffic_json(r) : json_null());
 	json_object_set_new(o, "limits", limits(job));
 	json_object_set_new(o, "controls", controls(job));
 	if (r->error[0])

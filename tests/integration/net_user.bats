@@ -302,6 +302,20 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	[[ $output == *"inet addr:10.99.0.5"*"10.99.0.1"*eth1* ]]
 	[ "$(jq -r '.network + " " + .address' "$T/result")" = "inner back,ip=10.99.0.5 10.99.0.5" ]
 	same_world
+	# What went through: three refused connections; of one that is left to a monitor, too.
+	for detach in '' --detach; do
+		run -0 kist job run $detach --id $ID --net inner --net back,ip=10.99.0.5 --result "$T/traffic" "$D/rootfs" -- \
+			sh -c 'for i in 1 2 3; do nc -w 1 10.99.0.1 9 </dev/null; done; true'
+		[ -z "$detach" ] || kist job wait $ID
+		jq -c .traffic "$T/traffic"
+		[ "$(jq -r '.traffic | map(.interface + " " + .network) | join(" ")' "$T/traffic")" = "eth0 inner eth1 back" ]
+		[ "$(jq '.traffic[1] | .tx_packets >= 3 and .tx_bytes >= 150 and .rx_packets >= 3 and .rx_bytes >= 150 and .rx_dropped == 0' "$T/traffic")" = true ]
+		rm "$T/traffic"
+		[ -z "$detach" ] || kist job rm $ID 2>/dev/null || kist job gc
+	done
+	run -0 kist job run --result "$T/traffic" "$D/rootfs" -- true
+	[ "$(jq -c .traffic "$T/traffic")" = null ]
+	same_world
 	run -125 kist job run --net nothing "$D/rootfs" -- true
 	[[ $output == *'there is no network "nothing"'* ]]
 	run -125 kist job run --net container:x "$D/rootfs" -- true
@@ -396,6 +410,7 @@ swept() {
 	[ "$inside" -gt 0 ]
 	[ "$(net stats --json back | jq '.[0].rx_bytes')" -ge "$inside" ]
 	[ "$(net stats --json | jq length)" = 2 ]
+	[ "$(of back '.Containers[].Counters | .rx_packets >= 8 and .rx_bytes > 200 and .tx_dropped == 0')" = true ]
 	[ "$(net stats inner | awk 'NR == 2 { print $1, $3 }')" = 'inner eth1' ]
 	run -1 net stats nothing
 	[[ $output == *'there is no network "nothing"'* ]]
