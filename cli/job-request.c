@@ -324,7 +324,7 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder && !q->kept)
 		r = find_folder(job, a, e);
-	if (r == 0 && job->egress && !job->bridge)
+	if (r == 0 && job->egress && !job->bridge && !job->shares)
 		return refuse_egress(job, e);
 	if (r == 0)
 		r = check_detached(q, job, e);

@@ -65,7 +65,8 @@ int net_of_annotations(const struct container_spec *s, const struct host *h, con
 	if (spec.mode == NET_HOST || spec.mode == NET_CONTAINER) {
 		err_say(e, EINVAL, "is for networks: a namespace that is there already is joined by its path");
 		err_at(e, "/annotations/" NET_ANNOTATION);
-		return err_fix(e, "say it in /linux/namespaces");
+		return err_fix(e, "in /linux/namespaces: {\"type\": \"network\", \"path\": \"/proc/PID/ns/net\"}, "
+			       "PID being that of kist state ID; or no \"network\" for the host's");
 	}
 	if ((spec.mode == NET_BRIDGE || spec.mode == NET_USER) && !(s->ns.new_namespaces & CLONE_NEWNET)) {
 		err_say(e, EINVAL, "needs a network namespace of the container's own");

@@ -40,6 +40,9 @@ struct job_input { /* a file or folder of the host, read-only */
  * and with a workspace. dev: a writable root, the network, limits only where said. */
 enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
 
+/* Of whose names a job knows that has another container's network. */
+enum job_shared { JOB_SHARED_ALIEN, JOB_SHARED, JOB_SHARED_SERVED };
+
 struct job {
 	const char *id;
 	const char *source;           /* image reference, or a folder */
@@ -77,6 +80,9 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* on a network; otherwise none */
+	bool shares;                  /* another container's network: job_share.c ... */
+	enum job_shared shared;       /* ... which fills these */
+	const char *netns_path;
 	const char *net;              /* --net: words of net_parse_word(), parted by blanks; or NULL */
 	const char *publish;          /* --publish, likewise */
 	struct net_rate rate;         /* of its interfaces */
@@ -239,6 +245,9 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+/* The network namespace that --net container:ID names: an fd, which job->netns_path is of. */
+int job_share_network(struct job *job, const struct host *h, int root, const char *realm, struct arena *a,
+		      struct err *e);
 /* What went through the interfaces of ret->owner; its network namespace, or -1. */
 void job_traffic_read(int netns, struct job_result *ret);
 json_t *job_traffic_json(const struct job_result *r);

@@ -56,6 +56,8 @@ static json_t *controls(const struct job *job)
 
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		json_object_set_new(o, always[i], json_string("enforced"));
+	if (job->shares)
+		json_object_set_new(o, "network_namespace", json_string("absent"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "landlock",
 			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));

@@ -295,6 +295,11 @@ static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, 
 	return otherwise;
 }
 
+static const char *realm_of(const char *root_path)
+{
+	return strcmp(root_path, "/run/kist") == 0 ? NULL : root_path;
+}
+
 static void note_network(const char *owner, struct job_result *ret)
 {
 	net_lease_lookup(owner, &ret->address);
@@ -317,7 +322,7 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
 		.net = { .rate = r->job->rate,
 			 .keep_netns = true,
-			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
+			 .realm = realm_of(root_path) },
 	};
 	struct compiled compiled;
 	struct err ignored = ERR_INIT;
@@ -373,7 +378,7 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	_cleanup_image_user_ struct image_user user = IMAGE_USER_INIT;
 	struct image_info image;
 	struct host host;
-	_cleanup_fd_ int collect_to = -EBADF;
+	_cleanup_fd_ int collect_to = -EBADF, shared = -EBADF;
 	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1, .slot_netns = -1,
 			     .pin = -1,
 			     .user_of_image = -1 };
@@ -384,6 +389,9 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	n = host_probe(&host, e);
 	if (n == 0)
 		n = job_check(job, &host, e);
+	if (n == 0 && job->shares)
+		n = shared = job_share_network(job, &host, root, realm_of(root_path), a, e);
+	n = n < 0 ? n : 0;
 	if (n == 0 && job->collect_count) {
 		collect_to = job_collect_open(job->collect_to, e);
 		n = collect_to < 0 ? collect_to : 0;

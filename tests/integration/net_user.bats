@@ -318,7 +318,6 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	same_world
 	run -125 kist job run --net nothing "$D/rootfs" -- true
 	[[ $output == *'there is no network "nothing"'* ]]
-	run -125 kist job run --net container:x "$D/rootfs" -- true
 	run -125 kist job run --net back,ip=1 "$D/rootfs" -- true
 	run -125 kist job run -p 80 --net back "$D/rootfs" -- true
 	run -125 kist job run -p 80:80 "$D/rootfs" -- true
@@ -337,6 +336,35 @@ swept() {
 	net gc >/dev/null
 	[[ $(<"/proc/$PID/net/dev") != *eth* ]] || { echo "an interface inside"; return 1; }
 	same_world
+}
+
+@test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
+	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
+	detached kist run -d $ID
+	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
+	run -0 kist job run --id $ID-j --net container:$ID --result "$T/result" "$D/rootfs" -- \
+		sh -c 'ifconfig eth0 | grep -o "inet addr:[0-9.]*"; nc 127.0.0.1 7000 </dev/null; echo; cat /etc/resolv.conf
+			nslookup '$ID' 2>&1 | grep -o "10.99.0.9" | head -n 1'
+	[[ $output == *"inet addr:10.99.0.9"*127.0.0.1*"nameserver 127.0.0.11"*10.99.0.9 ]]
+	[ "$(jq -r '.network + " " + .controls.network_namespace' "$T/result")" = "container:$ID absent" ]
+	# What is sent is still the job's own affair.
+	run kist job run --net container:$ID --egress none "$D/rootfs" -- sh -c 'nc 127.0.0.1 7000 </dev/null'
+	[ "$status" -ne 0 ]
+	kill "$server"
+	run -125 kist job run --net container:$ID -p 80:80 "$D/rootfs" -- true
+	run -125 kist job run --net container:$ID --net back "$D/rootfs" -- true
+	run -125 kist job run --net container:nobody "$D/rootfs" -- true
+	[[ $output == *"container:nobody"*"does not exist"* ]]
+	# Another state folder's is not one's own.
+	run -125 "$KIST" --root "$T/other" job run --net container:$ID "$D/rootfs" -- true
+	[[ $output == *"does not exist"* ]]
+	kill -KILL "$(pid_of $ID)"
+	until [ "$(kist state $ID | jq -r .status)" = stopped ]; do sleep 0.05; done
+	run -125 kist job run --net container:$ID "$D/rootfs" -- true
+	[[ $output == *"is not running"* ]]
+	kist delete $ID
 }
 
 @test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
