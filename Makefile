@@ -116,6 +116,7 @@ help:
 	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  flood       100 GiB of a job'"'"'s output: its monitor stays small (as root)'
 	@echo '  reach       what a program reaches in a job and in others'"'"' sandboxes, into docs/security.md (as root)'
 	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
@@ -156,7 +157,7 @@ $(B)/cli/main-kist.o: cli/link-order.txt
 ifneq ($(and $(SPLIT_DEBUG),$(shell command -v musl-gcc)),)
 SMALL_MONITOR := $(B)/kist-monitor
 MONITOR_SRC := cli/main-kist-monitor.c $(addprefix supervisor/,monitor.c container_log.c) \
-	$(addprefix base/,err.c fd.c buf.c utc.c path.c musl/compat.c)
+	$(addprefix base/,err.c fd.c buf.c utc.c path.c reap.c musl/compat.c)
 $(SMALL_MONITOR): $(MONITOR_SRC) $(wildcard base/*.h base/musl/*.h base/musl/sys/*.h supervisor/*.h) $(B)/.flags
 	@mkdir -p $(B)/kernel
 	@ln -sfn /usr/include/linux $(B)/kernel/linux
@@ -301,6 +302,10 @@ races: build-tests
 		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# 100 GiB of a job's output through its monitor.
+flood: build-tests
+	@tests/flood.sh 107374182400 raw
+	@tests/flood.sh 2147483648 json-file
 # What a hostile program reaches in a job, and in docker's, runc's and bubblewrap's sandboxes.
 reach: build-tests
 	@tests/reach.sh --write
@@ -364,7 +369,7 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: reach all static static-fits check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+.PHONY: reach flood all static static-fits check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
 	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench bench-image install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/path.h"
 
+#define WAIVED_VARIABLE "KIST_ALLOW_DEGRADED" /* as --allow-degraded, for all of a caller's jobs */
 #define JOB_ID_MAX 63 /* it is the job's host name too */
 
 size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX])
@@ -275,6 +276,17 @@ static int check_detached(const struct job_request *q, const struct job *job, st
 	return 0;
 }
 
+static int refuse_egress(const struct job *job, struct err *e)
+{
+	if (!job->net || strcmp(job->net, "none") == 0) {
+		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
+		return err_fix(e, "add --net bridge, or leave --egress out");
+	}
+	err_say(e, EINVAL, "--egress: not with --net %.40s: who asks for it has no right to the cgroup program that "
+		"would hold it", job->net);
+	return err_fix(e, "as root: --net bridge instead; or leave --egress out");
+}
+
 int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
 		      struct arena *a, struct err *e)
 {
@@ -302,6 +314,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 	job_profile_apply(job);
 	if (r == 0 && q->waived)
 		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
+	if (r == 0 && getenv(WAIVED_VARIABLE))
+		r = job_parse_waived(WAIVED_VARIABLE, getenv(WAIVED_VARIABLE), &job->waived, e);
 	if (r == 0)
 		r = add_env(q, job, a, e);
 	if (r == 0)
@@ -310,10 +324,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder && !q->kept)
 		r = find_folder(job, a, e);
-	if (r == 0 && job->egress && !job->bridge) {
-		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
-		return err_fix(e, "add --net bridge, or leave --egress out");
-	}
+	if (r == 0 && job->egress && !job->bridge && !job->shares)
+		return refuse_egress(job, e);
 	if (r == 0)
 		r = check_detached(q, job, e);
 	if (r < 0)

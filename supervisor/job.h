@@ -12,7 +12,8 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "image/store.h"
-#include "net/shape.h"
+#include "net/counters.h"
+#include "net/net.h"
 #include "runtime/runtime.h"
 
 /* What can be limited, and so waived: bits, and names for --allow-degraded. */
@@ -35,9 +36,12 @@ struct job_input { /* a file or folder of the host, read-only */
 };
 #define JOB_LIST_MAX 256
 
-/* job: closed, without limits that nobody asked for. compute: also without sockets, names of other
- * processes and /sys, and every limit is set. dev: a writable root and the network. */
+/* job: closed, every limit has a value. compute: also without sockets, names of other processes and /sys,
+ * and with a workspace. dev: a writable root, the network, limits only where said. */
 enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
+
+/* Of whose names a job knows that has another container's network. */
+enum job_shared { JOB_SHARED_ALIEN, JOB_SHARED, JOB_SHARED_SERVED };
 
 struct job {
 	const char *id;
@@ -62,7 +66,8 @@ struct job {
 	int64_t grace_ms;             /* from SIGTERM to SIGKILL; 0: SIGKILL at once */
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
 	bool output_kills;            /* ... and more ends the job, instead of being dropped */
-	uint64_t file_size, open_files; /* 0: no limit, JOB_OPEN_FILES */
+	uint64_t file_size;           /* 0: no limit */
+	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
 	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
@@ -75,10 +80,14 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* on a network; otherwise none */
+	bool shares;                  /* another container's network: job_share.c ... */
+	enum job_shared shared;       /* ... which fills these */
+	const char *netns_path;
 	const char *net;              /* --net: words of net_parse_word(), parted by blanks; or NULL */
 	const char *publish;          /* --publish, likewise */
 	struct net_rate rate;         /* of its interfaces */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
+	bool init, init_said;         /* process 1 is kist's own: runtime/init.h */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
@@ -86,7 +95,8 @@ struct job {
 };
 
 #define JOB_ANNOTATION	     "kist.job" /* its profile: by which gc knows a job */
-#define JOB_OPEN_FILES	     1024
+#define JOB_OPEN_FILES	     256
+#define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
 #define JOB_COLLECT_BYTES    (64u << 20)
@@ -115,6 +125,12 @@ struct job_collected {
 	bool truncated;	  /* there was more than fits */
 };
 
+#define JOB_TRAFFIC_MAX 32
+struct job_traffic { /* of one of its interfaces, as it sees them */
+	char network[NETWORK_NAME_MAX], interface[IFNAMSIZ];
+	struct net_counters counters;
+};
+
 struct job_result {
 	enum job_reason reason;
 	int status;                   /* kist's exit status */
@@ -128,6 +144,9 @@ struct job_result {
 	struct job_output output[2];  /* standard output, standard error */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
+	char owner[LEASE_OWNER_MAX];  /* of its addresses; "": it is on no network */
+	struct job_traffic traffic[JOB_TRAFFIC_MAX];
+	int traffic_count;
 	char error[512];              /* of a sandbox-error */
 };
 
@@ -151,6 +170,12 @@ int job_add_pattern(struct job *job, const char *where, const char *text, struct
 int job_add_file_parts(struct job *job, const char *where, const struct job_file *f, struct err *e);
 int job_add_input_parts(struct job *job, const char *where, struct job_input i, struct err *e);
 
+/* Said: no limit. What was not said is 0, until the profile says it (job_profile_apply()), which makes
+ * 0 of this. */
+#define JOB_NO_LIMIT UINT64_MAX
+#define JOB_NO_TIME  INT64_MAX
+enum job_none { JOB_NONE_MAX = 1, JOB_NONE_ZERO = 2 }; /* "max", "0" */
+
 /* One value of a job, which is an option of `kist job run` and a key of the job file: job_settings.c. */
 struct job_setting {
 	const char *section, *key; /* of the job file: "limits", "memory"; section NULL: its top */
@@ -162,6 +187,7 @@ struct job_setting {
 	size_t offset;		/* in struct job */
 	uint64_t max;		/* of a number; 0: any */
 	const char *const *choices; /* of a choice, which sets true for the second; NULL-terminated */
+	unsigned int none;	/* enum job_none: words that take a limit of the profile off */
 };
 extern const struct job_setting job_settings[];
 extern const size_t job_setting_count;
@@ -219,5 +245,11 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+/* The network namespace that --net container:ID names: an fd, which job->netns_path is of. */
+int job_share_network(struct job *job, const struct host *h, int root, const char *realm, struct arena *a,
+		      struct err *e);
+/* What went through the interfaces of ret->owner; its network namespace, or -1. */
+void job_traffic_read(int netns, struct job_result *ret);
+json_t *job_traffic_json(const struct job_result *r);
 /* New reference. */
 json_t *job_result_json(const struct job *job, const struct job_result *result);
