@@ -27,6 +27,24 @@ load_image() {
 	assert_nothing_left
 }
 
+@test "a terminal of the caller's is never the job's: what is typed and said goes through pipes" {
+	cat >"$T/typed" <<-EOF
+		exec "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" "$ROOTFS" -- sh -c '
+		for fd in 0 1 2; do test -t \$fd && echo "\$fd is a terminal"; readlink /proc/self/fd/\$fd; done
+		head -n 1; echo "no fd" >/dev/tty; stty -F /dev/stdin raw; echo end >&2'
+	EOF
+	run -0 bash -c 'echo hello | script -qec "bash $1" /dev/null' - "$T/typed"
+	[[ $output != *"is a terminal"* ]]
+	[ "$(grep -c '^pipe:' <<<"$output")" = 3 ]
+	[[ $output == *hello*hello*"/dev/tty"*end* ]]
+	record '.reason == "exit" and .exit_code == 0'
+	# In the background of its terminal it reads nothing, and isn't stopped either.
+	sed -i 's/^exec//; s/^\(.*>&2.\)$/\1 \& wait $!/; 1s/^/set -m; /' "$T/typed"
+	run -0 timeout 20 script -qec "bash $T/typed" /dev/null </dev/null
+	[[ $output == *end* ]]
+	assert_nothing_left
+}
+
 @test "a signal that ends it: 128 and its number" {
 	job "$ROOTFS" -- sleep 1000 &
 	wait_until 20 job_runs
