@@ -28,20 +28,19 @@ load_image() {
 }
 
 @test "a terminal of the caller's is never the job's: what is typed and said goes through pipes" {
-	cat >"$T/typed" <<-EOF
-		exec "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" "$ROOTFS" -- sh -c '
-		for fd in 0 1 2; do test -t \$fd && echo "\$fd is a terminal"; readlink /proc/self/fd/\$fd; done
-		head -n 1; echo "no fd" >/dev/tty; stty -F /dev/stdin raw; echo end >&2'
-	EOF
-	run -0 bash -c 'echo hello | script -qec "bash $1" /dev/null' - "$T/typed"
-	[[ $output != *"is a terminal"* ]]
+	local asks='for fd in 0 1 2; do test -t $fd && echo "a terminal: $fd"; readlink /proc/self/fd/$fd; done
+		echo >/dev/tty; stty -F /dev/stdin raw; echo ready; head -n 1; echo end >&2'
+
+	run -0 on_a_pty 24x80 -s ready hello "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" \
+		"$ROOTFS" -- sh -c "$asks"
+	[[ $output != *"a terminal:"* ]]
 	[ "$(grep -c '^pipe:' <<<"$output")" = 3 ]
-	[[ $output == *hello*hello*"/dev/tty"*end* ]]
+	[[ $output == */dev/tty:*ready*hello*hello*end* ]]
 	record '.reason == "exit" and .exit_code == 0'
-	# In the background of its terminal it reads nothing, and isn't stopped either.
-	sed -i 's/^exec//; s/^\(.*>&2.\)$/\1 \& wait $!/; 1s/^/set -m; /' "$T/typed"
-	run -0 timeout 20 script -qec "bash $T/typed" /dev/null </dev/null
-	[[ $output == *end* ]]
+	# In the background of its terminal it reads nothing, and is not stopped: its clock goes on.
+	run -0 timeout 60 "$TOP/tests/lib/on-a-pty.py" 24x80 -s ready hello bash -c 'set -m; "$@" & wait $!; echo "status $?"' \
+		- "$KIST" --root "$ROOT" job run --id "$ID" --wall 300ms "$ROOTFS" -- sh -c 'echo ready; sleep 1000'
+	[[ $output == *"status 124"* ]]
 	assert_nothing_left
 }
 
