@@ -2,9 +2,8 @@
  * job_stdio.c - what a job has as standard input, output and error.
  *
  * A file of the host is never the job's own fd: by /proc/self/fd it could be
- * opened anew, for writing or at another place. Nor is a terminal, whose modes and
- * answers would be the job's to choose. It gets one end of a pipe, and kist moves
- * what goes through.
+ * opened anew, for writing or at another place. It gets one end of a pipe, and
+ * kist moves what goes through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,18 +98,15 @@ static int open_input(struct job_stdio *s, const struct job *job, uint32_t uid, 
 		      struct arena *a, struct err *e)
 {
 	struct job_stream *in = new_stream(a, e);
-	int n;
+	int n = 0;
 
 	if (!in)
 		return -ENOMEM;
 	s->stream[0] = in;
-	if (job->stdio[0]) {
+	if (job->stdio[0])
 		n = open_file(0, job->stdio[0], &in->from, e);
-	} else {
-		/* In the background a read is an error, not a stop: SIGTTIN is blocked. */
-		in->from = fcntl(0, F_DUPFD_CLOEXEC, 3);
-		n = in->from < 0 ? err_set(e, errno, "stdin: cannot copy the terminal's") : 0;
-	}
+	else if ((in->from = fcntl(0, F_DUPFD_CLOEXEC, 3)) < 0)
+		n = err_set(e, errno, "stdin");
 	if (n == 0)
 		n = make_pipe(s, 0, uid, gid, &in->to, e);
 	in->owns_to = true;
@@ -144,7 +140,8 @@ int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uin
 {
 	/* A detached job's go to its monitor, whole. */
 	bool through = job->output || job->detach;
-	int n = job->stdio[0] || isatty(0) ? open_input(s, job, uid, gid, a, e) : 0;
+	/* A terminal is never the job's: whoever has its fd reads what is typed there. */
+	int n = job->stdio[0] || (!job->detach && isatty(0)) ? open_input(s, job, uid, gid, a, e) : 0;
 
 	if (n == 0 && (through || job->stdio[1] || isatty(1)))
 		n = open_output(s, job, 1, uid, gid, a, &output[0], e);
