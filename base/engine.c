@@ -9,6 +9,7 @@
 #include "base/engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -36,6 +37,7 @@ struct message {
 	struct err err; /* only sent whole with MESSAGE_ERROR */
 };
 #define KILL_WAIT_MS 3000
+#define WAITS	     INT_MAX /* no step, but: call again when the guest has said something */
 #define SHORT_MESSAGE offsetof(struct message, err)
 
 void run_init(struct run *r, const struct plan *p)
@@ -80,6 +82,32 @@ void run_set_number(struct run *r, int slot, int value)
 	r->slot_is_fd &= ~(1ULL << slot);
 }
 
+/* Everything else that the host has open is another guest's. */
+static void close_others(const struct run *r)
+{
+	int own[PLAN_SLOTS_MAX + 1], count = 0;
+	unsigned int from = 3;
+
+	own[count++] = r->sync;
+	for (int i = 0; i < PLAN_SLOTS_MAX; i++) {
+		int fd = r->slot_is_fd & (1ULL << i) ? r->slots[i] : -1, at = count;
+
+		if (fd < 0)
+			continue;
+		for (; at > 0 && own[at - 1] > fd; at--)
+			own[at] = own[at - 1];
+		own[at] = fd;
+		count++;
+	}
+	for (int i = 0; i < count; i++) {
+		if ((unsigned int)own[i] > from)
+			syscall(SYS_close_range, from, (unsigned int)own[i] - 1, 0);
+		if ((unsigned int)own[i] >= from)
+			from = (unsigned int)own[i] + 1;
+	}
+	syscall(SYS_close_range, from, ~0u, 0);
+}
+
 void run_become_guest(struct run *r)
 {
 	fd_close(&r->sync);
@@ -88,6 +116,8 @@ void run_become_guest(struct run *r)
 	r->born = true;
 	/* Its lock is the host's: held here too, it would outlast the host for the guest's life. */
 	run_set_fd(r, SLOT_STATE_DIR, -EBADF);
+	if (r->patient)
+		close_others(r);
 }
 
 void run_become_parent(struct run *r)
@@ -198,11 +228,26 @@ static int pass_turn(struct run *r, int step, struct err *e)
 	return n < 0 ? err_set(e, -n, "the other side of the setup is gone") : 0;
 }
 
-/* Waits for the turn. Returns the step to go on at; 0 at EOF with *ret_eof; -errno. */
+/* Whoever has other things to do does not wait in a namespace that is not its own. */
+static bool would_wait(const struct run *r)
+{
+	struct pollfd p = { .fd = r->sync, .events = POLLIN };
+
+	if (!r->patient || r->side == SIDE_GUEST)
+		return false;
+	for (int i = 0; i < r->plan->home_count; i++)
+		if (run_slot(r, r->plan->homes[i]) >= 0)
+			return false;
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Waits for the turn. Returns the step to go on at; 0 at EOF with *ret_eof; WAITS; -errno. */
 static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 {
 	*ret_eof = false;
 	for (;;) {
+		if (would_wait(r))
+			return WAITS;
 		struct message m;
 		int fd = -EBADF;
 		ssize_t n = socket_recv_fd(r->sync, &m, sizeof m, &fd);
@@ -417,50 +462,63 @@ static void report_rest(struct run *r, int from)
 			r->report(r->user, p, (struct run_report){ i, 0 });
 }
 
+/* The turn is the guest's, from `step` on: the step to go on at; WAITS; -errno. */
+static int follow_guest(struct run *r, int step, struct err *e)
+{
+	bool eof = false;
+
+	if (!r->guests_turn) {
+		int n = pass_turn(r, step, e);
+
+		if (n == -EPIPE || n == -ECONNRESET)
+			return guest_died(r, e);
+		if (n < 0)
+			return n;
+		r->guests_turn = true;
+		r->at = step;
+	}
+	step = wait_turn(r, &eof, e);
+	if (step == WAITS)
+		return WAITS;
+	r->guests_turn = false;
+	if (step < 0 || !eof)
+		return step;
+	if (r->plan->detach >= 0 || !guest_is_last(r->plan, r->at))
+		return guest_died(r, e);
+	report_rest(r, r->at);
+	return guest_end(r->plan);
+}
+
 static int host_walk(struct run *r, struct err *e)
 {
 	const struct plan *p = r->plan;
-	int end = p->detach >= 0 ? p->detach : p->count, step = 0;
+	int end = p->detach >= 0 ? p->detach : p->count, step = r->at;
 
 	while (step >= 0 && step < end) {
-		bool eof;
-		int waiting_for;
-
 		if (p->steps[step].alternative) {
 			step++;
-			continue;
-		}
-		if (p->steps[step].side == SIDE_HOST) {
+		} else if (p->steps[step].side == SIDE_HOST) {
 			step = do_step(r, step, e);
 			if (r->side == SIDE_GUEST) {
+				bool eof;
+
 				/* Just born: everything goes on in the guest's own walk. */
 				step = wait_turn(r, &eof, e);
 				if (step < 0 || eof)
 					_exit(1);
 				guest_walk(r, step);
 			}
-			continue;
+		} else {
+			step = follow_guest(r, step, e);
 		}
-		waiting_for = step;
-		step = pass_turn(r, step, e);
-		if (step == -EPIPE || step == -ECONNRESET)
-			return guest_died(r, e);
-		if (step == 0)
-			step = wait_turn(r, &eof, e);
-		if (step < 0 || !eof)
-			continue;
-		if (p->detach >= 0 || !guest_is_last(p, waiting_for))
-			return guest_died(r, e);
-		report_rest(r, waiting_for);
-		step = guest_end(p);
 	}
-	if (step < 0)
+	if (step < 0 || step == WAITS)
 		return step;
 	/* Detached: the guest goes on alone, and an EOF no longer means that all is lost. */
 	return step < p->count && r->born ? pass_turn(r, step, e) : 0;
 }
 
-int run_walk(struct run *r, struct err *e)
+static int walk(struct run *r, struct err *e)
 {
 	int result;
 
@@ -474,6 +532,21 @@ int run_walk(struct run *r, struct err *e)
 		kill_guest(r);
 	}
 	return result;
+}
+
+int run_walk(struct run *r, struct err *e)
+{
+	r->patient = false;
+	return walk(r, e);
+}
+
+int run_walk_on(struct run *r, struct err *e)
+{
+	int result;
+
+	r->patient = true;
+	result = walk(r, e);
+	return result == WAITS ? 1 : result;
 }
 
 int run_await_exec(int sock, struct err *e)

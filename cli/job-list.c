@@ -275,6 +275,11 @@ static int collect_one(int root, const char *id, struct err *e)
 	return r < 0 ? r : 1;
 }
 
+static void print_id(const char *id)
+{
+	printf("%s\n", id);
+}
+
 int command_job_gc(int argc, char **argv)
 {
 	static const struct command command = {
@@ -282,7 +287,8 @@ int command_job_gc(int argc, char **argv)
 		"[ID...]",
 		"forget detached jobs that are over, with their logs and results, and clean up "
 		"after\n"
-		"those whose monitor was killed. Without an id: all of them.",
+		"those whose monitor was killed. Without an id: all of them, and what jobs left whose\n"
+		"kist was killed, be it kist job run or kist batch.",
 		0,
 		-1,
 		false,
@@ -312,6 +318,8 @@ int command_job_gc(int argc, char **argv)
 			status = cli_fail(&e, EXIT_JOB_FAILED);
 		err_clear(&e);
 	}
+	if (names && job_orphans_remove(root, print_id, &e) < 0)
+		status = cli_fail(&e, EXIT_JOB_FAILED);
 	free_list(names);
 	return cli_flush() ? EXIT_JOB_FAILED : status;
 }

@@ -21,6 +21,14 @@ struct job_request {
 };
 /* The option table of `kist job run`, for cli_parse(). Returns how many. */
 size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX]);
+/* Those of them that are a batch's too, and hold for each of its jobs. */
+size_t job_request_common(struct job_request *q, struct option *table);
+/* A job file's document, `name` in errors; and then what the options and the words of the command line
+ * (NULL: none) say. */
+int job_request_read(const json_t *document, const char *name, const char *folder, struct job *job,
+		     struct arena *a, struct err *e);
+int job_request_settle(struct job_request *q, char **words, struct job *job, struct arena *a,
+		       struct err *e);
 /* IMAGE|DIR|JOB.json and the words after it. What the options say goes over what the file says. */
 int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
 		      struct arena *a, struct err *e);

@@ -82,9 +82,13 @@ struct job {
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
+	const char *cpus;             /* cpuset(7): processors it runs on; NULL: any */
+	bool alone;                   /* a stream that is no file is nobody's, instead of the caller's */
+	const char *maker;            /* who stays with it: job_maker_text(); NULL: not said */
 	const struct job_detach *detach; /* job_detach.h; NULL: in the foreground */
 };
 
+#define JOB_MAKER	     "io.kist.job" /* the annotation */
 #define JOB_OPEN_FILES	     1024
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
@@ -215,5 +219,8 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+const char *job_reason_text(enum job_reason reason);
+/* enum job_reason, or -EINVAL. */
+int job_reason_find(const char *text);
 /* New reference. */
 json_t *job_result_json(const struct job *job, const struct job_result *result);

@@ -52,6 +52,13 @@ int job_folder_read(int dir, struct job_folder *ret, struct err *e);
 void job_folder_free(struct job_folder *f);
 #define _cleanup_job_folder_ __attribute__((cleanup(job_folder_free)))
 
+/* Who is that process still: a pidfd, or -EBADF. */
+int job_process_open(pid_t pid, unsigned long long start_ticks);
+/* Of this process, for job.maker; NULL: it can't be told. */
+const char *job_maker_text(struct arena *a);
+/* Takes away what jobs left whose maker was killed: their processes died with it. */
+int job_orphans_remove(int root, void (*removed)(const char *id), struct err *e);
+
 /* Becomes kist-monitor. Returns only on failure: the job is still this process's. */
 int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 		       const struct job_kept *kept, const struct job_result *so_far, struct err *e);

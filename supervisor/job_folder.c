@@ -87,20 +87,11 @@ static int read_json(int dir, const char *name, json_t **ret, struct err *e)
 	return 0;
 }
 
-/* Its pid may be another's by now: then it began at another time. */
 static int open_monitor(const json_t *begun)
 {
-	pid_t pid = (pid_t)json_integer_value(json_object_get(begun, "pid"));
-	unsigned long long ticks = 0;
-	int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-	bool zombie;
-
-	if (fd >= 0 && process_start_time(pid, &ticks, &zombie) == 0 && !zombie &&
-	    ticks == (unsigned long long)json_integer_value(json_object_get(begun, "startTime")))
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -EBADF;
+	return job_process_open(
+		(pid_t)json_integer_value(json_object_get(begun, "pid")),
+		(unsigned long long)json_integer_value(json_object_get(begun, "startTime")));
 }
 
 int job_folder_read(int dir, struct job_folder *ret, struct err *e)

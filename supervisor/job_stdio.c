@@ -120,8 +120,8 @@ static int open_output(struct job_stdio *s, const struct job *job, int index, ui
 		return -ENOMEM;
 	s->stream[index] = out;
 	out->to = index;
-	if (job->stdio[index]) {
-		n = open_file(index, job->stdio[index], &out->to, e);
+	if (job->stdio[index] || job->alone) {
+		n = open_file(index, job->stdio[index] ? job->stdio[index] : "/dev/null", &out->to, e);
 		out->owns_to = out->to_file = n == 0;
 	}
 	if (n == 0)
@@ -132,13 +132,27 @@ static int open_output(struct job_stdio *s, const struct job *job, int index, ui
 	return n;
 }
 
+/* Of each stream that gets no other. */
+static int open_nobodys(struct job_stdio *s, struct err *e)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_set(e, errno, "/dev/null");
+	s->nobodys = s->fd[0] = s->fd[1] = s->fd[2] = fd;
+	s->given = true;
+	return 0;
+}
+
 int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uint32_t gid,
 		   struct arena *a, struct job_output output[2], struct err *e)
 {
 	/* A detached job's go to its monitor, whole. */
 	bool through = job->output || job->detach;
-	int n = job->stdio[0] ? open_input(s, job, uid, gid, a, e) : 0;
+	int n = job->alone ? open_nobodys(s, e) : 0;
 
+	if (n == 0 && job->stdio[0])
+		n = open_input(s, job, uid, gid, a, e);
 	if (n == 0 && (through || job->stdio[1]))
 		n = open_output(s, job, 1, uid, gid, a, &output[0], e);
 	if (n == 0 && job->merge_stderr) {
@@ -155,8 +169,11 @@ void job_stdio_given(struct job_stdio *s)
 	if (s->fd[2] == s->fd[1])
 		s->fd[2] = 2;
 	for (int i = 0; i < 3; i++)
-		if (s->fd[i] > 2)
+		if (s->fd[i] > 2 && s->fd[i] != s->nobodys)
 			fd_close(&s->fd[i]);
+		else
+			s->fd[i] = i;
+	fd_close(&s->nobodys);
 }
 
 void job_stdio_close(struct job_stdio *s)
