@@ -40,107 +40,6 @@ struct message {
 #define WAITS	     INT_MAX /* no step, but: call again when the guest has said something */
 #define SHORT_MESSAGE offsetof(struct message, err)
 
-void run_init(struct run *r, const struct plan *p)
-{
-	*r = (struct run){ .plan = p, .side = SIDE_HOST, .sync = -EBADF, .sync_far = -EBADF,
-			   .fault_step = -1, .last_report = -1 };
-	for (int i = 0; i < PLAN_SLOTS_MAX; i++)
-		r->slots[i] = -EBADF;
-}
-
-int run_slot(const struct run *r, int slot)
-{
-	return slot >= 0 && slot < PLAN_SLOTS_MAX ? r->slots[slot] : -EBADF;
-}
-
-/* What the guest is done with it need not close one by one: all of it is close-on-exec, and before
- * its execve it closes everything at once (op_close_fds). Not more than this, so that no setup runs
- * into a limit. */
-#define GUEST_LEAVES_MAX 40
-
-void run_set_fd(struct run *r, int slot, int fd)
-{
-	unsigned long long bit = 1ULL << slot;
-
-	if ((r->slot_is_fd & bit) && r->slots[slot] >= 0 && r->slots[slot] != fd)
-		run_leave_fd(r, r->slots[slot], fd >= 0);
-	r->slots[slot] = fd;
-	r->slot_is_fd |= bit;
-}
-
-void run_leave_fd(struct run *r, int fd, bool may_stay)
-{
-	if (may_stay && r->side == SIDE_GUEST && r->left < GUEST_LEAVES_MAX)
-		r->left++;
-	else
-		close(fd);
-}
-
-void run_set_number(struct run *r, int slot, int value)
-{
-	r->slots[slot] = value;
-	r->slot_is_fd &= ~(1ULL << slot);
-}
-
-/* Everything else that the host has open is another guest's. */
-static void close_others(const struct run *r)
-{
-	int own[PLAN_SLOTS_MAX + 1], count = 0;
-	unsigned int from = 3;
-
-	own[count++] = r->sync;
-	for (int i = 0; i < PLAN_SLOTS_MAX; i++) {
-		int fd = r->slot_is_fd & (1ULL << i) ? r->slots[i] : -1, at = count;
-
-		if (fd < 0)
-			continue;
-		for (; at > 0 && own[at - 1] > fd; at--)
-			own[at] = own[at - 1];
-		own[at] = fd;
-		count++;
-	}
-	for (int i = 0; i < count; i++) {
-		if ((unsigned int)own[i] > from)
-			syscall(SYS_close_range, from, (unsigned int)own[i] - 1, 0);
-		if ((unsigned int)own[i] >= from)
-			from = (unsigned int)own[i] + 1;
-	}
-	syscall(SYS_close_range, from, ~0u, 0);
-}
-
-void run_become_guest(struct run *r)
-{
-	fd_close(&r->sync);
-	r->sync = fd_take(&r->sync_far);
-	r->side = SIDE_GUEST;
-	r->born = true;
-	/* Its lock is the host's: held here too, it would outlast the host for the guest's life. */
-	run_set_fd(r, SLOT_STATE_DIR, -EBADF);
-	if (r->patient)
-		close_others(r);
-}
-
-void run_become_parent(struct run *r)
-{
-	fd_close(&r->sync_far);
-	r->born = true;
-}
-
-void run_set_sync(struct run *r, int sock)
-{
-	fd_close(&r->sync);
-	r->sync = sock;
-}
-
-void run_close(struct run *r)
-{
-	for (int i = 0; i < PLAN_SLOTS_MAX; i++)
-		if (r->slot_is_fd & (1ULL << i))
-			run_set_fd(r, i, -EBADF);
-	fd_close(&r->sync);
-	fd_close(&r->sync_far);
-}
-
 static void report(struct run *r, int step, int result)
 {
 	if (r->side == SIDE_GUEST && r->report_steps) {
@@ -462,22 +361,41 @@ static void report_rest(struct run *r, int from)
 			r->report(r->user, p, (struct run_report){ i, 0 });
 }
 
-/* The turn is the guest's, from `step` on: the step to go on at; WAITS; -errno. */
-static int follow_guest(struct run *r, int step, struct err *e)
+/* Where the guest goes on while the host does the steps from here on; `step`: nowhere. */
+static int guest_beside(const struct plan *p, int step, int end)
+{
+	int next = step;
+
+	while (next < end && (p->steps[next].beside || p->steps[next].alternative))
+		next++;
+	return next < end && p->steps[next].side == SIDE_GUEST ? next : step;
+}
+
+static int do_beside(struct run *r, int step, int end, struct err *e)
+{
+	while (step >= 0 && step < end)
+		step = r->plan->steps[step].alternative ? step + 1 : do_step(r, step, e);
+	return step < 0 ? step : 0;
+}
+
+/* The turn becomes the guest's, at step `at`, while the host does its own from `from` on. */
+static int give_turn(struct run *r, int from, int at, struct err *e)
+{
+	int n = pass_turn(r, at, e);
+
+	if (n == -EPIPE || n == -ECONNRESET)
+		return guest_died(r, e);
+	r->at = at;
+	r->guests_turn = n == 0;
+	return n < 0 ? n : do_beside(r, from, at, e);
+}
+
+/* Until the turn is the host's again: the step to go on at; WAITS; -errno. */
+static int follow_guest(struct run *r, struct err *e)
 {
 	bool eof = false;
+	int step = wait_turn(r, &eof, e);
 
-	if (!r->guests_turn) {
-		int n = pass_turn(r, step, e);
-
-		if (n == -EPIPE || n == -ECONNRESET)
-			return guest_died(r, e);
-		if (n < 0)
-			return n;
-		r->guests_turn = true;
-		r->at = step;
-	}
-	step = wait_turn(r, &eof, e);
 	if (step == WAITS)
 		return WAITS;
 	r->guests_turn = false;
@@ -495,9 +413,14 @@ static int host_walk(struct run *r, struct err *e)
 	int end = p->detach >= 0 ? p->detach : p->count, step = r->at;
 
 	while (step >= 0 && step < end) {
+		int guest;
+
 		if (p->steps[step].alternative) {
 			step++;
-		} else if (p->steps[step].side == SIDE_HOST) {
+			continue;
+		}
+		guest = guest_beside(p, step, end);
+		if (p->steps[guest].side == SIDE_HOST) {
 			step = do_step(r, step, e);
 			if (r->side == SIDE_GUEST) {
 				bool eof;
@@ -508,9 +431,14 @@ static int host_walk(struct run *r, struct err *e)
 					_exit(1);
 				guest_walk(r, step);
 			}
-		} else {
-			step = follow_guest(r, step, e);
+			continue;
 		}
+		if (!r->guests_turn) {
+			step = give_turn(r, step, guest, e);
+			if (step < 0)
+				continue;
+		}
+		step = follow_guest(r, e);
 	}
 	if (step < 0 || step == WAITS)
 		return step;
