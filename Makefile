@@ -178,7 +178,7 @@ $(filter-out $(SMALL_MONITOR),$(PROGRAMS)): $(B)/%: $(B)/cli/main-%.o $(B)/libki
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
 # Their calls of libc go through tests/unit/failing.h.
-$(patsubst %.c,$(B)/%,$(shell grep -l '^#include "tests/unit/failing.h"' tests/unit/*.c)): \
+$(patsubst %.c,$(B)/%,$(shell grep -lE "^#include \"tests/unit/failing" tests/unit/*.c)): \
 	WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)
@@ -284,6 +284,8 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@echo "a job:"; tests/sweep-jobs.sh --who both
+	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done

@@ -46,8 +46,6 @@ int batch_lines_open(struct batch_lines *l, const char *file, struct err *e)
 	if (getrandom(&number, sizeof number, 0) != sizeof number)
 		return err_set(e, EIO, "getrandom");
 	snprintf(l->prefix, sizeof l->prefix, "b%08x", number);
-	/* kist job gc looks whether that process lives. */
-	l->maker = job_maker_text(&l->arena);
 	return find_folder(l, file, e);
 }
 
@@ -165,7 +163,6 @@ static int parse_job(struct batch_lines *l, const char *line, size_t size, struc
 	if (!job->id)
 		job->id = arena_printf(&j->arena, "%s-%zu", l->prefix, j->line);
 	job->alone = true;
-	job->maker = l->maker;
 	r = job_request_settle(&l->request->job, NULL, job, &j->arena, e);
 	if (r == 0)
 		r = choose_outputs(l->request, j, e);

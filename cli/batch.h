@@ -19,7 +19,6 @@ struct batch_lines {
 	bool is_file, at_end;
 	char folder[4096]; /* that paths are relative to */
 	char prefix[16];   /* of ids that no line says */
-	const char *maker;
 	char *data;
 	size_t start, size, room, seen; /* seen: no end of line up to there */
 	size_t line;

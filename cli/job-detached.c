@@ -41,7 +41,6 @@ static int start(struct job_request *q, struct job *job, int root, struct arena 
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	job->detach = detach;
-	job->maker = job_maker_text(a);
 	job_run(job, q->store, root, cli.root_text, in, a, &result, &e);
 	err_wrap(&e, "job %s", job->id);
 	log_err(&e);

@@ -138,7 +138,6 @@ static int run(struct job_request *q, int argc, char **argv)
 		arena_free(&arena);
 		return r;
 	}
-	job.maker = job_maker_text(&arena);
 	job_run(&job, q->store, root, cli.root_text, &in, &arena, &result, &e);
 	if (result.reason == JOB_SANDBOX_ERROR) {
 		err_wrap(&e, "job %s", job.id);

@@ -84,11 +84,10 @@ struct job {
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
 	const char *cpus;             /* cpuset(7): processors it runs on; NULL: any */
 	bool alone;                   /* a stream that is no file is nobody's, instead of the caller's */
-	const char *maker;            /* who stays with it: job_maker_text(); NULL: not said */
 	const struct job_detach *detach; /* job_detach.h; NULL: in the foreground */
 };
 
-#define JOB_MAKER	     "io.kist.job" /* the annotation */
+#define JOB_ANNOTATION	     "kist.job" /* its profile: by which gc knows a job */
 #define JOB_OPEN_FILES	     1024
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
@@ -201,12 +200,15 @@ struct job_ids { /* of the host, for its user namespace */
 	struct ns_id_map uid[2], gid[2];
 	size_t count;
 	bool leased;
+	int taking; /* of idrange.h; -1 */
 };
 /* Those of who asks: job_ids.c. `upper_dir` (may be NULL) is a folder that may have files of a former
  * job, whose ids it is then. Given back by job_ids_drop(), or by the container's undo. */
 int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
 		 const char *upper_dir, struct err *e);
-void job_ids_drop(const struct job_ids *ids, int root, const char *id);
+void job_ids_drop(struct job_ids *ids, int root, const char *id);
+/* The job's state folder is there, or never will be. */
+void job_ids_settle(struct job_ids *ids);
 /* Refuses an image whose user is none of them. */
 int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e);
 /* The first range that subuid(5) gives a user; the text is changed. */

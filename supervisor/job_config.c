@@ -219,14 +219,13 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	return o;
 }
 
-/* NULL: none. Landlock knows nothing of mounts: should one be there that a job should not have, what is written
+/* Landlock knows nothing of mounts: should one be there that a job should not have, what is written
  * still goes nowhere but to these. */
 static json_t *annotations(const struct job *job)
 {
 	json_t *o = json_object();
 
-	if (job->maker)
-		json_object_set_new(o, JOB_MAKER, json_string(job->maker));
+	json_object_set_new(o, JOB_ANNOTATION, json_string(job_profile_name(job->profile)));
 	if (job->egress)
 		json_object_set_new(o, EGRESS_ANNOTATION, json_string(job->egress));
 	if (job->landlock) {
@@ -235,16 +234,13 @@ static json_t *annotations(const struct job *job)
 				    json_string(job->workspace ? "/tmp:/dev:/proc:" JOB_WORKSPACE
 							       : "/tmp:/dev:/proc"));
 	}
-	if (json_object_size(o))
-		return o;
-	json_decref(o);
-	return NULL;
+	return o;
 }
 
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
-	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion", SPEC_OCI_VERSION,
+	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
 			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",

@@ -308,6 +308,7 @@ static int started(struct job_task *t, int n)
 {
 	/* Its first process has its ends, or there is none. */
 	job_stdio_given(&t->stdio);
+	job_ids_settle(&t->ids);
 	if (n < 0) {
 		/* Another's container has the id: only what is ours goes. Else the intent gave it
 		 * back. */

@@ -245,16 +245,36 @@ load_image() {
 	assert_nothing_left
 }
 
-@test "kill -9 of kist ends the job; delete --force takes the rest away" {
-	"$KIST" --root "$ROOT" job run --id "$ID" "$ROOTFS" -- sh -c 'sleep 1000 & wait' &
-	wait_until 20 job_runs
-	pid=$(job_pid)
-	kill -KILL $!
-	wait $! 2>/dev/null || true
-	wait_until 20 is_dead "$pid"
-	[ -e "$ROOT/.ids" ]
-	kist delete --force "$ID"
-	[ ! -e "$ROOT/.ids" ]
+@test "kill -9 of kist ends the job; delete --force, or job gc, takes the rest away" {
+	for way in "delete --force $ID" "job gc"; do
+		"$KIST" --root "$ROOT" job run --id "$ID" "$ROOTFS" -- sh -c 'sleep 1000 & wait' &
+		wait_until 20 job_runs
+		pid=$(job_pid)
+		# With a kist that lives gc lets it alone.
+		[ -z "$(kist job gc)" ]
+		job_runs
+		kill -KILL $!
+		wait $! 2>/dev/null || true
+		wait_until 20 is_dead "$pid"
+		[ -e "$ROOT/.ids" ]
+		# shellcheck disable=SC2086
+		run -0 kist $way
+		[ "$output" = "$ID" ] || [ "${way%% *}" = delete ]
+		[ ! -e "$ROOT/.ids" ]
+		assert_nothing_left
+	done
+	# Not every container is a job.
+	make_bundle "$T/b"
+	(cd "$T/b" && kist create "$ID-c")
+	[ -z "$(kist job gc)" ]
+	kist delete --force "$ID-c"
+	# Killed before it made more than a lease, or an empty folder.
+	mkdir -p "$ROOT/.ids" "$ROOT/$ID"
+	ln -s nobody "$ROOT/.ids/7"
+	[ -z "$(kist job gc)" ]
+	[ -e "$ROOT/$ID" ]
+	touch -d '-1 minute' "$ROOT/$ID"
+	[ "$(kist job gc)" = "$ID" ]
 	assert_nothing_left
 }
 
