@@ -235,6 +235,7 @@ static int compile(struct job_task *t, struct err *e)
 		.layers = &t->layers,
 		.idrange = t->ids.leased,
 		.lock_securebits = true,
+		.init = job->init,
 		.keep_root = job->collect_count || job->workspace || job->writable,
 		.net = { .rate = job->rate,
 			 .realm = strcmp(on->root_path, "/run/kist") == 0 ? NULL : on->root_path },
