@@ -48,9 +48,10 @@ int job_open_result(const char *path, int *ret_dir, const char **ret_name, struc
 int job_write_result(int dir, const char *name, const struct job *job, const struct job_result *result,
 		     struct err *e);
 
-/* kist job ls, logs, kill, wait, gc. Exit status. */
+/* kist job ls, logs, kill, wait, gc, stats. Exit status. */
 int command_job_ls(int argc, char **argv);
 int command_job_logs(int argc, char **argv);
 int command_job_kill(int argc, char **argv);
 int command_job_wait(int argc, char **argv);
 int command_job_gc(int argc, char **argv);
+int command_job_stats(int argc, char **argv);

@@ -58,7 +58,7 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 }
 
 @test "kist job VERB --help: the options are those of kist-job(1)" {
-	for verb in run ls logs wait; do
+	for verb in run ls logs stats wait; do
 		same_options "$(table_of job "$verb")" "$MAN/kist-job.1" "job $verb"
 	done
 	# A batch has those of a job too, which stand there; its own are all that is left.
