@@ -69,7 +69,7 @@ more" ]
 	[ "$(kist job logs "$ID" | tr -d '\0' | wc -c)" = 0 ]
 	[ "$(kist job logs "$ID" | wc -c)" = 1024 ]
 	kist job gc "$ID"
-	detached --grace 60s --log raw "$ROOTFS" -- sh -c 'trap "echo asked; exit 4" TERM; echo ready; while :; do sleep 0.02; done'
+	detached --grace 60s --log raw "$ROOTFS" -- sh -c 'exec 2>/dev/null; trap "echo asked; exit 4" TERM; echo ready; while :; do sleep 0.02; done'
 	wait_until 20 says ready
 	kist job kill "$ID"
 	run -143 kist job wait "$ID"
