@@ -92,6 +92,13 @@ static int read_more(struct batch_lines *l, struct err *e)
 	return 1;
 }
 
+/* What is held of the line goes, up to its end; it only counts as one. */
+static void skip(struct batch_lines *l)
+{
+	l->skipping = true;
+	l->start = l->seen = l->size;
+}
+
 /* 1: the next line, without its end, which stays where it is until the next call; 0: there is none.
  */
 static int next_line(struct batch_lines *l, bool at_once, char **ret, size_t *ret_size,
@@ -103,20 +110,21 @@ static int next_line(struct batch_lines *l, bool at_once, char **ret, size_t *re
 					      : NULL;
 		int n;
 
-		if (end || (l->at_end && l->size > l->start)) {
+		if (end || (l->at_end && (l->size > l->start || l->skipping))) {
 			*ret = line;
 			*ret_size = end ? (size_t)(end - line) : l->size - l->start;
 			l->start += *ret_size + (end != NULL);
 			l->seen = l->start;
 			l->line++;
+			l->too_long = l->skipping || *ret_size > LINE_MAX_BYTES;
+			l->skipping = false;
 			return 1;
 		}
 		l->seen = l->size;
 		if (l->at_end || (at_once && !l->is_file))
 			return 0;
-		if (l->size - l->start > LINE_MAX_BYTES)
-			return err_say(e, E2BIG, "line %zu is longer than %u bytes", l->line + 1,
-				       LINE_MAX_BYTES);
+		if (l->skipping || l->size - l->start > LINE_MAX_BYTES)
+			skip(l);
 		n = read_more(l, e);
 		if (n < 0)
 			return n;
@@ -179,13 +187,17 @@ int batch_lines_next(void *user, bool over, struct batch_job **ret, struct err *
 
 	do
 		n = next_line(l, over, &line, &size, e);
-	while (n > 0 && is_blank(line, size));
+	while (n > 0 && !l->too_long && is_blank(line, size));
 	if (n <= 0)
 		return n;
 	j = batch_job_new(l->line);
 	if (!j)
 		return err_set(e, ENOMEM, "line %zu", l->line);
-	parse_job(l, line, size, j, &j->refused);
+	if (l->too_long)
+		err_say(&j->refused, E2BIG, "line %zu: is longer than %u bytes", l->line,
+			LINE_MAX_BYTES);
+	else
+		parse_job(l, line, size, j, &j->refused);
 	*ret = j;
 	return 1;
 }

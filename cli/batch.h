@@ -22,6 +22,7 @@ struct batch_lines {
 	char *data;
 	size_t start, size, room, seen; /* seen: no end of line up to there */
 	size_t line;
+	bool skipping, too_long; /* what is read is of a line that is; the last one was */
 	/* the bar */
 	bool bar;
 	size_t total;
