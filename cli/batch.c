@@ -76,6 +76,8 @@ static int parse(struct batch_request *q, struct batch *b, struct batch_lines *l
 		r = parse_retry_on(q->retry_on, &b->retry_on, e);
 	if (r == 0 && (q->pin || q->cpuset))
 		r = batch_part_cpus(q->cpuset, b->slots, &lines->arena, &b->cpus, e);
+	if (r == 0 && q->outputs && faccessat(AT_FDCWD, q->outputs, W_OK | X_OK, AT_EACCESS) < 0)
+		r = err_set(e, errno, "--outputs: cannot write to the folder %.200s", q->outputs);
 	if (r == 0)
 		r = batch_lines_open(lines, q->file, e);
 	b->source = lines->fd;

@@ -1,6 +1,7 @@
 /*
  * job_end.c - a detached job after its monitor: the result of what that saw.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ static int read_end(const struct job *job, int dir, struct job_end *end, struct 
 		    struct job_result *ret, struct err *e)
 {
 	_cleanup_json_ json_t *begun = NULL, *o = NULL;
-	const char *reason, *digest;
+	const char *reason, *digest, *owner;
 	int r = json_read_file(dir, JOB_BEGUN, &begun, e);
 
 	if (r == 0)
@@ -49,6 +50,8 @@ static int read_end(const struct job *job, int dir, struct job_end *end, struct 
 	read_output(json_object_get(o, "stderr"), job->output, &ret->output[1]);
 	ret->started_ns = json_integer_value(json_object_get(begun, "startedNs"));
 	ret->address = (uint32_t)json_integer_value(json_object_get(begun, "address"));
+	owner = json_string_value(json_object_get(begun, "owner"));
+	snprintf(ret->owner, sizeof ret->owner, "%s", owner ? owner : "");
 	digest = json_string_value(json_object_get(begun, "digest"));
 	ret->image_digest = digest ? arena_strdup(a, digest) : NULL;
 	return 0;
@@ -68,6 +71,7 @@ static int end_job(struct job *job, const struct job_kept *kept, struct arena *a
 	if (n < 0)
 		return n;
 	job_result_read(kept->cgroup, ret);
+	job_traffic_read(kept->netns, ret);
 	n = job_result_look_back(job, kept->root, kept->collect, ret, e);
 	if (n == 0)
 		job_result_conclude(job, &end, ret);
@@ -87,6 +91,8 @@ void job_end(struct job *job, int root, const struct job_kept *kept, struct aren
 		close(kept->root);
 	if (kept->mounts >= 0)
 		close(kept->mounts);
+	if (kept->netns >= 0)
+		close(kept->netns);
 	if (runtime_delete(root, job->id, true, n < 0 ? &failure : e) < 0 && n == 0)
 		n = -e->error;
 	if (n < 0)

@@ -10,11 +10,13 @@
 static int leave(const struct job_task *t, struct err *e)
 {
 	const struct job *job = t->job;
-	int root = t->compiled.slot_root, mounts = t->compiled.slot_mounts;
+	int root = t->compiled.slot_root, mounts = t->compiled.slot_mounts,
+	    netns = t->compiled.slot_netns;
 	const struct job_kept kept = { .dir = job->detach->dir,
 				       .root = root < 0 ? -1 : run_slot(&t->run, root),
 				       .mounts = mounts < 0 ? -1 : run_slot(&t->run, mounts),
 				       .cgroup = run_slot(&t->run, t->compiled.slot_cgroup),
+				       .netns = netns < 0 ? -1 : run_slot(&t->run, netns),
 				       .collect = job->collect_count ? t->collect_to : -1,
 				       .pin = t->image ? t->image->pin : -1,
 				       .user = t->image ? t->image->user.fd : -1 };

@@ -219,6 +219,11 @@ static int parse_config(struct job_task *t, struct err *e)
 	return r < 0 ? r : spec_check(spec, h, e);
 }
 
+static const char *realm_of(const char *root_path)
+{
+	return strcmp(root_path, "/run/kist") == 0 ? NULL : root_path;
+}
+
 static int compile(struct job_task *t, struct err *e)
 {
 	const struct job *job = t->job;
@@ -238,7 +243,8 @@ static int compile(struct job_task *t, struct err *e)
 		.init = job->init,
 		.keep_root = job->collect_count || job->workspace || job->writable,
 		.net = { .rate = job->rate,
-			 .realm = strcmp(on->root_path, "/run/kist") == 0 ? NULL : on->root_path },
+			 .keep_netns = true,
+			 .realm = realm_of(on->root_path) },
 	};
 	n = net_parse_annotations(job->net, job->publish, &o->net, t->arena, e);
 	if (n == 0)
@@ -259,6 +265,7 @@ static void close_task(struct job_task *t)
 {
 	job_stdio_close(&t->stdio);
 	fd_close(&t->collect_to);
+	fd_close(&t->shared);
 	spec_free(&t->spec);
 }
 
@@ -267,6 +274,11 @@ static int prepare(struct job_task *t, struct err *e)
 	const struct host *h = &t->on->host;
 	int n = job_check(t->job, h, e);
 
+	if (n == 0 && t->job->shares) {
+		t->shared = job_share_network(t->job, h, t->on->root, realm_of(t->on->root_path),
+					      t->arena, e);
+		n = t->shared < 0 ? t->shared : 0;
+	}
 	if (n == 0 && t->job->collect_count) {
 		t->collect_to = job_collect_open(t->job->collect_to, e);
 		n = t->collect_to < 0 ? t->collect_to : 0;
@@ -304,6 +316,12 @@ int job_task_open(struct job_task *t, struct job_host *on, struct job *job, stru
 	return n;
 }
 
+static void note_network(const char *owner, struct job_result *ret)
+{
+	net_lease_lookup(owner, &ret->address);
+	snprintf(ret->owner, sizeof ret->owner, "%s", owner);
+}
+
 /* What came of the walk. */
 static int started(struct job_task *t, int n)
 {
@@ -321,8 +339,7 @@ static int started(struct job_task *t, int n)
 		return n;
 	t->result.wall_us = monotonic_ns();
 	if (t->job->bridge)
-		net_lease_lookup(net_owner(t->arena, t->job->id, t->options.net.realm),
-				 &t->result.address);
+		note_network(net_owner(t->arena, t->job->id, t->options.net.realm), &t->result);
 	t->watch = (struct job_watch){ .job = t->job,
 				       .pidfd = run_slot(&t->run, SLOT_GUEST_PIDFD),
 				       .cgroup = run_slot(&t->run, t->compiled.slot_cgroup),
@@ -366,6 +383,7 @@ int job_task_finish(struct job_task *t, struct err *e)
 
 	ret->wall_us = (monotonic_ns() - ret->wall_us) / 1000;
 	job_result_read(t->watch.cgroup, ret);
+	job_traffic_read(slot_fd(t, t->compiled.slot_netns), ret);
 	job_watch_drain(&t->watch);
 	n = job_result_look_back(t->job, slot_fd(t, t->compiled.slot_root), t->collect_to, ret, e);
 	if (n == 0)

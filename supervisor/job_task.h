@@ -53,7 +53,7 @@ struct job_task {
 	struct run run;
 	struct job_stdio stdio;
 	struct job_watch watch;
-	int collect_to;
+	int collect_to, shared; /* shared: another container's network namespace */
 	struct job_result result;
 };
 /* All that can be refused is, here. On error nothing is left. The task does not move from here on:

@@ -181,6 +181,7 @@ some_run() { # N: so many of this state root are made by now
 	refuse --cpuset 0-x jobs.jsonl
 	refuse --cpuset 9999 jobs.jsonl
 	refuse --pin -j 1024 jobs.jsonl
+	refuse --outputs nowhere jobs.jsonl
 	run --separate-stderr kist --cgroup-manager systemd batch jobs.jsonl
 	is_one_line 125
 	# Nobody reads the results.
