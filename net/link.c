@@ -48,8 +48,9 @@ static void put_mtu(struct nlmsghdr *m, int mtu)
 
 void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu)
 {
+	const uint16_t reserved = LINK_FORWARD_RESERVED;
 	struct nlmsghdr *m;
-	struct nlattr *kind;
+	struct nlattr *kind, *data;
 
 	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 	nl_put_string(m, IFLA_IFNAME, name);
@@ -58,6 +59,9 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6],
 	put_mtu(m, mtu);
 	kind = nl_nest_begin(m, IFLA_LINKINFO);
 	nl_put_string(m, IFLA_INFO_KIND, "bridge");
+	data = nl_nest_begin(m, IFLA_INFO_DATA);
+	nl_put(m, IFLA_BR_GROUP_FWD_MASK, sizeof reserved, &reserved);
+	nl_nest_end(m, data);
 	nl_nest_end(m, kind);
 	nl_end(b, m);
 }

@@ -99,6 +99,39 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	[[ $(at "$HOST" ip neigh show 10.87.0.5) != *02:6b:0a:57:00:06* ]]
 }
 
+# To where only a bridge listens: LACP, 802.1X, LLDP.
+for_bridges() { # PID SOURCE TARGET: a datagram for port 80 to each, and where a MAC is known to be then
+	local last
+	for last in 00 01 02 03 0e; do
+		fw raw "$1" eth0 "01:80:c2:00:00:$last" "$2" "$3" 80
+	done
+}
+
+@test "frames for a bridge itself are not the host's, past all rules, and teach it no MAC" {
+	begin
+	at "$HOST" nft 'table ip t { chain c { type filter hook prerouting priority -400; udp dport 80 counter; }; }'
+	hears 10.87.0.5 "$A" udp 10.87.0.1 80
+	for_bridges "$I" 203.0.113.7 10.88.0.1
+	for_bridges "$I" 10.88.0.8 10.88.0.1
+	at "$HOST" nft list table ip t | grep 'counter packets 1 '
+	# B with A's MAC
+	at "$B" ip link set eth0 address 02:6b:0a:57:00:05
+	for_bridges "$B" 10.87.0.6 10.87.0.1
+	at "$HOST" bridge fdb show br kist0 | grep -E '^02:6b:0a:57:00:05 dev kva '
+	at "$HOST" nft list table ip t | grep 'counter packets 1 '
+	# And it was the guard that kept them away.
+	at "$HOST" nft flush chain bridge kist guard
+	for_bridges "$B" 10.87.0.6 10.87.0.1
+	at "$HOST" bridge fdb show br kist0 | grep -E '^02:6b:0a:57:00:05 dev kvb '
+	for_bridges "$I" 10.88.0.8 10.88.0.1
+	[[ $(at "$HOST" nft list table ip t) =~ 'counter packets '([0-9]+) ]]
+	[ "${BASH_REMATCH[1]}" -ge 5 ]
+	at "$B" ip link set eth0 address 02:6b:0a:57:00:06
+	at "$HOST" nft delete table ip t
+	hears 10.87.0.5 "$A" udp 10.87.0.1 80
+	forget_neighbours
+}
+
 @test "a container under another's address is not heard outside, nor a stranger under a container's" {
 	not_in_vm
 	begin 5300:81/udp
