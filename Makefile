@@ -291,6 +291,7 @@ bench: all $(BENCH) $(B)/tests/tools/net-driver $(B)/tests/tools/dns-driver
 	@tests/bench/run.sh
 	@tests/bench/layers.sh
 	@tests/bench/net.sh
+	@tests/bench/jobs.sh
 	@tests/bench/image.sh -r 3
 bench-image: all
 	@tests/bench/image.sh
