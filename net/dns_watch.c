@@ -130,6 +130,8 @@ static void read_all(struct dns_server *s)
 static void forget(struct dns_server *s, struct dns_watched *w)
 {
 	dns_table_clear(&s->table, w->network);
+	/* Nobody finds this server any more: the socket was in there. */
+	s->gone |= strcmp(w->network, s->network) == 0;
 	*w = s->watched[--s->watch_count];
 }
 
@@ -231,5 +233,7 @@ int dns_watch_open(struct dns_server *s, struct err *e)
 			      dns_listen(s, s->watch, &s->watch_source, EPOLLIN) < 0))
 		return err_set(e, errno, "cannot watch the networks' folder");
 	read_all(s);
-	return 0;
+	return faccessat(s->dir, s->network, F_OK, AT_SYMLINK_NOFOLLOW) < 0
+		       ? err_set(e, errno, "network %s has gone", s->network)
+		       : 0;
 }

@@ -211,6 +211,17 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete $ID
 }
 
+@test "a network whose last lease went with a kill -9 right behind goes with the other's" {
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	net create --internal inner
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "back inner"}'
+	detached kist run -d $ID
+	rm /run/kist/.net/*/back/{10.99.*,fd*,of*}
+	kist delete --force $ID
+	same_world
+}
+
 @test "macvlan: a container on the network of an interface of the host" {
 	ip link add mv0 type dummy 2>/dev/null || skip "no dummy interfaces here"
 	ip link set mv0 up

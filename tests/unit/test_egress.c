@@ -9,6 +9,7 @@
 #include <linux/ipv6.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -297,9 +298,11 @@ static void by_rings(void)
 static void route_header(void)
 {
 	unsigned char header[8 + 32] = { 0, 4, 4, 1, 1 };
-	struct sockaddr_in6 good = { .sin6_family = AF_INET6, .sin6_port = htons(53) };
+	struct sockaddr_in6 good = { .sin6_family = AF_INET6, .sin6_port = htons(53) }, any = good;
 	struct in6_ifreq own = { .ifr6_prefixlen = 128, .ifr6_ifindex = 1 };
 	_cleanup_fd_ int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int in = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd heard = { .fd = in, .events = POLLIN };
 
 	inet_pton(AF_INET6, "fd00::9", &good.sin6_addr);
 	own.ifr6_addr = good.sin6_addr;
@@ -307,9 +310,13 @@ static void route_header(void)
 	memcpy(header + 24, &good.sin6_addr, 16);
 	if (ioctl(fd, SIOCSIFADDR, &own) < 0)
 		note("an address", -errno);
-	/* Without the header it gets there, or finds nobody. */
-	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0)
-		note("the good one over IPv6", errno == EPERM ? 0 : -errno);
+	/* Without the header it gets there, once the kernel has the address in use. */
+	bind(in, (struct sockaddr *)&any, sizeof any);
+	for (int i = 0; i < 100 && poll(&heard, 1, i ? 100 : 0) == 0; i++)
+		if (sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0)
+			note("the good one over IPv6", errno == EPERM ? 0 : -errno);
+	if (!heard.revents)
+		note("the good one over IPv6", -ETIMEDOUT);
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RTHDR, header, sizeof header) < 0)
 		note("setting a routing header", -errno);
 	note("a routing header",
