@@ -43,11 +43,11 @@ LIB_CFLAGS = -include base/musl/compat.h -Ibase/musl -I$(B)/include -idirafter $
 LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
 MUSL_SRC   := base/musl/compat.c
-# Of image/ only what kist itself reads a store with.
-LEFT_OUT   := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
+endif
+# Of image/ the static kist has only what it reads a store with.
+NOT_STATIC := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
 	store-hold.c store-kind.c store-layout.c store-read.c store-reserve.c store-stack.c \
 	store-use.c user.c),$(wildcard image/*.c))
-endif
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(or $(LINK_FLAGS_$(@F)),$(LINK_FLAGS)) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections \
@@ -71,7 +71,7 @@ SMALL       = $(if $(SPLIT_DEBUG),-fno-asynchronous-unwind-tables)
 
 FOLDERS  := base cgroup ns net image runtime supervisor cli
 MAINS    := $(wildcard cli/main-*.c)
-SRC      := $(filter-out $(MAINS) $(LEFT_OUT),$(wildcard $(FOLDERS:%=%/*.c))) $(MUSL_SRC)
+SRC      := $(filter-out $(MAINS) $(if $(STATIC),$(NOT_STATIC)),$(wildcard $(FOLDERS:%=%/*.c))) $(MUSL_SRC)
 PROGRAMS := $(MAINS:cli/main-%.c=$(B)/%)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -116,6 +116,7 @@ help:
 	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  reach       what a program reaches in a job and in others'"'"' sandboxes, into docs/security.md (as root)'
 	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
 	@echo '  lint        layering, cppcheck, shellcheck, file sizes'
@@ -245,6 +246,20 @@ static: need-libs
 check-static: static build-tests
 	@tests/static.sh
 
+# Would it build? In seconds, and without its libraries: its sources go through musl's headers, and
+# its part of the ordinary objects has all that it refers to. (jansson.h is no matter of libc's.)
+STATIC_SRC := cli/main-kist.c $(filter-out $(NOT_STATIC),$(SRC))
+static-fits: all
+	@command -v musl-gcc >/dev/null || { echo 'make: missing: musl-tools. Run: sudo make deps' >&2; exit 1; }
+	@mkdir -p $(B)/musl
+	@ln -sfn /usr/include/jansson.h /usr/include/jansson_config.h $(B)/musl
+	@printf '%s\n' $(STATIC_SRC) base/musl/compat.c | xargs -P 2 -n 40 musl-gcc -fsyntax-only -std=gnu17 -D_GNU_SOURCE \
+		-DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) -Werror=implicit-function-declaration \
+		-include base/musl/compat.h -Ibase/musl -idirafter $(B)/musl -idirafter $(B)/kernel
+	@$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--gc-sections -o $(B)/musl/linked $(STATIC_SRC:%.c=$(B)/%.o) \
+		$(or $(LIBS_kist),$(shell pkg-config --libs $(PKGS_kist)))
+	@rm $(B)/musl/linked
+
 build-tests: all $(UNIT) $(DRIVERS) $(TOOLS) $(FIXTURES)
 	@[ ! -x tests/tools/build.sh ] || tests/tools/build.sh >/dev/null
 unit: $(UNIT)
@@ -280,6 +295,9 @@ races: build-tests
 		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# What a hostile program reaches in a job, and in docker's, runc's and bubblewrap's sandboxes.
+reach: build-tests
+	@tests/reach.sh --write
 # Is the thousandth container made as fast as the first?
 thousand: build-tests
 	@tests/thousand.sh
@@ -287,7 +305,8 @@ lint:
 	@tests/lint.sh
 demo:
 	@tests/demo.sh
-bench: all $(BENCH) $(B)/tests/tools/net-driver $(B)/tests/tools/dns-driver
+# A static kist that is measured beside is not an old one.
+bench: all $(BENCH) $(B)/tests/tools/net-driver $(B)/tests/tools/dns-driver $(if $(wildcard build/static/kist),static)
 	@tests/bench/run.sh
 	@tests/bench/layers.sh
 	@tests/bench/net.sh
@@ -339,7 +358,7 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: all static check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+.PHONY: reach all static static-fits check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
 	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench bench-image install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -32,8 +32,13 @@ static int make_chains(struct fsck *f, struct fsck_image *image, struct err *e)
 static int document_missing(const struct fsck *f, const struct descriptor *d, const char *what,
 			    struct err *e)
 {
-	if (fsck_blob_good(f, d))
+	enum fsck_blob state = fsck_blob_state(f, d);
+
+	if (state == FSCK_BLOB_GOOD)
 		return 0;
+	if (state == FSCK_BLOB_UNREAD)
+		return err_set(e, EIO, "its %s %.19s... cannot be read", what,
+			       digest_text(&d->digest).text);
 	return err_say(e, EBADMSG, "its %s %.19s... is missing or damaged", what,
 		       digest_text(&d->digest).text);
 }
@@ -76,13 +81,15 @@ static void check_layer_blobs(struct fsck *f, const struct fsck_image *image)
 
 	for (i = 0; i < image->manifest.layer_count; i++) {
 		const struct descriptor *d = &image->manifest.layers[i];
+		enum fsck_blob state = fsck_blob_state(f, d);
 
-		if (!fsck_blob_good(f, d))
+		if (state != FSCK_BLOB_GOOD)
 			fsck_tell(f, "image", reference_familiar(name_of(image)).text, true, NULL,
-				  "the blob %.19s... of its layer %zu is missing or damaged: it "
-				  "runs, "
+				  "the blob %.19s... of its layer %zu %s: it runs, "
 				  "but cannot be saved or pushed; pull or load it again",
-				  digest_text(&d->digest).text, i + 1);
+				  digest_text(&d->digest).text, i + 1,
+				  state == FSCK_BLOB_UNREAD ? "cannot be read"
+							    : "is missing or damaged");
 	}
 }
 
@@ -103,7 +110,8 @@ int fsck_images(struct fsck *f, struct err *e)
 		error = read_image(f, image, e);
 		if (error && error != -EIO && !fsck_is_damage(error))
 			return error;
-		image->lost = error != 0;
+		image->unread = error == -EIO;
+		image->lost = error && !image->unread;
 		if (!error) {
 			check_layer_blobs(f, image);
 			continue;
@@ -111,7 +119,9 @@ int fsck_images(struct fsck *f, struct err *e)
 		err_format(e, why, sizeof(why));
 		err_clear(e);
 		fsck_tell(f, "image", reference_familiar(name_of(image)).text, true,
-			  f->options->repair ? "its name was removed: pull or load it again" : NULL,
+			  f->options->repair && image->lost
+				  ? "its name was removed: pull or load it again"
+				  : NULL,
 			  "%s", why);
 	}
 	return 0;

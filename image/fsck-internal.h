@@ -14,6 +14,7 @@ struct fsck_image {
 	struct image_config config;
 	struct digest *chains; /* one per layer, lowest first */
 	bool lost;	       /* it cannot run */
+	bool unread;	       /* nor can it be told whether it can */
 };
 struct digests {
 	struct digest *list;
@@ -30,6 +31,7 @@ struct fsck {
 	bool index_broken;
 	struct fsck_image *images;
 	struct digests bad_blobs;
+	struct digests unread_blobs; /* the disk does not give them; they stay */
 	struct digests bad_layers;  /* in place, but not to be used */
 	struct digests seen_layers; /* compared */
 };
@@ -47,7 +49,12 @@ static inline bool fsck_is_damage(int error)
 	       error == -ENOENT || error == -ENOTDIR || error == -EISDIR;
 }
 /* Is it there, of that size, and (as far as it was hashed) right? */
-bool fsck_blob_good(const struct fsck *f, const struct descriptor *d);
+enum fsck_blob { FSCK_BLOB_BAD, FSCK_BLOB_GOOD, FSCK_BLOB_UNREAD /* nobody knows */ };
+enum fsck_blob fsck_blob_state(const struct fsck *f, const struct descriptor *d);
+static inline bool fsck_blob_good(const struct fsck *f, const struct descriptor *d)
+{
+	return fsck_blob_state(f, d) == FSCK_BLOB_GOOD;
+}
 /* Puts folder/name of the store aside, into tmp, to be removed. */
 int fsck_set_aside(struct fsck *f, const char *path, struct err *e);
 

@@ -248,15 +248,19 @@ static int mend(const struct place *p, const char *why, struct err *e)
 static int layer_missing(const struct place *p, struct err *e)
 {
 	struct fsck *f = p->f;
+	enum fsck_blob state = fsck_blob_state(f, p->blob);
 
-	if (fsck_blob_good(f, p->blob))
+	if (state == FSCK_BLOB_GOOD)
 		return mend(p, "it is missing", e);
-	p->image->lost = true;
-	fsck_tell(
-		f, "image", reference_familiar(p->image->entry->ref_name).text, true,
-		f->options->repair ? "its name was removed: pull or load it again" : NULL,
-		"its layer %zu (%.12s...) is missing or damaged, and so is the blob it was made of",
-		p->at + 1, p->chain->hex);
+	p->image->unread = state == FSCK_BLOB_UNREAD;
+	p->image->lost = !p->image->unread;
+	fsck_tell(f, "image", reference_familiar(p->image->entry->ref_name).text, true,
+		  f->options->repair && p->image->lost
+			  ? "its name was removed: pull or load it again"
+			  : NULL,
+		  "its layer %zu (%.12s...) is missing or damaged, and %s", p->at + 1, p->chain->hex,
+		  p->image->lost ? "so is the blob it was made of"
+				 : "the blob it was made of cannot be read");
 	return 0;
 }
 
@@ -321,7 +325,8 @@ int fsck_image_layers(struct fsck *f, struct err *e)
 	for (i = 0; i < f->index.count && !error; i++) {
 		struct fsck_image *image = &f->images[i];
 
-		for (at = 0; !error && !image->lost && at < image->manifest.layer_count; at++) {
+		for (at = 0; !error && !image->lost && !image->unread &&
+			     at < image->manifest.layer_count; at++) {
 			struct place p = { .f = f,
 					   .image = image,
 					   .at = at,

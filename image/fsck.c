@@ -66,14 +66,18 @@ bool digests_has(const struct digests *set, const struct digest *d)
 	return false;
 }
 
-bool fsck_blob_good(const struct fsck *f, const struct descriptor *d)
+enum fsck_blob fsck_blob_state(const struct fsck *f, const struct descriptor *d)
 {
 	struct stat st;
 
-	return !digests_has(&f->bad_blobs, &d->digest) &&
-	       fstatat(f->store.dir, store_blob_path(&d->digest).text, &st, AT_SYMLINK_NOFOLLOW) ==
-		       0 &&
-	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == d->size;
+	if (digests_has(&f->bad_blobs, &d->digest))
+		return FSCK_BLOB_BAD;
+	if (digests_has(&f->unread_blobs, &d->digest))
+		return FSCK_BLOB_UNREAD;
+	if (fstatat(f->store.dir, store_blob_path(&d->digest).text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? FSCK_BLOB_BAD : FSCK_BLOB_UNREAD;
+	return S_ISREG(st.st_mode) && (uint64_t)st.st_size == d->size ? FSCK_BLOB_GOOD
+								      : FSCK_BLOB_BAD;
 }
 
 int fsck_set_aside(struct fsck *f, const char *path, struct err *e)
@@ -188,7 +192,7 @@ static int hash_file(struct fsck *f, int fd, const struct digest *like, struct d
 		f->result.bytes += n;
 	}
 	hash_end(&h, ret);
-	return n < 0 ? err_set(e, -n, "cannot read") : 0;
+	return n < 0 ? err_set(e, -n, "it cannot be read") : 0;
 }
 
 static int bad_blob(struct fsck *f, const struct digest *d, const char *why, struct err *e)
@@ -206,6 +210,20 @@ static int bad_blob(struct fsck *f, const struct digest *d, const char *why, str
 	return error;
 }
 
+/* A disk, or a cable, may give tomorrow what it does not give today: what was not read was not found
+ * wrong, and is nobody's to remove but its owner's. */
+static int unread_blob(struct fsck *f, const struct digest *d, struct err *e)
+{
+	char why[ERR_TEXT_MAX];
+
+	err_format(e, why, sizeof(why));
+	err_clear(e);
+	fsck_tell(f, "blob", digest_text(d).text, true, NULL,
+		  "%s; it is kept: if the disk is done for, remove %s/%s, and pull the image again",
+		  why, f->store.path, store_blob_path(d).text);
+	return digests_add(&f->unread_blobs, d, e);
+}
+
 static int check_blob(struct fsck *f, const struct digest *d, struct err *e)
 {
 	_cleanup_fd_ int fd = openat(f->store.dir, store_blob_path(d).text,
@@ -217,8 +235,12 @@ static int check_blob(struct fsck *f, const struct digest *d, struct err *e)
 
 	if (fd < 0 && errno == ENOENT)
 		return 0; /* somebody's rm, between readdir(3) and here */
-	if (fd < 0 && errno != ELOOP && errno != ENXIO)
-		return err_set(e, errno, "cannot open blob %.19s...", digest_text(d).text);
+	if (fd < 0 && errno != ELOOP && errno != ENXIO) {
+		error = err_set(e, errno, "it cannot be read");
+		if (error == -EIO)
+			return unread_blob(f, d, e);
+		return err_wrap(e, "blob %.19s...", digest_text(d).text);
+	}
 	if (fd >= 0 && fstat(fd, &st) < 0)
 		return err_set(e, errno, "cannot look at blob %.19s...", digest_text(d).text);
 	if (fd < 0 || !S_ISREG(st.st_mode))
@@ -227,10 +249,8 @@ static int check_blob(struct fsck *f, const struct digest *d, struct err *e)
 	if (f->options->quick)
 		return 0;
 	error = hash_file(f, fd, d, &got, e);
-	if (error == -EIO) { /* the disk cannot give it back */
-		err_clear(e);
-		return bad_blob(f, d, "it cannot be read: Input/output error", e);
-	}
+	if (error == -EIO)
+		return unread_blob(f, d, e);
 	if (error)
 		return err_wrap(e, "blob %.19s...", digest_text(d).text);
 	if (digest_equal(&got, d))
@@ -383,6 +403,7 @@ int store_fsck(const struct fsck_options *o, struct fsck_result *ret, struct err
 	later = f.store.dir < 0 ? 0 : store_tmp_remove(&f.store, &f.tmp, error ? NULL : e);
 	*ret = f.result;
 	free(f.bad_blobs.list);
+	free(f.unread_blobs.list);
 	free(f.bad_layers.list);
 	free(f.seen_layers.list);
 	arena_free(&f.arena);

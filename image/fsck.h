@@ -5,7 +5,7 @@
  * with what is there. `quick` leaves both out: names, sizes, documents and markers alone.
  *
  * What is wrong is removed, so that the next pull or load fetches it anew, or
- * unpacked again from its blob. What is no damage but a leftover (of a process
+ * unpacked again from its blob. What could not be read is told, and stays. What is no damage but a leftover (of a process
  * that was killed, of an image whose name went) is told apart from that.
  */
 #pragma once

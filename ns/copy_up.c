@@ -66,11 +66,12 @@ static int get_mount_id(int fd, uint64_t *ret)
 	return 0;
 }
 
-static bool on_this_mount(int fd)
+static int on_this_mount(int fd)
 {
 	uint64_t id = 0;
+	int r = get_mount_id(fd, &id);
 
-	return get_mount_id(fd, &id) == 0 && id == mount_id;
+	return r < 0 ? r : id == mount_id;
 }
 
 /* --- attributes ----------------------------------------------------------------- */
@@ -124,16 +125,16 @@ static int copy_range(int from, int to, off_t at, off_t end)
 {
 	while (at < end) {
 		size_t want = end - at < (off_t)sizeof bytes ? (size_t)(end - at) : sizeof bytes;
-		ssize_t n = pread(from, bytes, want, at), written;
+		ssize_t n = pread(from, bytes, want, at);
 
 		if (n < 0)
 			return -errno;
 		if (n == 0)
 			return 0; /* somebody cut it meanwhile */
-		written = pwrite(to, bytes, (size_t)n, at);
-		if (written <= 0)
-			return written < 0 ? -errno : -EIO;
-		at += written;
+		n = pwrite(to, bytes, (size_t)n, at);
+		if (n < 0)
+			return -errno;
+		at += n;
 	}
 	return 0;
 }
@@ -166,7 +167,7 @@ static int copy_file(const struct level *l, const char *name)
 		openat(l->from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	_cleanup_fd_ int to = -EBADF;
 	struct stat st;
-	int r = 0;
+	int r;
 
 	if (from < 0 || fstat(from, &st) < 0)
 		return -errno;
@@ -175,7 +176,8 @@ static int copy_file(const struct level *l, const char *name)
 	to = openat(l->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
-	if (on_this_mount(from))
+	r = on_this_mount(from);
+	if (r > 0)
 		r = copy_data(from, to, st.st_size);
 	if (r == 0)
 		r = copy_attributes(from, to, &st);
@@ -231,7 +233,9 @@ static int enter_directory(const struct level *l, const char *name)
 		return -errno;
 	r = copy_attributes(from, to, &st);
 	/* What is mounted in the folder is not the image's: an empty directory stands for it. */
-	if (r < 0 || !on_this_mount(from))
+	if (r == 0)
+		r = on_this_mount(from);
+	if (r <= 0)
 		return r;
 	if (depth == NS_COPY_UP_DEPTH_MAX)
 		return -ELOOP;
@@ -265,7 +269,7 @@ static int copy_entry(const struct level *l, const char *name, struct err *e)
 
 /* --- the walk ---------------------------------------------------------------------- */
 
-static void leave_directory(void)
+static int leave_directory(void)
 {
 	struct level *l = &stack[--depth];
 	struct stat st;
@@ -275,8 +279,9 @@ static void leave_directory(void)
 		copy_times(l->to, NULL, &st);
 	fd_close(&l->from);
 	fd_close(&l->to);
-	if (depth > 0)
-		(void)lseek(stack[depth - 1].from, stack[depth - 1].resume, SEEK_SET);
+	if (depth > 0 && lseek(stack[depth - 1].from, stack[depth - 1].resume, SEEK_SET) < 0)
+		return -errno;
+	return 0;
 }
 
 static int copy_some(struct err *e)
@@ -285,10 +290,8 @@ static int copy_some(struct err *e)
 	struct level *l = &stack[now - 1];
 	long size = syscall(SYS_getdents64, l->from, entries, sizeof entries);
 
-	if (size < 0)
+	if (size < 0 || (size == 0 && leave_directory() < 0))
 		return bad_entry(e, ".");
-	if (size == 0)
-		leave_directory();
 	for (long at = 0; at < size;) {
 		const struct entry *d = (const void *)(entries + at);
 		int r;
@@ -317,7 +320,7 @@ static int copy_contents(int from, int to, struct err *e)
 	while (r == 0 && depth > 0)
 		r = copy_some(e);
 	while (depth > 0)
-		leave_directory();
+		(void)leave_directory();
 	return r;
 }
 

@@ -202,6 +202,7 @@ cp $logs/vm.files $logs/vm.queue
 more_machines 1
 one layering tests/layering.sh
 one sabotage-fits tests/sabotage.sh --fits
+one static-fits make --no-print-directory static-fits
 one ldd links_only build/kist ''
 one ldd-dns links_only build/kist-dns ''
 one ldd-systemd links_only build/kist-systemd 'libc\.so\.6'

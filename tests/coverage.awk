@@ -10,7 +10,7 @@
 # Branches of these are to be reached, all of them: whatever a hostile root, its paths, its ids,
 # capabilities, filter or mounts come by.
 function is_setup(file) {
-	return file ~ /^base\/path/ || file ~ /^ns\/(maps|ops_idmap|ops_userns|ops_path|ops_mount|mounts|mount_options|parse_mounts|rootfs)/ ||
+	return file ~ /^base\/(path|ids)/ || file ~ /^ns\/(inject|maps|ops_idmap|ops_userns|ops_path|ops_mount|mounts|mount_options|parse_mounts|rootfs)/ ||
 		file ~ /^runtime\/(caps|seccomp)/
 }
 function percent(hit, all) {

@@ -184,6 +184,8 @@ round_of() { # what happened at one point
 	*.124) stop "hangs" ;;
 	*.137) [ "$mode" = kill ] || stop "killed" ;;
 	*.1 | *.127 | fsck.8 | repair.8) grep -q . complaint said || stop "$status without a word" ;;
+	# What the disk does not give back was not found wrong: it is named, and stays.
+	fsck.4 | repair.4) grep -Eq 'Input/output error|cannot be read|nothing was done' said || stop "$status, and nothing could not be read" ;;
 	*) stop "status $status" ;;
 	esac
 	if [ "$verb" != repair ]; then

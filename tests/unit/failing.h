@@ -34,6 +34,7 @@ struct failing {
 	int at;	     /* this call alone, counted from 1; 0: each of them */
 	int at_most; /* with at == 0: the first so many; 0: all */
 	bool since;  /* `at`, and each after it */
+	void (*deed)(void); /* done once, before that call, which then succeeds or not as it will */
 	bool empty;  /* readlinkat(2) finds nothing instead, and statx(2) no mount ids */
 	int calls;   /* so far, a child's too: the test maps this shared */
 };
@@ -48,6 +49,14 @@ static inline bool fails_now(void)
 					 : failing->calls != failing->at
 			: failing->at_most && failing->calls > failing->at_most)
 		return false;
+	if (failing->deed) {
+		void (*deed)(void) = failing->deed;
+
+		failing->armed = false;
+		failing->deed = NULL;
+		deed();
+		return false;
+	}
 	errno = failing->error;
 	return true;
 }
@@ -102,6 +111,10 @@ FAILING(int, unlinkat, (int d, const char *p, int f), (d, p, f))
 FAILING(int, renameat, (int d, const char *p, int d2, const char *p2), (d, p, d2, p2))
 FAILING(ssize_t, read, (int fd, void *d, size_t n), (fd, d, n))
 FAILING(ssize_t, write, (int fd, const void *d, size_t n), (fd, d, n))
+FAILING(ssize_t, pread, (int fd, void *d, size_t n, off_t o), (fd, d, n, o))
+FAILING(ssize_t, pwrite, (int fd, const void *d, size_t n, off_t o), (fd, d, n, o))
+FAILING(off_t, lseek, (int fd, off_t o, int w), (fd, o, w))
+FAILING(int, ftruncate, (int fd, off_t n), (fd, n))
 FAILING(int, fsync, (int fd), (fd))
 FAILING(ssize_t, fgetxattr, (int fd, const char *k, void *v, size_t n), (fd, k, v, n))
 FAILING(int, fsetxattr, (int fd, const char *k, const void *v, size_t n, int f), (fd, k, v, n, f))

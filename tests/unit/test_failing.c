@@ -21,6 +21,7 @@
 #include "base/engine.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "ns/builders.h"
 #include "ns/ops.h"
 #include "runtime/caps.h"
 
@@ -279,6 +280,30 @@ static int copies_a_link_that_is_there(void)
 
 	return r == -EALREADY ? 0 : r;
 }
+static int puts_in(const char *path)
+{
+	struct ns_file file = { .path = path, .data = "text", .size = 4, .mode = 0640, .uid = 7, .gid = 8 };
+	struct arena arena = ARENA_INIT;
+	bool armed = failing->armed;
+	struct plan p;
+	int r;
+
+	failing->armed = false;
+	plan_init(&p, &arena);
+	ns_plan_file(&p, 5, &file);
+	failing->armed = armed;
+	r = act(p.steps[0].op, p.steps[0].args);
+	arena_free(&arena);
+	return r;
+}
+static int puts_a_file_in(void)
+{
+	return puts_in("/link/x/new");
+}
+static int puts_a_file_over_another(void)
+{
+	return puts_in("/link/file");
+}
 static int looks_at_the_root(void)
 {
 	/* It is not the one of slot 5, as long as nothing fails. */
@@ -420,6 +445,8 @@ static const struct act acts[] = {
 	{ .name = "looks_at_a_device", .run = looks_at_a_device },
 	{ .name = "copies_a_link", .run = copies_a_link },
 	{ .name = "copies_a_link_that_is_there", .run = copies_a_link_that_is_there },
+	{ .name = "puts_a_file_in", .run = puts_a_file_in, .for_root = true },
+	{ .name = "puts_a_file_over_another", .run = puts_a_file_over_another, .for_root = true },
 	{ .name = "looks_at_the_root", .run = looks_at_the_root, .fine = EXDEV },
 	{ .name = "changes_its_root", .run = changes_its_root, .for_root = true },
 	{ .name = "mounts_and_unmounts", .run = mounts_and_unmounts, .for_root = true },
@@ -591,6 +618,28 @@ static void other_kernels(void **state)
 	*failing = (struct failing){ 0 };
 }
 
+/* What a file is put over goes, but for folders; its rights are those that were asked for. */
+static void puts_files_in(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	make_world();
+	assert_int_equal(puts_in("/"), -EISDIR);
+	assert_int_equal(puts_in("/a/b"), -EISDIR);
+	assert_int_equal(puts_in("/a/c/d"), -ENOTDIR);
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(puts_in("/out"), 0);
+	assert_int_equal(fstatat(root, "out", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode) && st.st_size == 4);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_uid, 7);
+	assert_int_equal(st.st_gid, 8);
+	assert_int_equal(fstatat(top_fd, "outside", &st, 0), 0);
+	assert_int_equal(st.st_size, 5);
+}
+
 /* A device with another number, or another folder where one was. */
 static void something_else(void **state)
 {
@@ -674,6 +723,7 @@ int main(void)
 		cmocka_unit_test(other_kernels),
 		cmocka_unit_test(other_roots),
 		cmocka_unit_test(something_else),
+		cmocka_unit_test(puts_files_in),
 	};
 
 	return cmocka_run_group_tests_name("failing", tests, begin, end);
