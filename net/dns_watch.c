@@ -20,7 +20,7 @@
 #include "net/dns_server.h"
 
 #define REREAD_MS 100
-#define ROOT_MASK (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+#define ROOT_MASK (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR)
 /* A record is written whole and renamed into place. */
 #define FILES_MASK (IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR)
 
@@ -130,8 +130,6 @@ static void read_all(struct dns_server *s)
 static void forget(struct dns_server *s, struct dns_watched *w)
 {
 	dns_table_clear(&s->table, w->network);
-	/* Nobody finds this server any more: the socket was in there. */
-	s->gone |= strcmp(w->network, s->network) == 0;
 	*w = s->watched[--s->watch_count];
 }
 
@@ -145,7 +143,13 @@ static void on_change(struct dns_server *s, const struct inotify_event *event)
 		return;
 	}
 	if (!w) { /* in the folder of all networks */
-		if ((event->mask & IN_ISDIR) && event->len)
+		if (!(event->mask & IN_ISDIR) || !event->len)
+			return;
+		/* Our own: nobody finds this server any more, the socket was in there. (Which is
+		 * why that folder's own watch says nothing: the socket holds it.) */
+		if (event->mask & IN_DELETE)
+			s->gone |= strcmp(event->name, s->network) == 0;
+		else
 			read_network(s, event->name);
 		return;
 	}

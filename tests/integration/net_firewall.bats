@@ -56,7 +56,7 @@ forget_neighbours() {
 	at "$HOST" ip neigh flush dev kist0
 }
 
-LIES='ip-source mac arp arp-mac arp-ether vlan type redirect dhcp ip6-source ra redirect6 na-target
+LIES='ip-source mac arp arp-mac arp-ether arp-kind vlan type redirect dhcp ip6-source ra redirect6 na-target
 	dad-target dhcp6'
 
 tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
@@ -68,7 +68,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	begin
 	# shellcheck disable=SC2086 # words
 	tell $LIES | tee "$BATS_TEST_TMPDIR/said"
-	[ "$(grep -c dropped "$BATS_TEST_TMPDIR/said")" = 15 ]
+	[ "$(grep -c dropped "$BATS_TEST_TMPDIR/said")" = 16 ]
 	# What is true is heard.
 	tell arp-own na-own dad-own | tee "$BATS_TEST_TMPDIR/said"
 	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 3 ]
@@ -77,7 +77,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 		at "$HOST" nft -f -
 	# shellcheck disable=SC2086
 	tell $LIES | tee "$BATS_TEST_TMPDIR/said"
-	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 15 ]
+	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 16 ]
 	forget_neighbours
 }
 
@@ -154,6 +154,18 @@ for_bridges() { # PID SOURCE TARGET: a datagram for port 80 to each, and where a
 	hears 192.0.2.2 "$LAN" udp 192.0.2.1 5300
 	at "$A" nft list table ip t | grep 'udp dport 81 counter packets 3 '
 	at "$A" nft flush ruleset
+	# The same over IPv6; for the host itself.
+	begin
+	at "$LAN" ip addr add fd00:87::99/128 dev lo
+	at "$HOST" nft 'table ip6 t { chain c { type filter hook prerouting priority -200; ip6 saddr fd00:87::99 counter; }; }'
+	deaf "$LAN" udp 2001:db8::1 80 fd00:87::99
+	at "$HOST" nft list table ip6 t | grep 'counter packets 0 '
+	at "$HOST" nft flush chain inet kist prerouting
+	deaf "$LAN" udp 2001:db8::1 80 fd00:87::99
+	run at "$HOST" nft list table ip6 t
+	[[ $output == *'counter packets '* && $output != *'counter packets 0 '* ]]
+	at "$HOST" nft delete table ip6 t
+	at "$LAN" ip addr del fd00:87::99/128 dev lo
 }
 
 @test "whatever is done to the tables is seen, and made good; other tables are left alone" {

@@ -162,11 +162,12 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 
 @test "connect and disconnect while it runs; a connected container's end takes all along" {
 	net create --subnet 10.99.0.0/24 back
-	net create --subnet 10.98.0.0/24 front
+	net create --subnet 10.98.0.0/24 --isolated front
 	BEFORE=$(world)
 	detached kist run -d $ID
 	net connect --ip 10.99.0.7 --alias db back $ID
 	net connect front $ID
+	[ "$(ip -o -d link show type veth | grep -c 'isolated on')" = 1 ]
 	at $ID ip -o -4 addr show eth0 | grep -F ' 10.99.0.7/24 '
 	at $ID ip -o -4 addr show eth1 | grep -F ' 10.98.0.'
 	[ "$(at $ID ip -4 route show default | wc -l)" = 1 ]
@@ -184,6 +185,12 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	same_world
 	run -1 net connect back $ID
 	[[ $output == *"does not exist"* ]]
+	edit_bundle "$T/b" '.linux.namespaces |= map(select(.type != "network"))'
+	detached kist run -d $ID
+	run -1 net connect back $ID
+	[[ $output == *"has the host's network"* ]]
+	kist delete --force $ID
+	same_world
 }
 
 @test "gc frees what an ended container has; reconcile brings back rules, bridge and addresses" {
