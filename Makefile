@@ -178,7 +178,7 @@ $(filter-out $(SMALL_MONITOR),$(PROGRAMS)): $(B)/%: $(B)/cli/main-%.o $(B)/libki
 		objcopy --strip-all --add-gnu-debuglink=$@.debug $@)
 
 # Their calls of libc go through tests/unit/failing.h.
-$(patsubst %.c,$(B)/%,$(shell grep -l '^#include "tests/unit/failing.h"' tests/unit/*.c)): \
+$(patsubst %.c,$(B)/%,$(shell grep -lE "^#include \"tests/unit/failing" tests/unit/*.c)): \
 	WRAP = -Wl,@tests/unit/failing.wrap
 $(UNIT): $(B)/%: $(B)/%.o $(TEST_LIB) $(EXTRA)
 	$(call say,LINK)

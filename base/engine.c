@@ -417,6 +417,23 @@ static void report_rest(struct run *r, int from)
 			r->report(r->user, p, (struct run_report){ i, 0 });
 }
 
+/* Where the guest goes on while the host does the steps from here on; `step`: nowhere. */
+static int guest_beside(const struct plan *p, int step, int end)
+{
+	int next = step;
+
+	while (next < end && (p->steps[next].beside || p->steps[next].alternative))
+		next++;
+	return next < end && p->steps[next].side == SIDE_GUEST ? next : step;
+}
+
+static int do_beside(struct run *r, int step, int end, struct err *e)
+{
+	while (step >= 0 && step < end)
+		step = r->plan->steps[step].alternative ? step + 1 : do_step(r, step, e);
+	return step < 0 ? step : 0;
+}
+
 static int host_walk(struct run *r, struct err *e)
 {
 	const struct plan *p = r->plan;
@@ -424,13 +441,14 @@ static int host_walk(struct run *r, struct err *e)
 
 	while (step >= 0 && step < end) {
 		bool eof;
-		int waiting_for;
+		int waiting_for, from;
 
 		if (p->steps[step].alternative) {
 			step++;
 			continue;
 		}
-		if (p->steps[step].side == SIDE_HOST) {
+		waiting_for = guest_beside(p, step, end);
+		if (p->steps[waiting_for].side == SIDE_HOST) {
 			step = do_step(r, step, e);
 			if (r->side == SIDE_GUEST) {
 				/* Just born: everything goes on in the guest's own walk. */
@@ -441,10 +459,12 @@ static int host_walk(struct run *r, struct err *e)
 			}
 			continue;
 		}
-		waiting_for = step;
-		step = pass_turn(r, step, e);
+		from = step;
+		step = pass_turn(r, waiting_for, e);
 		if (step == -EPIPE || step == -ECONNRESET)
 			return guest_died(r, e);
+		if (step == 0)
+			step = do_beside(r, from, waiting_for, e);
 		if (step == 0)
 			step = wait_turn(r, &eof, e);
 		if (step < 0 || !eof)

@@ -179,6 +179,15 @@ int file_read_whole(int dirfd, const char *path, size_t limit, char **ret_data, 
 	return 0;
 }
 
+int file_create_at(int dirfd, const char *name, const void *data, size_t size, struct err *e)
+{
+	_cleanup_fd_ int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				     0600);
+	int r = fd < 0 ? -errno : fd_write_all(fd, data, size);
+
+	return r < 0 ? err_set(e, -r, "cannot write %s", name) : 0;
+}
+
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
 		    bool durable, struct err *e)
 {

@@ -45,6 +45,8 @@ ssize_t file_read_record_at(int dirfd, const char *path, char *text, size_t size
  * The record names the path. */
 int file_read_whole(int dirfd, const char *path, size_t limit, char **ret_data, size_t *ret_size,
 		    struct err *e);
+/* A new file of mode 0600, not yet there: whoever reads it meanwhile sees part of it. */
+int file_create_at(int dirfd, const char *name, const void *data, size_t size, struct err *e);
 /* Atomically replaces dirfd/name (temporary file, fsync when durable, rename, fsync of dirfd). */
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
 		    bool durable, struct err *e);

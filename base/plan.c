@@ -119,6 +119,12 @@ void plan_on_alt(struct plan *p, int step, int error, int alternative)
 		p->steps[alternative].alternative = true;
 }
 
+void plan_beside(struct plan *p, int first)
+{
+	for (int i = first; i >= 0 && i < p->count; i++)
+		p->steps[i].beside = true;
+}
+
 void plan_undo(struct plan *p, int step, const struct undo_kind *kind, const char *a0,
 	       const char *a1, const char *a2)
 {

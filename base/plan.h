@@ -83,6 +83,8 @@ struct step {
 	const void *args;
 	enum side side;
 	bool alternative;        /* run only when an ON_ALT names it */
+	bool beside;             /* host: the guest goes on with its next steps meanwhile, up to the
+				  * next step of the host's */
 	const char *why;         /* JSON pointer into config.json, or "" */
 	const char *about;       /* what a user calls it: "/data"; may be NULL */
 	int on_errno_count;
@@ -120,6 +122,9 @@ void plan_on_done(struct plan *p, int step, int error);
 void plan_on_skip_here(struct plan *p, int step, int error);
 /* On `error` at `step`, run `alternative` (already added, and marked by this call) instead. */
 void plan_on_alt(struct plan *p, int step, int error, int alternative);
+/* The host's steps from `first` on, all that were added since, need not be done before the guest's
+ * that follow: both sides work at once, until the guest comes to the next step of the host's. */
+void plan_beside(struct plan *p, int first);
 /* Says how `step` is taken back; unused args NULL. Strings are copied. */
 void plan_undo(struct plan *p, int step, const struct undo_kind *kind, const char *a0,
 	       const char *a1, const char *a2);

@@ -115,6 +115,12 @@ bool cgroup_devices_skipped(const struct cgroup_spec *s, const struct host *h);
  * marked with: the id, with more in front where ids of several state roots could meet. */
 void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
 		      const char *owner, int slot_cgroup);
+/* The two halves of cgroup_plan_make: the cgroup with its limits, before any process is in it; and
+ * its BPF programs (devices, egress), before the container's own program runs. */
+void cgroup_plan_place(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		       const char *owner, int slot_cgroup);
+void cgroup_plan_filters(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+			 int slot_cgroup);
 /* Only the limit writes, for a cgroup that exists. */
 void cgroup_plan_limits(struct plan *p, const struct cgroup_spec *s, const struct host *h);
 /* Gives the cgroup to the container's user, if that was asked for; after its limits. */

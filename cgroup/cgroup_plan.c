@@ -292,8 +292,8 @@ static bool may_be_frozen(const struct cgroup_spec *s)
 	return strchr(s->path + 1, '/') != NULL;
 }
 
-void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
-		      const char *owner, int slot_cgroup)
+void cgroup_plan_place(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		       const char *owner, int slot_cgroup)
 {
 	uint32_t needed = cgroup_controllers_needed(s);
 	uint32_t optional = ACCOUNTING & h->controllers & ~needed;
@@ -325,7 +325,19 @@ void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct 
 			 .path = arena_printf(p->arena, "%s/cgroup.events", folder));
 	cgroup_plan_limits(p, s, h);
 	cgroup_plan_delegate(p, s, h);
+}
+
+void cgroup_plan_filters(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+			 int slot_cgroup)
+{
 	if (!cgroup_devices_skipped(s, h))
 		cgroup_plan_devices(p, s, slot_cgroup);
 	cgroup_plan_egress(p, s, slot_cgroup);
+}
+
+void cgroup_plan_make(struct plan *p, const struct cgroup_spec *s, const struct host *h,
+		      const char *owner, int slot_cgroup)
+{
+	cgroup_plan_place(p, s, h, owner, slot_cgroup);
+	cgroup_plan_filters(p, s, h, slot_cgroup);
 }

@@ -101,6 +101,8 @@ static void print_step(FILE *out, const struct plan *p, int step, const char *re
 		print_ways_out(out, s);
 	if (!result && s->undo)
 		print_undo(out, s);
+	if (!result && s->beside)
+		fputs("           while the guest goes on\n", out);
 }
 
 void explain_report(void *user, const struct plan *p, struct run_report report)
@@ -169,6 +171,8 @@ static json_t *step_json(const struct plan *p, int step)
 		json_object_set_new(o, "by_hand", json_string(hand));
 	if (s->alternative)
 		json_object_set_new(o, "alternative", json_true());
+	if (s->beside)
+		json_object_set_new(o, "beside", json_true());
 	if (s->on_errno_count)
 		json_object_set_new(o, "on_errno", on_errno_json(s));
 	if (s->undo)

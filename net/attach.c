@@ -56,19 +56,19 @@ void net_plan_loopback(struct plan *p)
 	plan_add0(p, SIDE_GUEST, op_loopback);
 }
 
-static void add_optional_sysctl(struct plan *p, const char *interface, const char *key,
-				const char *text)
+struct slots {
+	int netns, rtnl, address, prefix, host6, bridge, bridge_up, guest_rtnl, interface;
+};
+
+static void add_bridge_sysctl(struct plan *p, const struct slots *s, const char *bridge,
+			      const char *key, const char *text)
 {
-	int step = plan_add(p, SIDE_HOST, op_write, op_write_args, -1,
-			    arena_printf(p->arena, "/proc/sys/net/ipv6/conf/%s/%s", interface, key),
-			    text);
+	int step = plan_add(p, SIDE_HOST, op_bridge_sysctl, op_bridge_sysctl_args, bridge,
+			    arena_printf(p->arena, "/proc/sys/net/ipv6/conf/%s/%s", bridge, key),
+			    text, s->bridge_up);
 
 	plan_on_done(p, step, ENOENT); /* a kernel without IPv6 */
 }
-
-struct slots {
-	int netns, rtnl, address, prefix, host6, bridge, guest_rtnl, interface;
-};
 
 /* One network of several: what its steps are made of. */
 struct joining {
@@ -119,11 +119,11 @@ static void plan_network(struct plan *p, const struct slots *s, const struct joi
 	const char *bridge = j->n->interface;
 
 	plan_add(p, SIDE_HOST, op_bridge, op_bridge_args, j->n, s->rtnl, s->address, s->prefix,
-		 s->bridge);
+		 s->bridge, s->bridge_up);
 	/* The host must not take routes from a container's router advertisement (CVE-2020-13401),
 	 * nor be reached over link-local addresses past the IPv4 rules. */
-	add_optional_sysctl(p, bridge, "accept_ra", "0");
-	add_optional_sysctl(p, bridge, "disable_ipv6", j->n->prefix6 ? "0" : "1");
+	add_bridge_sysctl(p, s, bridge, "accept_ra", "0");
+	add_bridge_sysctl(p, s, bridge, "disable_ipv6", j->n->prefix6 ? "0" : "1");
 	/* The rules before the way: nothing is forwarded that they would stop. */
 	plan_add(p, SIDE_HOST, op_firewall, op_firewall_args, j->n, j->ep->owner, s->address, s->prefix,
 		 j->likely);
@@ -288,6 +288,7 @@ void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host
 		.prefix = plan_new_slot(p, "prefix"),
 		.host6 = plan_new_slot(p, "host number"),
 		.bridge = plan_new_slot(p, "bridge"),
+		.bridge_up = plan_new_slot(p, "bridge is up"),
 		.interface = plan_new_slot(p, "interface"),
 	};
 	plan_add(p, SIDE_HOST, op_netns_open, op_netns_open_args, SLOT_GUEST_PROC, slots.netns);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -142,14 +143,16 @@ static int act_bridge(struct run *r, const void *args, struct err *e)
 {
 	const struct op_bridge_args *a = args;
 	uint32_t gateway = a->network->gateway;
-	int index, prefix = run_slot(r, a->prefix_slot), result;
+	int prefix = run_slot(r, a->prefix_slot), result;
+	struct link_info link;
 
 	if (!gateway && prefix)
 		gateway = net_gateway((uint32_t)run_slot(r, a->address_slot), prefix);
-	result = network_ensure_bridge(a->network, run_slot(r, a->rtnl_slot), gateway, &index, e);
+	result = network_ensure_bridge(a->network, run_slot(r, a->rtnl_slot), gateway, &link, e);
 	if (result < 0)
 		return result;
-	run_set_number(r, a->index_slot, index);
+	run_set_number(r, a->index_slot, link.index);
+	run_set_number(r, a->up_slot, (link.flags & IFF_UP) != 0);
 	return 0;
 }
 
@@ -181,6 +184,39 @@ static void by_hand_bridge(struct buf *out, const struct plan *p, const void *ar
 
 const struct op op_bridge = { .name = "ensure_bridge", .man = "rtnetlink(7)", .compound = true,
 			      .act = act_bridge, .show = show_bridge, .by_hand = by_hand_bridge };
+
+/* Who finds the bridge up finds it as these steps left it, for up is the last of them. A file below
+ * /proc/sys/net is looked for among those of all network namespaces: it takes the longer, the more
+ * containers there are. */
+static int act_bridge_sysctl(struct run *r, const void *args, struct err *e)
+{
+	const struct op_bridge_sysctl_args *a = args;
+
+	(void)e;
+	return run_slot(r, a->up_slot) ? 0 : file_write_at(AT_FDCWD, a->path, a->text);
+}
+
+static void show_bridge_sysctl(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_bridge_sysctl_args *a = args;
+
+	(void)p;
+	buf_addf(out, "write(%s, ", a->path);
+	buf_add_quoted(out, a->text);
+	buf_addf(out, ") unless %s is up", a->bridge);
+}
+
+static void by_hand_bridge_sysctl(struct buf *out, const struct plan *p, const void *args)
+{
+	const struct op_bridge_sysctl_args *a = args;
+
+	(void)p;
+	buf_addf(out, "sysctl -w %s=%s", a->path + strlen("/proc/sys/"), a->text);
+}
+
+const struct op op_bridge_sysctl = { .name = "write", .man = "write(2)", .compound = true,
+				     .act = act_bridge_sysctl, .show = show_bridge_sysctl,
+				     .by_hand = by_hand_bridge_sysctl };
 
 static int act_forward(struct run *r, const void *args, struct err *e)
 {
@@ -255,7 +291,7 @@ static void by_hand_firewall(struct buf *out, const struct plan *p, const void *
 		 "add element inet kist subnets4 { %s }; "
 		 "add element inet kist members4 { %s . '$ADDRESS' }; "
 		 "add element bridge kist pins4 { '$VETH' . '$MAC' . '$ADDRESS' }; "
-		 "add element bridge kist ports { '$VETH' : goto guard }'",
+		 "add element bridge kist guarded { '$VETH' }'",
 		 b, b, b, s, b);
 }
 
@@ -300,7 +336,17 @@ static int act_veth(struct run *r, const void *args, struct err *e)
 	link_put_alias(&b, name, a->alias);
 	if (a->network->isolated)
 		link_put_isolated(&b, name);
+	/* Nobody speaks to the port itself. Up comes last: what changes on an interface that is up has
+	 * the kernel walk all routes of IPv6. */
+	link_put_no_address6(&b, name);
+	link_put_up(&b, name);
 	result = nl_talk(rtnl, &b, NULL, NULL, e);
+	if (result == -EAFNOSUPPORT) {
+		err_clear(e);
+		nl_batch_init(&b);
+		link_put_up(&b, name);
+		result = nl_talk(rtnl, &b, NULL, NULL, e);
+	}
 	if (result == -EOPNOTSUPP)
 		err_fix(e, "the kernel lacks the module veth: modprobe veth, or use --net none");
 	if (result == -EEXIST)
@@ -314,7 +360,7 @@ static void show_veth(struct buf *out, const struct plan *p, const void *args)
 	const struct endpoint *ep = a->endpoint;
 
 	plan_show_slot(out, p, a->rtnl_slot);
-	buf_addf(out, " RTM_NEWLINK veth %s up master ", ep->host_if);
+	buf_addf(out, " RTM_NEWLINK veth %s master ", ep->host_if);
 	plan_show_slot(out, p, a->master_slot);
 	buf_addf(out, " peer %s@", ep->interface);
 	plan_show_slot(out, p, a->netns_slot);
@@ -323,6 +369,7 @@ static void show_veth(struct buf *out, const struct plan *p, const void *args)
 	buf_addf(out, "; RTM_SETLINK %s alias %s", ep->host_if, a->alias);
 	if (a->network->isolated)
 		buf_addf(out, "; RTM_NEWLINK %s isolated", ep->host_if);
+	buf_addf(out, "; RTM_SETLINK %s addrgenmode none; RTM_SETLINK %s up", ep->host_if, ep->host_if);
 }
 
 static void by_hand_veth(struct buf *out, const struct plan *p, const void *args)
@@ -332,8 +379,8 @@ static void by_hand_veth(struct buf *out, const struct plan *p, const void *args
 
 	(void)p;
 	buf_addf(out,
-		 "ip link add %s up master %s type veth peer name %s netns $PID && "
-		 "ip link set %s alias ", name, a->network->interface, a->endpoint->interface, name);
+		 "ip link add %s master %s type veth peer name %s netns $PID && "
+		 "ip link set %s up addrgenmode none alias ", name, a->network->interface, a->endpoint->interface, name);
 	buf_add_shell(out, a->alias);
 	if (a->network->isolated)
 		buf_addf(out, " && bridge link set dev %s isolated on", name);

@@ -16,7 +16,11 @@ struct op_join_args { /* an address of each family, and the record */
 };
 struct op_bridge_args {
 	const struct network *network;
-	int rtnl_slot, address_slot, prefix_slot, index_slot;
+	int rtnl_slot, address_slot, prefix_slot, index_slot, up_slot;
+};
+struct op_bridge_sysctl_args {
+	const char *bridge, *path, *text;
+	int up_slot;
 };
 struct op_forward_args {
 	const struct network *network;
@@ -41,4 +45,5 @@ struct op_macvlan_args {
 struct op_settle_args {
 	const char *network, *owner;
 };
-extern const struct op op_join, op_bridge, op_forward, op_firewall, op_veth, op_macvlan, op_settle;
+extern const struct op op_join, op_bridge, op_bridge_sysctl, op_forward, op_firewall, op_veth,
+	op_macvlan, op_settle;

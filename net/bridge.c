@@ -406,8 +406,8 @@ static int make_bridge(const struct network *n, int rtnl, const uint8_t mac[6],
 	return r == -ENODEV ? err_set(e, ENODEV, "%s vanished", n->interface) : r;
 }
 
-int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
-			  struct err *e)
+int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway,
+			  struct link_info *ret, struct err *e)
 {
 	struct link_info link;
 	uint8_t mac[6];
@@ -428,17 +428,17 @@ int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway, i
 		r = make_bridge(n, rtnl, mac, &link, e);
 	if (r < 0)
 		return r;
-	*ret_index = link.index;
+	*ret = link;
 	return 0;
 }
 
-int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
-			  struct err *e)
+int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway,
+			  struct link_info *ret, struct err *e)
 {
 	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	int r = lock(&s, e);
 
-	return r < 0 ? r : network_settle_bridge(n, rtnl, gateway, ret_index, e);
+	return r < 0 ? r : network_settle_bridge(n, rtnl, gateway, ret, e);
 }
 
 int network_settle_forward(const struct lease_store *s, const struct network *n, struct err *e)

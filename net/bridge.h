@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "net/endpoint.h"
+#include "net/link.h"
 #include "net/network.h"
 
 #define NET_BRIDGE_NAME  "kist0"
@@ -48,13 +49,13 @@ int network_join(const struct network *n, const struct network_wish *wish, struc
 		 int *ret_prefix, struct err *e);
 /* The bridge, down or up, without its addresses. An interface of that name that kist did not make is
  * -EEXIST. `gateway`: of IPv4, 0 if it has none. */
-int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
-			  struct err *e);
+int network_ensure_bridge(const struct network *n, int rtnl, uint32_t gateway,
+			  struct link_info *ret, struct err *e);
 /* The host forwards what the network's families are, and a note says what it did before. */
 int network_ensure_forward(const struct network *n, struct err *e);
 /* The two, by one who holds the store. */
-int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway, int *ret_index,
-			  struct err *e);
+int network_settle_bridge(const struct network *n, int rtnl, uint32_t gateway,
+			  struct link_info *ret, struct err *e);
 int network_settle_forward(const struct lease_store *s, const struct network *n, struct err *e);
 /* The rules for one that has joined. */
 int network_ensure_firewall(const struct network *n, const char *owner, struct err *e);

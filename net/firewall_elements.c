@@ -127,10 +127,10 @@ static void put_members(struct nl_batch *b, const struct network *n, const struc
 static void put_pins(struct nl_batch *b, const struct endpoint *ep, bool remove)
 {
 	const struct in6_addr local = link_local(ep->mac);
-	struct nft_element port = { .go_to = "guard" }, four = { 0 }, six[2] = { 0 };
+	struct nft_element port = { 0 }, four = { 0 }, six[2] = { 0 };
 
 	add_name(&port.key, ep->host_if);
-	put(b, SET_PORTS, &port, 1, remove);
+	put(b, SET_GUARDED, &port, 1, remove);
 	add_name(&four.key, ep->host_if);
 	nft_add_value(&four.key, ep->mac, sizeof ep->mac);
 	add_ipv4(&four.key, ep->address);

@@ -40,7 +40,7 @@ const struct nft_set firewall_sets[SET_COUNT] = {
 		{ NFT_TYPE_PROTOCOL, NFT_TYPE_PORT }, { NFT_TYPE_IPV4, NFT_TYPE_PORT }, false },
 	[SET_ANYWHERE6] = { NFPROTO_INET, "anywhere6",
 		{ NFT_TYPE_PROTOCOL, NFT_TYPE_PORT }, { NFT_TYPE_IPV6, NFT_TYPE_PORT }, false },
-	[SET_PORTS] = { NFPROTO_BRIDGE, "ports", { NFT_TYPE_IFNAME }, { NFT_TYPE_VERDICT }, false },
+	[SET_GUARDED] = { NFPROTO_BRIDGE, "guarded", { NFT_TYPE_IFNAME }, { END }, false },
 	[SET_PINS4] = { NFPROTO_BRIDGE, "pins4",
 		{ NFT_TYPE_IFNAME, NFT_TYPE_ETHER, NFT_TYPE_IPV4 }, { END }, false },
 	[SET_PINS6] = { NFPROTO_BRIDGE, "pins6",
@@ -490,8 +490,9 @@ static void is_for_bridges(struct nft_rule *r)
 
 static void go_to_guard(struct nft_rule *r)
 {
-	nft_meta(r, NFT_META_IIFNAME, 0);
-	nft_lookup_map(r, 0, firewall_sets[SET_PORTS].name, -1);
+	/* No map of verdicts: the kernel goes through all of such a one whenever an element comes. */
+	interface_in(r, NFT_META_IIFNAME, SET_GUARDED);
+	nft_verdict(r, NFT_GOTO, "guard");
 	nft_rule_end(r, "what containers send");
 }
 

@@ -23,7 +23,7 @@ enum firewall_set {
 	SET_PUBLISHED6,
 	SET_ANYWHERE4, /* ports published on all of them */
 	SET_ANYWHERE6,
-	SET_PORTS, /* bridge: interfaces of containers, and the chain that guards them */
+	SET_GUARDED, /* bridge: interfaces of containers */
 	SET_PINS4, /* bridge: which MAC and address may come from which interface */
 	SET_PINS6,
 	SET_COUNT,

@@ -51,6 +51,7 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6],
 	const uint16_t reserved = LINK_FORWARD_RESERVED;
 	struct nlmsghdr *m;
 	struct nlattr *kind, *data;
+	const uint8_t off = 0;
 
 	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 	nl_put_string(m, IFLA_IFNAME, name);
@@ -59,7 +60,10 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6],
 	put_mtu(m, mtu);
 	kind = nl_nest_begin(m, IFLA_LINKINFO);
 	nl_put_string(m, IFLA_INFO_KIND, "bridge");
+	/* Without snooping no container can have the bridge believe that there is a querier, upon which
+	 * its neighbours, who report nothing, would miss multicast; nor is there a table to be filled. */
 	data = nl_nest_begin(m, IFLA_INFO_DATA);
+	nl_put(m, IFLA_BR_MCAST_SNOOPING, sizeof off, &off);
 	nl_put(m, IFLA_BR_GROUP_FWD_MASK, sizeof reserved, &reserved);
 	nl_nest_end(m, data);
 	nl_nest_end(m, kind);
@@ -71,9 +75,8 @@ void link_put_veth(struct nl_batch *b, const char *name, int master, const char 
 {
 	struct nlmsghdr *m;
 	struct nlattr *kind, *data, *other;
-	struct ifinfomsg *info = begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 
-	info->ifi_flags = info->ifi_change = IFF_UP;
+	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 	nl_put_string(m, IFLA_IFNAME, name);
 	nl_put_u32(m, IFLA_MASTER, (uint32_t)master);
 	put_mtu(m, mtu);
@@ -137,6 +140,22 @@ void link_put_alias(struct nl_batch *b, const char *name, const char *alias)
 	begin_link(b, RTM_SETLINK, 0, &m);
 	nl_put_string(m, IFLA_IFNAME, name);
 	nl_put_text(m, IFLA_IFALIAS, alias);
+	nl_end(b, m);
+}
+
+void link_put_no_address6(struct nl_batch *b, const char *name)
+{
+	const uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+	struct nlmsghdr *m;
+	struct nlattr *families, *six;
+
+	begin_link(b, RTM_SETLINK, 0, &m);
+	nl_put_string(m, IFLA_IFNAME, name);
+	families = nl_nest_begin(m, IFLA_AF_SPEC);
+	six = nl_nest_begin(m, AF_INET6);
+	nl_put(m, IFLA_INET6_ADDR_GEN_MODE, sizeof none, &none);
+	nl_nest_end(m, six);
+	nl_nest_end(m, families);
 	nl_end(b, m);
 }
 

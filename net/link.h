@@ -29,8 +29,8 @@ int link_get_index(int fd, int index, struct link_info *ret, struct err *e);
 #define LINK_FORWARD_RESERVED 0xfff8
 /* A bridge, down; -EEXIST when the name is taken. mtu 0, here and below: the kernel's. */
 void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu);
-/* A veth pair: `name` here, up, port of the bridge with index `master`; `peer` with `peer_mac`,
- * down, born in the network namespace behind netns_fd: it never was in this one. */
+/* A veth pair: `name` here, port of the bridge with index `master`; `peer` with `peer_mac`, both
+ * down; the peer is born in the network namespace behind netns_fd: it never was in this one. */
 void link_put_veth(struct nl_batch *b, const char *name, int master, const char *peer,
 		   const uint8_t peer_mac[6], int netns_fd, int mtu);
 /* A macvlan of the interface with index `parent`, born in another network namespace as `name`. */
@@ -39,6 +39,8 @@ void link_put_macvlan(struct nl_batch *b, const char *name, int parent, const ui
 /* A bridge's port that reaches no other such port. */
 void link_put_isolated(struct nl_batch *b, const char *name);
 void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
+/* It gives itself no link-local address. -EAFNOSUPPORT: the kernel has no IPv6. */
+void link_put_no_address6(struct nl_batch *b, const char *name);
 void link_put_up(struct nl_batch *b, const char *name);
 /* A port of the bridge with index `master`, and up. */
 void link_put_master(struct nl_batch *b, int index, int master);

@@ -161,10 +161,7 @@ void nft_put_set(struct nl_batch *b, const struct nft_set *s, uint32_t number)
 	nl_put_u32(m, NFTA_SET_KEY_TYPE, htonl(type));
 	nl_put_u32(m, NFTA_SET_KEY_LEN, htonl(size));
 	order = s->key[1] ? 0 : s->key[0] == NFT_TYPE_IFNAME ? BYTEORDER_HOST : BYTEORDER_BIG;
-	if (s->data[0] == NFT_TYPE_VERDICT) {
-		flags |= NFT_SET_MAP;
-		nl_put_u32(m, NFTA_SET_DATA_TYPE, htonl(NFT_DATA_VERDICT));
-	} else if (s->data[0]) {
+	if (s->data[0]) {
 		flags |= NFT_SET_MAP;
 		measure(s->data, &type, &size);
 		nl_put_u32(m, NFTA_SET_DATA_TYPE, htonl(type));
@@ -211,8 +208,6 @@ static void put_element(struct nlmsghdr *m, const struct nft_element *e, bool re
 	put_data(m, NFTA_SET_ELEM_KEY, e->key.bytes, e->key.size);
 	if (e->data.size && !remove)
 		put_data(m, NFTA_SET_ELEM_DATA, e->data.bytes, e->data.size);
-	if (e->go_to && !remove)
-		put_verdict(m, NFTA_SET_ELEM_DATA, NFT_GOTO, e->go_to);
 	nl_nest_end(m, nest);
 }
 
@@ -353,10 +348,7 @@ void nft_lookup_map(struct nft_rule *r, int reg, const char *map, int to)
 	begin(r, "lookup");
 	nl_put_string(r->message, NFTA_LOOKUP_SET, map);
 	reg_number(r, NFTA_LOOKUP_SREG, reg);
-	if (to < 0)
-		number(r, NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
-	else
-		reg_number(r, NFTA_LOOKUP_DREG, to);
+	reg_number(r, NFTA_LOOKUP_DREG, to);
 	end(r);
 }
 

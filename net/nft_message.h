@@ -19,7 +19,6 @@ enum nft_type {
 	NFT_TYPE_PROTOCOL = 12,
 	NFT_TYPE_PORT = 13,
 	NFT_TYPE_IFNAME = 41,
-	NFT_TYPE_VERDICT = 1,
 };
 
 #define NFT_KEY_PARTS 3
@@ -53,11 +52,10 @@ struct nft_value {
 	unsigned char bytes[NFT_KEY_MAX];
 };
 void nft_add_value(struct nft_value *v, const void *bytes, size_t size);
-/* An element into or out of (`remove`) a set, a message for each. data: NULL, a map's value; or
- * go_to: a chain. flags: NFT_SET_ELEM_* */
+/* An element into or out of (`remove`) a set, a message for each. data: a map's value. flags:
+ * NFT_SET_ELEM_* */
 struct nft_element {
 	struct nft_value key, data;
-	const char *go_to;
 	uint32_t flags;
 };
 void nft_put_elements(struct nl_batch *b, const struct nft_set *s, const struct nft_element *list,
@@ -83,7 +81,7 @@ void nft_compare(struct nft_rule *r, int reg, uint32_t op, const void *value, si
 void nft_mask(struct nft_rule *r, int reg, const void *mask, uint32_t size);
 /* In the set; not in it. */
 void nft_lookup(struct nft_rule *r, int reg, const char *set, bool inverted);
-/* The map's value into `to`; to < 0: its verdict. */
+/* The map's value into `to`. */
 void nft_lookup_map(struct nft_rule *r, int reg, const char *map, int to);
 void nft_dnat(struct nft_rule *r, int family, int address_reg, int port_reg);
 void nft_masquerade(struct nft_rule *r);

@@ -180,7 +180,8 @@ static int settle_sysctl(const char *interface, const char *key, const char *tex
 static int settle_bridge(const struct network *n, int rtnl, int *ret_index, struct err *e)
 {
 	struct nl_batch b;
-	int r = network_settle_bridge(n, rtnl, n->gateway, ret_index, e);
+	struct link_info link;
+	int r = network_settle_bridge(n, rtnl, n->gateway, &link, e);
 
 	if (r == 0)
 		r = settle_sysctl(n->interface, "accept_ra", "0", e);
@@ -188,6 +189,7 @@ static int settle_bridge(const struct network *n, int rtnl, int *ret_index, stru
 		r = settle_sysctl(n->interface, "disable_ipv6", n->prefix6 ? "0" : "1", e);
 	if (r < 0)
 		return r;
+	*ret_index = link.index;
 	nl_batch_init(&b);
 	if (n->prefix)
 		link_put_address(&b, *ret_index, n->gateway, n->prefix);

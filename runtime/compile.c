@@ -102,6 +102,27 @@ static void plan_guest_root(struct compiled *c, const struct container_spec *s,
 	ns_plan_pivot(p, &s->ns, h, rootfs);
 }
 
+/* The cgroup's BPF programs are for the container's own program. Nothing of the set-up asks them in a
+ * new user namespace, where devices are not made but mounted: the kernel checks and translates them
+ * while the guest goes on. */
+static bool filters_may_wait(const struct container_spec *s)
+{
+	return (s->ns.new_namespaces & CLONE_NEWUSER) && !has_create_hooks(&s->hooks);
+}
+
+/* HOST: what need not be done before the guest goes on. */
+static void plan_beside_guest(struct plan *p, const struct container_spec *s, const struct host *h,
+			      const struct create_options *o, int slot_cgroup)
+{
+	int first = p->count;
+
+	if (!s->cgroup.none && !s->cgroup.unit && filters_may_wait(s))
+		cgroup_plan_filters(p, &s->cgroup, h, slot_cgroup);
+	plan_scope(p, "", NULL);
+	publish_plan_state_prepare(p, s, h, o);
+	plan_beside(p, first);
+}
+
 /* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
  * the guest waits until it is in it; what it will make its namespace's root is where it is by then. */
 static void plan_birth(struct plan *p, const struct container_spec *s, const struct host *h,
@@ -111,7 +132,9 @@ static void plan_birth(struct plan *p, const struct container_spec *s, const str
 	bool early = !s->cgroup.none && !s->cgroup.unit;
 
 	if (early)
-		cgroup_plan_make(p, &s->cgroup, h, o->id, slot_cgroup);
+		cgroup_plan_place(p, &s->cgroup, h, o->id, slot_cgroup);
+	if (early && !filters_may_wait(s))
+		cgroup_plan_filters(p, &s->cgroup, h, slot_cgroup);
 	if (!o->layers)
 		ns_plan_host_root(p, &s->ns, h, rootfs);
 	ns_plan_birth(p, &s->ns, h, early ? slot_cgroup : -1);
@@ -216,6 +239,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	process_plan_host(p, &s->process);
 	process_plan_early_limits(p, &s->process);
 	plan_forget_stdio(p, stdio);
+	plan_beside_guest(p, s, h, o, c.slot_cgroup);
 	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		net_plan_attach(p, &o->net, h, o->id);
@@ -240,7 +264,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
-	publish_plan_state(p, s, h, o);
+	publish_plan_state(p);
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");
 	if (o->pid_file)
@@ -352,7 +376,8 @@ int compile_restore(struct compiled *ret, const struct container_spec *s, const 
 	restore_plan_criu(p, restore);
 	restore_plan_verify(p, restore);
 	plan_scope(p, "", NULL);
-	publish_plan_state(p, restored, h, o);
+	publish_plan_state_prepare(p, restored, h, o);
+	publish_plan_state(p);
 	if (o->pid_file)
 		c.step_pid_file = publish_plan_pid_file(p, o->pid_file);
 	if (container_plan_seal(p, c.intent, o->id, e) < 0)

@@ -63,7 +63,11 @@ void container_plan_wait_start(struct plan *p, int slot);
 /* Host, at start: connects and sends the start order; the connection follows the guest. */
 int container_connect_start(const struct container *c, struct err *e);
 
-/* The state record, written once the container is created. */
+/* The state record of a new container is written aside as soon as its process is there, and has its
+ * name once the container is created. */
+#define STATE_PREPARED "state.new"
+int container_prepare_state(int dir, json_t *state, struct err *e);
+/* The record again, of one that has it. */
 int container_write_state(int dir, json_t *state, struct err *e);
 /* Start time of a process in clock ticks (proc(5), field 22); 0 and -errno if it is gone. */
 int process_start_time(pid_t pid, unsigned long long *ret_ticks, bool *ret_zombie);

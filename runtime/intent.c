@@ -187,14 +187,6 @@ static const struct op op_mkdir_state = { .name = "mkdirat", .man = "mkdirat(2)"
 /* What the kernel writes whole, or not at all, whoever is killed meanwhile: one page. */
 #define WRITTEN_AT_ONCE 4096
 
-static int write_new(int dir, const char *name, const char *text, size_t size)
-{
-	_cleanup_fd_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-				     0600);
-
-	return fd < 0 ? -errno : fd_write_all(fd, text, size);
-}
-
 struct intent_args {
 	const char *name;
 	const char *text; /* filled by container_plan_seal */
@@ -204,14 +196,13 @@ struct intent_args {
 static int act_write_record(struct run *r, const void *args, struct err *e)
 {
 	const struct intent_args *a = args;
-	int dir = run_slot(r, SLOT_STATE_DIR), n;
+	int dir = run_slot(r, SLOT_STATE_DIR);
 	size_t size = strlen(a->text);
 
 	/* The folder is new. */
 	if (size > WRITTEN_AT_ONCE && !a->torn_is_fine)
 		return file_replace_at(dir, a->name, a->text, size, 0600, false, e);
-	n = write_new(dir, a->name, a->text, size);
-	return n < 0 ? err_set(e, -n, "cannot write %s", a->name) : 0;
+	return file_create_at(dir, a->name, a->text, size, e);
 }
 
 static void show_write_record(struct buf *out, const struct plan *p, const void *args)

@@ -74,21 +74,45 @@ static int act_state(struct run *r, const void *args, struct err *e)
 		json_object_set_new(state, "seccompListener",
 				    json_pack("{s:s, s:s?}", "path", a->filter->listener_path,
 					      "metadata", a->filter->listener_metadata));
-	return container_write_state(run_slot(r, SLOT_STATE_DIR), state, e);
+	return container_prepare_state(run_slot(r, SLOT_STATE_DIR), state, e);
 }
 
 static void show_state(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
 	(void)args;
-	buf_add(out, "write_state(<state folder>/state.json)");
+	buf_add(out, "write_state(<state folder>/" STATE_PREPARED ")");
 }
 
-static const struct op op_state = { .name = "write_state", .man = "rename(2)", .compound = true,
+static const struct op op_state = { .name = "write_state", .man = "open(2)", .compound = true,
 				    .act = act_state, .show = show_state };
 
-void publish_plan_state(struct plan *p, const struct container_spec *s, const struct host *h,
-			const struct create_options *o)
+static int act_state_publish(struct run *r, const void *args, struct err *e)
+{
+	int dir = run_slot(r, SLOT_STATE_DIR);
+
+	(void)args;
+	(void)e;
+	return renameat(dir, STATE_PREPARED, dir, "state.json") < 0 ? -errno : 0;
+}
+
+static void show_state_publish(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	(void)args;
+	buf_add(out, "renameat(<state folder>, \"" STATE_PREPARED "\", <state folder>, \"state.json\")");
+}
+
+static const struct op op_state_publish = { .name = "renameat", .man = "rename(2)",
+					    .act = act_state_publish, .show = show_state_publish };
+
+void publish_plan_state(struct plan *p)
+{
+	plan_add0(p, SIDE_HOST, op_state_publish);
+}
+
+void publish_plan_state_prepare(struct plan *p, const struct container_spec *s, const struct host *h,
+				const struct create_options *o)
 {
 	plan_add(p, SIDE_HOST, op_state, state_args, .id = arena_strdup(p->arena, o->id),
 		 .bundle = s->bundle, .rootfs = s->ns.rootfs, .config = s->config,

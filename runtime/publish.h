@@ -6,9 +6,11 @@
 #include "base/plan.h"
 #include "runtime/compile.h"
 
-/* HOST: state.json, once everything is there. */
-void publish_plan_state(struct plan *p, const struct container_spec *s, const struct host *h,
-			const struct create_options *o);
+/* HOST: the state record, written aside; once the guest is born. */
+void publish_plan_state_prepare(struct plan *p, const struct container_spec *s, const struct host *h,
+				const struct create_options *o);
+/* HOST: it is state.json, once everything is there. */
+void publish_plan_state(struct plan *p);
 /* HOST: the guest's pid, atomically, mode 0644. */
 int publish_plan_pid_file(struct plan *p, const char *path);
 /* Removes the file that step wrote, when a later one failed. */

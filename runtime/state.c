@@ -326,6 +326,15 @@ int container_open(int root, const char *id, bool lock, struct container *ret, s
 	return 0;
 }
 
+int container_prepare_state(int dir, json_t *state, struct err *e)
+{
+	_cleanup_free_ char *text = record_seal(state);
+
+	if (!text)
+		return err_set(e, ENOMEM, STATE_PREPARED);
+	return file_create_at(dir, STATE_PREPARED, text, strlen(text), e);
+}
+
 int container_write_state(int dir, json_t *state, struct err *e)
 {
 	_cleanup_free_ char *text = record_seal(state);

@@ -180,6 +180,40 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	[ "$(at "$HOST" cat /proc/sys/net/ipv6/conf/kist0/disable_ipv6)" = 1 ]
 }
 
+@test "a bridge learns of no groups, and its ports have no address" {
+	local port
+	net attach web "$A"
+	[ "$(at "$HOST" ip -j -d link show kist0 | jq '.[0].linkinfo.info_data.mcast_snooping')" = 0 ]
+	port=$(at "$HOST" ip -j link show master kist0 | jq -r '.[0].ifname')
+	at "$HOST" ip link show "$port" | grep -F 'state UP'
+	[ -e /proc/sys/net/ipv6 ] || skip "no IPv6 in this kernel"
+	[ "$(at "$HOST" ip -j -d link show "$port" | jq -r '.[0].inet6_addr_gen_mode')" = none ]
+	[ -z "$(at "$HOST" ip -6 -o addr show dev "$port")" ]
+}
+
+@test "the one after many is no more work: the same system calls, the same bytes to the kernel and from it" {
+	command -v strace >/dev/null || skip "needs strace"
+	local n before=12 after=60 guest
+	for ((n = 10; n <= after; n++)); do
+		place guest
+		if ((n == before || n == after)); then
+			at "$HOST" strace -o "$BATS_TEST_TMPDIR/trace.$n" "$DRIVER" -d "$STORE" attach "web-$n" "$guest"
+		else
+			net attach "web-$n" "$guest"
+		fi
+	done
+	# Calls by name; what was sent and received; entries of folders. Where an address was taken already
+	# the next one is tried.
+	for n in $before $after; do
+		grep -v ' = -1 EEXIST ' "$BATS_TEST_TMPDIR/trace.$n" | sed -nE \
+			-e '/^(sendto|recvmsg|recvfrom)/{s/^([a-z]+).*= ([0-9]+)$/\1 \2/p;b;}' \
+			-e '/^getdents64/{s/.* = ([0-9]+)$/\1/;/^.{4}/s/^.*/many/;s/^[0-9]+$/few/;s/^/getdents64 /p;b;}' \
+			-e 's/^([a-z0-9_]+)\(.*/\1/p' | grep -vE '^(brk|mmap|munmap|mprotect|pread64)$' \
+			>"$BATS_TEST_TMPDIR/calls.$n"
+	done
+	diff "$BATS_TEST_TMPDIR/calls.$before" "$BATS_TEST_TMPDIR/calls.$after"
+}
+
 @test "a host route over the subnet: the next one is taken; a wanted one is refused" {
 	at "$HOST" ip link add lan type bridge
 	at "$HOST" ip addr add 10.87.3.1/24 dev lan

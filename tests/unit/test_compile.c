@@ -43,6 +43,8 @@ static char *plan_text(const struct plan *p)
 			fprintf(out, " %s", strerrorname_np(s->on_errno[k].error));
 		if (s->undo)
 			fprintf(out, " undo:%s", s->undo->name);
+		if (s->beside)
+			fputs(" beside", out);
 		fputc('\n', out);
 	}
 	fclose(out);

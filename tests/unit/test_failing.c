@@ -13,92 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 
-#include "tests/unit/failing.h"
+#include "tests/unit/failing_acts.h"
 
-#include "base/engine.h"
-#include "base/fd.h"
-#include "base/path.h"
-#include "ns/builders.h"
-#include "ns/ops.h"
 #include "runtime/caps.h"
 
-static char top[64];
-static int top_fd = -EBADF, root = -EBADF;
-
-static void put(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "text\n", 5), 5);
-	close(fd);
-}
-
-static void make_world(void)
-{
-	struct err e = ERR_INIT;
-
-	assert_int_equal(path_remove_tree(top_fd, "root", &e), 0);
-	fd_close(&root);
-	assert_int_equal(mkdirat(top_fd, "root", 0755), 0);
-	root = openat(top_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(root >= 0);
-	assert_int_equal(mkdirat(root, "a", 0755), 0);
-	assert_int_equal(mkdirat(root, "a/b", 0755), 0);
-	assert_int_equal(symlinkat("/a/b", root, "link"), 0);
-	assert_int_equal(symlinkat("../../outside", root, "out"), 0);
-	put(root, "a/b/file");
-	put(root, "a/c");
-	assert_int_equal(mkfifoat(root, "a/pipe", 0644), 0);
-}
-
-static int begin(void **state)
-{
-	(void)state;
-	failing = mmap(NULL, sizeof *failing, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
-	assert_ptr_not_equal(failing, MAP_FAILED);
-	snprintf(top, sizeof top, "/dev/shm/kist-failing-XXXXXX");
-	assert_non_null(mkdtemp(top));
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	put(top_fd, "outside");
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct err e = ERR_INIT;
-
-	(void)state;
-	fd_close(&root);
-	path_remove_tree(top_fd, "root", &e);
-	unlinkat(top_fd, "outside", 0);
-	rmdir(top);
-	fd_close(&top_fd);
-	return 0;
-}
-
 /* --- the n-th call ------------------------------------------------------------ */
-
-/* >= 0: done, an fd where it is above 2 and kept; or -errno. */
-struct act {
-	const char *name;
-	int (*run)(void);
-	bool tolerant; /* some of its calls may fail, and it is done all the same */
-	bool long_one; /* with one errno only, and each failing call with all after it */
-	int fine;      /* this errno is an answer to it */
-	bool for_root;
-};
-
-static int keep(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? fd : 0;
-}
 
 static int opens_a_file(void)
 {
@@ -202,28 +123,6 @@ static int passes_an_fd(void)
 	return n < 0 ? (int)n : 0;
 }
 
-/* An op, with slot 5 the root, 6 a file of it, and what it makes in 7 and 8. */
-static int act(const struct op *op, const void *args)
-{
-	struct plan p = { 0 };
-	struct err e = ERR_INIT;
-	struct run r;
-	int result;
-
-	run_init(&r, &p);
-	run_set_number(&r, 5, root);
-	run_set_number(&r, 6,
-		       __real_openat(root, op == &op_copy_symlink ? "link" : "a/c",
-				     O_PATH | O_NOFOLLOW | O_CLOEXEC));
-	result = op->act(&r, args, &e);
-	if (e.error)
-		assert_int_equal(e.error, -result);
-	close(run_slot(&r, 6));
-	run_close(&r);
-	return result < 0 ? result : 0;
-}
-#define ACT(op, type, ...) act(&(op), &(struct type){ __VA_ARGS__ })
-
 static int makes_a_place(void)
 {
 	return ACT(op_make_target, op_make_target_args, .root_slot = 5, .path = "/link/d/e",
@@ -280,30 +179,6 @@ static int copies_a_link_that_is_there(void)
 
 	return r == -EALREADY ? 0 : r;
 }
-static int puts_in(const char *path)
-{
-	struct ns_file file = { .path = path, .data = "text", .size = 4, .mode = 0640, .uid = 7, .gid = 8 };
-	struct arena arena = ARENA_INIT;
-	bool armed = failing->armed;
-	struct plan p;
-	int r;
-
-	failing->armed = false;
-	plan_init(&p, &arena);
-	ns_plan_file(&p, 5, &file);
-	failing->armed = armed;
-	r = act(p.steps[0].op, p.steps[0].args);
-	arena_free(&arena);
-	return r;
-}
-static int puts_a_file_in(void)
-{
-	return puts_in("/link/x/new");
-}
-static int puts_a_file_over_another(void)
-{
-	return puts_in("/link/file");
-}
 static int looks_at_the_root(void)
 {
 	/* It is not the one of slot 5, as long as nothing fails. */
@@ -312,18 +187,6 @@ static int looks_at_the_root(void)
 	return r == -EXDEV ? 0 : r;
 }
 
-/* What changes the process for good is done by a child. */
-static int in_a_child(int (*run)(void))
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(-run());
-	__real_waitpid(pid, &status, 0);
-	assert_true(WIFEXITED(status));
-	return -WEXITSTATUS(status);
-}
 static int change_root(void)
 {
 	return ACT(op_chroot, op_text_args, ".");
@@ -331,16 +194,6 @@ static int change_root(void)
 static int changes_its_root(void)
 {
 	return in_a_child(change_root);
-}
-/* A mount namespace of its own. What was opened before shows the old one. */
-static void go_apart(void)
-{
-	char path[80];
-
-	snprintf(path, sizeof path, "%s/root", top);
-	assert_int_equal(unshare(CLONE_NEWNS), 0);
-	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	assert_int_equal(chdir(path), 0);
 }
 static int mount_and_unmount(void)
 {
@@ -445,8 +298,6 @@ static const struct act acts[] = {
 	{ .name = "looks_at_a_device", .run = looks_at_a_device },
 	{ .name = "copies_a_link", .run = copies_a_link },
 	{ .name = "copies_a_link_that_is_there", .run = copies_a_link_that_is_there },
-	{ .name = "puts_a_file_in", .run = puts_a_file_in, .for_root = true },
-	{ .name = "puts_a_file_over_another", .run = puts_a_file_over_another, .for_root = true },
 	{ .name = "looks_at_the_root", .run = looks_at_the_root, .fine = EXDEV },
 	{ .name = "changes_its_root", .run = changes_its_root, .for_root = true },
 	{ .name = "mounts_and_unmounts", .run = mounts_and_unmounts, .for_root = true },
@@ -463,62 +314,6 @@ static const struct act acts[] = {
 	  .for_root = true },
 	{ .name = "runs_a_helper", .run = runs_a_helper, .tolerant = true },
 };
-
-/* Errors that are an answer to a lookup, and so may lead on to another call, or to success. */
-static bool is_an_answer(int error)
-{
-	return error == ENOENT || error == EEXIST || error == ENOSYS || error == EISDIR ||
-	       error == EPERM || error == EAGAIN || error == EINTR;
-}
-
-struct how {
-	bool walk, since, memory;
-};
-
-static void one_by_one(const struct act *a, int error, struct how how)
-{
-	for (int at = 1;; at++) {
-		int before, r;
-
-		make_world();
-		before = open_fds();
-		path_openat2_missing = how.walk;
-		*failing = (struct failing){ .armed = true,
-					     .error = error,
-					     .at = at,
-					     .since = how.since,
-					     .memory = how.memory };
-		r = a->run();
-		failing->armed = false;
-		path_openat2_missing = false;
-		if (open_fds() != before)
-			fail_msg("%s, call %d, %s: %d descriptors, there were %d", a->name, at,
-				 strerrorname_np(error), open_fds(), before);
-		if (failing->calls < at) {
-			if (r != 0)
-				fail_msg("%s, no call failed: %s", a->name, strerrorname_np(-r));
-			return;
-		}
-		if (r >= 0 && !a->tolerant && error != a->fine && !is_an_answer(error))
-			fail_msg("%s, call %d, %s: it says that it is done", a->name, at,
-				 strerrorname_np(error));
-		assert_true(at < 300);
-	}
-}
-
-static void each_errno(const struct act *a)
-{
-	if (a->for_root && geteuid() != 0)
-		return;
-	for (size_t k = 0; k < ERRORS && !a->long_one; k++) {
-		one_by_one(a, errors[k], (struct how){ 0 });
-		if (k % 3 == 0)
-			one_by_one(a, errors[k], (struct how){ .walk = true });
-	}
-	one_by_one(a, EIO, (struct how){ .since = true });
-	one_by_one(a, EPERM, (struct how){ .since = true });
-	one_by_one(a, ENOMEM, (struct how){ .memory = true });
-}
 
 static void each_call_of_a_function(void **state)
 {
@@ -618,55 +413,6 @@ static void other_kernels(void **state)
 	*failing = (struct failing){ 0 };
 }
 
-/* What a file is put over goes, but for folders; its rights are those that were asked for. */
-static void puts_files_in(void **state)
-{
-	struct stat st;
-
-	(void)state;
-	make_world();
-	assert_int_equal(puts_in("/"), -EISDIR);
-	assert_int_equal(puts_in("/a/b"), -EISDIR);
-	assert_int_equal(puts_in("/a/c/d"), -ENOTDIR);
-	if (geteuid() != 0)
-		skip();
-	assert_int_equal(puts_in("/out"), 0);
-	assert_int_equal(fstatat(root, "out", &st, AT_SYMLINK_NOFOLLOW), 0);
-	assert_true(S_ISREG(st.st_mode) && st.st_size == 4);
-	assert_int_equal(st.st_mode & 07777, 0640);
-	assert_int_equal(st.st_uid, 7);
-	assert_int_equal(st.st_gid, 8);
-	assert_int_equal(fstatat(top_fd, "outside", &st, 0), 0);
-	assert_int_equal(st.st_size, 5);
-}
-
-/* A device with another number, or another folder where one was. */
-static void something_else(void **state)
-{
-	struct plan p = { 0 };
-	struct err e = ERR_INIT;
-	struct run r;
-
-	(void)state;
-	make_world();
-	assert_int_equal(ACT(op_check_device, op_check_device_args, .dir_slot = -1, .path = "/dev/null",
-			     .type = S_IFCHR, .major = 2, .minor = 3),
-			 -EEXIST);
-	run_init(&r, &p);
-	run_set_fd(&r, 5, open(top, O_PATH | O_CLOEXEC));
-	run_set_number(&r, 6, root);
-	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 5, 6, "/t" }, &e), 0);
-	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 6, 6, "/t" }, &e), -EXDEV);
-	assert_non_null(strstr(e.context[0], "/t is not the folder any more"));
-	/* "/" of the host is on another device. */
-	run_set_fd(&r, 5, open("/proc", O_PATH | O_CLOEXEC));
-	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 5, 6, "/t" }, &e), -EXDEV);
-	*failing = (struct failing){ .armed = true, .error = EIO, .at = 2 };
-	assert_int_equal(op_check_same.act(&r, &(struct op_check_same_args){ 6, 6, "/t" }, &e), -EIO);
-	failing->armed = false;
-	run_close(&r);
-}
-
 /* The root is another folder of the same mount; or something lies on top of "/". */
 static int other_root(bool on_top)
 {
@@ -722,8 +468,6 @@ int main(void)
 		cmocka_unit_test(somebody_renames),
 		cmocka_unit_test(other_kernels),
 		cmocka_unit_test(other_roots),
-		cmocka_unit_test(something_else),
-		cmocka_unit_test(puts_files_in),
 	};
 
 	return cmocka_run_group_tests_name("failing", tests, begin, end);

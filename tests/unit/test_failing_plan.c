@@ -166,6 +166,15 @@ static json_t *odd_mounts(void)
 	return json_loads(text, 0, NULL);
 }
 
+/* Without mounts nobody else sees what was missing. */
+static json_t *no_mounts(void)
+{
+	json_t *config = spec_default(false);
+
+	json_object_del(config, "mounts");
+	return config;
+}
+
 /* Out of memory: nothing is read that was not allocated, and no plan is
  * taken for whole that lacks a step. */
 static void each_allocation_of(json_t *config, const struct host *h)
@@ -200,6 +209,7 @@ static void each_allocation_of_a_start(void **state)
 
 	(void)state;
 	each_allocation_of(odd_mounts(), &host);
+	each_allocation_of(no_mounts(), &host);
 	each_allocation_of(everything(), &host);
 	each_allocation_of(spec_default(false), &host);
 }

@@ -39,9 +39,7 @@ static void add_element(struct buf *out, const struct nlattr *element)
 		}
 		if (nl_attr_type(part) == NFTA_SET_ELEM_DATA)
 			buf_add_char(out, '=');
-		nl_for_each_in(value, part) nl_attr_type(value) == NFTA_DATA_VALUE
-			? add_hex(out, value)
-			: buf_add(out, "guard");
+		nl_for_each_in(value, part) add_hex(out, value);
 	}
 }
 
@@ -190,7 +188,7 @@ static void test_endpoint(void **state)
 	assert_string_equal(text,
 			    "+members4 " KIST0 "0a570005\n"
 			    "+members6 " KIST0 SIX " " KIST0 LOCAL "\n"
-			    "+ports " KVA "=guard\n"
+			    "+guarded " KVA "\n"
 			    "+pins4 " KVA MAC "0a570005\n"
 			    "+pins6 " KVA MAC SIX " " KVA MAC LOCAL "\n"
 			    "+anywhere4 060000001f900000=0a57000500500000\n"

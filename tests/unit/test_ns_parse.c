@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -141,6 +142,32 @@ static void test_refusals(void **state)
 		  "/mounts/0/type", "proc" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/self/attr\", \"source\": \"/s\", "
 		  "\"options\": [\"bind\"]}]", "/mounts/0/destination", "below /proc" },
+		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/uptime\", \"source\": \"/s\", \"options\": "
+		  "[\"bind\", \"copy-symlink\"]}]", "/mounts/0/options/1", "not for /proc/uptime" },
+		{ NS_ALL ", \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]", "",
+		  "/linux/gidMappings", "needs a new user namespace" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"user\", \"path\": \"/u\"}], "
+		  "\"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]", "",
+		  "/linux/uidMappings", "has its own maps" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"user\", \"path\": \"\"}], "
+		  "\"uidMappings\": [{\"containerID\": 0, \"hostID\": 0, \"size\": 9}], "
+		  "\"gidMappings\": [{\"containerID\": 1, \"hostID\": 0, \"size\": 9}]", "",
+		  "/linux/gidMappings", "containerID 0" },
+		{ NS_ALL ", \"mountLabel\": \"a\\tb\"", "", "/linux/mountLabel", "control" },
+		{ NS_ALL ", \"mountLabel\": \"a\\\"b\"", "", "/linux/mountLabel", "quotes" },
+		{ NS_ALL, "\"annotations\": {\"run.oci.mount_context_type\": \"x\"}",
+		  "/annotations/run.oci.mount_context_type", "rootcontext" },
+		{ NS_ALL ", \"sysctl\": {\"kernel.hostname\": \"x\"}", "",
+		  "/linux/sysctl/kernel.hostname", "use /hostname" },
+		{ NS_ALL ", \"sysctl\": {\"kernel/hostname\": \"x\"}", "",
+		  "/linux/sysctl/kernel~1hostname", "use /hostname" },
+		{ NS_ALL ", \"sysctl\": {\"\": \"x\"}", "", "/linux/sysctl/", "host" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}], \"sysctl\": {\"net.core.somaxconn\": \"1\"}", "",
+		  "/linux/sysctl/net.core.somaxconn", "network namespace" },
+		{ "\"namespaces\": [{\"type\": \"mount\"}], \"sysctl\": {\"kernel.domainname\": \"x\"}", "",
+		  "/linux/sysctl/kernel.domainname", "uts namespace" },
+		{ NS_ALL ", \"devices\": [{\"path\": \"/sys/x\", \"type\": \"p\"}]", "",
+		  "/linux/devices/0/path", "/sys" },
 		{ NS_ALL, "\"root\": {}", NULL, NULL },
 	};
 	struct arena a = ARENA_INIT;
@@ -156,6 +183,40 @@ static void test_refusals(void **state)
 		if (strcmp(e.where, bad[i].where) != 0 || !strstr(text, bad[i].says))
 			fail_msg("case %zu: \"%s\" at %s", i, text, e.where);
 		assert_null(s.rootfs); /* untouched */
+	}
+	arena_free(&a);
+}
+
+/* What is a byte, or one, more than is allowed. */
+static void test_too_long(void **state)
+{
+	static const struct {
+		const char *before; /* so many bytes */
+		int bytes;
+		const char *after, *where;
+	} bad[] = {
+		{ "\"mountLabel\": \"", NS_LABEL_MAX, "\"}, \"root\": {\"path\": \"r\"}", "/linux/mountLabel" },
+		{ "\"maskedPaths\": [\"/", PATH_MAX - 2, "\"]}, \"root\": {\"path\": \"r\"}",
+		  "/linux/maskedPaths/0" },
+		{ "\"sysctl\": {\"kernel.shmmax\": \"", 4095, "\"}}, \"root\": {\"path\": \"r\"}",
+		  "/linux/sysctl/kernel.shmmax" },
+		{ "\"rootfsPropagation\": \"\"}, \"root\": {\"path\": \"", PATH_MAX - 9, "\"}", "/root/path" },
+	};
+	struct arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct ns_spec s = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		for (int more = 0; more < 2; more++) {
+			char text[8192];
+
+			snprintf(text, sizeof text, "{\"linux\": {" NS_ALL ", %s%0*d%s}", bad[i].before,
+				 bad[i].bytes + more, 0, bad[i].after);
+			assert_int_equal(parse(text, &a, &s, &e), more ? -EINVAL : 0);
+			if (more)
+				assert_string_equal(e.where, bad[i].where);
+		}
 	}
 	arena_free(&a);
 }
@@ -485,7 +546,8 @@ static void test_obstacles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted), cmocka_unit_test(test_maps_as_text),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_accepted), cmocka_unit_test(test_maps_as_text),
 		cmocka_unit_test(test_options),	 cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_sysctl_names), cmocka_unit_test(test_check),
 		cmocka_unit_test(test_check_rights), cmocka_unit_test(test_obstacles),
