@@ -284,6 +284,9 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@echo "networks, and a container on two:"; tests/sweep-net.sh
+	@echo "the same, whoever makes the call, and calls that fail:"; tests/sweep-net.sh --every 3 --who acting && \
+		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done

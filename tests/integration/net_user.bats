@@ -269,46 +269,11 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	same_world
 }
 
-# Prints "NAME ORDINAL" for each syscall of a trace from the line that matches $2 on, every $3rd: strace
-# counts the invocations of each syscall for itself.
-syscalls() {
-	awk -v from="$2" -v step="$3" -F'(' '/^[a-z]/ { n[$1]++; if ($0 ~ from) on = 1
-		if (on && $1 != "exit_group" && i++ % step == 0) print $1, n[$1] }' "$1"
-}
-# As after no connect at all, but for what the container's own record says about it.
-swept() {
-	net gc >/dev/null
-	[[ $(<"/proc/$PID/net/dev") != *eth* ]] || { echo "an interface inside"; return 1; }
-	same_world
-}
-
+# The whole of it: tests/sweep-net.sh.
 @test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
-	command -v strace >/dev/null || skip "needs strace"
 	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
-	local step=${KIST_SWEEP_STEP:-23} killed=0
-	net create --subnet 10.99.0.0/24 --ipv6 back
-	detached kist run -d $ID
-	PID=$(pid_of $ID)
-	BEFORE=$(world)
-	for verb in connect disconnect; do
-		[ $verb = connect ] || net connect back $ID
-		strace -o "$T/trace" "$KIST" --root "$ROOT" net $verb back $ID
-		[ $verb = disconnect ] || net disconnect back $ID
-		while read -r name ordinal; do
-			[ $verb = connect ] || net connect back $ID
-			run strace -o /dev/null -e "inject=$name:signal=KILL:when=$ordinal" \
-				"$KIST" --root "$ROOT" net $verb back $ID
-			echo "$verb at $name $ordinal: $status $output"
-			# A run may have a call less than the one that was traced, and end well. Killed before it
-			# has begun to disconnect, or after it was connected: it is on the network.
-			net gc
-			[ -z "$(of back '.Containers[].Name')" ] || net disconnect back $ID
-			swept
-			[ "$status" = 0 ] || killed=$((killed + 1))
-		done < <(syscalls "$T/trace" back.json $step)
-	done
-	[ "$killed" -gt 8 ]
-	kist delete --force $ID
+	run -0 "$TOP/tests/sweep-net.sh" --every "${KIST_SWEEP_STEP:-53}" connect disconnect
+	[[ $output == *'connect: points '*', wrong 0'*'disconnect: points '*', wrong 0'* ]]
 }
 
 @test "reconcile --watch: flushed rules, a deleted bridge, a killed kist-dns are back; it makes no work of its own" {
