@@ -156,7 +156,7 @@ $(B)/cli/main-kist.o: cli/link-order.txt
 ifneq ($(and $(SPLIT_DEBUG),$(shell command -v musl-gcc)),)
 SMALL_MONITOR := $(B)/kist-monitor
 MONITOR_SRC := cli/main-kist-monitor.c $(addprefix supervisor/,monitor.c container_log.c) \
-	$(addprefix base/,err.c fd.c buf.c utc.c path.c musl/compat.c)
+	$(addprefix base/,err.c fd.c buf.c utc.c path.c reap.c musl/compat.c)
 $(SMALL_MONITOR): $(MONITOR_SRC) $(wildcard base/*.h base/musl/*.h base/musl/sys/*.h supervisor/*.h) $(B)/.flags
 	@mkdir -p $(B)/kernel
 	@ln -sfn /usr/include/linux $(B)/kernel/linux
@@ -287,6 +287,8 @@ sweep: build-tests
 	@echo "networks, and a container on two:"; tests/sweep-net.sh
 	@echo "the same, whoever makes the call, and calls that fail:"; tests/sweep-net.sh --every 3 --who acting && \
 		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)
+	@echo "a job:"; tests/sweep-jobs.sh --who both
+	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done

@@ -116,6 +116,10 @@ int image_cli_save(const struct image_cli *o, struct err *e)
 
 	if (!error)
 		error = store_open(&s, o->store, false, e);
+	if (error == -ENOENT && s.dir < 0) { /* none yet; a shared one may have it */
+		err_clear(e);
+		error = 0;
+	}
 	v.format = format;
 	if (!error)
 		error = format == SAVE_OCI ? save_folder(o, &s, e)

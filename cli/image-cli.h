@@ -19,10 +19,11 @@ struct image_cli_words { /* of an option that may be given often; NULL-terminate
 
 struct image_cli { /* a parsed command line */
 	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
-	const char *format, *message, *last, *artifact_type;
+	const char *format, *message, *last, *artifact_type, *only;
 	bool help, json, quiet, log_json, plain_http, password_stdin;
 	bool rootless, overlay, tty, rootfs, remote, raw, config, artifact, digests;
 	bool all, dry_run, force, repair, quick; /* of prune, rm, fsck */
+	bool off;				 /* of share */
 	const char *older_than;
 	struct image_cli_words filters, changes;
 	uint64_t bytes_max, entries_max, tries, timeout, chunk, limit;
@@ -60,6 +61,7 @@ int image_cli_prune(const struct image_cli *o, struct err *e);
 /* Returns 0, or an exit status: image/fsck.h has them. */
 int image_cli_fsck(const struct image_cli *o, struct err *e);
 int image_cli_df(const struct image_cli *o, struct err *e);
+int image_cli_share(const struct image_cli *o, struct err *e);
 
 /* A line of --format: text, {{.Name}}, {{json .Name}}. out NULL: only looks whether it is
  * understood. */

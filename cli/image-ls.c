@@ -16,8 +16,9 @@
 
 struct row {
 	const char *reference, *created;
+	const char *shared; /* the store it is in, when that is a shared one */
 	struct digest digest;
-	uint64_t size, shared, own; /* compressed; on the disk, with what is unpacked */
+	uint64_t size, shared_bytes, own; /* compressed; on the disk, with what is unpacked */
 	size_t layers;
 };
 
@@ -56,6 +57,7 @@ static const char *clean_time(const char *created, char text[64])
 static void print_table(const struct row *rows, size_t count, bool digests)
 {
 	int width = (int)strlen("REFERENCE"), digest_width = digests ? 71 : DIGEST_SHORT;
+	bool any_shared = false;
 	char size[24], disk[24], own[24], created[64];
 	size_t i;
 
@@ -63,18 +65,21 @@ static void print_table(const struct row *rows, size_t count, bool digests)
 		int len = strlen(reference_familiar(rows[i].reference).text);
 
 		width = len > width ? len : width;
+		any_shared |= rows[i].shared != NULL;
 	}
-	printf("%-*s  %-*s  %8s  %8s  %8s  %6s  %s\n", width, "REFERENCE", digest_width, "DIGEST",
-	       "SIZE", "DISK", "OWN", "LAYERS", "CREATED");
+	printf("%-*s  %-*s  %8s  %8s  %8s  %6s  %-*s%s\n", width, "REFERENCE", digest_width, "DIGEST",
+	       "SIZE", "DISK", "OWN", "LAYERS", any_shared ? 19 : 0, "CREATED",
+	       any_shared ? "  IN" : "");
 	for (i = 0; i < count; i++)
-		printf("%-*s  %-*.*s  %8s  %8s  %8s  %6zu  %.19s\n", width,
+		printf("%-*s  %-*.*s  %8s  %8s  %8s  %6zu  %-*.19s%s%s\n", width,
 		       reference_familiar(rows[i].reference).text, digest_width,
 		       digests ? DIGEST_HEX_MAX + 8 : DIGEST_SHORT,
 		       digests ? digest_text(&rows[i].digest).text : rows[i].digest.hex,
 		       image_cli_size(rows[i].size, size),
-		       image_cli_size(rows[i].shared + rows[i].own, disk),
-		       image_cli_size(rows[i].own, own), rows[i].layers,
-		       clean_time(rows[i].created, created));
+		       image_cli_size(rows[i].shared_bytes + rows[i].own, disk),
+		       image_cli_size(rows[i].own, own), rows[i].layers, any_shared ? 19 : 0,
+		       clean_time(rows[i].created, created), rows[i].shared ? "  " : "",
+		       rows[i].shared ? rows[i].shared : "");
 }
 
 static int print_json(const struct row *rows, size_t count, struct err *e)
@@ -84,14 +89,15 @@ static int print_json(const struct row *rows, size_t count, struct err *e)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}",
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s?}",
 						      "reference", rows[i].reference, "digest",
 						      digest_text(&rows[i].digest).text, "size",
 						      (json_int_t)rows[i].size, "shared",
-						      (json_int_t)rows[i].shared, "own",
+						      (json_int_t)rows[i].shared_bytes, "own",
 						      (json_int_t)rows[i].own, "layers",
 						      (json_int_t)rows[i].layers, "created",
-						      rows[i].created));
+						      rows[i].created, "shared_store",
+						      rows[i].shared));
 	text = json_dumps(list, JSON_INDENT(1));
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for the list");
@@ -158,42 +164,76 @@ static bool is_wanted(const struct image_cli *o, const char *reference)
 	return o->arg_count == 0;
 }
 
-static int list(const struct image_cli *o, const struct store *s, struct arena *a, struct err *e)
+struct listing {
+	const struct image_cli *o;
+	struct arena *a;
+	struct row *rows;
+	size_t count;
+};
+
+static bool is_listed(const struct listing *l, const char *reference)
+{
+	size_t i;
+
+	for (i = 0; i < l->count; i++)
+		if (strcmp(l->rows[i].reference, reference) == 0)
+			return true;
+	return false;
+}
+
+static int make_room(struct listing *l, size_t more, struct err *e)
+{
+	struct row *rows = arena_array(l->a, l->count + more + 1, sizeof(*rows));
+
+	if (rows == NULL)
+		return err_set(e, ENOMEM, "no memory for the list");
+	if (l->count)
+		memcpy(rows, l->rows, l->count * sizeof(*rows));
+	l->rows = rows;
+	return 0;
+}
+
+/* A name of one's own hides a shared one's: it is what a start takes. */
+static int list_store(struct listing *l, const struct store *s, struct err *e)
 {
 	_cleanup_fd_ int lock = -EBADF;
 	struct image_index index;
 	struct usage usage = { 0 };
-	struct row *rows;
-	size_t i, count = 0;
+	size_t i;
 	int error = store_lock(s, false, &lock, e);
 
 	if (!error)
-		error = store_read_index(s, a, &index, e);
+		error = store_read_index(s, l->a, &index, e);
+	if (!error && !s->shared)
+		error = usage_of_images(s, &index, l->a, &usage, e);
 	if (!error)
-		error = usage_of_images(s, &index, a, &usage, e);
-	if (error)
-		return error;
-	rows = arena_array(a, index.count + 1, sizeof(*rows));
-	if (rows == NULL)
-		return err_set(e, ENOMEM, "no memory for the list");
+		error = make_room(l, index.count, e);
 	for (i = 0; !error && i < index.count; i++) {
-		if (!is_wanted(o, index.entries[i].ref_name ? index.entries[i].ref_name : ""))
+		const char *name = index.entries[i].ref_name ? index.entries[i].ref_name : "";
+		struct row *row = &l->rows[l->count];
+
+		if (!is_wanted(l->o, name) || (s->shared && is_listed(l, name)))
 			continue;
-		error = image_cli_fits(o, s, &index.entries[i], a, e);
+		error = image_cli_fits(l->o, s, &index.entries[i], l->a, e);
 		if (error <= 0)
 			continue;
-		error = fill_row(s, &index.entries[i], a, &rows[count], e);
-		rows[count].shared = usage.images[i].shared;
-		rows[count++].own = usage.images[i].own;
+		error = fill_row(s, &index.entries[i], l->a, row, e);
+		row->shared = s->shared ? arena_strdup(l->a, s->path) : NULL;
+		row->shared_bytes = s->shared ? 0 : usage.images[i].shared;
+		row->own = s->shared ? 0 : usage.images[i].own;
+		l->count++;
 	}
-	return error ? error : print_rows(o, rows, count, e);
+	return error < 0 ? error : 0;
 }
 
 int image_cli_ls(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
+	struct store_set shared = { .count = 0 };
 	struct arena a = ARENA_INIT;
+	struct listing l = { .o = o, .a = &a };
 	int error = image_cli_check_filters(o, e);
+	size_t i;
 
 	if (error)
 		return error;
@@ -204,10 +244,18 @@ int image_cli_ls(const struct image_cli *o, struct err *e)
 	error = store_open(&s, o->store, false, e);
 	if (error == -ENOENT) { /* no store yet: an empty list */
 		err_clear(e);
-		return print_rows(o, NULL, 0, e);
+		error = 0;
+		store_close(&s);
 	}
+	if (!error && s.dir >= 0)
+		error = list_store(&l, &s, e);
 	if (!error)
-		error = list(o, &s, &a, e);
+		error = store_open_all_shared(&shared, NULL, e);
+	for (i = 0; !error && i < shared.count; i++)
+		error = list_store(&l, &shared.stores[i], e);
+	if (!error)
+		error = print_rows(o, l.rows, l.count, e);
+	store_close_all(&shared);
 	arena_free(&a);
 	return error;
 }

@@ -25,6 +25,8 @@ static const struct row {
 	{ "log-format", 0, NULL, LOG_FORMAT, AT(log_json), 0, "text or json" },
 	{ "json", 0, "ls pull push history tags referrers prune df fsck", FLAG, AT(json), 0, NULL },
 	{ "tag", 0, "load", WORD, AT(tag), 0, NULL },
+	{ "image", 0, "load", WORD, AT(only), 0, NULL },
+	{ "off", 0, "share", FLAG, AT(off), 0, NULL },
 	{ "max-size", 0, "load pull import", BYTES, AT(bytes_max), 0, "like 512M or 32G" },
 	{ "max-entries", 0, "load pull import", NUMBER, AT(entries_max), INT64_MAX, "a number" },
 	{ "platform", 0, "pull import", WORD, AT(platform), 0, NULL },

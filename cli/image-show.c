@@ -40,19 +40,26 @@ struct view { /* one image, opened */
 		.store = STORE_INIT, .lock = -EBADF                                                \
 	}
 
-static int view_open(const struct image_cli *o, struct view *v, bool exclusive, struct err *e)
+/* To change its name: in one's own store alone. */
+static int open_own(const struct image_cli *o, struct view *v, struct err *e)
 {
 	int error = store_open(&v->store, o->store, false, e);
 
 	if (error == -ENOENT) {
 		err_clear(e);
-		err_say(e, ENOENT, "no such image: %.200s", o->args[0]);
-		return err_fix(e, "kist pull NAME gets one; kist image ls lists them");
+		return store_say_unknown(&v->store, o->args[0], e);
 	}
 	if (!error)
-		error = store_lock(&v->store, exclusive, &v->lock, e);
-	if (!error)
-		error = store_find(&v->store, o->args[0], &v->arena, &v->entry, e);
+		error = store_lock(&v->store, true, &v->lock, e);
+	return error ? error : store_find(&v->store, o->args[0], &v->arena, &v->entry, e);
+}
+
+static int view_open(const struct image_cli *o, struct view *v, bool exclusive, struct err *e)
+{
+	int error = exclusive ? store_explain_shared(open_own(o, v, e), o->args[0], e)
+			      : store_open_having(&v->store, o->store, o->args[0], false,
+						  &v->arena, &v->entry, &v->lock, e);
+
 	if (!error)
 		error = store_read_manifest(&v->store, &v->entry->descriptor, &v->arena,
 					    &v->manifest, e);
@@ -92,6 +99,9 @@ static int layer_list(struct view *v, json_t *list, struct err *e)
 	size_t i = v->manifest.layer_count;
 	int got = digest_parse(v->entry->chain, &chain, e);
 
+	/* Another's layers are not for us to see. */
+	if (v->store.shared && faccessat(v->store.dir, "layers", X_OK, AT_EACCESS) < 0)
+		return 0;
 	while (got >= 0 && i-- > 0) {
 		const struct descriptor *d = &v->manifest.layers[i];
 

@@ -234,10 +234,72 @@ static void df_text(const struct usage *u)
 	}
 }
 
+/* Stores of others take none of one's room: which there are, and whether they are of use. */
+static json_t *shared_json(struct arena *a, struct err *e)
+{
+	json_t *out = json_array();
+	struct store_list list;
+	char why[ERR_TEXT_MAX];
+	size_t i;
+
+	if (store_shared_list(a, &list, e)) {
+		json_decref(out);
+		return NULL;
+	}
+	for (i = 0; i < list.count; i++) {
+		_cleanup_store_ struct store s = STORE_INIT;
+		struct image_index index = { 0 };
+		struct err refused = ERR_INIT;
+		int error = store_open_shared(&s, list.paths[i], &refused);
+
+		if (!error)
+			error = store_read_index(&s, a, &index, &refused);
+		why[0] = '\0';
+		if (error)
+			err_format(&refused, why, sizeof(why));
+		json_array_append_new(out, json_pack("{s:s, s:I, s:b, s:s}", "path", list.paths[i],
+						     "images", (json_int_t)index.count, "used", !error,
+						     "why", why));
+	}
+	return out;
+}
+
+static void shared_text(const json_t *shared)
+{
+	const json_t *one;
+	size_t i;
+
+	if (json_array_size(shared))
+		printf("\n%6s  %s\n", "IMAGES", "SHARED STORE, WHICH IS ONLY READ");
+	json_array_foreach (shared, i, one) {
+		const char *why = json_string_value(json_object_get(one, "why"));
+
+		printf("%6lld  %s%s%s\n", json_integer_value(json_object_get(one, "images")),
+		       json_string_value(json_object_get(one, "path")), why[0] ? ": " : "", why);
+	}
+}
+
+int image_cli_share(const struct image_cli *o, struct err *e)
+{
+	_cleanup_store_ struct store s = STORE_INIT;
+	int error = store_open(&s, o->store, !o->off, e);
+
+	if (!error)
+		error = store_share(&s, !o->off, e);
+	if (error)
+		return err_wrap(e, "cannot share the store");
+	if (!o->quiet && o->off)
+		printf("%s is yours alone\n", s.path);
+	else if (!o->quiet)
+		printf("%s: others may read its images; they say so by KIST_SHARED_STORES, or "
+		       "/etc/kist/shared-stores does\n", s.path);
+	return 0;
+}
+
 int image_cli_df(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
-	_cleanup_json_ json_t *out = NULL;
+	_cleanup_json_ json_t *out = NULL, *shared = NULL;
 	_cleanup_fd_ int lock = -EBADF;
 	struct arena a = ARENA_INIT;
 	struct usage u = { 0 };
@@ -251,11 +313,16 @@ int image_cli_df(const struct image_cli *o, struct err *e)
 		err_clear(e);
 		error = 0;
 	}
+	shared = error ? NULL : shared_json(&a, e);
+	if (!error && shared == NULL)
+		error = -e->error;
 	if (!error && o->json) {
 		out = df_json(&u);
+		json_object_set(out, "shared", shared);
 		error = print(out, e);
 	} else if (!error) {
 		df_text(&u);
+		shared_text(shared);
 	}
 	arena_free(&a);
 	return error;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -21,9 +22,10 @@
 
 static const char *state_name(const struct job_folder *f)
 {
-	static const char *const names[] = {
-		[JOB_IS_RUNNING] = "running", [JOB_IS_OVER] = "over", [JOB_IS_LOST] = "lost"
-	};
+	static const char *const names[] = { [JOB_IS_STARTING] = "starting",
+					     [JOB_IS_RUNNING] = "running",
+					     [JOB_IS_OVER] = "over",
+					     [JOB_IS_LOST] = "lost" };
 
 	return names[f->state];
 }
@@ -122,7 +124,7 @@ int command_job_ls(int argc, char **argv)
 		"job ls",
 		"[options]",
 		"list the detached jobs of this state root.\n"
-		"running; over: its result is there; lost: its monitor was killed (kist job gc).",
+		"starting; running; over: its result is there; lost: its monitor was killed (kist job gc).",
 		0,
 		0,
 		false,
@@ -193,6 +195,11 @@ int command_job_wait(int argc, char **argv)
 	r = cli_open_root(true, &root, &e);
 	if (r == 0)
 		r = open_one(root, argv[first], &dir, &f, &e);
+	while (r == 0 && f.state == JOB_IS_STARTING) {
+		usleep(20000);
+		job_folder_free(&f);
+		r = job_folder_read(dir, &f, &e);
+	}
 	if (r == 0 && f.state == JOB_IS_RUNNING) {
 		end = (struct pollfd){ .fd = f.pidfd, .events = POLLIN };
 		while (poll(&end, 1, -1) < 0 && errno == EINTR)
@@ -261,7 +268,10 @@ static int collect_one(int root, const char *id, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (f.state == JOB_IS_RUNNING)
+	if (f.state == JOB_IS_RUNNING || f.state == JOB_IS_STARTING)
+		return 0;
+	/* Not as long as somebody is with it, be it without a record. */
+	if (f.state == JOB_IS_LOST && flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return 0;
 	/* Its first process died with the monitor; what was made for it is still there. */
 	if (f.state == JOB_IS_LOST) {
@@ -275,6 +285,14 @@ static int collect_one(int root, const char *id, struct err *e)
 	return r < 0 ? r : 1;
 }
 
+static void gc_said(void *user, const char *id, const struct err *failure)
+{
+	if (failure)
+		*(int *)user = cli_fail(failure, EXIT_JOB_FAILED);
+	else
+		printf("%s\n", id);
+}
+
 int command_job_gc(int argc, char **argv)
 {
 	static const struct command command = {
@@ -282,7 +300,9 @@ int command_job_gc(int argc, char **argv)
 		"[ID...]",
 		"forget detached jobs that are over, with their logs and results, and clean up "
 		"after\n"
-		"those whose monitor was killed. Without an id: all of them.",
+		"those whose monitor was killed. Without an id: all of them, and what is left of jobs "
+		"in\n"
+		"the foreground whose kist was killed.",
 		0,
 		-1,
 		false,
@@ -312,6 +332,8 @@ int command_job_gc(int argc, char **argv)
 			status = cli_fail(&e, EXIT_JOB_FAILED);
 		err_clear(&e);
 	}
+	if (names && job_gc(root, gc_said, &status, &e) < 0)
+		status = cli_fail(&e, EXIT_JOB_FAILED);
 	free_list(names);
 	return cli_flush() ? EXIT_JOB_FAILED : status;
 }

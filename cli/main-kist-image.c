@@ -52,6 +52,7 @@ static int run_load(const struct image_cli *o, struct err *e)
 		.store = o->store,
 		.source = o->args[0],
 		.tag = o->tag,
+		.only = o->only,
 		.bytes_max = o->bytes_max,
 		.entries_max = o->entries_max,
 		.loaded = loaded,
@@ -66,15 +67,17 @@ static int run_rm(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	struct store_removed removed = { 0 };
-	int error = store_open(&s, o->store, false, e);
+	int error = store_open(&s, o->store, false, e), i;
 
 	if (error == -ENOENT) {
 		err_clear(e);
-		return err_say(e, ENOENT, "no such image: %.200s (see: kist image ls)", o->args[0]);
+		error = err_say(e, ENOENT, "no such image: %.200s (see: kist image ls)", o->args[0]);
 	}
 	if (!error)
 		error = store_remove(&s, (const char *const *)o->args, o->arg_count, o->force,
 				     &removed, e);
+	for (i = 0; error && i < o->arg_count; i++)
+		error = store_explain_shared(error, o->args[i], e);
 	if (error)
 		return error;
 	if (!o->quiet)
@@ -89,7 +92,7 @@ static int run_rm(const struct image_cli *o, struct err *e)
 }
 
 static const struct verb verbs[] = {
-	{ "load", "[--quiet] [--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
+	{ "load", "[--quiet] [--image REFERENCE] [--tag NAME] [--max-size BYTES] [--max-entries N] FILE|DIR|-",
 	  "put the images of an OCI layout (a folder, or a tar of one) into the store", 1, 1,
 	  run_load },
 	{ "pull", "[--quiet|--json] [--platform OS/ARCH] [--artifact --output DIR] ... REFERENCE",
@@ -131,6 +134,9 @@ static const struct verb verbs[] = {
 	{ "fsck", "[--repair] [--quick] [--json|--quiet]",
 	  "look at all of the store, byte by byte, for what is damaged; and mend it", 0, 0,
 	  image_cli_fsck },
+	{ "share", "[--off]",
+	  "let other users read the store's blobs, and so its images; --off: no more", 0, 0,
+	  image_cli_share },
 	{ "df", "[--json]", "print what takes how much, and what prune would free", 0, 0,
 	  image_cli_df },
 };

@@ -123,7 +123,8 @@ static int read_config(struct bundle *b, json_t **ret, struct err *e)
 	_cleanup_fd_ int lock = -EBADF;
 	const struct index_entry *entry;
 	struct image_manifest manifest;
-	int error = store_open(&s, b->o->store, false, e);
+	int error = b->image.shared ? store_open_shared(&s, b->image.store, e)
+				    : store_open(&s, b->image.store, false, e);
 
 	if (!error)
 		error = store_lock(&s, false, &lock, e);
@@ -137,17 +138,15 @@ static int read_config(struct bundle *b, json_t **ret, struct err *e)
 /* The runtime finds the layers itself: by digest, since a name may mean another image tomorrow. */
 static int add_overlay(struct bundle *b, struct err *e)
 {
-	_cleanup_store_ struct store s = STORE_INIT;
 	_cleanup_free_ char *dir = realpath(b->o->dir, NULL);
 	json_t *annotations = json_object_get(b->o->base, "annotations");
-	int error = dir ? store_open(&s, b->o->store, false, e) : err_set(e, errno, "%s", b->o->dir);
 
-	if (error)
-		return error;
+	if (dir == NULL)
+		return err_set(e, errno, "%s", b->o->dir);
 	if (mkdirat(b->dir, "changes", 0700) < 0)
 		return err_set(e, errno, "cannot make %s/changes", b->o->dir);
 	json_object_set_new(annotations, "io.kist.image", json_string(b->image.manifest_digest));
-	json_object_set_new(annotations, "io.kist.image.store", json_string(s.path));
+	json_object_set_new(annotations, "io.kist.image.store", json_string(b->image.store));
 	json_object_set_new(annotations, "io.kist.image.writable", json_sprintf("%s/changes", dir));
 	return 0;
 }

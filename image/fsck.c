@@ -90,9 +90,40 @@ int fsck_set_aside(struct fsck *f, const char *path, struct err *e)
 	return 0;
 }
 
+/* One part of it, that others may reach, or (a shared store) may not. */
+static int check_mode(struct fsck *f, const char *name, mode_t should, struct err *e)
+{
+	const char *done = NULL;
+	struct stat st;
+
+	if (fstatat(f->store.dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "cannot look at %s/%s", f->store.path, name);
+	if ((st.st_mode & 07777) == should || S_ISLNK(st.st_mode))
+		return 0;
+	if (f->options->repair) {
+		if (fchmodat(f->store.dir, name, should, 0) < 0)
+			return err_set(e, errno, "cannot set the mode of %s/%s", f->store.path, name);
+		done = "set";
+	}
+	fsck_tell(f, "folder", name, true, done, "its mode is %03o, not %03o as in a store that is "
+		  "shared", st.st_mode & 07777, should);
+	return 0;
+}
+
+static int check_shared_modes(struct fsck *f, struct err *e)
+{
+	size_t i;
+	int error = 0;
+
+	for (i = 0; !error && i < store_part_count; i++)
+		error = check_mode(f, store_parts[i].name, store_parts[i].open, e);
+	return error;
+}
+
 /* Files are for their owner alone: layers hold setuid programs. */
 static int check_root(struct fsck *f, struct err *e)
 {
+	mode_t should = store_is_open(&f->store) ? 0755 : 0700;
 	const char *done = NULL;
 	struct stat st;
 
@@ -103,16 +134,17 @@ static int check_root(struct fsck *f, struct err *e)
 			st.st_uid);
 		return err_fix(e, "only its owner can tell what its files should be");
 	}
-	if ((st.st_mode & 07777) == 0700)
-		return 0;
-	if (f->options->repair) {
-		if (fchmod(f->store.dir, 0700) < 0)
-			return err_set(e, errno, "cannot make %s private", f->store.path);
-		done = "closed";
+	if ((st.st_mode & 07777) != should) {
+		if (f->options->repair) {
+			if (fchmod(f->store.dir, should) < 0)
+				return err_set(e, errno, "cannot set the mode of %s", f->store.path);
+			done = should == 0700 ? "closed" : "opened";
+		}
+		fsck_tell(f, "folder", ".", true, done, "%s: its mode is %03o, not %03o",
+			  should == 0700 ? "others can reach it" : "it is shared, as image share says",
+			  st.st_mode & 07777, should);
 	}
-	fsck_tell(f, "folder", ".", true, done, "others can reach it: its mode is %03o, not 700",
-		  st.st_mode & 07777);
-	return 0;
+	return should == 0700 ? 0 : check_shared_modes(f, e);
 }
 
 static int check_folders(struct fsck *f, struct err *e)
@@ -338,6 +370,26 @@ static int check_leftovers(struct fsck *f, struct err *e)
 	return 0;
 }
 
+/* Stores of others are read, and nothing is mended there. */
+static int check_shared_stores(struct fsck *f, struct err *e)
+{
+	char why[ERR_TEXT_MAX];
+	struct store_list list;
+	size_t i;
+	int error = store_shared_list(&f->arena, &list, e);
+
+	for (i = 0; !error && i < list.count; i++) {
+		_cleanup_store_ struct store s = STORE_INIT;
+		struct err refused = ERR_INIT;
+
+		if (store_open_shared(&s, list.paths[i], &refused) == 0)
+			continue;
+		err_format(&refused, why, sizeof(why));
+		fsck_tell(f, "shared", list.paths[i], false, NULL, "%s", why);
+	}
+	return error;
+}
+
 static int check_all(struct fsck *f, struct err *e)
 {
 	int error = check_index(f, e);
@@ -354,6 +406,8 @@ static int check_all(struct fsck *f, struct err *e)
 		error = fsck_image_layers(f, e);
 	if (!error && f->options->repair)
 		error = fsck_drop_lost(f, e);
+	if (!error)
+		error = check_shared_stores(f, e);
 	return error ? error : check_orphans(f, e);
 }
 
@@ -394,8 +448,10 @@ int store_fsck(const struct fsck_options *o, struct fsck_result *ret, struct err
 	error = open_all(&f, &lock, e);
 	if (error == -ENOENT && f.store.dir < 0) { /* no store yet: nothing wrong with it */
 		err_clear(e);
+		error = check_shared_stores(&f, e);
+		arena_free(&f.arena);
 		*ret = f.result;
-		return 0;
+		return error;
 	}
 	if (!error)
 		error = check_all(&f, e);

@@ -299,6 +299,38 @@ static int choose_group(struct load *l, const struct image_index *index, size_t 
 	return 0;
 }
 
+/* A layout's names may be whole, or tags alone. */
+static bool fits_query(const struct load *l, const struct store_query *q,
+		       const struct index_entry *entry)
+{
+	struct load_image named;
+
+	if (store_query_matches(q, entry))
+		return true;
+	return q->reference[0] && entry->ref_name &&
+	       name_image(l, entry->ref_name, &named, NULL) == 0 &&
+	       strcmp(named.reference, q->reference) == 0;
+}
+
+/* --image: what else the layout holds is not looked at. */
+static int keep_only(struct load *l, struct image_index *index, struct err *e)
+{
+	struct load plain = { .options = &(struct load_options){ .source = l->options->source } };
+	struct store_query q;
+	size_t i, count = 0;
+	int error = store_query_parse(l->options->only, &q, e);
+
+	if (!error)
+		error = store_query_settle(&q, index, e);
+	if (error)
+		return error;
+	for (i = 0; i < index->count; i++)
+		if (fits_query(&plain, &q, &index->entries[i]))
+			index->entries[count++] = index->entries[i];
+	index->count = count;
+	return count ? 0 : err_say(e, ENOENT, "it holds no image %.200s", l->options->only);
+}
+
 int load_choose(struct load *l, struct err *e)
 {
 	_cleanup_json_ json_t *document = NULL;
@@ -312,6 +344,9 @@ int load_choose(struct load *l, struct err *e)
 		return err_wrap(e, "index.json");
 	if (index.count == 0)
 		return err_say(e, ENOENT, "index.json lists no image");
+	error = l->options->only ? keep_only(l, &index, e) : 0;
+	if (error)
+		return error;
 	l->images = arena_array(&l->arena, index.count, sizeof(*l->images));
 	if (l->images == NULL)
 		return err_set(e, ENOMEM, "no memory for an index");

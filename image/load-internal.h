@@ -25,6 +25,7 @@ struct load_layer { /* one chainID, however many of the images have it */
 	bool unpack; /* it is not in the store yet */
 	bool copy;   /* its blob is not either */
 	int partial; /* of a pull: its blob as far as it came, in partial/, locked */
+	bool from_shared, shared_bad; /* its blob is read there; and was found wrong */
 	struct unpack_result result;
 };
 
@@ -37,6 +38,7 @@ struct load {
 	struct arena arena;
 	struct store store;
 	struct store_tmp tmp;
+	struct store_set shared; /* of a pull: where blobs are looked for, too */
 	struct source source;
 	struct load_image *images;
 	size_t image_count;

@@ -154,6 +154,10 @@ int pull_open(struct load *l, int spool, struct err *e)
 		error = registry_open(&l->pull->registry, &reference, l->options->registry, e);
 	if (error)
 		return error;
+	/* One that may not be used is no reason not to pull. */
+	error = store_open_all_shared(&l->shared, NULL, e);
+	if (error)
+		return error;
 	set_name(l->pull);
 	l->source.dir = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->source.dir < 0 || mkdirat(spool, "blobs", 0700) < 0 ||
@@ -168,6 +172,7 @@ void pull_close(struct load *l)
 		return;
 	http_close(&l->pull->http);
 	registry_close(&l->pull->registry);
+	store_close_all(&l->shared);
 	pthread_mutex_destroy(&l->pull->lock);
 	free(l->pull->states);
 	free(l->pull);
@@ -197,6 +202,39 @@ static int write_inline(struct load *l, const struct descriptor *d, const char *
 	return error ? error : write_file(l->source.dir, path, data, n, e);
 }
 
+/* Opens a blob that a shared store has, by its name and size alone: its bytes are hashed as any. */
+static int open_in_shared(const struct load *l, const struct descriptor *d)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < l->shared.count; i++) {
+		_cleanup_fd_ int fd = openat(l->shared.stores[i].dir, store_blob_path(&d->digest).text,
+					     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		    (uint64_t)st.st_size == d->size)
+			return fd_take(&fd);
+	}
+	return -EBADF;
+}
+
+/* False: ask the registry. */
+static bool copy_shared_document(struct load *l, const struct descriptor *d, const char *path)
+{
+	_cleanup_fd_ int fd = open_in_shared(l, d);
+	_cleanup_free_ char *data = NULL;
+	struct digest got;
+
+	if (fd < 0 || d->size > MANIFEST_CONFIG_MAX)
+		return false;
+	data = malloc(d->size + 1);
+	return data && fd_read_full(fd, data, d->size + 1) == (ssize_t)d->size &&
+	       hash_memory_as(data, d->size, &d->digest, &got, NULL) == 0 &&
+	       digest_equal(&got, &d->digest) &&
+	       write_file(l->source.dir, path, data, d->size, NULL) == 0;
+}
+
 int pull_document(struct load *l, const struct descriptor *d, struct err *e)
 {
 	bool manifest = d->media == MEDIA_MANIFEST || d->media == MEDIA_INDEX;
@@ -209,6 +247,8 @@ int pull_document(struct load *l, const struct descriptor *d, struct err *e)
 		return 0;
 	if (d->data)
 		return write_inline(l, d, path.text, e);
+	if (copy_shared_document(l, d, path.text))
+		return 0;
 	snprintf(what, sizeof(what), "%s/%s", manifest ? "manifests" : "blobs",
 		 digest_text(&d->digest).text);
 	error = registry_document(&l->pull->registry, l->pull->http, what, &d->digest, d->size,
@@ -347,6 +387,9 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 		       struct watcher *w, bool *ret_suspect, struct err *e)
 {
 	_cleanup_fd_ int copy = -EBADF, in_store = open_in_store(l, layer);
+	_cleanup_fd_ int in_shared =
+		layer->copy && !layer->shared_bad ? open_in_shared(l, layer->blob) : -EBADF;
+	int have = in_store >= 0 ? in_store : in_shared;
 	struct fetch f = { .registry = &l->pull->registry,
 			   .http = http,
 			   .blob = *layer->blob,
@@ -356,14 +399,15 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 	struct blob_reader from = { fetch_read, &f, fetch_cancel };
 	struct unpack_job job = { .budget = &l->budget,
 				  .privileged = l->privileged,
-				  .blob_fd = in_store,
-				  .from = in_store < 0 ? &from : NULL,
+				  .blob_fd = have,
+				  .from = have < 0 ? &from : NULL,
 				  .expect = { layer->blob->digest, layer->blob->size },
 				  .diffid = layer->diffid,
 				  .copy_fd = -EBADF };
 	int error = 0;
 
-	if (layer->copy && layer->partial < 0)
+	layer->from_shared = in_shared >= 0;
+	if (layer->copy && layer->partial < 0 && !layer->from_shared)
 		error = open_partial(l, layer, e);
 	if (!error && layer->copy && layer->partial < 0)
 		error = load_open_copy(l, layer, &copy, e);
@@ -371,10 +415,11 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 	f.partial = layer->partial;
 	if (!error)
 		error = fetch_begin(&f, e);
-	w->state->resumed = f.resumed;
+	w->state->resumed = layer->from_shared ? layer->blob->size : f.resumed;
 	if (!error)
 		error = stream(l, layer, &job, e);
 	*ret_suspect = f.resumed > 0 || f.used_mirror;
+	layer->shared_bad |= layer->from_shared && (error == -EBADMSG || error == -EIO);
 	if (error == -EBADMSG && f.used_mirror)
 		atomic_store(&l->pull->registry.bad[f.host], true);
 	return error;
@@ -410,8 +455,9 @@ int pull_layer(struct load *l, struct load_layer *layer, struct err *e)
 
 	if (!error)
 		error = fetch_layer(l, layer, http, &w, &suspect, e);
-	/* What a former run left, or what a mirror gave, was bad: once more, from the registry. */
-	if (error == -EBADMSG && suspect) {
+	/* What a former run left, or what a mirror or a shared store gave, was bad: once more, from the
+	 * registry. */
+	if ((error == -EBADMSG && suspect) || (error && layer->shared_bad)) {
 		error = start_over(l, layer, e);
 		http_close(&http); /* it may have been cancelled */
 		if (!error)

@@ -231,6 +231,29 @@ static int move_layer(struct load *l, const struct load_layer *layer, struct err
 	return move(l->tmp.dir, path, l->store.dir, store_layer_path(&layer->chain, "").text, e);
 }
 
+static int open_blob(const struct load *l, const struct digest *d, struct err *e)
+{
+	if (fchmodat(l->store.dir, store_blob_path(d).text, 0644, 0) == 0)
+		return 0;
+	return err_set(e, errno, "cannot let others read blob %.12s", d->hex);
+}
+
+/* Of a store whose blobs others may read. */
+static int open_blobs(const struct load *l, struct err *e)
+{
+	size_t i;
+	int error = 0;
+
+	for (i = 0; !error && i < l->layer_count; i++)
+		error = open_blob(l, &l->layers[i].blob->digest, e);
+	for (i = 0; !error && i < l->image_count; i++) {
+		error = open_blob(l, &l->images[i].descriptor.digest, e);
+		if (!error)
+			error = open_blob(l, &l->images[i].manifest.config.digest, e);
+	}
+	return error;
+}
+
 static int sync_folder(const struct store *s, const char *path, struct err *e)
 {
 	_cleanup_fd_ int fd = openat(s->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -256,6 +279,8 @@ static int move_all(struct load *l, struct err *e)
 		if (!error)
 			error = move_document(l, &l->images[i].manifest.config, e);
 	}
+	if (!error && store_is_open(&l->store))
+		error = open_blobs(l, e);
 	if (!error)
 		error = sync_folder(&l->store, "blobs/sha256", e);
 	if (!error)
@@ -343,8 +368,14 @@ static void report(const struct load *l)
 			 (unsigned long long)count, first);
 		o->note(o->user, text);
 	}
-	for (unpacked = 0, i = 0; i < l->layer_count; i++)
+	for (unpacked = 0, i = 0; i < l->layer_count; i++) {
 		unpacked += l->layers[i].unpack;
+		if (!l->layers[i].shared_bad || o->note == NULL)
+			continue;
+		snprintf(text, sizeof(text), "a shared store's blob %.19s... was not what it should be, "
+			 "and was fetched instead", digest_text(&l->layers[i].blob->digest).text);
+		o->note(o->user, text);
+	}
 	for (i = 0; i < l->image_count && o->loaded; i++)
 		o->loaded(o->user, l->images[i].reference, &l->images[i].descriptor.digest,
 			  l->images[i].manifest.layer_count, unpacked);

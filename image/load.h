@@ -23,6 +23,7 @@ struct load_options {
 	const char *source; /* folder, file or "-"; with `registry`: a reference */
 	const struct source_import *import; /* not NULL: the source is a root file system's tar */
 	const char *tag;    /* NULL: the names that the source gives */
+	const char *only;   /* the one image of a layout that is wanted; NULL: all */
 	const struct registry_options *registry; /* NULL: it is a layout */
 	const struct platform *platform;	 /* NULL: this machine */
 	/* Whenever something moved, one call at a time: all layers, lowest first. */

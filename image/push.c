@@ -105,10 +105,16 @@ static int find_all(struct push *p, struct err *e)
 	_cleanup_fd_ int lock = -EBADF;
 	int error = store_open(&p->store, p->o->store, false, e);
 
+	if (error == -ENOENT && p->store.dir < 0) { /* no store yet: no images */
+		err_clear(e);
+		return store_explain_shared(store_say_unknown(&p->store, p->o->source, e),
+					    p->o->source, e);
+	}
 	if (!error)
 		error = store_lock(&p->store, true, &lock, e);
 	if (!error)
-		error = store_find(&p->store, p->o->source, &p->arena, &p->entry, e);
+		error = store_explain_shared(
+			store_find(&p->store, p->o->source, &p->arena, &p->entry, e), p->o->source, e);
 	if (!error)
 		error = store_read_index(&p->store, &p->arena, &p->index, e);
 	if (!error)

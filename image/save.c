@@ -21,6 +21,7 @@
 #define SAVE_BLOCK (256u << 10)
 
 struct save_image {
+	const struct store *store; /* where it was found */
 	const char *reference;
 	const struct index_entry *entry;
 	struct image_manifest manifest;
@@ -29,6 +30,7 @@ struct save_image {
 
 struct save {
 	const struct store *store;
+	struct store_set shared;
 	struct save_image *images;
 	size_t count;
 	enum save_format format;
@@ -153,7 +155,8 @@ static bool is_new(struct save *v, const char *name)
 	return is;
 }
 
-static int add_blob(struct save *v, const struct descriptor *d, const char *name)
+static int add_blob(struct save *v, const struct store *store, const struct descriptor *d,
+		    const char *name)
 {
 	struct store_path path = store_blob_path(&d->digest);
 	_cleanup_fd_ int fd = -EBADF;
@@ -161,7 +164,7 @@ static int add_blob(struct save *v, const struct descriptor *d, const char *name
 
 	if (!is_new(v, name))
 		return 0;
-	fd = openat(v->store->dir, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(store->dir, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(v->e, errno, "blob %.19s...", digest_text(&d->digest).text);
 	error = begin(v, name, d->size, AE_IFREG);
@@ -169,13 +172,13 @@ static int add_blob(struct save *v, const struct descriptor *d, const char *name
 }
 
 /* One pass over the plain bytes: counts and verifies, and with `write` writes them. */
-static int plain_pass(struct save *v, const struct descriptor *d, const struct digest *diffid,
-		      const char *name, bool write, uint64_t *ret_size)
+static int plain_pass(struct save *v, const struct store *store, const struct descriptor *d,
+		      const struct digest *diffid, const char *name, bool write, uint64_t *ret_size)
 {
 	struct blob_expect expect = { d->digest, d->size };
 	_cleanup_decompressor_ struct decompressor *in = NULL;
 	_cleanup_hash_ struct hash h = HASH_INIT;
-	_cleanup_fd_ int fd = openat(v->store->dir, store_blob_path(&d->digest).text,
+	_cleanup_fd_ int fd = openat(store->dir, store_blob_path(&d->digest).text,
 				     O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct digest got;
 	const void *data;
@@ -210,11 +213,12 @@ static int add_plain_layer(struct save *v, const struct save_image *image, size_
 
 	if (!is_new(v, name.text))
 		return 0;
-	error = plain_pass(v, d, &image->config.diff_ids[i], name.text, false, &size);
+	error = plain_pass(v, image->store, d, &image->config.diff_ids[i], name.text, false, &size);
 	if (!error)
 		error = begin(v, name.text, size, AE_IFREG);
 	if (!error)
-		error = plain_pass(v, d, &image->config.diff_ids[i], name.text, true, &size);
+		error = plain_pass(v, image->store, d, &image->config.diff_ids[i], name.text, true,
+				   &size);
 	return error ? err_wrap(v->e, "blob %.19s...", digest_text(&d->digest).text) : 0;
 }
 
@@ -257,14 +261,15 @@ static int add_image(struct save *v, const struct save_image *image)
 	int error = add_names(v, image);
 
 	if (!error && v->format != SAVE_DOCKER_ARCHIVE)
-		error = add_blob(v, &image->entry->descriptor,
+		error = add_blob(v, image->store, &image->entry->descriptor,
 				 store_blob_path(&image->entry->descriptor.digest).text);
 	if (!error)
-		error = add_blob(v, &image->manifest.config, config_name(v, &image->manifest).text);
+		error = add_blob(v, image->store, &image->manifest.config,
+				 config_name(v, &image->manifest).text);
 	for (i = 0; !error && i < image->manifest.layer_count; i++)
 		error = v->format == SAVE_DOCKER_ARCHIVE
 				? add_plain_layer(v, image, i)
-				: add_blob(v, &image->manifest.layers[i],
+				: add_blob(v, image->store, &image->manifest.layers[i],
 					   layer_name(v, image, i).text);
 	return error ? err_wrap(v->e, "image %.200s", image->reference) : 0;
 }
@@ -318,6 +323,27 @@ static int write_all(struct save *v, int fd)
 	return error;
 }
 
+/* In one's own store, or the first shared one that has it. */
+static int find_one(struct save *v, struct save_image *image)
+{
+	const struct store *s = v->store;
+	struct err first = ERR_INIT;
+	size_t i;
+	int error = s->dir < 0 ? store_say_unknown(s, image->reference, v->e)
+			       : store_find(s, image->reference, &v->arena, &image->entry, v->e);
+
+	first = *v->e;
+	for (i = 0; error == -ENOENT && i < v->shared.count; i++) {
+		s = &v->shared.stores[i];
+		err_clear(v->e);
+		error = store_find(s, image->reference, &v->arena, &image->entry, v->e);
+	}
+	if (error == -ENOENT)
+		*v->e = first;
+	image->store = s;
+	return error;
+}
+
 static int find_all(struct save *v, const char *const *references, size_t count)
 {
 	size_t i;
@@ -330,12 +356,12 @@ static int find_all(struct save *v, const char *const *references, size_t count)
 		struct save_image *image = &v->images[v->count++];
 
 		image->reference = references[i];
-		error = store_find(v->store, references[i], &v->arena, &image->entry, v->e);
+		error = find_one(v, image);
 		if (!error)
-			error = store_read_manifest(v->store, &image->entry->descriptor, &v->arena,
+			error = store_read_manifest(image->store, &image->entry->descriptor, &v->arena,
 						    &image->manifest, v->e);
 		if (!error)
-			error = store_read_config(v->store, &image->manifest.config, &v->arena,
+			error = store_read_config(image->store, &image->manifest.config, &v->arena,
 						  &image->config, v->e);
 		if (!error && image->config.diff_id_count != image->manifest.layer_count)
 			error = err_say(v->e, EBADMSG, "its config and manifest disagree");
@@ -370,12 +396,15 @@ static int find_and_pin(struct save *v, const char *const *references, size_t co
 			struct store_tmp *tmp)
 {
 	_cleanup_fd_ int lock = -EBADF;
-	int error = store_lock(v->store, true, &lock, v->e);
+	int error = store_open_all_shared(&v->shared, NULL, v->e);
 
+	if (!error && v->store->dir >= 0)
+		error = store_lock(v->store, true, &lock, v->e);
 	if (!error)
 		error = find_all(v, references, count);
-	if (!error)
-		error = store_tmp_new(v->store, tmp, v->e);
+	if (error || v->store->dir < 0)
+		return error;
+	error = store_tmp_new(v->store, tmp, v->e);
 	return error ? error : pin_all(v, tmp);
 }
 
@@ -395,7 +424,9 @@ int image_save(const struct store *s, const char *const *references, size_t coun
 		error = err_set(e, ENOMEM, "no memory for an archive");
 	if (!error)
 		error = write_all(&v, fd);
-	store_tmp_remove(s, &tmp, NULL);
+	if (s->dir >= 0)
+		store_tmp_remove(s, &tmp, NULL);
+	store_close_all(&v.shared);
 	archive_write_free(v.archive);
 	json_decref(v.index);
 	json_decref(v.docker);

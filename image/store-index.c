@@ -30,7 +30,8 @@ static int write_document(const struct store *s, const json_t *document, struct 
 
 	if (text == NULL)
 		return err_set(e, ENOMEM, "no memory for the index");
-	return file_replace_at(s->dir, "index.json", text, strlen(text), 0600, true, e);
+	return file_replace_at(s->dir, "index.json", text, strlen(text),
+			       store_is_open(s) ? 0644 : 0600, true, e);
 }
 
 static const char *name_of(const json_t *entry)

@@ -41,7 +41,7 @@ int store_default_path(char *text, size_t size)
 static const char *const known_names[] = { "oci-layout", "index.json",	 "blobs",  "layers",
 					   "lock",	 "locks",	 "tmp",	   "partial",
 					   "users",	 "index.broken", "xattrs", "containers",
-					   "reserve" };
+					   "reserve",	 "shared" };
 
 DIR *store_open_folder(int dirfd, const char *path)
 {
@@ -139,7 +139,7 @@ static int fill(const struct store *s, struct err *e)
 	size_t i;
 	int error;
 
-	if (fchmod(s->dir, 0700) < 0)
+	if (fchmod(s->dir, store_is_open(s) ? 0755 : 0700) < 0)
 		return err_set(e, errno, "cannot make %s private", s->path);
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		if (mkdirat(s->dir, folders[i], 0700) < 0 && errno != EEXIST)
@@ -240,6 +240,29 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	return error ? error : store_read_kind(s, e);
 }
 
+int store_open_shared(struct store *s, const char *path, struct err *e)
+{
+	int error = resolve_path(s, path, e);
+
+	if (error)
+		return error;
+	s->shared = true;
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0) {
+		error = err_set(e, errno, "cannot open the shared store %s", s->path);
+		return error == -EACCES
+			       ? err_fix(e, "its owner shares it by: kist image share --store %s",
+					 s->path)
+			       : error;
+	}
+	error = store_check_shared(s, e);
+	if (!error)
+		error = check_version(s, e);
+	if (!error)
+		error = check_own(s, e);
+	return error ? error : store_read_kind(s, e);
+}
+
 void store_close(struct store *s)
 {
 	fd_close(&s->dir);
@@ -255,12 +278,25 @@ static int lock_fd(int fd, int how)
 	return r < 0 ? -errno : 0;
 }
 
+/* Another's: there is no lock for us. */
+static bool is_anothers(const struct store *s)
+{
+	struct stat st;
+
+	return s->shared && (fstat(s->dir, &st) < 0 || st.st_uid != geteuid());
+}
+
 int store_lock(const struct store *s, bool exclusive, int *ret_fd, struct err *e)
 {
-	_cleanup_fd_ int fd =
-		openat(s->dir, "lock", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_fd_ int fd = -EBADF;
 	int error;
 
+	if (is_anothers(s))
+		return 0;
+	if (s->shared)
+		fd = openat(s->dir, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	else
+		fd = openat(s->dir, "lock", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EROFS)
 		fd = openat(s->dir, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

@@ -25,6 +25,7 @@ struct store {
 	int dir;		   /* the store's folder */
 	char path[STORE_PATH_MAX]; /* absolute */
 	bool userxattr;		   /* its layers have user.overlay.*: made without root */
+	bool shared;		   /* only read: store-shared.c */
 };
 #define STORE_INIT                                                                                 \
 	{                                                                                          \
@@ -36,6 +37,49 @@ struct store {
 int store_open(struct store *s, const char *path, bool create, struct err *e);
 void store_close(struct store *s);
 #define _cleanup_store_ __attribute__((cleanup(store_close)))
+
+/* A store of root's, or of the caller's own, that is only read. Refuses one that others can alter. */
+int store_open_shared(struct store *s, const char *path, struct err *e);
+int store_check_shared(const struct store *s, struct err *e);
+/* May the caller's containers run on its layers? `reference` is for the way out. */
+int store_check_shared_layers(const struct store *s, const char *reference, struct err *e);
+
+#define STORE_SHARED_MAX 16
+struct store_list {
+	const char *paths[STORE_SHARED_MAX]; /* in an arena */
+	size_t count;
+};
+/* What KIST_SHARED_STORES, or else /etc/kist/shared-stores says. */
+int store_shared_list(struct arena *a, struct store_list *ret, struct err *e);
+struct store_set {
+	struct store stores[STORE_SHARED_MAX];
+	size_t count;
+};
+/* Those that are there and may be used; refused (may be NULL): why the first other one is not. */
+int store_open_all_shared(struct store_set *ret, struct err *refused, struct err *e);
+void store_close_all(struct store_set *set);
+
+/* Opens and locks (shared) the store that has the image: one's own (path NULL: the default), else the
+ * first shared one. run: its layers will be used. -ENOENT when none has it: s is one's own, if there is
+ * one. */
+int store_open_having(struct store *s, const char *path, const char *reference, bool run,
+		      struct arena *a, const struct index_entry **ret, int *ret_lock, struct err *e);
+/* Of a verb that changes one's own store and ended with -ENOENT: is it a shared one that has the image?
+ * Returns `error`, or another. */
+int store_explain_shared(int error, const char *reference, struct err *e);
+/* -ENOENT, and what to do. */
+int store_say_unknown(const struct store *s, const char *reference, struct err *e);
+
+/* Do others read its blobs (the file `shared`)? Lets them, or no more: store-share.c. */
+bool store_is_open(const struct store *s);
+int store_share(const struct store *s, bool open, struct err *e);
+/* What is wrong with the mode of one of its parts, given that: 0, or the mode it should have. */
+struct store_part {
+	const char *name;
+	mode_t closed, open;
+};
+extern const struct store_part store_parts[];
+extern const size_t store_part_count;
 
 /* Of which kind this caller's stores are; of which kind this one is (the file `xattrs`). */
 bool store_caller_userxattr(void);

@@ -107,7 +107,7 @@ static void write_stack(const struct store *s, const struct folder_state *f,
 	char path[sizeof("layers/sha256/") + DIGEST_HEX_LEN];
 	_cleanup_fd_ int dir = -EBADF;
 
-	if (text == NULL || stack->count == 0)
+	if (text == NULL || stack->count == 0 || s->shared)
 		return;
 	n = (size_t)snprintf(text, size + 1, "%s", f->settled ? f->text : UNKNOWN);
 	for (i = 0; i < stack->count; i++)

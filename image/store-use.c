@@ -64,7 +64,7 @@ void image_user_begin(const char *store, const struct image_info *image, const c
 	char text[512];
 	int n;
 
-	if (!path_is_id(id, 255) || store_open(&s, store, false, NULL))
+	if (image->shared || !path_is_id(id, 255) || store_open(&s, store, false, NULL))
 		return;
 	n = snprintf(text, sizeof(text), "{\"id\": \"%s\", \"manifest\": \"%s\"}\n", id,
 		     image->manifest_digest);

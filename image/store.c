@@ -14,10 +14,10 @@
 #include "image/store.h"
 #include "image/store-layout.h"
 
-static int not_found(const char *reference, const char *store, struct err *e)
+int store_say_unknown(const struct store *s, const char *reference, struct err *e)
 {
 	err_say(e, ENOENT, "no such image: %.200s", reference);
-	err_at(e, store);
+	err_at(e, s->path);
 	return err_fix(e, "kist pull NAME or kist load FILE puts one there; kist images lists them");
 }
 
@@ -51,7 +51,7 @@ int store_find(const struct store *s, const char *reference, struct arena *a,
 		found = found ? found : entry;
 	}
 	if (found == NULL)
-		return not_found(reference, s->path, e);
+		return store_say_unknown(s, reference, e);
 	if (found->chain == NULL || found->descriptor.media != MEDIA_MANIFEST) {
 		err_say(e, EINVAL, "%.200s is in the store but not unpacked", reference);
 		return err_fix(e, "kist image load it again");
@@ -159,6 +159,7 @@ static int fill_info(const struct store *s, const struct index_entry *entry, boo
 	info.userxattr |= s->userxattr;
 	info.layer_dir = arena_printf(a, "%s/layers/sha256", s->path);
 	info.store = arena_strdup(a, s->path);
+	info.shared = s->shared;
 	info.chain = arena_strdup(a, digest_text(&top).text);
 	info.reference = entry->ref_name;
 	info.manifest_digest = arena_strdup(a, digest_text(&entry->descriptor.digest).text);
@@ -175,18 +176,9 @@ static int resolve(const char *store, const char *reference, bool layers_only, s
 	_cleanup_store_ struct store s = STORE_INIT;
 	_cleanup_fd_ int lock = -EBADF;
 	const struct index_entry *entry = NULL;
-	int error = store_open(&s, store, false, e);
+	/* From reading the index until the layers are pinned, nothing may be removed. */
+	int error = store_open_having(&s, store, reference, true, a, &entry, &lock, e);
 
-	if (error == -ENOENT) { /* no store yet: no images */
-		err_clear(e);
-		return not_found(reference, s.path, e);
-	}
-	if (!error)
-		error = store_check_kind(s.path, s.userxattr, e);
-	if (!error) /* from reading the index until the layers are pinned, nothing may be removed */
-		error = store_lock(&s, false, &lock, e);
-	if (!error)
-		error = store_find(&s, reference, a, &entry, e);
 	if (!error)
 		error = fill_info(&s, entry, layers_only, a, ret, ret_pin_fd, e);
 	return error ? err_wrap(e, "image %.200s", reference) : 0;

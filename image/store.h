@@ -27,6 +27,7 @@ struct image_info {		     /* all in the arena */
 	const char *workdir, *user;	 /* "" when the image says nothing */
 	bool userxattr; /* layers were unpacked without root: mount with userxattr */
 	const char *store; /* absolute */
+	bool shared;	   /* one that is only read: store-shared.c */
 	const char *chain; /* sha256:HEX of the topmost layer */
 };
 

@@ -72,6 +72,8 @@ int container_write_state(int dir, json_t *state, struct err *e);
 /* Start time of a process in clock ticks (proc(5), field 22); 0 and -errno if it is gone. */
 int process_start_time(pid_t pid, unsigned long long *ret_ticks, bool *ret_zombie);
 
+/* Whether who made the container still has its folder open: a job's kist, until it has ended it. */
+bool container_is_attended(int dir);
 /* Locks the folder behind `dir`, which must still be the one of that id: else -ENOENT. */
 int container_lock(int root, const char *id, int dir, struct err *e);
 /* Replays the intent record in reverse and removes the folder. Works at any moment, also when

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,7 +38,14 @@ static uint32_t start_of(const char *id)
 	return h % IDRANGE_COUNT;
 }
 
-int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
+/* Held by all who have taken one and have no state folder yet. */
+static void hold(int dir)
+{
+	while (flock(dir, LOCK_SH) < 0 && errno == EINTR)
+		;
+}
+
+int idrange_take(int root, const char *id, uint32_t *ret_base, int *ret_taking, struct err *e)
 {
 	_cleanup_fd_ int dir = -EBADF;
 	uint32_t start = start_of(id);
@@ -49,6 +57,7 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 			continue; /* the last user removed it just now */
 		if (dir < 0)
 			return err_set(e, -dir, "cannot open the folder of id leases");
+		hold(dir);
 		for (uint32_t i = 0; i < IDRANGE_COUNT; i++) {
 			uint32_t n = (start + i) % IDRANGE_COUNT;
 			char name[16];
@@ -56,6 +65,7 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 			snprintf(name, sizeof name, "%u", n);
 			if (symlinkat(id, dir, name) == 0) {
 				*ret_base = IDRANGE_FIRST + n * IDRANGE_SIZE;
+				*ret_taking = fd_take(&dir);
 				return 0;
 			}
 			if (errno == ENOENT)
@@ -67,7 +77,7 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e)
 	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
 }
 
-int idrange_take_this(int root, const char *id, uint32_t base, struct err *e)
+int idrange_take_this(int root, const char *id, uint32_t base, int *ret_taking, struct err *e)
 {
 	char name[16], owner[PATH_MAX];
 
@@ -77,14 +87,23 @@ int idrange_take_this(int root, const char *id, uint32_t base, struct err *e)
 	snprintf(name, sizeof name, "%u", (base - IDRANGE_FIRST) / IDRANGE_SIZE);
 	for (int tries = 0; tries < 2; tries++) {
 		_cleanup_fd_ int dir = open_folder(root, true, e);
+		int r = dir;
 		ssize_t n;
 
 		if (dir < 0 && dir != -ENOENT)
 			return err_set(e, -dir, "cannot open the folder of id leases");
-		if (dir < 0 || (symlinkat(id, dir, name) < 0 && errno == ENOENT))
+		if (dir >= 0) {
+			hold(dir);
+			r = symlinkat(id, dir, name) < 0 ? -errno : 0;
+		}
+		if (r == -ENOENT)
 			continue; /* the last user removed it just now */
-		if (errno != EEXIST)
+		if (r == 0) {
+			*ret_taking = fd_take(&dir);
 			return 0;
+		}
+		if (r != -EEXIST)
+			return err_set(e, -r, "cannot lease the ids from %u on", base);
 		n = readlinkat(dir, name, owner, sizeof owner - 1);
 		owner[n > 0 ? n : 0] = '\0';
 		return err_say(e, EBUSY, "the ids from %u on are those of %.64s now", base, owner);
@@ -149,6 +168,37 @@ int idrange_release(int root, const char *id, struct err *e)
 		return err_set(e, -r, "cannot give back the range of ids of %s", id);
 	/* The last one out; fails while others have leases, as it should. */
 	unlinkat(root, FOLDER, AT_REMOVEDIR);
+	return 0;
+}
+
+int idrange_sweep(int root, struct err *e)
+{
+	int fd = open_folder(root, false, e);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd == -ENOENT)
+		return 0;
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		int error = fd < 0 ? -fd : errno;
+
+		if (fd >= 0)
+			close(fd);
+		return err_set(e, error, "cannot open the folder of id leases");
+	}
+	/* Whoever takes one in this moment is not in a hurry to have this one's. */
+	while (flock(fd, LOCK_EX | LOCK_NB) == 0 && (entry = readdir(dir))) {
+		char owner[PATH_MAX];
+		ssize_t n = readlinkat(fd, entry->d_name, owner, sizeof owner - 1);
+
+		owner[n > 0 ? n : 0] = '\0';
+		if (n > 0 && !strchr(owner, '/') &&
+		    faccessat(root, owner, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			unlinkat(fd, entry->d_name, 0);
+	}
+	unlinkat(root, FOLDER, AT_REMOVEDIR);
+	closedir(dir);
 	return 0;
 }
 

@@ -14,10 +14,13 @@
 #define IDRANGE_FIRST 0x60000000u /* inside systemd's container range, above any subuid of users */
 #define IDRANGE_COUNT 4096u
 
-/* Leases a range to `id`; *ret_base is its first host id. */
-int idrange_take(int root, const char *id, uint32_t *ret_base, struct err *e);
+/* Leases a range to `id`; *ret_base is its first host id. *ret_taking is to be closed once the state
+ * folder of that id is there: until then idrange_sweep() leaves all leases alone. */
+int idrange_take(int root, const char *id, uint32_t *ret_base, int *ret_taking, struct err *e);
 /* The same for one range; -EBUSY names who has it. */
-int idrange_take_this(int root, const char *id, uint32_t base, struct err *e);
+int idrange_take_this(int root, const char *id, uint32_t base, int *ret_taking, struct err *e);
+/* Frees what is leased to ids without a state folder: whoever took it was killed before it made one. */
+int idrange_sweep(int root, struct err *e);
 /* Frees that one range, when it is still leased to `id`. */
 void idrange_drop(int root, const char *id, uint32_t base);
 /* Frees what `id` has leased; nothing leased: 0. */

@@ -147,6 +147,28 @@ struct folder_args {
 	const char *id;
 };
 
+/* Not flock(2)'s lock, which whoever changes the container has for a moment: this one is the maker's,
+ * as long as it has this descriptor. */
+static struct flock attended(short type)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+}
+
+static int attend(int dir)
+{
+	struct flock lock = attended(F_RDLCK);
+
+	return fcntl(dir, F_OFD_SETLK, &lock);
+}
+
+bool container_is_attended(int dir)
+{
+	struct flock lock = attended(F_WRLCK);
+
+	/* Not to know is no reason to take it for left. */
+	return fcntl(dir, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
 static int act_mkdir_state(struct run *r, const void *args, struct err *e)
 {
 	const struct folder_args *a = args;
@@ -159,7 +181,7 @@ static int act_mkdir_state(struct run *r, const void *args, struct err *e)
 	}
 	fd = openat(a->root, a->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* Whoever removes the folder locks it first; a new one is uncontended. */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || attend(fd) < 0) {
 		int error = errno;
 
 		if (fd >= 0)

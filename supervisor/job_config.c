@@ -61,20 +61,20 @@ static void add_limit(json_t *list, const char *type, uint64_t soft, uint64_t ha
 
 static json_t *rlimits(const struct job *job)
 {
-	uint64_t files = job->open_files ? job->open_files : JOB_OPEN_FILES;
 	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
 	json_t *list = json_array();
 
 	add_limit(list, "RLIMIT_CORE", 0, 0);
-	add_limit(list, "RLIMIT_NOFILE", files, files);
+	add_limit(list, "RLIMIT_NOFILE", job->open_files, job->open_files);
 	if (job->file_size)
 		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
-	if (job->profile == JOB_PROFILE_COMPUTE) {
+	if (job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
+		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
 		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
@@ -161,7 +161,8 @@ static json_t *resources(const struct job *job)
 		json_object_set_new(r, "memory", json_pack("{s:I, s:I}", "limit",
 				    (json_int_t)job->memory, "swap", (json_int_t)job->memory));
 	if (job->pids)
-		json_object_set_new(r, "pids", json_pack("{s:I}", "limit", (json_int_t)job->pids));
+		json_object_set_new(r, "pids", json_pack("{s:I}", "limit",
+							(json_int_t)(job->pids + job->init)));
 	if (job->cpu_quota)
 		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
 				    (json_int_t)job->cpu_quota, "period", 100000));
@@ -204,12 +205,13 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	return o;
 }
 
-/* NULL: none. Landlock knows nothing of mounts: should one be there that a job should not have, what is written
+/* Landlock knows nothing of mounts: should one be there that a job should not have, what is written
  * still goes nowhere but to these. */
 static json_t *annotations(const struct job *job)
 {
 	json_t *o = json_object();
 
+	json_object_set_new(o, JOB_ANNOTATION, json_string(job_profile_name(job->profile)));
 	if (job->egress)
 		json_object_set_new(o, EGRESS_ANNOTATION, json_string(job->egress));
 	if (job->landlock) {
@@ -218,16 +220,13 @@ static json_t *annotations(const struct job *job)
 				    json_string(job->workspace ? "/tmp:/dev:/proc:" JOB_WORKSPACE
 							       : "/tmp:/dev:/proc"));
 	}
-	if (json_object_size(o))
-		return o;
-	json_decref(o);
-	return NULL;
+	return o;
 }
 
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
-	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion", SPEC_OCI_VERSION,
+	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
 			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",

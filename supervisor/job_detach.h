@@ -37,20 +37,26 @@ struct job_kept {
 	int dir, root, mounts, cgroup, collect, pin, user; /* fds; -1: none */
 };
 
-/* Opens the folder; `make`: a new one, -EEXIST when the id is taken. fd or -errno. */
+/* Opens the folder; `make`: a new one, -EEXIST when the id is taken. fd or -errno. Who made it, and
+ * whoever the fd is left to, has it locked (flock) until the job is over. */
 int job_folder_open(int root, const char *id, bool make, struct err *e);
 /* Removes it with all that is in it. */
 int job_folder_remove(int root, const char *id, struct err *e);
 
-enum job_state { JOB_IS_RUNNING, JOB_IS_OVER, JOB_IS_LOST };
+enum job_state { JOB_IS_STARTING, JOB_IS_RUNNING, JOB_IS_OVER, JOB_IS_LOST };
 struct job_folder {
-	enum job_state state;	/* lost: its monitor was killed, and left no result */
-	int pidfd;		/* of its monitor; -EBADF: over, or lost. Owned */
+	enum job_state state;	/* lost: who was with it was killed, and left no result */
+	int pidfd;		/* of its monitor; -EBADF: there is none. Owned */
 	json_t *begun, *result; /* owned; NULL: none */
 };
 int job_folder_read(int dir, struct job_folder *ret, struct err *e);
 void job_folder_free(struct job_folder *f);
 #define _cleanup_job_folder_ __attribute__((cleanup(job_folder_free)))
+
+/* Takes away what is left of jobs in the foreground whose kist was killed: `said` for each, with an
+ * error when it could not. */
+typedef void job_gc_said(void *user, const char *id, const struct err *failure);
+int job_gc(int root, job_gc_said *said, void *user, struct err *e);
 
 /* Becomes kist-monitor. Returns only on failure: the job is still this process's. */
 int job_become_monitor(const struct job *job, int pidfd, const int output[2],

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,29 +27,59 @@ static int open_jobs(int root, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The last job's end may remove the folder of all at any moment. */
-static int make_folder(int root, const char *id, int *ret_jobs)
+static int lock(int fd, int how)
 {
-	for (int tries = 0; tries < 100; tries++) {
-		*ret_jobs = open_jobs(root, true);
-		if (*ret_jobs >= 0 && mkdirat(*ret_jobs, id, 0700) == 0)
-			return 0;
-		if ((*ret_jobs < 0 ? -*ret_jobs : errno) != ENOENT)
-			return *ret_jobs < 0 ? *ret_jobs : -errno;
-		fd_close(ret_jobs);
+	int r;
+
+	do
+		r = flock(fd, how);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* New, and locked before anybody could take it for one that is left. */
+static int make_locked(int jobs, const char *id, int *ret)
+{
+	_cleanup_fd_ int fd = -EBADF;
+	struct stat st;
+	int r;
+
+	if (mkdirat(jobs, id, 0700) < 0)
+		return -errno;
+	fd = openat(jobs, id, FOLDER);
+	r = fd < 0 ? -errno : lock(fd, LOCK_EX);
+	if (r == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0)
+		r = -ENOENT; /* somebody did */
+	if (r == 0)
+		*ret = fd_take(&fd);
+	return r;
+}
+
+/* The last job's end may remove the folder of all at any moment. */
+static int make_folder(int root, const char *id, int *ret)
+{
+	int r = -ENOENT;
+
+	for (int tries = 0; r == -ENOENT && tries < 100; tries++) {
+		_cleanup_fd_ int jobs = open_jobs(root, true);
+
+		r = jobs < 0 ? jobs : make_locked(jobs, id, ret);
 	}
-	return -ENOENT;
+	return r;
 }
 
 int job_folder_open(int root, const char *id, bool make, struct err *e)
 {
 	_cleanup_fd_ int jobs = -EBADF;
-	int fd, r = 0;
+	int fd = -1, r = 0;
 
-	if (make)
-		r = make_folder(root, id, &jobs);
-	else
+	if (make) {
+		r = make_folder(root, id, &fd);
+		if (r == 0)
+			return fd;
+	} else {
 		jobs = open_jobs(root, false);
+	}
 	if (!make && jobs < 0 && jobs != -ENOENT)
 		return err_set(e, -jobs, "the folder " JOBS_FOLDER);
 	if (r < 0) {
@@ -57,7 +88,8 @@ int job_folder_open(int root, const char *id, bool make, struct err *e)
 		err_say(e, EEXIST, "there is a detached job %s already", id);
 		return err_fix(e, "take another id, or remove what is over: kist job gc %s", id);
 	}
-	fd = jobs < 0 ? -1 : openat(jobs, id, FOLDER);
+	if (jobs >= 0)
+		fd = openat(jobs, id, FOLDER);
 	if (fd < 0 && (jobs < 0 || errno == ENOENT))
 		return err_say(e, ENOENT, "there is no detached job %s", id);
 	return fd < 0 ? err_set(e, errno, "the job's folder") : fd;
@@ -121,6 +153,10 @@ int job_folder_read(int dir, struct job_folder *ret, struct err *e)
 		fd_close(&ret->pidfd);
 	} else if (ret->pidfd >= 0) {
 		ret->state = JOB_IS_RUNNING;
+	} else if (!ret->begun && lock(dir, LOCK_SH | LOCK_NB) == -EWOULDBLOCK) {
+		ret->state = JOB_IS_STARTING;
+	} else if (!ret->begun) {
+		lock(dir, LOCK_UN);
 	}
 	return 0;
 }

@@ -130,7 +130,7 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 	gid_t gid;
 	int r = 0;
 
-	*ret = (struct job_ids){ .count = 1 };
+	*ret = (struct job_ids){ .count = 1, .taking = -1 };
 	if (host_unprivileged(h)) {
 		user_ids(h, ret);
 		return 0;
@@ -139,11 +139,11 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 	if (h->root) {
 		if (upper_dir && upper_read_ids(upper_dir, &uid, &gid) && uid == gid) {
 			first = uid;
-			r = idrange_take_this(root, id, first, e);
+			r = idrange_take_this(root, id, first, &ret->taking, e);
 			if (r < 0)
 				err_wrap(e, "the files in %.200s", upper_dir);
 		} else {
-			r = idrange_take(root, id, &first, e);
+			r = idrange_take(root, id, &first, &ret->taking, e);
 		}
 		ret->uid[0].host = ret->gid[0].host = first;
 		ret->leased = r == 0;
@@ -154,10 +154,16 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 	return r;
 }
 
-void job_ids_drop(const struct job_ids *ids, int root, const char *id)
+void job_ids_drop(struct job_ids *ids, int root, const char *id)
 {
 	if (ids->leased)
 		idrange_drop(root, id, ids->uid[0].host);
+	job_ids_settle(ids);
+}
+
+void job_ids_settle(struct job_ids *ids)
+{
+	fd_close(&ids->taking);
 }
 
 static bool is_mapped(const struct ns_id_map *map, size_t count, uint32_t id)

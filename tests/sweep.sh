@@ -34,6 +34,9 @@
 # SWEEP_BUNDLE    shell command that makes a bundle in folder $1 (default: from
 #                 `RUNTIME spec`, command `busybox sleep 1000`)
 # SWEEP_CONFIG    jq filter on the config.json of --fail and --signal (tests/lib/sweep-judge.bash)
+# SWEEP_AFTER     program that takes back what is left, instead of delete --force: "--after ID", with
+#                 work, root and runtime set; what it prints is wrong (tests/sweep-jobs.sh)
+# SWEEP_THROUGH   not empty: the points go on after the command's own process has ended
 # SWEEP_DIRS      folders whose content must not change (leases, logs)
 # SWEEP_ALLOW     extended regex of lines ("state PATH", "cgroup PATH", ...) that may appear
 #
@@ -122,7 +125,7 @@ step_through() { # KILLAT-ARG... - the array `command`, what it says in seen and
 	# What it says of start's container is in seen already.
 	[ "$verb" = start ] || : >"$work/seen"
 	# Descriptor 7 is for nobody: no container may see it.
-	"$killat" "$@" "${let_go[@]}" --detach-after-main --timeout "$timeout" -- "${command[@]}" \
+	"$killat" "$@" "${let_go[@]}" $after_main --timeout "$timeout" -- "${command[@]}" \
 		</dev/null >>"$work/seen" 2>"$work/complaint" 7</
 }
 
@@ -136,6 +139,15 @@ drop_points() {
 	mv "$work/kept" "$work/points"
 }
 
+take_back() { # ID - $wrong says what could not be
+	wrong=''
+	if [ -n "${SWEEP_AFTER:-}" ]; then
+		wrong=$(work=$work root=$root runtime=$runtime "$SWEEP_AFTER" --after "$1" 2>&1)
+	elif ! runtime_do delete --force "$1"; then
+		wrong="delete: $(tail -n 1 "$work/complaint")"
+	fi
+}
+
 # Ids are this sweep's own: keyrings are named by them, and there is no namespace for those.
 count_points() { # fills $work/points with "N PID ROLE CALL"
 	local status=0 id=sweep-0-$SWEEP_TAG
@@ -144,8 +156,8 @@ count_points() { # fills $work/points with "N PID ROLE CALL"
 	step_through count --list -o "$work/points" || status=$?
 	[ $status -eq 0 ] || fail "${command[*]}: status $status unkilled: $(tail -n 1 "$work/complaint")"
 	[ "$mode" = kill ] || look "$id" "$work/reference" || fail "undisturbed: $wrong"
-	[ "$verb" = delete ] || runtime_do delete --force "$id" ||
-		fail "delete --force fails unkilled: $(tail -n 1 "$work/complaint")"
+	take_back "$id"
+	[ -z "$wrong" ] || fail "unkilled: $wrong"
 	find_leaks
 	if [ -n "$leaks" ]; then
 		count leak "0 unkilled: ${leaks//$'\n'/; }"
@@ -191,7 +203,9 @@ one_point() { # N KILLAT-ARG... - the point and how it is disturbed
 	elif [ $status -eq 124 ]; then
 		count hang "$where"
 	fi
-	runtime_do delete --force "$id" || deleted="delete: $(tail -n 1 "$work/complaint"); "
+	take_back "$id"
+	[ -z "$wrong" ] || deleted="$wrong; "
+	[ -z "${SWEEP_AFTER:-}" ] || [ -z "$wrong" ] || count leak "${where:-$*}: $wrong"
 	find_leaks
 	point_count=$((point_count + 1))
 	if [ -n "$leaks" ]; then
@@ -252,6 +266,8 @@ inside() {
 
 arguments=("$@")
 who=main sample=0 seed=1 every=1 from=1 to=0 timeout=20 report_file='' mode=kill each=0
+after_main=--detach-after-main
+[ -z "${SWEEP_THROUGH:-}" ] || after_main=
 errors=() signals=() let_go=() normal_script='' may_die=0 exec_words=(/bin/busybox true)
 leak_count=0 hang_count=0 point_count=0 missed=0
 same_count=0 refused_count=0 weaker_count=0 crash_count=0 mute_count=0 residue_count=0
