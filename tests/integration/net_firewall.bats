@@ -40,7 +40,10 @@ teardown_file() { world_down; }
 	deaf "$I" tcp 192.0.2.1 8080
 	deaf "$B" tcp 10.88.0.8 80
 	at "$LAN" ip route replace 10.88.0.0/24 via 192.0.2.1
+	at "$I" nft 'table ip t { chain c { type filter hook prerouting priority raw; ip saddr 192.0.2.2 counter; }; }'
 	deaf "$LAN" tcp 10.88.0.8 80
+	at "$I" nft list table ip t | grep 'counter packets 0 '
+	at "$I" nft delete table ip t
 	hears 10.88.0.1 "$HOST" tcp 10.88.0.8 80
 	# Each way was shut by the chain that says so.
 	at "$HOST" nft flush chain inet kist input
