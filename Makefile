@@ -285,6 +285,9 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@echo "networks, and a container on two:"; tests/sweep-net.sh
+	@echo "the same, whoever makes the call, and calls that fail:"; tests/sweep-net.sh --every 3 --who acting && \
+		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)
 	@echo "a job:"; tests/sweep-jobs.sh --who both
 	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
 	@for verb in create run start exec delete; do \
