@@ -157,7 +157,7 @@ $(B)/cli/main-kist.o: cli/link-order.txt
 ifneq ($(and $(SPLIT_DEBUG),$(shell command -v musl-gcc)),)
 SMALL_MONITOR := $(B)/kist-monitor
 MONITOR_SRC := cli/main-kist-monitor.c $(addprefix supervisor/,monitor.c container_log.c) \
-	$(addprefix base/,err.c fd.c buf.c utc.c path.c musl/compat.c)
+	$(addprefix base/,err.c fd.c buf.c utc.c path.c reap.c musl/compat.c)
 $(SMALL_MONITOR): $(MONITOR_SRC) $(wildcard base/*.h base/musl/*.h base/musl/sys/*.h supervisor/*.h) $(B)/.flags
 	@mkdir -p $(B)/kernel
 	@ln -sfn /usr/include/linux $(B)/kernel/linux

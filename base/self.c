@@ -89,6 +89,28 @@ int self_spawn(char *const argv[], const int fds[][2], size_t count, pid_t *ret)
 	return spawn(path, argv, fds, count, ret) == 0 ? 0 : r;
 }
 
+static char *arguments;
+static size_t arguments_size;
+
+void self_keep_arguments(int argc, char **argv)
+{
+	/* The kernel lays them one behind the other. */
+	if (argc < 1)
+		return;
+	arguments = argv[0];
+	arguments_size = (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]);
+}
+
+void self_hide_arguments(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!arguments)
+		return;
+	memset(arguments, 0, arguments_size);
+	memcpy(arguments, name, n < arguments_size ? n : arguments_size);
+}
+
 void self_tell_copy(char *argv[])
 {
 	static char path[PATH_MAX];

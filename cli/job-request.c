@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/path.h"
 
+#define WAIVED_VARIABLE "KIST_ALLOW_DEGRADED" /* as --allow-degraded, for all of a caller's jobs */
 #define JOB_ID_MAX 63 /* it is the job's host name too */
 
 size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX])
@@ -302,6 +303,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 	job_profile_apply(job);
 	if (r == 0 && q->waived)
 		r = job_parse_waived("--allow-degraded", q->waived, &job->waived, e);
+	if (r == 0 && getenv(WAIVED_VARIABLE))
+		r = job_parse_waived(WAIVED_VARIABLE, getenv(WAIVED_VARIABLE), &job->waived, e);
 	if (r == 0)
 		r = add_env(q, job, a, e);
 	if (r == 0)

@@ -8,6 +8,7 @@
 
 #include "base/commit.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "cli/cli.h"
 #include "runtime/protect.h"
 
@@ -120,7 +121,9 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int status = run_command(argc, argv);
+	int status;
 
+	self_keep_arguments(argc, argv);
+	status = run_command(argc, argv);
 	return status == 0 ? cli_flush() : status;
 }

@@ -206,6 +206,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		.preserve_fds = o->preserve_fds,
 		.has_user_namespace = ns_has_userns(&s->ns) || !h->root,
 		.lock_securebits = o->lock_securebits,
+		.init = o->init,
 	};
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);

@@ -24,6 +24,7 @@ struct create_options {
 	struct net_spec net;
 	const struct root_layers *layers; /* of an image; NULL: the spec's root */
 	bool lock_securebits;      /* a process without capabilities never gets any again */
+	bool init;                 /* process 1 is kist's own, in a pid namespace of its own: init.h */
 	bool idrange;              /* a range of ids was leased for it: give it back at the end */
 	bool notify;               /* a notify socket, here or at start: activation.h */
 	const struct ns_file *files; /* more for its root */

@@ -107,6 +107,7 @@ struct process_exec_options {
 	/* Sets and locks SECBIT_NOROOT and friends: uid 0 never gets capabilities again. Only
 	 * for a process that has none. */
 	bool lock_securebits;
+	bool init;		 /* kist's own process 1, and it is that one's child: init.h */
 	int landlock_abi;	 /* of the host */
 	uint64_t signals_taken;	 /* of the host */
 	/* For the seccomp agent; NULL: whoever orders the start tells it. */

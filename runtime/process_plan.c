@@ -22,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "runtime/init.h"
 #include "runtime/process_ops.h"
 
 #define SECUREBITS_LOCKED                                                                         \
@@ -281,6 +282,8 @@ void process_plan_leave(struct plan *p, const struct process_spec *s,
 	landlock_plan(p, &s->landlock, o->landlock_abi);
 	if (filter)
 		plan_filter(p, filter, o->agent);
+	if (o->init)
+		init_plan(p);
 	plan_scope(p, "/process/args", s->args[0]);
 	plan_add(p, SIDE_GUEST, op_execve, op_execve_args, s->args, found,
 		 s->env_count + (found->home_index >= 0));

@@ -35,8 +35,8 @@ struct job_input { /* a file or folder of the host, read-only */
 };
 #define JOB_LIST_MAX 256
 
-/* job: closed, without limits that nobody asked for. compute: also without sockets, names of other
- * processes and /sys, and every limit is set. dev: a writable root and the network. */
+/* job: closed, every limit has a value. compute: also without sockets, names of other processes and /sys,
+ * and with a workspace. dev: a writable root, the network, limits only where said. */
 enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
 
 struct job {
@@ -62,7 +62,8 @@ struct job {
 	int64_t grace_ms;             /* from SIGTERM to SIGKILL; 0: SIGKILL at once */
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
 	bool output_kills;            /* ... and more ends the job, instead of being dropped */
-	uint64_t file_size, open_files; /* 0: no limit, JOB_OPEN_FILES */
+	uint64_t file_size;           /* 0: no limit */
+	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
 	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
@@ -79,6 +80,7 @@ struct job {
 	const char *publish;          /* --publish, likewise */
 	struct net_rate rate;         /* of its interfaces */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
+	bool init, init_said;         /* process 1 is kist's own: runtime/init.h */
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
@@ -86,7 +88,8 @@ struct job {
 };
 
 #define JOB_ANNOTATION	     "kist.job" /* its profile: by which gc knows a job */
-#define JOB_OPEN_FILES	     1024
+#define JOB_OPEN_FILES	     256
+#define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
 #define JOB_COLLECT_BYTES    (64u << 20)
@@ -151,6 +154,12 @@ int job_add_pattern(struct job *job, const char *where, const char *text, struct
 int job_add_file_parts(struct job *job, const char *where, const struct job_file *f, struct err *e);
 int job_add_input_parts(struct job *job, const char *where, struct job_input i, struct err *e);
 
+/* Said: no limit. What was not said is 0, until the profile says it (job_profile_apply()), which makes
+ * 0 of this. */
+#define JOB_NO_LIMIT UINT64_MAX
+#define JOB_NO_TIME  INT64_MAX
+enum job_none { JOB_NONE_MAX = 1, JOB_NONE_ZERO = 2 }; /* "max", "0" */
+
 /* One value of a job, which is an option of `kist job run` and a key of the job file: job_settings.c. */
 struct job_setting {
 	const char *section, *key; /* of the job file: "limits", "memory"; section NULL: its top */
@@ -162,6 +171,7 @@ struct job_setting {
 	size_t offset;		/* in struct job */
 	uint64_t max;		/* of a number; 0: any */
 	const char *const *choices; /* of a choice, which sets true for the second; NULL-terminated */
+	unsigned int none;	/* enum job_none: words that take a limit of the profile off */
 };
 extern const struct job_setting job_settings[];
 extern const size_t job_setting_count;

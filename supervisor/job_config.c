@@ -61,20 +61,20 @@ static void add_limit(json_t *list, const char *type, uint64_t soft, uint64_t ha
 
 static json_t *rlimits(const struct job *job)
 {
-	uint64_t files = job->open_files ? job->open_files : JOB_OPEN_FILES;
 	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
 	json_t *list = json_array();
 
 	add_limit(list, "RLIMIT_CORE", 0, 0);
-	add_limit(list, "RLIMIT_NOFILE", files, files);
+	add_limit(list, "RLIMIT_NOFILE", job->open_files, job->open_files);
 	if (job->file_size)
 		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
-	if (job->profile == JOB_PROFILE_COMPUTE) {
+	if (job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
+		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
 		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
@@ -161,7 +161,8 @@ static json_t *resources(const struct job *job)
 		json_object_set_new(r, "memory", json_pack("{s:I, s:I}", "limit",
 				    (json_int_t)job->memory, "swap", (json_int_t)job->memory));
 	if (job->pids)
-		json_object_set_new(r, "pids", json_pack("{s:I}", "limit", (json_int_t)job->pids));
+		json_object_set_new(r, "pids", json_pack("{s:I}", "limit",
+							(json_int_t)(job->pids + job->init)));
 	if (job->cpu_quota)
 		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
 				    (json_int_t)job->cpu_quota, "period", 100000));

@@ -148,6 +148,8 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 	if (r == 0 && ((r = self_beside(MONITOR, path, sizeof path)) < 0 ||
 		       (r = self_beside("kist", kist, sizeof kist)) < 0))
 		return err_set(e, -r, "where " MONITOR " lies");
+	if (r == 0 && access(path, X_OK) < 0 && access(KIST_LIBEXEC "/" MONITOR, X_OK) == 0)
+		snprintf(path, sizeof path, KIST_LIBEXEC "/" MONITOR);
 	for (size_t i = 0; r == 0 && i < sizeof fds / sizeof fds[0]; i++)
 		if ((r = keep_open(fds[i])) < 0)
 			err_set(e, -r, "fcntl(%d, F_SETFD)", fds[i]);
@@ -171,7 +173,7 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 	errno = r < 0 ? -r : errno;
 	err_set(e, errno, "cannot execute %s", path);
 	free(w.word);
-	return err_fix(e, "install it beside kist: make install does");
+	return err_fix(e, "install it beside kist, or in " KIST_LIBEXEC "");
 }
 
 int job_kept_parse(const char *text, const char **ret_id, struct job_kept *ret)

@@ -46,8 +46,6 @@ static uint64_t limit_of(const struct job *job, const struct job_setting *s)
 	uint64_t value;
 
 	memcpy(&value, (const char *)job + s->offset, sizeof value);
-	if (!value && s->offset == offsetof(struct job, open_files))
-		value = JOB_OPEN_FILES;
 	return value;
 }
 

@@ -1,7 +1,11 @@
 /*
  * job_profile.c - what a profile sets where the caller said nothing.
+ *
+ * Of a limit that was not said the profile's counts; "max" and "0" say that there is none.
  */
 #include "supervisor/job.h"
+
+#include <sys/resource.h>
 
 const char *job_profile_name(enum job_profile profile)
 {
@@ -10,37 +14,77 @@ const char *job_profile_name(enum job_profile profile)
 	return names[profile];
 }
 
-static void set_unless(uint64_t *value, uint64_t otherwise)
+struct defaults { /* 0: none */
+	uint64_t memory, pids, cpu_quota, output, file_size, open_files, workspace;
+	int64_t cpu_ms, wall_ms;
+};
+
+/* clang-format off */
+static const struct defaults closed = {
+	.memory = 256u << 20, .pids = 64, .cpu_quota = 100000, .output = 1u << 20,
+	.file_size = 64u << 20, .open_files = JOB_OPEN_FILES, .cpu_ms = 30000, .wall_ms = 60000,
+};
+static const struct defaults open_world = { .open_files = 1024 };
+/* clang-format on */
+
+static void settle(uint64_t *value, uint64_t otherwise)
 {
-	if (!*value)
+	if (*value == JOB_NO_LIMIT)
+		*value = 0;
+	else if (!*value)
 		*value = otherwise;
 }
 
-static void set_time_unless(int64_t *value, int64_t otherwise)
+static void settle_time(int64_t *value, int64_t otherwise)
 {
-	if (!*value)
+	if (*value == JOB_NO_TIME)
+		*value = 0;
+	else if (!*value)
 		*value = otherwise;
+}
+
+static void settle_network(struct job *job)
+{
+	if (job->network_given)
+		return;
+	job->bridge = true;
+	job->net = "bridge";
+}
+
+/* "max" of what has to have a number: as many as kist itself may have. */
+static uint64_t most_open_files(void)
+{
+	struct rlimit l;
+
+	return getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max > JOB_OPEN_FILES_MAX
+		       ? JOB_OPEN_FILES_MAX
+		       : l.rlim_max;
 }
 
 void job_profile_apply(struct job *job)
 {
-	if (job->profile == JOB_PROFILE_DEV) {
+	bool is_closed = job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE;
+	struct defaults d = is_closed ? closed : open_world;
+
+	if (job->profile == JOB_PROFILE_COMPUTE)
+		d.workspace = 64u << 20;
+	if (!is_closed) {
 		if (!job->writable)
 			job->writable = "1g";
-		if (!job->network_given) {
-			job->bridge = true;
-			job->net = "bridge";
-		}
+		settle_network(job);
 	}
-	if (job->profile != JOB_PROFILE_COMPUTE)
-		return;
-	set_unless(&job->memory, 256u << 20);
-	set_unless(&job->pids, 64);
-	set_unless(&job->cpu_quota, 100000);
-	set_unless(&job->output, 1u << 20);
-	set_unless(&job->file_size, 64u << 20);
-	set_unless(&job->open_files, 256);
-	set_unless(&job->workspace, 64u << 20);
-	set_time_unless(&job->cpu_ms, 30000);
-	set_time_unless(&job->wall_ms, 60000);
+	if (!job->init_said)
+		job->init = true;
+	if (job->open_files == JOB_NO_LIMIT)
+		job->open_files = most_open_files();
+	settle(&job->memory, d.memory);
+	settle(&job->pids, d.pids);
+	settle(&job->cpu_quota, d.cpu_quota);
+	settle(&job->output, d.output);
+	settle(&job->file_size, d.file_size);
+	settle(&job->open_files, d.open_files);
+	settle(&job->workspace, d.workspace);
+	settle_time(&job->cpu_ms, d.cpu_ms);
+	settle_time(&job->wall_ms, d.wall_ms);
+	settle_time(&job->grace_ms, 0);
 }

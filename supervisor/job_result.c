@@ -26,6 +26,16 @@ static json_t *stat_value(const struct cgroup_stats *s, enum cgroup_stat_bit bit
 		? json_integer((json_int_t)s->value[bit]) : json_null();
 }
 
+/* kist's init is not the job's. */
+static json_t *pids_peak(const struct job *job, const struct cgroup_stats *s)
+{
+	json_t *v = stat_value(s, CGROUP_STAT_PIDS_PEAK);
+
+	if (job->init && json_integer_value(v) > 0)
+		json_integer_set(v, json_integer_value(v) - 1);
+	return v;
+}
+
 /* enforced: it was there. waived: the host can't, and the caller allowed that by name.
  * absent: nobody asked for it. */
 static const char *limit_control(const struct job *job, uint32_t bit, bool asked)
@@ -90,11 +100,10 @@ static json_t *limits(const struct job *job)
 				    job->workspace_inodes ? job->workspace_inodes
 							  : JOB_WORKSPACE_INODES)));
 	}
-	if (job->collect_count)
+	if (job->collect_count && job->collect_bytes != JOB_NO_LIMIT)
 		json_object_set_new(o, "collect", json_integer((json_int_t)(job->collect_bytes
 				    ? job->collect_bytes : JOB_COLLECT_BYTES)));
-	json_object_set_new(o, "open_files", json_integer((json_int_t)(job->open_files
-					     ? job->open_files : JOB_OPEN_FILES)));
+	json_object_set_new(o, "open_files", json_integer((json_int_t)job->open_files));
 	return o;
 }
 
@@ -141,7 +150,7 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 			    stat_value(&r->stats, CGROUP_STAT_CPU_THROTTLED));
 	json_object_set_new(o, "throttled_periods",
 			    stat_value(&r->stats, CGROUP_STAT_CPU_NR_THROTTLED));
-	json_object_set_new(o, "pids_peak", stat_value(&r->stats, CGROUP_STAT_PIDS_PEAK));
+	json_object_set_new(o, "pids_peak", pids_peak(job, &r->stats));
 	json_object_set_new(o, "io_read_bytes", stat_value(&r->stats, CGROUP_STAT_IO_RBYTES));
 	json_object_set_new(o, "io_written_bytes", stat_value(&r->stats, CGROUP_STAT_IO_WBYTES));
 	json_object_set_new(o, "pressure", pressure_json(&r->stats));

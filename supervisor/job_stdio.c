@@ -98,12 +98,15 @@ static int open_input(struct job_stdio *s, const struct job *job, uint32_t uid, 
 		      struct arena *a, struct err *e)
 {
 	struct job_stream *in = new_stream(a, e);
-	int n;
+	int n = 0;
 
 	if (!in)
 		return -ENOMEM;
 	s->stream[0] = in;
-	n = open_file(0, job->stdio[0], &in->from, e);
+	if (job->stdio[0])
+		n = open_file(0, job->stdio[0], &in->from, e);
+	else if ((in->from = fcntl(0, F_DUPFD_CLOEXEC, 3)) < 0)
+		n = err_set(e, errno, "stdin");
 	if (n == 0)
 		n = make_pipe(s, 0, uid, gid, &in->to, e);
 	in->owns_to = true;
@@ -137,14 +140,15 @@ int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uin
 {
 	/* A detached job's go to its monitor, whole. */
 	bool through = job->output || job->detach;
-	int n = job->stdio[0] ? open_input(s, job, uid, gid, a, e) : 0;
+	/* A terminal is never the job's: whoever has its fd reads what is typed there. */
+	int n = job->stdio[0] || (!job->detach && isatty(0)) ? open_input(s, job, uid, gid, a, e) : 0;
 
-	if (n == 0 && (through || job->stdio[1]))
+	if (n == 0 && (through || job->stdio[1] || isatty(1)))
 		n = open_output(s, job, 1, uid, gid, a, &output[0], e);
 	if (n == 0 && job->merge_stderr) {
 		s->fd[2] = s->fd[1];
 		s->given = true;
-	} else if (n == 0 && (through || job->stdio[2])) {
+	} else if (n == 0 && (through || job->stdio[2] || isatty(2))) {
 		n = open_output(s, job, 2, uid, gid, a, &output[1], e);
 	}
 	return n;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/reap.h"
 #include "cgroup/cgroup.h"
 
 #define CPU_CHECK_MIN_MS 5
@@ -123,11 +124,11 @@ static int take_signals(struct state *s, struct err *e)
 static int reap(struct state *s, struct err *e)
 {
 	struct job_end *end = s->end;
-	siginfo_t info = { 0 };
+	siginfo_t info;
+	int n = reap_first(s->w->pidfd, &info);
 
-	while (waitid(P_PIDFD, (id_t)s->w->pidfd, &info, WEXITED) < 0)
-		if (errno != EINTR)
-			return err_set(e, errno, "cannot wait for the job");
+	if (n < 0)
+		return err_set(e, -n, "cannot wait for the job");
 	end->exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
 	end->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
 	end->status = end->signal ? 128 + end->signal : end->exit_code;

@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/reap.h"
 #include "base/utc.h"
 
 #define BLOCK	     131072 /* of a pipe at once: as cat(1) */
@@ -293,10 +294,11 @@ static void look_for_stall(struct watch *w)
 
 static int reap(struct watch *w, struct err *e)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info;
+	int n = reap_first(w->m->pidfd, &info);
 
-	if (waitid(P_PIDFD, (id_t)w->m->pidfd, &info, WEXITED) < 0)
-		return err_set(e, errno, "cannot wait for the container");
+	if (n < 0)
+		return err_set(e, -n, "cannot wait for the container");
 	w->exited = true;
 	w->end->code = info.si_code == CLD_EXITED ? info.si_status : -1;
 	w->end->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;

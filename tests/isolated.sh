@@ -46,6 +46,12 @@ if [ "$1" = --inside ]; then
 		mount -t cgroup2 -o nosuid,nodev,noexec,nsdelegate cgroup2 "$mount"
 	fi
 	export KIST_TEST_ISOLATED=1
+	# Limits of a job that this host can't enforce: waived by name, as its user would do.
+	waived=
+	for controller in memory pids cpu; do
+		grep -qsw $controller "${mount:-/sys/fs/cgroup}/cgroup.controllers" || waived+=,$controller
+	done
+	[ -z "$waived" ] || export KIST_ALLOW_DEGRADED=${waived#,}
 	# The pid namespace's first process reaps, and passes the status on.
 	status=0
 	"$@" || status=$?

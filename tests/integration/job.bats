@@ -77,11 +77,10 @@ load_image() {
 	refused 125 'verb' kist job walk
 	refused 125 'an argument is missing' kist job run
 	refused 125 '--memory: "lots"' job --memory lots busybox true
-	refused 125 '--memory' job --memory 0 busybox true
 	refused 125 '--memory' job --memory -1 busybox true
-	refused 125 '--pids: "0"' job --pids 0 busybox true
+	refused 125 '--pids: "00"' job --pids 00 busybox true
 	refused 125 '--pids: "1e3"' job --pids 1e3 busybox true
-	refused 125 '--cpus: "0"' job --cpus 0 busybox true
+	refused 125 '--cpus: "0.0"' job --cpus 0.0 busybox true
 	refused 125 '--wall: "5 parsecs"' job --wall "5 parsecs" busybox true
 	refused 125 '--net: "host"' job --net host busybox true
 	refused 125 '--env: "NOEQUALS"' job --env NOEQUALS busybox true
@@ -117,14 +116,25 @@ load_image() {
 
 @test "a limit whose controller is missing: refused by name, or waived and on the record" {
 	grep -qw memory "$(cgroup_mount)/cgroup.controllers" && skip "this host has the controllers"
-	refused 125 '--memory.*controller "memory"' job --memory 64m "$ROOTFS" true
-	grep -q '^fix: .*--allow-degraded=memory' <<<"$stderr"
+	waived=$KIST_ALLOW_DEGRADED
+	unset KIST_ALLOW_DEGRADED
+	refused 125 '--memory.*controller "memory"' job --memory 64m --pids max --cpus 0 "$ROOTFS" true
+	grep -q '^fix: .*--allow-degraded=memory$' <<<"$stderr"
 	record '.reason == "sandbox-error" and .status == 125'
-	refused 125 '--pids.*controller "pids"' job --pids 10 --allow-degraded memory "$ROOTFS" true
+	refused 125 '--pids.*controller "pids"' job --pids 10 --allow-degraded memory,cpu "$ROOTFS" true
 	refused 125 '--cpus.*controller "cpu"' job --cpus 1 --allow-degraded memory,pids "$ROOTFS" true
+	# The profile's own too, all in one line.
+	refused 125 '--memory, --pids, --cpus.*controller "memory", "pids", "cpu"' job "$ROOTFS" true
+	grep -q '^fix: .*--allow-degraded=memory,pids,cpu$' <<<"$stderr"
 	run -0 job --memory 64m --pids 10 --cpus 1 --allow-degraded memory,pids,cpu "$ROOTFS" true
 	record '.controls | .memory == "waived" and .pids == "waived" and .cpu == "waived" and
-		.seccomp == "enforced" and .wall == "absent"'
+		.seccomp == "enforced" and .wall == "enforced"'
+	# By the caller's environment, and not by any word in it.
+	KIST_ALLOW_DEGRADED=$waived job "$ROOTFS" true
+	record '.controls.memory == "waived"'
+	KIST_ALLOW_DEGRADED=seccomp refused 125 'KIST_ALLOW_DEGRADED: "seccomp"' job "$ROOTFS" true
+	run -0 job --memory max --pids 0 --cpus max "$ROOTFS" true
+	record '.controls | .memory == "absent" and .pids == "absent" and .cpu == "absent"'
 	assert_nothing_left
 }
 
@@ -133,7 +143,7 @@ load_image() {
 	[ "$status" -eq 0 ]
 	echo "$output"
 	jq -e '[.CapInh, .CapPrm, .CapEff, .CapBnd, .CapAmb] | unique == ["0000000000000000"]' <<<"$output"
-	jq -e '.NoNewPrivs == 1 and .Seccomp == 2 and .uid == [0,0,0] and .pid == 1 and .fds == [0,1,2] and
+	jq -e '.NoNewPrivs == 1 and .Seccomp == 2 and .uid == [0,0,0] and .pid == 2 and .fds == [0,1,2] and
 		.rlimits.RLIMIT_CORE == [0,0]' <<<"$output"
 	for name in mnt pid net ipc uts cgroup user; do
 		[ "$(jq -r .namespaces.$name <<<"$output")" != "$(readlink "/proc/self/ns/$name")" ]
@@ -305,11 +315,12 @@ load_image() {
 	[ "$(cat "$cgroup/memory.max")" = 67108864 ]
 	[ "$(cat "$cgroup/memory.swap.max")" = 0 ]
 	[ "$(cat "$cgroup/memory.oom.group")" = 1 ]
-	[ "$(cat "$cgroup/pids.max")" = 32 ]
+	[ "$(cat "$cgroup/pids.max")" = 33 ] # and kist's own process 1
 	[ "$(cat "$cgroup/cpu.max")" = "50000 100000" ]
 	kist kill "$ID" KILL
 	wait $! || true
-	record '.limits == {"memory": 67108864, "pids": 32, "cpu_quota_us_per_100ms": 50000, "wall_ms": 100000, "open_files": 1024} and
+	record '.limits == {"memory": 67108864, "pids": 32, "cpu_quota_us_per_100ms": 50000, "wall_ms": 100000, "cpu_time_ms": 30000,
+			"output": 1048576, "file_size": 67108864, "open_files": 256} and
 		(.controls | .memory == "enforced" and .pids == "enforced" and .cpu == "enforced") and
 		.cpu_us >= 0 and .memory_peak > 0 and .memory_peak <= 67108864'
 	assert_nothing_left
@@ -331,7 +342,10 @@ load_image() {
 		sh -c 'i=0; while [ $i -lt 40 ]; do sleep 1000 & i=$((i+1)); done; wait'
 	[ "$status" -ne 0 ]
 	[[ $stderr == *"Resource temporarily unavailable"* ]]
-	record '.pids_refused > 0 and .limits.pids == 16'
+	record '.pids_refused > 0 and .limits.pids == 16 and (.pids_peak == null or .pids_peak <= 16)'
+	# One means one: the command.
+	run -0 job --pids 1 "$ROOTFS" -- echo alone
+	[ "$output" = alone ]
 	assert_nothing_left
 }
 

@@ -98,7 +98,7 @@ teardown() { runtime_teardown; }
 	# On the host's side, too, nothing is written through a link.
 	ln -s ../precious "$T/out/planted"
 	ln -s ../host "$T/out/folder"
-	run -0 job --workspace 2m --input "$T/host:/work/mounted" --collect '**' --collect-limit 10 --collect-to "$T/out" "$ROOTFS" -- \
+	run -0 job --workspace 2m --file-size max --input "$T/host:/work/mounted" --collect '**' --collect-limit 10 --collect-to "$T/out" "$ROOTFS" -- \
 		sh -c 'ln -s /etc/passwd link; ln -s /etc dir; mkfifo fifo; echo one >one; ln one two; echo 12345678901 >large
 			ln -s /work/mounted in; truncate -s 1073741824 sparse; echo p >planted'
 	[ "$(cd "$T/out" && find . -type f | sort | xargs)" = "./planted" ]
@@ -120,7 +120,7 @@ teardown() { runtime_teardown; }
 	for round in 1 2; do
 		run -0 job --workspace 1m "$ROOTFS" -- sh -c 'ls -A /work /tmp /dev/shm; echo left >/work/x; echo left >/tmp/x; echo left >/dev/shm/x
 			for fd in /proc/self/fd/*; do echo "{\"reason\":\"exit\"}" >"$fd"; done 2>/dev/null; kill -9 -1; true'
-		[[ $output != *x* ]]
+		[[ $'\n'$output$'\n' != *$'\nx\n'* ]]
 		record '.reason == "exit" and .id'
 	done
 	# No descriptor but the three is there to write to.

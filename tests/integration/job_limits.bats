@@ -24,7 +24,7 @@ job_file() { jq -n --arg root "$ROOTFS" '{version: 1, folder: $root} + ('"$1"')'
 	# Exactly as much as it may.
 	run -0 job --output 5 --over-output kill "$ROOTFS" -- echo 1234
 	record '.stdout == {"bytes": 5, "kept": 5, "truncated": false}'
-	run -0 job "$ROOTFS" -- echo 1234
+	run -0 job --output max "$ROOTFS" -- echo 1234
 	record '.stdout == null and .controls.output == "absent"'
 }
 
@@ -83,8 +83,9 @@ has_ended() { [ -n "$(job_pid)" ] && [ ! -d "/proc/$(job_pid)" ]; }
 	[ "${lines[-2]}" = 153 ]
 	[ "${lines[-1]}" = 4096 ]
 	record '.limits.file_size == 4096 and .limits.open_files == 50 and .controls.file_size == "enforced"'
-	run -0 job "$ROOTFS" -- sh -c 'ulimit -n'
-	[ "$output" = 1024 ]
+	run -0 job --open-files max --file-size max "$ROOTFS" -- sh -c 'ulimit -n; ulimit -f'
+	[ "$output" = "$(ulimit -H -n; echo unlimited)" ]
+	record ".controls.file_size == \"absent\" and .limits.open_files == $(ulimit -H -n)"
 }
 
 @test "standard streams from and to files; /dev/stdout is the job's to open" {
@@ -171,7 +172,7 @@ has_ended() { [ -n "$(job_pid)" ] && [ ! -d "/proc/$(job_pid)" ]; }
 	refused 125 'nosuch.json' job "$T/nosuch.json"
 	refused 125 '--output: "lots"' job --output lots "$ROOTFS" true
 	refused 125 '--over-output: "ask" is neither truncate nor kill' job --over-output ask "$ROOTFS" true
-	refused 125 '--cpu-time' job --cpu-time 0 "$ROOTFS" true
+	refused 125 '--cpu-time' job --cpu-time 0.0 "$ROOTFS" true
 	refused 125 '--grace' job --grace -1s "$ROOTFS" true
 	refused 125 '--file-size' job --file-size x "$ROOTFS" true
 	refused 125 '--open-files: "0"' job --open-files 0 "$ROOTFS" true

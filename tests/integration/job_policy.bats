@@ -24,14 +24,18 @@ policy() {
 	refused 125 'policy.*: read_only_root: ' policy '{"version": 1, "read_only_root": true}' --writable 1m "$ROOTFS" true
 	refused 125 'policy.*: no_network: ' policy '{"version": 1, "no_network": true}' --net bridge "$ROOTFS" true
 	refused 125 'policy.*: no_degraded: ' policy '{"version": 1, "no_degraded": true}' --allow-degraded landlock "$ROOTFS" true
-	run -0 policy '{"version": 1, "read_only_root": true, "no_network": true, "no_degraded": true}' "$ROOTFS" true
+	(
+		unset KIST_ALLOW_DEGRADED
+		policy '{"version": 1, "read_only_root": true, "no_network": true, "no_degraded": true}' --memory max --pids max --cpus max "$ROOTFS" true
+	)
 	refused 125 'policy.*: images: ' policy '{"version": 1, "images": ["busybox", "my/*"]}' "$ROOTFS" true
 	refused 125 'policy.*: images: ' policy '{"version": 1, "images": ["my/*"]}' busybox true
 	run -0 policy '{"version": 1, "images": ["my/*", "busy*"]}' busybox true
-	refused 125 'policy.*: max.wall: --wall must be' policy '{"version": 1, "max": {"wall": "1m"}}' "$ROOTFS" true
+	refused 125 'policy.*: max.wall: --wall must be' policy '{"version": 1, "max": {"wall": "1m"}}' --wall max "$ROOTFS" true
+	run -0 policy '{"version": 1, "max": {"wall": "1m"}}' "$ROOTFS" true
 	refused 125 'policy.*: max.wall: --wall must be' policy '{"version": 1, "max": {"wall": "1m"}}' --wall 61s "$ROOTFS" true
 	run -0 policy '{"version": 1, "max": {"wall": "1m", "output": 4096, "open_files": 1024}}' --wall 60s --output 4k "$ROOTFS" true
-	refused 125 'policy.*: max.open_files: ' policy '{"version": 1, "max": {"open_files": 1023}}' "$ROOTFS" true
+	refused 125 'policy.*: max.open_files: ' policy '{"version": 1, "max": {"open_files": 255}}' "$ROOTFS" true
 	record '.reason == "sandbox-error" and (.error | test("max.open_files"))'
 	# Rules that are not understood are no permission.
 	refused 125 'job-policy.json: /no_rot: is no rule' policy '{"version": 1, "no_rot": true}' --user 9 "$ROOTFS" true

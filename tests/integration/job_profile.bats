@@ -51,6 +51,41 @@ WAIVED=memory,pids,cpu
 	assert_nothing_left
 }
 
+@test "job: every limit has a value, in the kernel's files; max and 0 take them off" {
+	limits='while read -r a b c d e f; do echo "$a $b $c $d $e"; done </proc/self/limits | grep -E "^Max (cpu time|file size|stack size|core file|open files|locked|pending|msgqueue)"
+		echo >/tmp/ready; read -r x </tmp/x'
+	job "$ROOTFS" -- sh -c "mkfifo /tmp/x; $limits" >"$T/said" &
+	wait_until 20 job_runs
+	until [ -e "/proc/$(job_pid)/root/tmp/ready" ]; do sleep 0.1; done
+	if grep -qw memory "$(cgroup_mount)/cgroup.controllers"; then
+		cgroup=$(cgroup_of "$(job_pid)")
+		[ "$(cat "$cgroup/memory.max" "$cgroup/memory.swap.max" "$cgroup/memory.oom.group" "$cgroup/cpu.max" "$cgroup/pids.max" | xargs)" = \
+			"268435456 0 1 100000 100000 65" ]
+	fi
+	kist kill "$ID" KILL
+	wait $! || true
+	[ "$(sort "$T/said")" = "$(sort <<-END
+		Max cpu time 31 32
+		Max file size 67108864 67108864
+		Max stack size 8388608 8388608
+		Max core file size 0
+		Max open files 256 256
+		Max locked memory 65536 65536
+		Max pending signals 256 256
+		Max msgqueue size 0 0
+	END
+	)" ]
+	record '.limits | .wall_ms == 60000 and .cpu_time_ms == 30000 and .output == 1048576 and .file_size == 67108864 and .open_files == 256 and .workspace == null'
+	record '.controls | [.wall, .cpu_time, .output, .file_size, .open_files] | unique == ["enforced"]'
+	jq -n --arg root "$ROOTFS" '{version: 1, folder: $root, command: ["true"], limits: {memory: "max", pids: 0, cpus: "max", cpu_time: "max",
+		wall: 0, output: "max", file_size: "0", grace: 0, workspace: 0}}' >"$T/job.json"
+	for by in "$T/job.json" "--memory 0 --pids max --cpus 0 --cpu-time 0 --wall max --output 0 --file-size max $ROOTFS true"; do
+		# shellcheck disable=SC2086
+		run -0 job $by
+		record '.limits == {"open_files": 256} and (.controls | [.memory, .pids, .cpu, .cpu_time, .wall, .output, .file_size] | unique == ["absent"])'
+	done
+}
+
 @test "compute: every limit is set, no socket, no other's process, no /sys" {
 	run -0 job --profile compute --allow-degraded $WAIVED "$ROOTFS" -- \
 		sh -c 'pwd; ls /proc | grep -v "^[0-9]" | xargs; ls /sys; ulimit -n; ulimit -l; ulimit -s; echo x >/work/x'

@@ -61,7 +61,7 @@ arrived() { at "$OUTSIDE" nft list table inet count | sed -n "s/.*daddr $1 tcp d
 			}
 		}
 	END
-	run job --net bridge --egress 192.0.2.2:80/tcp,198.51.100.0/24 "$ROOTFS" -- sh -c '
+	run job --net bridge --egress 192.0.2.2:80/tcp,198.51.100.0/24 "$ROOTFS" -- sh -c 'exec 2>&1
 		for to in "192.0.2.2 80" "192.0.2.2 81" "192.0.2.3 80"; do
 			nc -w 20 $to </dev/null && echo " reached"
 		done

@@ -168,6 +168,7 @@ static void job_on_the_bridge(void **state)
 				    .idrange = true, .lock_securebits = true, .net = { .mode = NET_BRIDGE } };
 
 	(void)state;
+	job_profile_apply(&job);
 	check_plan("job-bridge", job_config(&job, &image, &ids, &user), &o);
 }
 

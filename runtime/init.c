@@ -1,0 +1,118 @@
+/*
+ * init.c - a container's process 1 that is kist's own.
+ *
+ * The kernel makes process 1 of a pid namespace special in three ways that a program which doesn't
+ * know it suffers from: signals without a handler do nothing to it, not even its own abort(3);
+ * orphans become its children, and stay zombies when it doesn't wait; its end is the end of all.
+ *
+ * What the container can do to it: send it signals, which it passes on, and shrink its limits, by
+ * which it ends itself. It runs under the container's filter, without capabilities, fds and folder.
+ */
+#include "runtime/init.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/engine.h"
+#include "base/reap.h"
+#include "base/self.h"
+
+#define INIT_NAME "kist-init"
+
+/* The host reads the signal from our name: reap.h. */
+static _Noreturn void end_as(int status)
+{
+	char name[16];
+
+	if (!WIFSIGNALED(status))
+		_exit(WEXITSTATUS(status));
+	snprintf(name, sizeof name, REAP_SIGNAL_NAME "%d", WTERMSIG(status));
+	prctl(PR_SET_NAME, name);
+	_exit(128 + WTERMSIG(status));
+}
+
+static void reap_all(pid_t child)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == child)
+			end_as(status);
+}
+
+/* SIGTERM means all of it: who is asked to go should not leave half of itself to SIGKILL. */
+static void pass_on(int signal, pid_t child)
+{
+	kill(signal == SIGTERM ? -1 : child, signal);
+}
+
+static _Noreturn void be_init(pid_t child)
+{
+	sigset_t all;
+	siginfo_t info;
+
+	/* The streams' other ends must see an end of file when the child closes them, and the host
+	 * the execve. */
+	syscall(SYS_close_range, 0, ~0U, 0);
+	prctl(PR_SET_NAME, INIT_NAME);
+	self_hide_arguments(INIT_NAME);
+	(void)!chdir("/");
+	sigfillset(&all);
+	for (;;) {
+		reap_all(child);
+		if (sigwaitinfo(&all, &info) > 0 && info.si_signo != SIGCHLD)
+			pass_on(info.si_signo, child);
+	}
+}
+
+static int act_stay_as_init(struct run *run, const void *args, struct err *e)
+{
+	sigset_t all, before;
+	long child;
+
+	(void)run;
+	(void)args;
+	/* Also what comes before there is anybody to pass it on to. */
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, &before) < 0)
+		return -errno;
+	child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (child < 0) {
+		err_set(e, errno, "clone(SIGCHLD)");
+		if (errno == EAGAIN)
+			err_fix(e, "the limit of processes must leave room for two: init and the "
+				   "command");
+		return -e->error;
+	}
+	if (child > 0)
+		be_init((pid_t)child);
+	/* A group of its own: kill(0) is the command's own matter. */
+	if (setsid() < 0 || sigprocmask(SIG_SETMASK, &before, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static void show_stay_as_init(struct buf *out, const struct plan *p, const void *args)
+{
+	(void)p;
+	(void)args;
+	buf_add(out, "stay_as_init() /* child = clone(SIGCHLD), which goes on; the guest reaps */");
+}
+
+const struct op op_stay_as_init = { .name = "stay_as_init",
+				    .man = "pid_namespaces(7)",
+				    .compound = true,
+				    .act = act_stay_as_init,
+				    .show = show_stay_as_init };
+
+void init_plan(struct plan *p)
+{
+	plan_scope(p, "/process", "init");
+	plan_add0(p, SIDE_GUEST, op_stay_as_init);
+}
