@@ -195,7 +195,8 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	json_t *namespaces = json_array(), *o;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		json_array_append_new(namespaces, json_pack("{s:s}", "type", kinds[i]));
+		json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
+					strcmp(kinds[i], "network") == 0 ? job->netns_path : NULL));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      strings(masked), "readonlyPaths", strings(readonly));

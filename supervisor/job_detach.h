@@ -37,7 +37,7 @@ struct job_detach {
 
 /* What is kept open from the start to the end. */
 struct job_kept {
-	int dir, root, mounts, cgroup, collect, pin, user; /* fds; -1: none */
+	int dir, root, mounts, cgroup, collect, netns, pin, user; /* fds; -1: none */
 };
 
 /* Opens the folder; `make`: a new one, -EEXIST when the id is taken. fd or -errno. Who made it, and
