@@ -36,8 +36,10 @@ struct job_input { /* a file or folder of the host, read-only */
 #define JOB_LIST_MAX 256
 
 /* job: closed, every limit has a value. compute: also without sockets, names of other processes and /sys,
- * and with a workspace. dev: a writable root, the network, limits only where said. */
-enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
+ * and with a workspace. dev: a writable root, the network, limits only where said. docker: as dev, and
+ * with what a container of docker's has: capabilities, setuid programs, its filter, its mounts. */
+enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV, JOB_PROFILE_DOCKER,
+		   JOB_PROFILES };
 
 struct job {
 	const char *id;
@@ -186,6 +188,17 @@ int job_file_parse(const json_t *document, const char *folder, struct arena *a, 
 /* A folder that has a config.json is a bundle: the job's root becomes its root, and its command,
  * environment, working directory and user count where the job says nothing. */
 int job_bundle_read(const char *bundle, struct arena *a, struct job *job, struct err *e);
+/* What a profile closes; the rest of a job is the same in all. */
+struct job_walls {
+	const char *const *caps;   /* of its user; NULL-terminated */
+	bool new_privs;		   /* setuid programs work, and root has its capabilities */
+	bool limited;		   /* every limit has a value, also those without an option */
+	bool hidden;		   /* /proc shows its own processes alone, no /sys, no sockets */
+	bool sysfs;		   /* /sys is there, read-only; and no tmpfs at /tmp */
+	bool open;		   /* a writable root and the network, where nothing else is said */
+	const char *(*seccomp)(void);
+};
+const struct job_walls *job_walls(const struct job *job);
 /* What the profile sets where the caller said nothing. */
 void job_profile_apply(struct job *job);
 const char *job_profile_name(enum job_profile profile);

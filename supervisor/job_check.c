@@ -104,7 +104,7 @@ static int check_limits(struct job *job, const struct host *h, struct err *e)
 static int check_landlock(struct job *job, const struct host *h, struct err *e)
 {
 	/* A root that is all writable has no second wall. */
-	job->landlock = job->profile != JOB_PROFILE_DEV && !job->writable;
+	job->landlock = !job_walls(job)->open && !job->writable;
 	if (!job->landlock || h->landlock_abi)
 		return 0;
 	job->landlock = false;

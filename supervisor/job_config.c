@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "runtime/landlock.h"
-#include "runtime/profile_job.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define TMP_OPTIONS  "size=64m,nr_inodes=16384"
@@ -71,13 +70,30 @@ static json_t *rlimits(const struct job *job)
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
-	if (job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE) {
+	if (job_walls(job)->limited) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
 		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
 		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
+}
+
+/* Mostly none, not even in the bounding set: no setuid file and no mistake gives one. As docker does it,
+ * a user that is not root has them only there, for setuid files. */
+static json_t *capabilities(const struct job *job, const struct job_user *user)
+{
+	const char *const *caps = job_walls(job)->caps;
+	json_t *o = json_object();
+
+	if (!caps[0])
+		return o;
+	json_object_set_new(o, "bounding", strings(caps));
+	if (user->uid == 0) {
+		json_object_set_new(o, "permitted", strings(caps));
+		json_object_set_new(o, "effective", strings(caps));
+	}
+	return o;
 }
 
 static json_t *process(const struct job *job, const struct image_info *image,
@@ -90,12 +106,12 @@ static json_t *process(const struct job *job, const struct image_info *image,
 
 	for (size_t i = 0; i < user->gid_count; i++)
 		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
-	/* No capability, not even in the bounding set: no setuid file and no mistake gives one. */
-	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:{}, s:o}",
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:o, s:o}",
 			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
 			 (json_int_t)user->gid, "additionalGids", groups,
 			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
-			 "noNewPrivileges", 1, "capabilities", "rlimits", rlimits(job));
+			 "noNewPrivileges", !job_walls(job)->new_privs, "capabilities",
+			 capabilities(job, user), "rlimits", rlimits(job));
 }
 
 static void add_mount(json_t *mounts, const char *destination, const char *type,
@@ -133,17 +149,20 @@ static json_t *mounts(const struct job *job, const struct job_user *user)
 {
 	json_t *list = json_array();
 
-	bool compute = job->profile == JOB_PROFILE_COMPUTE;
+	const struct job_walls *w = job_walls(job);
 
 	add_mount(list, "/proc", "proc",
-		  compute ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
+		  w->hidden ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
 			  : "nosuid,noexec,nodev");
 	add_mount(list, "/dev", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=64k");
 	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
-	add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
-	if (!compute)
+	if (w->sysfs)
+		add_mount(list, "/sys", "sysfs", "nosuid,noexec,nodev,ro");
+	else
+		add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
+	if (!w->hidden)
 		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
 	if (job->workspace)
 		add_workspace(job, user, list);
@@ -192,16 +211,23 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/interrupts", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
-	json_t *namespaces = json_array(), *o;
+	json_t *namespaces = json_array(), *hidden = strings(masked), *o;
+
+	if (job_walls(job)->sysfs) {
+		json_array_append_new(hidden, json_string("/sys/firmware"));
+		json_array_append_new(hidden, json_string("/sys/devices/virtual/powercap"));
+	}
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		json_array_append_new(namespaces, json_pack("{s:s}", "type", kinds[i]));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
-		      strings(masked), "readonlyPaths", strings(readonly));
-	json_object_set_new(o, "seccomp", json_loads(job->profile == JOB_PROFILE_COMPUTE
-							? profile_compute_json()
-							: profile_job_json(), 0, NULL));
+		      hidden, "readonlyPaths", strings(readonly));
+	json_object_set_new(o, "seccomp", json_loads(job_walls(job)->seccomp(), 0, NULL));
+	/* Docker's, since 20.10: its containers' root binds any port without a capability. */
+	if (job->profile == JOB_PROFILE_DOCKER)
+		json_object_set_new(o, "sysctl", json_pack("{s:s}",
+							   "net.ipv4.ip_unprivileged_port_start", "0"));
 	return o;
 }
 
