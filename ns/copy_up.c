@@ -38,6 +38,8 @@ struct level {
 	off_t resume; /* where the directory goes on after the one that was entered */
 };
 
+unsigned int ns_copy_up_files_max = NS_COPY_UP_FILES_MAX;
+
 static struct level stack[NS_COPY_UP_DEPTH_MAX];
 static _Alignas(struct entry) char entries[32768];
 static char names[65536], bytes[65536]; /* lists and values of xattrs end at 64 KiB, xattr(7) */
@@ -248,8 +250,8 @@ static int copy_entry(const struct level *l, const char *name, struct err *e)
 	struct stat st;
 	int r;
 
-	if (++count > NS_COPY_UP_FILES_MAX)
-		return err_say(e, E2BIG, "tmpcopyup of more than %d files", NS_COPY_UP_FILES_MAX);
+	if (++count > ns_copy_up_files_max)
+		return err_say(e, E2BIG, "tmpcopyup of more than %u files", ns_copy_up_files_max);
 	if (fstatat(l->from, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
 		return bad_entry(e, name);
 	if (S_ISDIR(st.st_mode))

@@ -159,6 +159,7 @@ extern const struct op op_mask_directory, op_mask_file;
 /* --- copy_up.c: tmpcopyup ----------------------------------------------------- */
 #define NS_COPY_UP_DEPTH_MAX 128     /* folders in folders; two fds each */
 #define NS_COPY_UP_FILES_MAX 1000000
+extern unsigned int ns_copy_up_files_max; /* that, but for tests */
 struct op_copy_up_args { /* compound */
 	int from_slot, to_slot; /* a folder of the root; the tmpfs, detached and still writable */
 	bool contents;          /* with all that is in it */

@@ -10,8 +10,8 @@
 # Branches of these are to be reached, all of them: whatever a hostile root, its paths, its ids,
 # capabilities, filter or mounts come by.
 function is_setup(file) {
-	return file ~ /^base\/(path|ids)/ || file ~ /^ns\/(inject|maps|ops_idmap|ops_userns|ops_path|ops_mount|mounts|mount_options|parse_mounts|rootfs)/ ||
-		file ~ /^runtime\/(caps|seccomp)/
+	return file ~ /^base\/(path|ids)/ || file ~ /^runtime\/(caps|seccomp)/ ||
+		file ~ /^ns\/(copy_up|dev|hot|inject|maps|mount|ops_(idmap|mask|mount|path|symlink|userns)|overlay|parse|rootfs)/
 }
 function percent(hit, all) {
 	return all ? sprintf("%5.1f %% (%d of %d)", 100 * hit / all, hit, all) : "    -"

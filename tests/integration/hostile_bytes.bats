@@ -102,7 +102,7 @@ quickly() {
 
 @test "what kist's JSON parser takes, a strict one takes too" {
 	seed=${KIST_SEED:-$(date +%j)}
-	run python3 "$TOP/tests/lib/json-differential.py" "$TOP/build/tests/tools/json-driver" config.json \
+	run python3 "$TOP/tests/lib/json-differential.py" "${KIST_BUILD:-$TOP/build}/tests/tools/json-driver" config.json \
 		"${KIST_DOCUMENTS:-4000}" "$seed"
 	echo "seed $seed: $output"
 	[ "$status" -eq 0 ]

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/capability.h>
 #include <sys/sysmacros.h>
 #include <cmocka.h>
 
@@ -47,6 +48,9 @@ static int make_dir(const char *name)
 	return fd;
 }
 
+static const struct vfs_cap_data chown_only = { .magic_etc = VFS_CAP_REVISION_2,
+						.data = { { .permitted = 1 } } };
+
 static void make_world(void)
 {
 	int fd;
@@ -60,7 +64,11 @@ static void make_world(void)
 	assert_int_equal(fchmodat(from, "file", 04750, 0), 0);
 	fd = openat(from, "file", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(fsetxattr(fd, "trusted.of_an_overlay", "y", 1, 0), 0);
-	fsetxattr(fd, "user.word", "y", 1, 0); /* where tmpfs has them */
+	/* Where there are such: some kernels have a label of their own, or no user.* in a tmpfs. */
+	fsetxattr(fd, "security.selinux", "a:b:c", 6, 0);
+	fsetxattr(fd, "user.word", "y", 1, 0);
+	assert_int_equal(fsetxattr(fd, "security.capability", &chown_only, sizeof chown_only, 0),
+			 0);
 	close(fd);
 	put(from, "holes", DATA);
 	fd = openat(from, "holes", O_WRONLY | O_CLOEXEC);
@@ -143,8 +151,10 @@ static bool same_text(const char *name, size_t size)
 /* What of the copy is not as it should be. Without an owner nothing is setuid. */
 static const char *lacks(bool owners, bool devices)
 {
-	struct stat st;
+	struct vfs_cap_data caps;
 	char text[100] = "";
+	struct stat st;
+	int fd;
 
 	if (!same_text("file", 20) || !same_text("holes", MIB) || !same_text("d/e/file", 10))
 		return "contents";
@@ -152,6 +162,12 @@ static const char *lacks(bool owners, bool devices)
 	    (st.st_uid != 5 && (owners || st.st_mode & S_ISUID)) || (st.st_mode & 01777) != 0750 ||
 	    (st.st_uid == 5 && !(st.st_mode & S_ISUID)))
 		return "owner and mode";
+	fd = openat(to, "file", O_RDONLY | O_CLOEXEC);
+	if (st.st_uid != 5 && fgetxattr(fd, "security.capability", &caps, sizeof caps) >= 0)
+		text[0] = 'c';
+	close(fd);
+	if (text[0])
+		return "capabilities of another owner";
 	if (fstatat(to, "d", &st, 0) < 0 || (st.st_mode & 07777) != 0711)
 		return "mode of a folder";
 	if (readlinkat(to, "link", text, sizeof text) != 10 || strcmp(text, "../outside") != 0)
@@ -246,6 +262,10 @@ static void grows(void)
 {
 	put(from, "holes", 2 * DATA);
 }
+static void a_small_one_grows(void)
+{
+	put(from, "file", DATA);
+}
 static void shrinks(void)
 {
 	put(from, "holes", 0);
@@ -269,9 +289,9 @@ static void becomes_a_link_to_a_folder(void)
 /* Never what is outside, and never for ever. */
 static void while_it_changes(void **state)
 {
-	static void (*const deeds[])(void) = { grows, shrinks, becomes_a_pipe,
-					       becomes_a_link_to_a_file,
-					       becomes_a_link_to_a_folder };
+	static void (*const deeds[])(
+		void) = { grows,	  a_small_one_grows,	    shrinks,
+			  becomes_a_pipe, becomes_a_link_to_a_file, becomes_a_link_to_a_folder };
 	int done[2] = { 0 };
 	struct stat st;
 
@@ -319,6 +339,11 @@ static void limits(void **state)
 	close(dir);
 	assert_int_equal(copy(true), -ELOOP);
 	assert_non_null(strstr(said, "tmpcopyup of folders more than 128 deep"));
+	make_world();
+	ns_copy_up_files_max = 4;
+	assert_int_equal(copy(true), -E2BIG);
+	ns_copy_up_files_max = NS_COPY_UP_FILES_MAX;
+	assert_non_null(strstr(said, "tmpcopyup of more than 4 files"));
 	fd_close(&from);
 	from = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(copy(true), -EPERM);

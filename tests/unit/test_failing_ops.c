@@ -125,6 +125,62 @@ static void devices(void **state)
 	assert_int_equal(hot(&null_device, false), -ENOENT);
 }
 
+/* Each step of a mount added, bound or taken off, with all of its calls failing, or the second. In
+ * a child each, as they enter other namespaces. */
+static int hot_step(const struct plan *p, const struct step *s, int error, int at)
+{
+	struct err e = ERR_INIT;
+	int before, result;
+	struct run r;
+
+	go_apart();
+	run_init(&r, p);
+	for (int slot = 0; slot < p->slot_count; slot++)
+		run_set_number(&r, slot, root); /* "own fds", and others that are something else */
+	before = open_fds();
+	*failing = (struct failing){ .armed = true, .error = error, .at = at };
+	result = s->op->act(&r, s->args, &e);
+	failing->armed = false;
+	if (e.error && e.error != -result)
+		return 1;
+	return result < 0 && open_fds() > before ? 2 : 0;
+}
+
+static void each_step_of_a_hot_mount(void **state)
+{
+	struct ns_mount m = { .source = "/s", .destination = "/x", .flags.bind = true };
+	struct arena arena = ARENA_INIT;
+	struct ns_hot h = { .pid = 1 };
+	struct plan p;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	make_world();
+	plan_init(&p, &arena);
+	h.slot_pidfd = plan_new_slot(&p, "container");
+	ns_plan_hot_add(&p, &h, &m);
+	ns_plan_hot_bound(&p, &h, &null_device, "/dev/null");
+	ns_plan_hot_remove(&p, &h, "/x", false, 1);
+	assert_int_equal(p.error, 0);
+	for (int i = 0; i < p.count; i++) {
+		for (int k = 0; k < 6; k++) {
+			static const int with[] = { EIO, EINVAL, EPERM };
+			int status = -1;
+			pid_t pid = fork();
+
+			if (pid == 0)
+				_exit(hot_step(&p, &p.steps[i], with[k / 2], k % 2 * 2));
+			__real_waitpid(pid, &status, 0);
+			failing->armed = false;
+			if (status)
+				fail_msg("step %d, %s, %s: %x", i, p.steps[i].op->name,
+					 strerrorname_np(with[k / 2]), (unsigned int)status);
+		}
+	}
+	arena_free(&arena);
+}
+
 /* --- places themselves, symlinks ------------------------------------------------ */
 
 static int place_itself(const char *path, bool file)
@@ -320,6 +376,7 @@ int main(void)
 		cmocka_unit_test(each_call_of_an_op),
 		cmocka_unit_test(puts_files_in),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(each_step_of_a_hot_mount),
 		cmocka_unit_test(places_themselves),
 		cmocka_unit_test(led_astray),
 		cmocka_unit_test(why_a_filesystem_refuses),

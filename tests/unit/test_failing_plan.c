@@ -17,6 +17,7 @@
 #include "tests/unit/failing.h"
 
 #include "base/engine.h"
+#include "ns/builders.h"
 #include "runtime/compile.h"
 
 static int begin(void **state)
@@ -166,6 +167,29 @@ static json_t *odd_mounts(void)
 	return json_loads(text, 0, NULL);
 }
 
+/* Devices in folders of their own, one of a group; with a /dev of the host, which is left alone. */
+static json_t *odd_devices(bool dev_bound, bool userns)
+{
+	static const char text[] =
+		"{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"r\"}, \"process\": {\"args\": [\"a\"], "
+		"\"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}}, \"mounts\": ["
+		"{\"destination\": \"/dev\", %s}], \"linux\": {\"namespaces\": [{\"type\": \"mount\"}, "
+		"{\"type\": \"%s\"}, {\"type\": \"pid\"}], \"devices\": ["
+		"{\"path\": \"/dev/a/b\", \"type\": \"c\", \"major\": 1, \"minor\": 3, \"gid\": 5}, "
+		"{\"path\": \"/dev/p\", \"type\": \"p\", \"uid\": 5}, "
+		"{\"path\": \"/x/y\", \"type\": \"c\", \"major\": 1, \"minor\": 3}, "
+		"{\"path\": \"/z\", \"type\": \"b\", \"major\": 1, \"minor\": 3}]%s}}";
+	static const char maps[] =
+		", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 100}], "
+		"\"gidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 100}]";
+	char whole[2000];
+
+	snprintf(whole, sizeof whole, text,
+		 dev_bound ? "\"source\": \"/dev\", \"options\": [\"rbind\"]" : "\"type\": \"tmpfs\"",
+		 userns ? "user" : "uts", userns ? maps : "");
+	return json_loads(whole, 0, NULL);
+}
+
 /* Without mounts nobody else sees what was missing. */
 static json_t *no_mounts(void)
 {
@@ -210,8 +234,103 @@ static void each_allocation_of_a_start(void **state)
 	(void)state;
 	each_allocation_of(odd_mounts(), &host);
 	each_allocation_of(no_mounts(), &host);
+	for (int i = 0; i < 4; i++)
+		each_allocation_of(odd_devices(i & 1, i & 2), &host);
 	each_allocation_of(everything(), &host);
 	each_allocation_of(spec_default(false), &host);
+}
+
+/* Each way of joining layers, where there is memory for one step less each time: the plan says so. */
+static void overlay(const struct ns_overlay *o, const struct host *h)
+{
+	for (int at = 1;; at++) {
+		struct ns_rootfs_options rootfs = { 0 };
+		struct arena arena = ARENA_INIT;
+		struct err e = ERR_INIT;
+		struct plan p;
+		int r;
+
+		*failing = (struct failing){ .memory = true, .error = ENOMEM, .at = at };
+		plan_init(&p, &arena);
+		failing->armed = true;
+		ns_plan_overlay(&p, o, h, &rootfs);
+		failing->armed = false;
+		r = arena_failed(&arena) ? -ENOMEM : plan_check(&p, &e);
+		arena_free(&arena);
+		if (o->count == 0 || o->count > NS_LAYERS_MAX) {
+			assert_true(r < 0);
+			return;
+		}
+		assert_int_equal(r, failing->calls < at ? 0 : -ENOMEM);
+		if (failing->calls < at)
+			return;
+	}
+}
+
+static void each_allocation_of_an_overlay(void **state)
+{
+	static const size_t counts[] = { 1, 3, 0, NS_LAYERS_MAX + 1 };
+	static const char *layers[NS_LAYERS_MAX + 1];
+	static const struct host hosts[] = {
+		{ .root = true, .kernel = HOST_KERNEL(6, 1) },
+		{ .root = true, .kernel = HOST_KERNEL(6, 15) },
+		{ .kernel = HOST_KERNEL(6, 1) },
+		{ .kernel = HOST_KERNEL(6, 15) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NS_LAYERS_MAX + 1; i++)
+		layers[i] = "l";
+	for (int i = 0; i < 64; i++) {
+		struct ns_overlay o = { .dir = "/layers",
+					.slot_below = i & 4 ? 3 : -1,
+					.layers = layers,
+					.count = counts[i % 4],
+					.mount_dir = "/run/kist/x/m",
+					.idmap = i & 8,
+					.readonly = i & 16,
+					.root_gid = i & 8 ? 5 : 0,
+					.upper_dir = i & 32 ? "/upper" : NULL,
+					.slot_upper = 4 };
+
+		for (size_t k = 0; k < sizeof hosts / sizeof hosts[0]; k++)
+			overlay(&o, &hosts[k]);
+	}
+}
+
+/* A mount or a device more of a container, without memory for it. */
+static void each_allocation_of_a_hot_mount(void **state)
+{
+	static const struct ns_mount dev = { .destination = "/dev", .source = "/dev", .flags.bind = true };
+	static const struct ns_spec hostly = { .mounts = &dev, .mount_count = 1 };
+	json_t *mount = json_pack("{s:s, s:s, s:[s]}", "source", "/s", "destination", "/x", "options", "bind");
+	json_t *device = json_pack("{s:s, s:s, s:i, s:i}", "path", "/x", "type", "c", "major", 1, "minor", 3);
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		for (int at = 1;; at++) {
+			struct arena arena = ARENA_INIT;
+			struct err e = ERR_INIT;
+			struct ns_device d;
+			struct ns_mount m;
+			int r;
+
+			*failing = (struct failing){ .armed = true, .memory = true, .error = ENOMEM, .at = at };
+			r = k ? ns_parse_hot(mount, "/", false, &arena, &m, &e)
+			      : ns_parse_hot_device(device, &hostly, &arena, &d, &e);
+			failing->armed = false;
+			if (arena_failed(&arena))
+				r = -ENOMEM;
+			arena_free(&arena);
+			if (failing->calls < at) {
+				assert_int_equal(r, 0);
+				break;
+			}
+			assert_true(r < 0);
+		}
+	}
+	json_decref(mount);
+	json_decref(device);
 }
 
 int main(void)
@@ -219,6 +338,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_step_of_a_guest),
 		cmocka_unit_test(each_allocation_of_a_start),
+		cmocka_unit_test(each_allocation_of_an_overlay),
+		cmocka_unit_test(each_allocation_of_a_hot_mount),
 	};
 
 	return cmocka_run_group_tests_name("failing_plan", tests, begin, NULL);

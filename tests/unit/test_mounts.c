@@ -136,6 +136,7 @@ static const struct {
 	{ "", &root, FS("/x", "tmpfs", "\"tmpcopyup\""), "copy_up(<target>, <tree>)", NULL },
 	{ "", &root, FS("/x", "tmpfs", "\"tmpcopyup\", \"uid=5\""), "<tree>, but its owner)", NULL },
 	{ "", &root, FS("/x", "tmpfs", "\"tmpcopyup\", \"gid=5\""), "<tree>, but its owner)", NULL },
+	{ "", &root, FS("/x", "tmpfs", "\"tmpcopyup\", \"mode=700\""), "<tree>, but its mode)", NULL },
 	{ "", &root, FS("/x", "tmpfs", "\"mode=755\", \"size=1k\""),
 	  "mount -t tmpfs -o mode=755,size=1k src $ROOT/x", "copy_up" },
 	{ "", &root, FS("/x", "ext4", "\"errors=panic\", \"noload\", \"sync\", \"ro\""),

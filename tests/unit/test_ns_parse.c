@@ -292,8 +292,9 @@ static void test_accepted(void **state)
 	(void)state;
 	assert_int_equal(parse(config(NS_ALL ", \"devices\": [{\"path\": \"/dev/null\", \"type\": \"u\", "
 		"\"major\": 1, \"minor\": 3, \"fileMode\": 384}], \"sysctl\": "
-		"{\"net/ipv4/conf/eth0.5/forwarding\": \"1\"}, \"readonlyPaths\": [\"/a//b/./c/..\"]",
-		"\"hostname\": \"\", \"mounts\": [{\"destination\": \"rel/x\", \"source\": \"src\", "
+		"{\"net/ipv4/conf/eth0.5/forwarding\": \"1\\t2\"}, \"readonlyPaths\": [\"/a//b/./c/..\", \"/.a/ab\"], \"rootfsPropagation\": \"\", "
+		"\"mountLabel\": \"\"",
+		"\"hostname\": \"\", \"annotations\": {\"run.oci.mount_context_type\": \"\"}, \"mounts\": [{\"destination\": \"rel/x\", \"source\": \"src\", "
 		"\"options\": [\"rbind\", \"ro\", \"noatime\", \"atime\", \"rslave\", \"rro\"]}, "
 		"{\"destination\": \"/proc/cpuinfo\", \"source\": \"/s\", \"options\": [\"bind\"]}]"),
 		&a, &s, &e), 0);
@@ -306,6 +307,8 @@ static void test_accepted(void **state)
 	assert_int_equal(s.devices[0].type, S_IFCHR);
 	assert_string_equal(s.sysctls[0].path, "net/ipv4/conf/eth0.5/forwarding");
 	assert_string_equal(s.readonly_paths[0], "/a/b");
+	assert_string_equal(s.readonly_paths[1], "/.a/ab");
+	assert_string_equal(s.mount_label_option, "context");
 	assert_string_equal(s.mounts[0].destination, "/rel/x");
 	assert_string_equal(s.mounts[0].source, "/bundle/src");
 	assert_true(s.mounts[0].flags.bind && s.mounts[0].flags.recursive);
@@ -404,12 +407,16 @@ static void test_sysctl_names(void **state)
 		"kernel.shmmax.x", "vm.overcommit_memory",
 	};
 	unsigned int needs;
-	char path[256];
+	char path[256], longer[300];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		if (ns_sysctl_find(bad[i], path, sizeof path, &needs))
 			fail_msg("\"%s\" was taken for %s", bad[i], path);
+	snprintf(longer, sizeof longer, "net.%0*d", (int)sizeof path - 5, 0);
+	assert_true(ns_sysctl_find(longer, path, sizeof path, &needs));
+	snprintf(longer, sizeof longer, "net.%0*d", (int)sizeof path - 4, 0);
+	assert_false(ns_sysctl_find(longer, path, sizeof path, &needs));
 	assert_true(ns_sysctl_find("net.ipv4.ip_forward", path, sizeof path, &needs));
 	assert_string_equal(path, "net/ipv4/ip_forward");
 	assert_int_equal(needs, CLONE_NEWNET);

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "ns/builders.h"
+#include "ns/ops.h"
 
 #define DATA "tests/unit/data/"
 
@@ -129,6 +130,25 @@ static void test_everything(void **state)
 {
 	(void)state;
 	build(DATA "ns-everything.json", false, 0, true, DATA "ns-everything.plan");
+}
+
+/* Half a size is none. */
+static void test_console_size(void **state)
+{
+	struct arena a = ARENA_INIT;
+	struct plan p;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		int sizes = 0;
+
+		plan_init(&p, &a);
+		ns_plan_console(&p, NULL, plan_new_slot(&p, "master"), i & 1 ? 24 : 0, i & 2 ? 80 : 0, 0);
+		for (int k = 0; k < p.count; k++)
+			sizes += p.steps[k].op == &op_set_winsize;
+		assert_int_equal(sizes, i == 3);
+	}
+	arena_free(&a);
 }
 
 static void test_overlay(void **state)
@@ -341,6 +361,10 @@ static void test_hot(void **state)
 	_cleanup_json_ json_t *fs = json_pack("{s:s, s:s}", "destination", "/x", "type", "tmpfs");
 	_cleanup_json_ json_t *shared = json_pack("{s:s, s:s, s:[s, s]}", "source", "/s", "destination",
 						  "/x", "options", "bind", "rshared");
+	_cleanup_json_ json_t *again = json_pack("{s:s, s:[s, s]}", "destination", "/x", "options",
+						 "bind", "remount");
+	_cleanup_json_ json_t *slave = json_pack("{s:s, s:s, s:[s, s, s]}", "source", "/s", "destination",
+						 "/y", "options", "bind", "private", "rslave");
 	_cleanup_json_ json_t *device = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "path",
 						  "/dev//new/tun", "type", "c", "major", 10, "minor", 200,
 						  "fileMode", 0660, "uid", 3);
@@ -351,20 +375,28 @@ static void test_hot(void **state)
 	struct arena a = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct ns_mount m;
-	struct plan p;
+	struct plan p, other;
 
 	(void)state;
 	plan_init(&p, &a);
 	hot.slot_pidfd = plan_new_slot(&p, "container");
 	assert_int_equal(ns_parse_hot(fs, "/cwd", true, &a, &m, &e), -EINVAL);
 	assert_int_equal(ns_parse_hot(shared, "/cwd", true, &a, &m, &e), -EINVAL);
+	assert_int_equal(ns_parse_hot(again, "/cwd", true, &a, &m, &e), -EINVAL);
 	assert_int_equal(ns_parse_hot(o, "/cwd", false, &a, &m, &e), -EINVAL); /* idmap needs ids */
 	assert_int_equal(ns_parse_hot(o, "/cwd", true, &a, &m, &e), 0);
 	ns_plan_hot_add(&p, &hot, &m);
 	ns_plan_hot_remove(&p, &hot, m.destination, false, 1234);
+	assert_int_equal(ns_parse_hot(slave, "/cwd", true, &a, &m, &e), 0);
+	plan_init(&other, &a);
+	ns_plan_hot_add(&other, &hot, &m);
+	assert_int_equal(plan_check(&other, &e), 0);
 	/* A device: its node, taken off again; in a user namespace the host's, bound. */
 	assert_int_equal(ns_parse_hot_device(device, &hostly, &a, &d, &e), -EINVAL);
 	assert_int_equal(ns_parse_hot_device(device, &(struct ns_spec){ 0 }, &a, &d, &e), 0);
+	/* Without a right to make it, it is the host's that is bound; but not into the host's /dev. */
+	assert_true(ns_device_is_bound(&(struct ns_spec){ 0 }, &(struct host){ 0 }, &d));
+	assert_false(ns_device_is_bound(&hostly, &(struct host){ 0 }, &d));
 	ns_plan_hot_node(&p, &hot, &d);
 	ns_plan_hot_unnode(&p, &hot, &d);
 	hot.root_uid = hot.root_gid = 100000;
@@ -382,7 +414,7 @@ int main(void)
 		cmocka_unit_test(test_overlay), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_hot), cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_last_steps), cmocka_unit_test(test_below_new_dev),
-		cmocka_unit_test(test_who_clones_the_root),
+		cmocka_unit_test(test_who_clones_the_root), cmocka_unit_test(test_console_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
