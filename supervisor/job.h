@@ -32,6 +32,7 @@ struct job_file { /* of the job's root */
 };
 struct job_input { /* a file or folder of the host, read-only */
 	const char *source, *path;
+	uint32_t uid, gid; /* its owner: job_look_at_owners() */
 };
 #define JOB_LIST_MAX 256
 
@@ -232,6 +233,12 @@ void job_ids_drop(struct job_ids *ids, int root, const char *id);
 void job_ids_settle(struct job_ids *ids);
 /* Refuses an image whose user is none of them. */
 int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e);
+/* How ids on the disk become the host's ids of the job: the owner is the job's user, as the job counts.
+ * `range`: the job's. Returns the number of lines. */
+#define JOB_IDMAP_LINES 5
+size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
+		 struct ns_id_map ret[JOB_IDMAP_LINES]);
+int job_look_at_owners(struct job *job, struct err *e);
 /* The first range that subuid(5) gives a user; the text is changed. */
 bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */

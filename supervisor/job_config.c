@@ -138,14 +138,47 @@ static void add_workspace(const struct job *job, const struct job_user *user, js
 	add_mount(list, JOB_WORKSPACE, "tmpfs", text);
 }
 
-static void add_input(const struct job_input *i, json_t *list)
+static json_t *map(const struct ns_id_map *line, size_t count)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
-					      i->path, "type", "bind", "source", i->source,
-					      "options", "rbind", "rro", "rnosuid", "rnodev"));
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
+						      (json_int_t)line[i].container, "hostID",
+						      (json_int_t)line[i].host, "size",
+						      (json_int_t)line[i].size));
+	return list;
 }
 
-static json_t *mounts(const struct job *job, const struct job_user *user)
+/* The job's user sees itself as the owner: only root of the host can map what is not its own. */
+static void add_maps(json_t *mount, const struct job_ids *ids, const struct job_user *user, uint32_t uid,
+		     uint32_t gid)
+{
+	struct ns_id_map line[JOB_IDMAP_LINES];
+	size_t n;
+
+	if (!ids->leased)
+		return;
+	n = job_idmap(&ids->uid[0], uid, user->uid, line);
+	json_object_set_new(mount, "uidMappings", map(line, n));
+	n = job_idmap(&ids->gid[0], gid, user->gid, line);
+	json_object_set_new(mount, "gidMappings", map(line, n));
+	json_array_append_new(json_object_get(mount, "options"), json_string("tryidmap"));
+}
+
+static void add_input(const struct job_input *i, const struct job_ids *ids,
+		      const struct job_user *user, json_t *list)
+{
+	json_t *mount = json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", i->path, "type",
+				  "bind", "source", i->source, "options", "rbind", "rro",
+				  "rnosuid", "rnodev");
+
+	add_maps(mount, ids, user, i->uid, i->gid);
+	json_array_append_new(list, mount);
+}
+
+static json_t *mounts(const struct job *job, const struct job_ids *ids,
+		      const struct job_user *user)
 {
 	json_t *list = json_array();
 
@@ -167,7 +200,7 @@ static json_t *mounts(const struct job *job, const struct job_user *user)
 	if (job->workspace)
 		add_workspace(job, user, list);
 	for (size_t i = 0; i < job->input_count; i++)
-		add_input(&job->input[i], list);
+		add_input(&job->input[i], ids, user, list);
 	return list;
 }
 
@@ -186,18 +219,6 @@ static json_t *resources(const struct job *job)
 		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
 				    (json_int_t)job->cpu_quota, "period", 100000));
 	return r;
-}
-
-static json_t *map(const struct ns_id_map *line, size_t count)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
-						      (json_int_t)line[i].container, "hostID",
-						      (json_int_t)line[i].host, "size",
-						      (json_int_t)line[i].size));
-	return list;
 }
 
 static json_t *linux_part(const struct job *job, const struct job_ids *ids)
@@ -255,6 +276,6 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
-			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",
+			 "mounts", mounts(job, ids, user), "linux", linux_part(job, ids), "annotations",
 			 annotations(job));
 }

@@ -326,8 +326,8 @@ static int read_one_input(struct reader *r, const json_t *o, const struct json_a
 	if (n < 0)
 		return n;
 	return job_add_input_parts(r->job, at->text,
-				   (struct job_input){ beside(r, arena_strdup(r->arena, source)),
-						       arena_strdup(r->arena, path) },
+				   (struct job_input){ .source = beside(r, arena_strdup(r->arena, source)),
+						       .path = arena_strdup(r->arena, path) },
 				   e);
 }
 

@@ -82,6 +82,9 @@ static int parse_config(struct job *job, const struct image_info *image, int pin
 		r = job_ids_check(ids, user, e);
 	if (r < 0)
 		return r;
+	r = job_look_at_owners(job, e);
+	if (r < 0)
+		return r;
 	config = job_config(job, image, ids, user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");

@@ -70,6 +70,34 @@ teardown() { runtime_teardown; }
 	assert_nothing_left
 }
 
+@test "inputs: their owner is the job's user, where the kernel can map ids; nobody's rights grow" {
+	mkdir -m 700 "$D/in" "$D/in/others"
+	echo mine >"$D/in/mine"
+	echo roots >"$D/in/roots"
+	echo third >"$D/in/third"
+	chmod 600 "$D/in/"{mine,roots,third}
+	chown 1234:4321 "$D/in" "$D/in/mine"
+	chown 777 "$D/in/third"
+	look='exec 2>&1; stat -c "%u:%g %n" . mine roots third; cat mine roots third'
+	run job --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	if [[ ${lines[0]} == "65534:65534 ."* ]]; then
+		# A file system that can't, as tmpfs before Linux 6.3: what everybody may read, as ever.
+		[ "$(stat -f -c %T "$D")" = tmpfs ]
+		return
+	fi
+	[ "$status" -eq 1 ]
+	[ "${lines[*]}" = "0:0 . 0:0 mine 1234:4321 roots 777:4321 third mine cat: can't open 'roots': Permission denied cat: can't open 'third': Permission denied" ]
+	# Another user in the job; an owner beyond the job's range; one who is the same.
+	run job --user 1234:9 --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	[[ $output == "1234:9 ."*"1234:9 mine"*"0:0 roots"* ]]
+	chown 7000000:7000000 "$D/in" "$D/in/mine"
+	run job --user 5 --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	[[ $output == "5:5 ."*"5:5 mine"*"0:0 roots"* ]]
+	# On the disk nothing has changed.
+	[ "$(stat -c %u:%g:%a "$D/in/mine")" = 7000000:7000000:600 ]
+	assert_nothing_left
+}
+
 @test "collect: patterns, folders, modes, once each; what was there is replaced" {
 	mkdir "$T/out"
 	echo old >"$T/out/a.txt"
