@@ -276,6 +276,17 @@ static int check_detached(const struct job_request *q, const struct job *job, st
 	return 0;
 }
 
+static int refuse_egress(const struct job *job, struct err *e)
+{
+	if (!job->net || strcmp(job->net, "none") == 0) {
+		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
+		return err_fix(e, "add --net bridge, or leave --egress out");
+	}
+	err_say(e, EINVAL, "--egress: not with --net %.40s: who asks for it has no right to the cgroup program that "
+		"would hold it", job->net);
+	return err_fix(e, "as root: --net bridge instead; or leave --egress out");
+}
+
 int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
 		      struct arena *a, struct err *e)
 {
@@ -313,10 +324,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder && !q->kept)
 		r = find_folder(job, a, e);
-	if (r == 0 && job->egress && !job->bridge) {
-		err_say(e, EINVAL, "--egress: without a network there is nowhere to send to");
-		return err_fix(e, "add --net bridge, or leave --egress out");
-	}
+	if (r == 0 && job->egress && !job->bridge && !job->shares)
+		return refuse_egress(job, e);
 	if (r == 0)
 		r = check_detached(q, job, e);
 	if (r < 0)

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/utc.h"
+#include "cli/net_stats.h"
 #include "net/address.h"
 #include "net/bridge.h"
 #include "net/endpoint.h"
@@ -35,7 +36,21 @@ static json_t *config_json(const struct network *n)
 	return list;
 }
 
-static json_t *endpoint_json(const struct network *n, const struct endpoint *ep)
+/* Null: its interface is gone, or the caller may not look. */
+static json_t *counters_json(const struct endpoint *ep, const struct on_host *h)
+{
+	struct net_counters c;
+
+	if (net_stats_of(ep, h, &c, NULL) != 1)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rx_bytes", (json_int_t)c.rx_bytes,
+			 "rx_packets", (json_int_t)c.rx_packets, "rx_errors", (json_int_t)c.rx_errors,
+			 "rx_dropped", (json_int_t)c.rx_dropped, "tx_bytes", (json_int_t)c.tx_bytes,
+			 "tx_packets", (json_int_t)c.tx_packets, "tx_errors", (json_int_t)c.tx_errors,
+			 "tx_dropped", (json_int_t)c.tx_dropped);
+}
+
+static json_t *endpoint_json(const struct network *n, const struct endpoint *ep, const struct on_host *h)
 {
 	char v4[CIDR_TEXT] = "", v6[CIDR_TEXT] = "", mac[18], id[17];
 	json_t *names = json_array();
@@ -47,10 +62,10 @@ static json_t *endpoint_json(const struct network *n, const struct endpoint *ep)
 		cidr6_format(&ep->address6, n->prefix6, v6);
 	for (int i = 0; i < ep->name_count; i++)
 		json_array_append_new(names, json_string(ep->names[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i}", "Name", ep->id, "EndpointID", id,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:o}", "Name", ep->id, "EndpointID", id,
 			 "MacAddress", mac_format(ep->mac, mac), "IPv4Address", v4, "IPv6Address", v6,
 			 "Interface", ep->interface, "HostInterface", ep->host_if, "DNSNames", names, "Pid",
-			 (int)ep->pid);
+			 (int)ep->pid, "Counters", counters_json(ep, h));
 }
 
 static json_t *labels_json(const struct network *n)
@@ -80,7 +95,8 @@ static json_t *options_json(const struct network *n)
 	return o;
 }
 
-static json_t *network_json(const struct network *n, const struct endpoint *all, size_t count)
+static json_t *network_json(const struct network *n, const struct endpoint *all, size_t count,
+			    const struct on_host *h)
 {
 	json_t *containers = json_object();
 	char seconds[UTC_TEXT_MAX] = "", created[UTC_TEXT_MAX + 16];
@@ -89,7 +105,7 @@ static json_t *network_json(const struct network *n, const struct endpoint *all,
 	snprintf(created, sizeof created, "%s.%09lldZ", seconds, (long long)(n->created % 1000000000));
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(all[i].network, n->name) == 0)
-			json_object_set_new(containers, all[i].owner, endpoint_json(n, &all[i]));
+			json_object_set_new(containers, all[i].owner, endpoint_json(n, &all[i], h));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:o}, s:b, s:b, s:o, s:o, s:o}",
 			 "Name", n->name, "Id", n->id, "Created", created, "Scope", "local", "Driver",
 			 n->driver == NETWORK_MACVLAN ? "macvlan" : "bridge", "EnableIPv4",
@@ -105,13 +121,17 @@ int net_print_json(const struct network *list, size_t count, struct err *e)
 	_cleanup_json_ json_t *all = json_array();
 	struct endpoint *endpoints = NULL;
 	size_t endpoint_count = 0;
+	struct on_host h = { 0 };
 	int r = lease_store_peek(&s, e);
 
 	if (r == 0)
+		(void)net_stats_on_host(&h, NULL);
+	if (r == 0)
 		r = endpoint_list(&s, NULL, &endpoints, &endpoint_count, e);
 	for (size_t i = 0; (r == 0 || r == -ENOENT) && i < count; i++)
-		json_array_append_new(all, network_json(&list[i], endpoints, endpoint_count));
+		json_array_append_new(all, network_json(&list[i], endpoints, endpoint_count, &h));
 	free(endpoints);
+	free(h.all);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (json_out_of_memory || json_array_size(all) != count)

@@ -25,12 +25,7 @@
 #include "net/netns.h"
 #include "net/network.h"
 
-struct on_host {
-	struct net_counters *all;
-	size_t count;
-};
-
-static int list_on_host(struct on_host *h, struct err *e)
+int net_stats_on_host(struct on_host *h, struct err *e)
 {
 	_cleanup_fd_ int rtnl = nl_open(NETLINK_ROUTE);
 
@@ -66,9 +61,8 @@ static int look_inside(const struct endpoint *ep, struct net_counters *ret, stru
 	return found != NULL;
 }
 
-/* 1 found, 0 its interface is gone. */
-static int counters_of(const struct endpoint *ep, const struct on_host *h, struct net_counters *ret,
-		       struct err *e)
+int net_stats_of(const struct endpoint *ep, const struct on_host *h, struct net_counters *ret,
+		 struct err *e)
 {
 	const struct net_counters *found;
 
@@ -101,7 +95,7 @@ static int print_all(const struct endpoint *list, size_t count, bool json, struc
 {
 	_cleanup_json_ json_t *all = json_array();
 	struct on_host h = { 0 };
-	int r = list_on_host(&h, e);
+	int r = net_stats_on_host(&h, e);
 
 	if (r == 0 && !json)
 		printf("%-20s %-20s %-9s %14s %10s %7s %14s %10s %7s\n", "NETWORK", "CONTAINER", "INTERFACE",
@@ -109,7 +103,7 @@ static int print_all(const struct endpoint *list, size_t count, bool json, struc
 	for (size_t i = 0; r >= 0 && i < count; i++) {
 		struct net_counters c = { 0 };
 
-		r = counters_of(&list[i], &h, &c, e);
+		r = net_stats_of(&list[i], &h, &c, e);
 		if (r > 0 && json)
 			json_array_append_new(all, counters_json(&list[i], &c));
 		else if (r > 0)

@@ -267,8 +267,7 @@ static bool plan_one(struct plan *p, const struct slots *slots, const struct net
 	return true;
 }
 
-void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h,
-		     const char *id)
+int net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h, const char *id)
 {
 	struct ways ways = { .has4 = s->has_default, .has6 = s->has_default };
 	const char *owner;
@@ -276,10 +275,10 @@ void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host
 
 	(void)h;
 	if (s->mode != NET_BRIDGE)
-		return;
+		return -1;
 	owner = net_owner(p->arena, id, s->realm);
 	if (!owner)
-		return; /* the arena remembers */
+		return -1; /* the arena remembers */
 	slots = (struct slots){
 		.netns = plan_new_slot(p, "guest netns"),
 		.guest_rtnl = plan_new_slot(p, "guest rtnl"),
@@ -296,10 +295,12 @@ void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host
 	plan_add(p, SIDE_HOST, op_rtnl_open, op_rtnl_open_args, -1, slots.rtnl);
 	for (int i = 0; i < (s->join_count ? s->join_count : 1); i++)
 		if (!plan_one(p, &slots, s, i, &ways, id, owner))
-			return;
+			return -1;
 	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.guest_rtnl);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.netns);
+	if (!s->keep_netns)
+		plan_add(p, SIDE_HOST, op_close, op_close_args, slots.netns);
 	plan_add(p, SIDE_HOST, op_close, op_close_args, slots.rtnl);
+	return s->keep_netns ? slots.netns : -1;
 }
 
 /* --- taking it back ------------------------------------------------------------------------ */

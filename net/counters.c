@@ -106,6 +106,30 @@ int net_counters_list(int rtnl, struct net_counters **ret, size_t *ret_count, st
 	return 0;
 }
 
+int net_counters_get(int rtnl, const char *name, struct net_counters *ret, struct err *e)
+{
+	struct list l = { 0 };
+	struct err scratch = ERR_INIT;
+	struct nl_batch b;
+	struct nlmsghdr *m;
+	int r;
+
+	nl_batch_init(&b);
+	m = nl_begin(&b, RTM_GETLINK, NLM_F_ACK);
+	nl_extra_header(m, sizeof(struct ifinfomsg));
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_end(&b, m);
+	r = nl_talk(rtnl, &b, take_link, &l, &scratch);
+	if (l.count)
+		*ret = l.all[0];
+	free(l.all);
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0 && e)
+		*e = scratch;
+	return r < 0 ? err_wrap(e, "cannot read the counters of %s", name) : l.count == 1;
+}
+
 const struct net_counters *net_counters_find(const struct net_counters *all, size_t count,
 					     const char *name)
 {

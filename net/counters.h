@@ -18,6 +18,8 @@ struct net_counters {
 
 /* All interfaces of rtnl's network namespace, by name; free() *ret. */
 int net_counters_list(int rtnl, struct net_counters **ret, size_t *ret_count, struct err *e);
+/* One interface's. 1 found, 0 none of that name, -errno. */
+int net_counters_get(int rtnl, const char *name, struct net_counters *ret, struct err *e);
 /* NULL: none of that name. */
 const struct net_counters *net_counters_find(const struct net_counters *all, size_t count,
 					     const char *name);

@@ -54,6 +54,7 @@ struct net_spec {
 	struct net_rate rate;  /* of each of its interfaces */
 	bool into_running; /* the records say that this process is still at it, until the plan has ended */
 	bool has_default;  /* a default route leads elsewhere already */
+	bool keep_netns;   /* its network namespace stays open: net_plan_attach()'s slot */
 };
 
 /* "none", "bridge", "host". */
@@ -65,6 +66,7 @@ int net_parse_publish(const char *text, struct net_spec *s, struct arena *a, str
 /* Both annotations, words parted by blanks; neither there: the spec stays as it is. */
 #define NET_ANNOTATION	   "io.kist.net" /* as runtime/annotations.h has them */
 #define PUBLISH_ANNOTATION "io.kist.publish"
+#define RATE_ANNOTATION	   "io.kist.net-rate"
 int net_parse_annotations(const char *net, const char *publish, struct net_spec *s, struct arena *a,
 			  struct err *e);
 /* Reads the definitions of the networks that were named. Into the arena. */
@@ -75,8 +77,9 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e);
 /* GUEST: loopback up, in a network namespace that is the guest's own and new. */
 void net_plan_loopback(struct plan *p);
 /* HOST: all of NET_BRIDGE; nothing for the other modes. The guest exists: its namespace is opened
- * below SLOT_GUEST_PROC; nothing of it has run yet, or it is asked for (into_running). */
-void net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h,
+ * below SLOT_GUEST_PROC; nothing of it has run yet, or it is asked for (into_running). The slot of the
+ * namespace with keep_netns; else -1. */
+int net_plan_attach(struct plan *p, const struct net_spec *s, const struct host *h,
 		     const char *id);
 /* HOST: all of NET_USER, right after birth: as long as the guest lets its user look into its /proc. */
 void net_plan_user(struct plan *p, const struct net_spec *s);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/conntrack.h"
 #include "net/endpoint.h"
 #include "net/firewall.h"
 #include "net/publish.h"
@@ -139,13 +140,19 @@ int network_firewall_detach(const struct lease_store *s, const char *network, co
 	char interface[IFNAMSIZ] = "";
 	struct network n;
 	struct endpoint ep;
+	int r;
 
 	/* No record, or one that can't be read: there is nothing that could be taken out by it. */
 	if (endpoint_get(s, network, owner, &ep, &ignored) <= 0)
 		return 0;
 	lease_interface_get(s, network, interface, sizeof interface);
 	find(network, interface, &n);
-	return n.driver == NETWORK_BRIDGE ? firewall_detach(&n, &ep, e) : 0;
+	if (n.driver != NETWORK_BRIDGE)
+		return 0;
+	r = firewall_detach(&n, &ep, e);
+	if (r == 0)
+		conntrack_forget(ep.address, &ep.address6);
+	return r;
 }
 
 int network_firewall_drop(const char *network, const char *interface, struct err *e)

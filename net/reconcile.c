@@ -19,6 +19,7 @@
 #include "net/netlink.h"
 #include "net/netns.h"
 #include "net/network_firewall.h"
+#include "net/takeover.h"
 
 #define INTERFACES_MAX 1000
 
@@ -154,6 +155,8 @@ int net_gc(size_t *ret, struct err *e)
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (is_dead(&all[i])) {
 			r = net_detach(&all[i], e);
+			if (r == 0 && endpoint_is_alive(&all[i]))
+				r = net_take_over(&all[i], e);
 			gone++;
 		}
 	free(all);

@@ -116,20 +116,38 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 	return r < 0 ? r : check_joins(s, e);
 }
 
-/* The first network's that has an IPv4 address, the default route's before all. */
+struct lookup {
+	const struct lease_store *s;
+	const char *owner;
+	uint32_t address;
+	bool found, first;
+};
+
+static int look_at_network(int dir, const char *network, void *user)
+{
+	struct endpoint *ep = calloc(1, sizeof *ep);
+	struct lookup *l = user;
+
+	(void)dir;
+	if (ep && endpoint_get(l->s, network, l->owner, ep, NULL) == 1 && ep->address &&
+	    (!l->found || (ep->first && !l->first))) {
+		l->address = ep->address;
+		l->first = ep->first;
+		l->found = true;
+	}
+	free(ep);
+	return 0;
+}
+
+/* Some network's where it has an IPv4 address, the default route's before all. */
 static int find_address(const struct lease_store *s, const char *owner, uint32_t *ret)
 {
-	struct endpoint *all = NULL;
-	size_t count = 0;
-	int r = endpoint_list(s, NULL, &all, &count, NULL), found = 0;
+	struct lookup l = { .s = s, .owner = owner };
+	int r = lease_each_network(s, look_at_network, &l);
 
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (strcmp(all[i].owner, owner) == 0 && all[i].address && (!found || all[i].first)) {
-			*ret = all[i].address;
-			found = 1;
-		}
-	free(all);
-	return r < 0 ? r : found;
+	if (l.found)
+		*ret = l.address;
+	return r < 0 ? r : l.found;
 }
 
 int net_lease_lookup(const char *owner, uint32_t *ret_address)

@@ -19,6 +19,7 @@ static const char *const unsafe[] = {
 	ANNOTATION_WRITABLE,
 	ANNOTATION_NET,
 	ANNOTATION_PUBLISH,
+	ANNOTATION_RATE,
 };
 
 const char *annotation_unsafe_name(size_t i)

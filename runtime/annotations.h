@@ -19,6 +19,7 @@
 /* The networks it is on, and its published ports: net/net.h. */
 #define ANNOTATION_NET	   "io.kist.net"
 #define ANNOTATION_PUBLISH "io.kist.publish"
+#define ANNOTATION_RATE	   "io.kist.net-rate"
 
 /* Refuses those of crun's that ask for what kist does otherwise, or not at all. */
 int annotations_refuse(const json_t *config, struct err *e);

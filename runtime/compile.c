@@ -188,7 +188,7 @@ static void plan_keep_root(struct compiled *c)
 int compile_create(struct compiled *ret, const struct container_spec *s, const struct host *h,
 		   const struct create_options *o, struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_netns = -1, .slot_master = -1,
 			      .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct ns_birth_options birth = {
@@ -243,7 +243,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	plan_beside_guest(p, s, h, o, c.slot_cgroup);
 	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
-		net_plan_attach(p, &o->net, h, o->id);
+		c.slot_netns = net_plan_attach(p, &o->net, h, o->id);
 	if (s->ns.new_namespaces & CLONE_NEWNET) {
 		plan_scope(p, "/linux/namespaces", NULL);
 		net_plan_loopback(p);
@@ -290,7 +290,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		 const struct seccomp_filter *seccomp, const struct exec_options *o,
 		 struct arena *a, struct err *e)
 {
-	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_netns = -1, .slot_master = -1,
 			      .slot_cgroup = -1, .slot_notify = -1, .step_pid_file = -1 };
 	struct plan *p = &c.plan;
 	struct process_exec_options exec = {
@@ -356,7 +356,7 @@ int compile_restore(struct compiled *ret, const struct container_spec *s, const 
 		    const struct create_options *o, struct restore *restore, struct arena *a,
 		    struct err *e)
 {
-	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_master = -1,
+	struct compiled c = { .slot_root = -1, .slot_mounts = -1, .slot_netns = -1, .slot_master = -1,
 			      .slot_notify = -1, .step_pid_file = -1 };
 	struct container_spec *restored = arena_alloc(a, sizeof *restored);
 	struct plan *p = &c.plan;

@@ -40,6 +40,7 @@ struct compiled {
 	int slot_notify;           /* host: the notify socket; -1: none, or made at start */
 	/* host: O_PATH fd of the root with all its mounts, and what keeps those; -1: nobody asked */
 	int slot_root, slot_mounts;
+	int slot_netns; /* options.net.keep_netns; else -1 */
 	int slot_master;           /* host: the pty's master; -1 without a terminal */
 	int step_pid_file;         /* that writes it; -1: none */
 	/* No process outlives the first one: it is that of a pid namespace, or the only one kist could

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include "base/json.h"
 #include "net/bridge.h"
 #include "net/lease.h"
+#include "net/takeover.h"
+#include "runtime/caps.h"
 #include "runtime/hot.h"
 #include "runtime/record.h"
 
@@ -29,24 +32,41 @@ const char *hot_net_realm(const char *root_path)
 	return strcmp(root_path, DEFAULT_ROOT) == 0 ? NULL : root_path;
 }
 
+/* What the container sends is limited on its own end, which nothing of its own may change. */
+static int parse_rate(const struct container_spec *s, const char *text, struct net_rate *ret,
+		      struct err *e)
+{
+	int r = net_parse_rate(text, ret, e);
+
+	if (r == 0 && ret->up && (s->process.caps.bounding & CAPS_BIT(CAP_NET_ADMIN))) {
+		r = err_say(e, EINVAL, "up= would not hold: with CAP_NET_ADMIN the container can take it off");
+		err_fix(e, "take CAP_NET_ADMIN out of /process/capabilities/bounding, or leave up= out");
+	}
+	return r < 0 ? err_at(e, "/annotations/" RATE_ANNOTATION) : 0;
+}
+
 int net_of_annotations(const struct container_spec *s, const struct host *h, const char *root_path,
 		       struct net_spec *ret, struct arena *a, struct err *e)
 {
 	const json_t *all = json_object_get(s->config, "annotations");
 	const char *net = json_string_value(json_object_get(all, NET_ANNOTATION));
 	const char *publish = json_string_value(json_object_get(all, PUBLISH_ANNOTATION));
+	const char *rate = json_string_value(json_object_get(all, RATE_ANNOTATION));
 	struct net_spec spec = { .realm = hot_net_realm(root_path) };
 	int r;
 
-	if (!net && !publish)
+	if (!net && !publish && !rate)
 		return 0;
 	r = net_parse_annotations(net, publish, &spec, a, e);
+	if (r == 0 && rate)
+		r = parse_rate(s, rate, &spec.rate, e);
 	if (r < 0)
 		return r;
 	if (spec.mode == NET_HOST || spec.mode == NET_CONTAINER) {
 		err_say(e, EINVAL, "is for networks: a namespace that is there already is joined by its path");
 		err_at(e, "/annotations/" NET_ANNOTATION);
-		return err_fix(e, "say it in /linux/namespaces");
+		return err_fix(e, "in /linux/namespaces: {\"type\": \"network\", \"path\": \"/proc/PID/ns/net\"}, "
+			       "PID being that of kist state ID; or no \"network\" for the host's");
 	}
 	if ((spec.mode == NET_BRIDGE || spec.mode == NET_USER) && !(s->ns.new_namespaces & CLONE_NEWNET)) {
 		err_say(e, EINVAL, "needs a network namespace of the container's own");
@@ -64,7 +84,9 @@ int net_of_annotations(const struct container_spec *s, const struct host *h, con
 	if (r == 0)
 		r = net_check(&spec, h, e);
 	if (r < 0)
-		return err_at(e, net ? "/annotations/" NET_ANNOTATION : "/annotations/" PUBLISH_ANNOTATION);
+		return err_at(e, net	   ? "/annotations/" NET_ANNOTATION
+				 : publish ? "/annotations/" PUBLISH_ANNOTATION
+					   : "/annotations/" RATE_ANNOTATION);
 	*ret = spec;
 	return 0;
 }
@@ -280,6 +302,8 @@ int runtime_net_disconnect(int root, const char *id, const char *realm, const ch
 		r = err_say(e, ENOENT, "container %s is not on network %s", id, network);
 	else if (r > 0)
 		r = net_detach(&ep, e);
+	if (r == 0)
+		r = net_take_over(&ep, e);
 	arena_free(&a);
 	return r;
 }

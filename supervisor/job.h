@@ -12,7 +12,8 @@
 #include "base/host.h"
 #include "cgroup/cgroup.h"
 #include "image/store.h"
-#include "net/shape.h"
+#include "net/counters.h"
+#include "net/net.h"
 #include "runtime/runtime.h"
 
 /* What can be limited, and so waived: bits, and names for --allow-degraded. */
@@ -41,6 +42,9 @@ struct job_input { /* a file or folder of the host, read-only */
  * with what a container of docker's has: capabilities, setuid programs, its filter, its mounts. */
 enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV, JOB_PROFILE_DOCKER,
 		   JOB_PROFILES };
+
+/* Of whose names a job knows that has another container's network. */
+enum job_shared { JOB_SHARED_ALIEN, JOB_SHARED, JOB_SHARED_SERVED };
 
 struct job {
 	const char *id;
@@ -79,6 +83,9 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* on a network; otherwise none */
+	bool shares;                  /* another container's network: job_share.c ... */
+	enum job_shared shared;       /* ... which fills these */
+	const char *netns_path;
 	const char *net;              /* --net: words of net_parse_word(), parted by blanks; or NULL */
 	const char *publish;          /* --publish, likewise */
 	struct net_rate rate;         /* of its interfaces */
@@ -121,6 +128,12 @@ struct job_collected {
 	bool truncated;	  /* there was more than fits */
 };
 
+#define JOB_TRAFFIC_MAX 32
+struct job_traffic { /* of one of its interfaces, as it sees them */
+	char network[NETWORK_NAME_MAX], interface[IFNAMSIZ];
+	struct net_counters counters;
+};
+
 struct job_result {
 	enum job_reason reason;
 	int status;                   /* kist's exit status */
@@ -134,6 +147,9 @@ struct job_result {
 	struct job_output output[2];  /* standard output, standard error */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
+	char owner[LEASE_OWNER_MAX];  /* of its addresses; "": it is on no network */
+	struct job_traffic traffic[JOB_TRAFFIC_MAX];
+	int traffic_count;
 	char error[512];              /* of a sandbox-error */
 };
 
@@ -249,5 +265,11 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+/* The network namespace that --net container:ID names: an fd, which job->netns_path is of. */
+int job_share_network(struct job *job, const struct host *h, int root, const char *realm, struct arena *a,
+		      struct err *e);
+/* What went through the interfaces of ret->owner; its network namespace, or -1. */
+void job_traffic_read(int netns, struct job_result *ret);
+json_t *job_traffic_json(const struct job_result *r);
 /* New reference. */
 json_t *job_result_json(const struct job *job, const struct job_result *result);

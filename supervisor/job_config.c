@@ -240,7 +240,8 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	}
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		json_array_append_new(namespaces, json_pack("{s:s}", "type", kinds[i]));
+		json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
+					strcmp(kinds[i], "network") == 0 ? job->netns_path : NULL));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      hidden, "readonlyPaths", strings(readonly));

@@ -34,13 +34,24 @@ static int write_begun(const struct job_kept *kept, const struct job_result *so_
 
 	if (r < 0)
 		return err_set(e, -r, "kist's own start time");
-	o = json_pack("{s:i, s:I, s:I, s:I, s:s*}", "pid", (int)getpid(), "startTime",
+	o = json_pack("{s:i, s:I, s:I, s:I, s:s*, s:s*}", "pid", (int)getpid(), "startTime",
 		      (json_int_t)ticks, "startedNs", (json_int_t)so_far->started_ns, "address",
-		      (json_int_t)so_far->address, "digest", so_far->image_digest);
+		      (json_int_t)so_far->address, "digest", so_far->image_digest,
+		      "owner", so_far->owner[0] ? so_far->owner : NULL);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_set(e, ENOMEM, JOB_BEGUN);
 	return file_replace_at(kept->dir, JOB_BEGUN, text, strlen(text), 0600, false, e);
+}
+
+/* The monitor removes it before it writes how the job ended. */
+static int make_reserve(int dir, struct err *e)
+{
+	static const char zeros[JOB_RESERVE_SIZE];
+	_cleanup_fd_ int fd = openat(dir, JOB_RESERVE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : fd_write_all(fd, zeros, sizeof zeros);
+
+	return r < 0 ? err_set(e, -r, "cannot keep room for the job's end") : 0;
 }
 
 /* Room for OWN words of the monitor's beside kist's. */
@@ -82,6 +93,8 @@ static void monitor_words(struct words *w, const char *path, const struct job *j
 	add_number(w, "--dir", kept->dir);
 	add(w, "--record");
 	add(w, JOB_ENDED);
+	add(w, "--reserve");
+	add(w, JOB_RESERVE);
 	add(w, "--log");
 	add(w, formats[log->format]);
 	add(w, "--log-name");
@@ -126,11 +139,13 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 {
 	const int fds[] = { pidfd,	output[0], output[1], job->detach->ready,
 			    k->dir,	k->root,   k->mounts, k->cgroup,
-			    k->collect, k->pin,	   k->user };
+			    k->collect, k->pin,	   k->user,   k->netns };
 	char path[PATH_MAX], kist[PATH_MAX], kept[256];
 	struct words w = { .count = 0 };
 	int given = 0, r = write_begun(k, so_far, e);
 
+	if (r == 0)
+		r = make_reserve(k->dir, e);
 	if (r == 0 && ((r = self_beside(MONITOR, path, sizeof path)) < 0 ||
 		       (r = self_beside("kist", kist, sizeof kist)) < 0))
 		return err_set(e, -r, "where " MONITOR " lies");
@@ -141,8 +156,8 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 			err_set(e, -r, "fcntl(%d, F_SETFD)", fds[i]);
 	if (r < 0)
 		return r;
-	snprintf(kept, sizeof kept, "%d,%d,%d,%d,%d,%s", k->dir, k->root, k->mounts, k->cgroup,
-		 k->collect, job->id);
+	snprintf(kept, sizeof kept, "%d,%d,%d,%d,%d,%d,%s", k->dir, k->root, k->mounts, k->cgroup,
+		 k->collect, k->netns, job->id);
 	if (setenv(JOB_END_VARIABLE, kept, 1) < 0)
 		return err_set(e, errno, "setenv");
 	while (job->detach->argv[given])
@@ -167,8 +182,8 @@ int job_kept_parse(const char *text, const char **ret_id, struct job_kept *ret)
 	int used = 0;
 
 	*ret = (struct job_kept){ .pin = -1, .user = -1 };
-	if (sscanf(text, "%d,%d,%d,%d,%d,%n", &ret->dir, &ret->root, &ret->mounts, &ret->cgroup,
-		   &ret->collect, &used) != 5 ||
+	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%n", &ret->dir, &ret->root, &ret->mounts, &ret->cgroup,
+		   &ret->collect, &ret->netns, &used) != 6 ||
 	    !used)
 		return -EINVAL;
 	*ret_id = text + used;

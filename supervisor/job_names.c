@@ -76,10 +76,10 @@ static const char *make_hosts(const struct job *job, bool served, struct arena *
 size_t job_names_files(const struct job *job, const struct net_spec *net, struct arena *a,
 		       struct ns_file file[JOB_NAMES_FILES])
 {
-	bool served = is_served(net);
+	bool served = is_served(net) || job->shared == JOB_SHARED_SERVED;
 	size_t count = 0;
 
-	if (net->mode != NET_BRIDGE && net->mode != NET_USER)
+	if (net->mode != NET_BRIDGE && net->mode != NET_USER && job->shared == JOB_SHARED_ALIEN)
 		return 0;
 	count += add(job, "/etc/resolv.conf", make_resolv(served, net->mode == NET_USER, a), file + count);
 	count += add(job, "/etc/hosts", make_hosts(job, served, a), file + count);

@@ -99,14 +99,15 @@ int job_parse_network(const char *where, const char *text, struct job *job, stru
 	/* Above the pointer of an annotation, which this is not. */
 	if (r < 0)
 		snprintf(e->where, sizeof e->where, "%s", where);
-	else if (net.mode == NET_HOST || net.mode == NET_CONTAINER) {
+	else if (net.mode == NET_HOST) {
 		err_say(e, EINVAL, "%s: \"%.40s\" would be no network of the job's own", where, text);
-		r = err_fix(e, "none, bridge, user, or a network of kist net ls");
+		r = err_fix(e, "none, bridge, user, container:ID, or a network of kist net ls");
 	}
 	arena_free(&scratch);
 	if (r < 0)
 		return r;
 	job->bridge = net.mode == NET_BRIDGE;
+	job->shares = net.mode == NET_CONTAINER;
 	job->net = text;
 	return 0;
 }

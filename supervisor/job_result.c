@@ -58,6 +58,8 @@ static json_t *controls(const struct job *job)
 		json_object_set_new(o, always[i], json_string("enforced"));
 	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
 	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
+	if (job->shares)
+		json_object_set_new(o, "network_namespace", json_string("absent"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "landlock",
 			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));
@@ -174,6 +176,7 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 		 r->address >> 8 & 255, r->address & 255);
 	json_object_set_new(o, "network", json_string(job->net ? job->net : "none"));
 	json_object_set_new(o, "address", r->address ? json_string(address) : json_null());
+	json_object_set_new(o, "traffic", r->owner[0] ? job_traffic_json(r) : json_null());
 	json_object_set_new(o, "limits", limits(job));
 	json_object_set_new(o, "controls", controls(job));
 	if (r->error[0])

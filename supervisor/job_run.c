@@ -100,6 +100,7 @@ struct running {
 	const struct host *host;
 	int root;
 	int slot_root, slot_mounts; /* of the job's own tree; -1 */
+	int slot_netns; /* -1: no network */
 	int collect_to;
 	int slot_cgroup; /* by fd, never by name: another job may have the name by now */
 	int pin, user_of_image; /* what keeps the image; -1 */
@@ -221,6 +222,7 @@ static int watch(struct running *r, struct job_stdio *io, struct job_result *ret
 	if (n < 0)
 		return n;
 	read_stats(w.cgroup, ret);
+	job_traffic_read(slot_fd(&r->run, r->slot_netns), ret);
 	job_watch_drain(&w);
 	n = look_back(r->job, slot_fd(&r->run, r->slot_root), r->collect_to, ret, e);
 	if (n < 0)
@@ -237,6 +239,7 @@ static int leave(const struct running *r, const struct job_stdio *io, const stru
 				       .root = slot_fd(&r->run, r->slot_root),
 				       .mounts = slot_fd(&r->run, r->slot_mounts),
 				       .cgroup = run_slot(&r->run, r->slot_cgroup),
+				       .netns = slot_fd(&r->run, r->slot_netns),
 				       .collect = r->job->collect_count ? r->collect_to : -1,
 				       .pin = r->pin,
 				       .user = r->user_of_image };
@@ -295,6 +298,17 @@ static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, 
 	return otherwise;
 }
 
+static const char *realm_of(const char *root_path)
+{
+	return strcmp(root_path, "/run/kist") == 0 ? NULL : root_path;
+}
+
+static void note_network(const char *owner, struct job_result *ret)
+{
+	net_lease_lookup(owner, &ret->address);
+	snprintf(ret->owner, sizeof ret->owner, "%s", owner);
+}
+
 static int start_and_watch(struct running *r, const struct root_layers *layers,
 			   struct job_ids *ids, struct container_spec *spec,
 			   const char *root_path, const struct runtime_hooks_in *in, struct arena *a,
@@ -310,7 +324,8 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 		.init = r->job->init,
 		.keep_root = r->job->collect_count || r->job->workspace || r->job->writable,
 		.net = { .rate = r->job->rate,
-			 .realm = strcmp(root_path, "/run/kist") == 0 ? NULL : root_path },
+			 .keep_netns = true,
+			 .realm = realm_of(root_path) },
 	};
 	struct compiled compiled;
 	struct err ignored = ERR_INIT;
@@ -343,9 +358,10 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	r->slot_cgroup = compiled.slot_cgroup;
 	r->slot_root = compiled.slot_root;
 	r->slot_mounts = compiled.slot_mounts;
+	r->slot_netns = compiled.slot_netns;
 	ret->wall_us = clock_ns(CLOCK_MONOTONIC);
 	if (r->job->bridge)
-		net_lease_lookup(net_owner(a, o.id, o.net.realm), &ret->address);
+		note_network(net_owner(a, o.id, o.net.realm), ret);
 	n = r->job->detach ? leave(r, &io, ret, e) : watch(r, &io, ret, e);
 	job_stdio_close(&io);
 	if (n < 0)
@@ -365,8 +381,9 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	_cleanup_image_user_ struct image_user user = IMAGE_USER_INIT;
 	struct image_info image;
 	struct host host;
-	_cleanup_fd_ int collect_to = -EBADF;
-	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1, .pin = -1,
+	_cleanup_fd_ int collect_to = -EBADF, shared = -EBADF;
+	struct running r = { .job = job, .host = &host, .root = root, .slot_root = -1, .slot_netns = -1,
+			     .pin = -1,
 			     .user_of_image = -1 };
 	struct root_layers layers;
 	struct job_ids ids;
@@ -375,6 +392,9 @@ static int run_job(struct job *job, const char *store, int root, const char *roo
 	n = host_probe(&host, e);
 	if (n == 0)
 		n = job_check(job, &host, e);
+	if (n == 0 && job->shares)
+		n = shared = job_share_network(job, &host, root, realm_of(root_path), a, e);
+	n = n < 0 ? n : 0;
 	if (n == 0 && job->collect_count) {
 		collect_to = job_collect_open(job->collect_to, e);
 		n = collect_to < 0 ? collect_to : 0;
@@ -445,7 +465,7 @@ static int read_end(const struct job *job, int dir, struct job_end *end, struct 
 		    struct job_result *ret, struct err *e)
 {
 	_cleanup_json_ json_t *begun = NULL, *o = NULL;
-	const char *reason, *digest;
+	const char *reason, *digest, *owner;
 	int r = json_read_file(dir, JOB_BEGUN, &begun, e);
 
 	if (r == 0)
@@ -465,6 +485,8 @@ static int read_end(const struct job *job, int dir, struct job_end *end, struct 
 	read_output(json_object_get(o, "stderr"), job->output, &ret->output[1]);
 	ret->started_ns = json_integer_value(json_object_get(begun, "startedNs"));
 	ret->address = (uint32_t)json_integer_value(json_object_get(begun, "address"));
+	owner = json_string_value(json_object_get(begun, "owner"));
+	snprintf(ret->owner, sizeof ret->owner, "%s", owner ? owner : "");
 	digest = json_string_value(json_object_get(begun, "digest"));
 	ret->image_digest = digest ? arena_strdup(a, digest) : NULL;
 	return 0;
@@ -484,6 +506,7 @@ static int end_job(struct job *job, const struct job_kept *kept, struct arena *a
 	if (n < 0)
 		return n;
 	read_stats(kept->cgroup, ret);
+	job_traffic_read(kept->netns, ret);
 	n = look_back(job, kept->root, kept->collect, ret, e);
 	if (n == 0)
 		conclude(job, &end, ret);
@@ -503,6 +526,8 @@ void job_end(struct job *job, int root, const struct job_kept *kept, struct aren
 		close(kept->root);
 	if (kept->mounts >= 0)
 		close(kept->mounts);
+	if (kept->netns >= 0)
+		close(kept->netns);
 	if (runtime_delete(root, job->id, true, n < 0 ? &failure : e) < 0 && n == 0)
 		n = -e->error;
 	if (n < 0) {

@@ -186,6 +186,67 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	[[ $output == *"does not exist"* ]]
 }
 
+@test "disconnect: the default route goes over to the next network with a way out" {
+	net create --subnet 10.99.0.0/24 --subnet fd00:99::/64 back
+	net create --subnet 10.98.0.0/24 --subnet fd00:98::/64 front
+	net create --subnet 10.97.0.0/24 --internal inner
+	annotate '{"io.kist.net": "back inner front"}'
+	detached kist run -d $ID
+	at $ID ip route show default | grep -F 'via 10.99.0.1 dev eth0'
+	at $ID ip -6 route show default | grep -F 'via fd00:99::1 dev eth0'
+	net disconnect back $ID
+	at $ID ip route show default | grep -F 'via 10.98.0.1 dev eth2'
+	at $ID ip -6 route show default | grep -F 'via fd00:98::1 dev eth2'
+	# Where it came back, the one that took over stays; with nobody left there is none.
+	net connect back $ID
+	[ "$(at $ID ip route show default)" = 'default via 10.98.0.1 dev eth2 proto static ' ]
+	net disconnect front $ID
+	at $ID ip route show default | grep -F 'via 10.99.0.1 dev eth0'
+	net disconnect back $ID
+	[ -z "$(at $ID ip route show default)$(at $ID ip -6 route show default)" ]
+	kist delete --force $ID
+}
+
+@test "a port that is published again leads to who has it now, also for datagrams of the same sender" {
+	local tool=${KIST_BUILD:-$TOP/build}/tests/tools
+	modprobe nf_conntrack_netlink 2>/dev/null || true
+	LAN=$("$tool/net-driver" namespace)
+	ip link add uplink type veth peer name eth0 netns "$LAN"
+	ip addr add 192.0.2.1/24 dev uplink
+	ip link set uplink up
+	nsenter --net="/proc/$LAN/ns/net" ip addr add 192.0.2.2/24 dev eth0
+	nsenter --net="/proc/$LAN/ns/net" ip link set eth0 up
+	net create --subnet 10.99.0.0/24 back
+	for n in 7 8; do
+		annotate '{"io.kist.net": "back,ip=10.99.0.'$n'", "io.kist.publish": "5353:80/udp"}'
+		detached kist run -d $ID-$n
+		server=$(at $ID-$n "$tool/firewall-driver" serve 80)
+		[ "$(nsenter --net="/proc/$LAN/ns/net" "$tool/firewall-driver" ask udp 192.0.2.1 5353 192.0.2.2 4000)" = 192.0.2.2 ]
+		kill "$server"
+		kist delete --force $ID-$n
+	done
+	kill "$LAN"
+	ip link del uplink
+}
+
+@test "a bundle's rate: on both ends; what it could take off itself is refused" {
+	tc qdisc add dev lo root tbf rate 1mbit burst 32k latency 50ms 2>/dev/null || skip "no sch_tbf in this kernel"
+	tc qdisc del dev lo root
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back", "io.kist.net-rate": "down=8mbit,up=4mbit"}'
+	edit_bundle "$T/b" '.process.capabilities.bounding = ["CAP_NET_ADMIN"]'
+	run -1 kist run -d $ID
+	[[ $output == *"/annotations/io.kist.net-rate"*"up= would not hold"* ]]
+	edit_bundle "$T/b" '.process.capabilities = {}'
+	detached kist run -d $ID
+	tc qdisc show dev "$(of back '.Containers[].HostInterface')" | grep -F 'tbf' | grep -F 'rate 8Mbit'
+	at $ID tc qdisc show dev eth0 | grep -F 'tbf' | grep -F 'rate 4Mbit'
+	kist delete --force $ID
+	annotate '{"io.kist.net-rate": "down=8mbit"}'
+	run -1 kist run -d $ID
+	[[ $output == *"/annotations/io.kist.net-rate"*"no interface whose rate"* ]]
+}
+
 @test "gc frees what an ended container has; reconcile brings back rules, bridge and addresses" {
 	net create --subnet 10.99.0.0/24 --ipv6 back
 	BEFORE=$(world)
@@ -241,9 +302,22 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	[[ $output == *"inet addr:10.99.0.5"*"10.99.0.1"*eth1* ]]
 	[ "$(jq -r '.network + " " + .address' "$T/result")" = "inner back,ip=10.99.0.5 10.99.0.5" ]
 	same_world
+	# What went through: three refused connections; of one that is left to a monitor, too.
+	for detach in '' --detach; do
+		run -0 kist job run $detach --id $ID --net inner --net back,ip=10.99.0.5 --result "$T/traffic" "$D/rootfs" -- \
+			sh -c 'for i in 1 2 3; do nc -w 1 10.99.0.1 9 </dev/null; done; true'
+		[ -z "$detach" ] || kist job wait $ID
+		jq -c .traffic "$T/traffic"
+		[ "$(jq -r '.traffic | map(.interface + " " + .network) | join(" ")' "$T/traffic")" = "eth0 inner eth1 back" ]
+		[ "$(jq '.traffic[1] | .tx_packets >= 3 and .tx_bytes >= 150 and .rx_packets >= 3 and .rx_bytes >= 150 and .rx_dropped == 0' "$T/traffic")" = true ]
+		rm "$T/traffic"
+		[ -z "$detach" ] || kist job rm $ID 2>/dev/null || kist job gc
+	done
+	run -0 kist job run --result "$T/traffic" "$D/rootfs" -- true
+	[ "$(jq -c .traffic "$T/traffic")" = null ]
+	same_world
 	run -125 kist job run --net nothing "$D/rootfs" -- true
 	[[ $output == *'there is no network "nothing"'* ]]
-	run -125 kist job run --net container:x "$D/rootfs" -- true
 	run -125 kist job run --net back,ip=1 "$D/rootfs" -- true
 	run -125 kist job run -p 80 --net back "$D/rootfs" -- true
 	run -125 kist job run -p 80:80 "$D/rootfs" -- true
@@ -262,6 +336,35 @@ swept() {
 	net gc >/dev/null
 	[[ $(<"/proc/$PID/net/dev") != *eth* ]] || { echo "an interface inside"; return 1; }
 	same_world
+}
+
+@test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
+	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
+	detached kist run -d $ID
+	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
+	run -0 kist job run --id $ID-j --net container:$ID --result "$T/result" "$D/rootfs" -- \
+		sh -c 'ifconfig eth0 | grep -o "inet addr:[0-9.]*"; nc 127.0.0.1 7000 </dev/null; echo; cat /etc/resolv.conf
+			nslookup '$ID' 2>&1 | grep -o "10.99.0.9" | head -n 1'
+	[[ $output == *"inet addr:10.99.0.9"*127.0.0.1*"nameserver 127.0.0.11"*10.99.0.9 ]]
+	[ "$(jq -r '.network + " " + .controls.network_namespace' "$T/result")" = "container:$ID absent" ]
+	# What is sent is still the job's own affair.
+	run kist job run --net container:$ID --egress none "$D/rootfs" -- sh -c 'nc 127.0.0.1 7000 </dev/null'
+	[ "$status" -ne 0 ]
+	kill "$server"
+	run -125 kist job run --net container:$ID -p 80:80 "$D/rootfs" -- true
+	run -125 kist job run --net container:$ID --net back "$D/rootfs" -- true
+	run -125 kist job run --net container:nobody "$D/rootfs" -- true
+	[[ $output == *"container:nobody"*"does not exist"* ]]
+	# Another state folder's is not one's own.
+	run -125 "$KIST" --root "$T/other" job run --net container:$ID "$D/rootfs" -- true
+	[[ $output == *"does not exist"* ]]
+	kill -KILL "$(pid_of $ID)"
+	until [ "$(kist state $ID | jq -r .status)" = stopped ]; do sleep 0.05; done
+	run -125 kist job run --net container:$ID "$D/rootfs" -- true
+	[[ $output == *"is not running"* ]]
+	kist delete $ID
 }
 
 @test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
@@ -335,6 +438,7 @@ swept() {
 	[ "$inside" -gt 0 ]
 	[ "$(net stats --json back | jq '.[0].rx_bytes')" -ge "$inside" ]
 	[ "$(net stats --json | jq length)" = 2 ]
+	[ "$(of back '.Containers[].Counters | .rx_packets >= 8 and .rx_bytes > 200 and .tx_dropped == 0')" = true ]
 	[ "$(net stats inner | awk 'NR == 2 { print $1, $3 }')" = 'inner eth1' ]
 	run -1 net stats nothing
 	[[ $output == *'there is no network "nothing"'* ]]

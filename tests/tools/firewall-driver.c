@@ -8,7 +8,7 @@
  * PORT...] whole: exit status 1 when the tables are not as they should be many FILE FIRST COUNT
  * attaches COUNT more like the last endpoint, with addresses that follow serve PORT... answers TCP
  * and UDP, both families, with the client's address; prints its pid ask tcp|udp ADDRESS PORT
- * [SOURCE]   prints the answer spoof KIND FROM IF TO IF MAC ADDRESS ADDRESS6 VICTIM_MAC
+ * [SOURCE [PORT]]   prints the answer spoof KIND FROM IF TO IF MAC ADDRESS ADDRESS6 VICTIM_MAC
  * VICTIM_ADDRESS VICTIM_ADDRESS6 from the network namespace of process FROM a frame of that kind,
  * then an honest one; whether the first was heard in the namespace of process TO raw FROM IF
  * TARGET_MAC SOURCE TARGET PORT   a UDP packet, as it is asked for
@@ -309,7 +309,8 @@ static int ask(char **argv)
 	char text[128];
 	ssize_t n;
 
-	if (argv[4] && bind(fd, (struct sockaddr *)&from, fill_address(argv[4], "0", &from)) < 0) {
+	if (argv[4] && bind(fd, (struct sockaddr *)&from,
+			    fill_address(argv[4], argv[5] ? argv[5] : "0", &from)) < 0) {
 		perror("bind");
 		return 2;
 	}
