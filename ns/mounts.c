@@ -496,6 +496,8 @@ void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct hos
 		plan_remount(&g);
 	else if (m->flags.bind)
 		plan_bind(&g);
+	else if (strcmp(m->type, NS_COW_TYPE) == 0)
+		ns_plan_cow(p, s, root, m);
 	else
 		plan_fs(&g);
 }

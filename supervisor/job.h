@@ -73,6 +73,8 @@ struct job {
 	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
+	const char *workspace_from;   /* a folder of the host that it begins as, and that stays */
+	uint32_t from_uid, from_gid;  /* its owner: job_look_at_owners() */
 	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
 	struct job_file file[JOB_LIST_MAX];
 	size_t file_count;
@@ -102,6 +104,7 @@ struct job {
 #define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
+#define JOB_WORKSPACE_BYTES  (64u << 20)
 #define JOB_COLLECT_BYTES    (64u << 20)
 
 enum job_reason {

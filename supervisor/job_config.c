@@ -127,17 +127,6 @@ static void add_mount(json_t *mounts, const char *destination, const char *type,
 						"type", type, "source", type, "options", list));
 }
 
-static void add_workspace(const struct job *job, const struct job_user *user, json_t *list)
-{
-	char text[192];
-
-	snprintf(text, sizeof text, "nosuid,nodev,mode=755,uid=%u,gid=%u,size=%llu,nr_inodes=%llu",
-		 user->uid, user->gid, (unsigned long long)job->workspace,
-		 (unsigned long long)(job->workspace_inodes ? job->workspace_inodes
-							    : JOB_WORKSPACE_INODES));
-	add_mount(list, JOB_WORKSPACE, "tmpfs", text);
-}
-
 static json_t *map(const struct ns_id_map *line, size_t count)
 {
 	json_t *list = json_array();
@@ -151,7 +140,7 @@ static json_t *map(const struct ns_id_map *line, size_t count)
 }
 
 /* The job's user sees itself as the owner: only root of the host can map what is not its own. */
-static void add_maps(json_t *mount, const struct job_ids *ids, const struct job_user *user, uint32_t uid,
+static void set_maps(json_t *mount, const struct job_ids *ids, const struct job_user *user, uint32_t uid,
 		     uint32_t gid)
 {
 	struct ns_id_map line[JOB_IDMAP_LINES];
@@ -163,7 +152,26 @@ static void add_maps(json_t *mount, const struct job_ids *ids, const struct job_
 	json_object_set_new(mount, "uidMappings", map(line, n));
 	n = job_idmap(&ids->gid[0], gid, user->gid, line);
 	json_object_set_new(mount, "gidMappings", map(line, n));
-	json_array_append_new(json_object_get(mount, "options"), json_string("tryidmap"));
+}
+
+/* Empty; or a folder of the host, which overlay shows and a tmpfs takes the changes of. */
+static void add_workspace(const struct job *job, const struct job_ids *ids,
+			  const struct job_user *user, json_t *list)
+{
+	unsigned long long bytes = job->workspace,
+			   inodes = job->workspace_inodes ? job->workspace_inodes
+							  : JOB_WORKSPACE_INODES;
+	char text[192];
+	json_t *mount;
+
+	snprintf(text, sizeof text, "nosuid,nodev%s,uid=%u,gid=%u,size=%llu,nr_inodes=%llu",
+		 job->workspace_from ? "" : ",mode=755", user->uid, user->gid, bytes, inodes);
+	add_mount(list, JOB_WORKSPACE, job->workspace_from ? "kist-cow" : "tmpfs", text);
+	if (!job->workspace_from)
+		return;
+	mount = json_array_get(list, json_array_size(list) - 1);
+	json_object_set_new(mount, "source", json_string(job->workspace_from));
+	set_maps(mount, ids, user, job->from_uid, job->from_gid);
 }
 
 static void add_input(const struct job_input *i, const struct job_ids *ids,
@@ -173,7 +181,9 @@ static void add_input(const struct job_input *i, const struct job_ids *ids,
 				  "bind", "source", i->source, "options", "rbind", "rro",
 				  "rnosuid", "rnodev");
 
-	add_maps(mount, ids, user, i->uid, i->gid);
+	set_maps(mount, ids, user, i->uid, i->gid);
+	if (ids->leased)
+		json_array_append_new(json_object_get(mount, "options"), json_string("tryidmap"));
 	json_array_append_new(list, mount);
 }
 
@@ -198,7 +208,7 @@ static json_t *mounts(const struct job *job, const struct job_ids *ids,
 	if (!w->hidden)
 		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
 	if (job->workspace)
-		add_workspace(job, user, list);
+		add_workspace(job, ids, user, list);
 	for (size_t i = 0; i < job->input_count; i++)
 		add_input(&job->input[i], ids, user, list);
 	return list;

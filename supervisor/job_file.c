@@ -77,6 +77,7 @@ static int value_text(const json_t *v, const struct json_at *at, struct arena *a
 static bool is_host_path(const struct job_setting *s)
 {
 	return s->offset == offsetof(struct job, collect_to) ||
+	       s->offset == offsetof(struct job, workspace_from) ||
 	       (s->offset >= offsetof(struct job, stdio) &&
 		s->offset < offsetof(struct job, stdio) + sizeof((struct job *)0)->stdio);
 }

@@ -70,6 +70,8 @@ int job_look_at_owners(struct job *job, struct err *e)
 {
 	int r = 0;
 
+	if (job->workspace_from)
+		r = look(job->workspace_from, &job->from_uid, &job->from_gid, "workspace-from", e);
 	for (size_t i = 0; r == 0 && i < job->input_count; i++)
 		r = look(job->input[i].source, &job->input[i].uid, &job->input[i].gid, "input", e);
 	return r;

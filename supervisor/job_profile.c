@@ -91,8 +91,8 @@ void job_profile_apply(struct job *job)
 	const struct job_walls *w = job_walls(job);
 	struct defaults d = w->limited ? closed : open_world;
 
-	if (job->profile == JOB_PROFILE_COMPUTE)
-		d.workspace = 64u << 20;
+	if (job->profile == JOB_PROFILE_COMPUTE || job->workspace_from)
+		d.workspace = JOB_WORKSPACE_BYTES;
 	if (job->profile == JOB_PROFILE_DOCKER)
 		d.open_files = most_open_files();
 	if (w->open) {

@@ -132,7 +132,7 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 
 @test "names that are made to mislead: collected as they are, shown harmless" {
 	mkdir "$T/out"
-	run -0 job --workspace 1m --collect '**' --collect-to "$T/out" "$ROOTFS" -- sh -c 'n=$(printf "a\nb"); e=$(printf "x\033[2Jy")
+	run -0 job --workspace 1m --file-size max --collect '**' --collect-to "$T/out" "$ROOTFS" -- sh -c 'n=$(printf "a\nb"); e=$(printf "x\033[2Jy")
 		echo 1 >"$n"; echo 2 >"$e"; mkdir -- "-rf"; echo 3 >"-rf/..."; echo 4 >"$(printf "%0250d" 1)"; truncate -s 1099511627776 sparse'
 	[ "$(cat "$T/out/$(printf 'a\nb')" "$T/out/$(printf 'x\033[2Jy')" "$T/out/-rf/..." "$T/out/$(printf '%0250d' 1)")" = $'1\n2\n3\n4' ] ||
 		{ ls -lAb "$T/out"; false; }
