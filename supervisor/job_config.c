@@ -225,10 +225,25 @@ static json_t *resources(const struct job *job)
 	if (job->pids)
 		json_object_set_new(r, "pids", json_pack("{s:I}", "limit",
 							(json_int_t)(job->pids + job->init)));
+	if (job->cpu_quota || job->cpus)
+		json_object_set_new(r, "cpu", json_object());
 	if (job->cpu_quota)
-		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
-				    (json_int_t)job->cpu_quota, "period", 100000));
+		json_object_update_new(json_object_get(r, "cpu"),
+				       json_pack("{s:I, s:i}", "quota", (json_int_t)job->cpu_quota,
+						 "period", 100000));
+	if (job->cpus)
+		json_object_set_new(json_object_get(r, "cpu"), "cpus", json_string(job->cpus));
 	return r;
+}
+
+/* Parsed once: the same object for all jobs of a profile, by which its filter is known again. */
+static json_t *seccomp_of(const struct job *job)
+{
+	static json_t *parsed[JOB_PROFILES];
+
+	if (!parsed[job->profile])
+		parsed[job->profile] = json_loads(job_walls(job)->seccomp(), 0, NULL);
+	return parsed[job->profile];
 }
 
 static json_t *linux_part(const struct job *job, const struct job_ids *ids)
@@ -255,7 +270,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      hidden, "readonlyPaths", strings(readonly));
-	json_object_set_new(o, "seccomp", json_loads(job_walls(job)->seccomp(), 0, NULL));
+	json_object_set(o, "seccomp", seccomp_of(job));
 	/* Docker's, since 20.10: its containers' root binds any port without a capability. */
 	if (job->profile == JOB_PROFILE_DOCKER)
 		json_object_set_new(o, "sysctl", json_pack("{s:s}",
