@@ -294,6 +294,8 @@ sweep: build-tests
 		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)
 	@echo "a job:"; tests/sweep-jobs.sh --who both
 	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
+	@echo "a job, calls fail:"; tests/sweep-jobs.sh --fail $(SWEEP_ERRNOS)
+	@echo "a detached job, calls fail:"; tests/sweep-jobs.sh --detach --fail $(SWEEP_ERRNOS)
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done
