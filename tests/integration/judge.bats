@@ -104,3 +104,17 @@ try() {
 	fi
 	assert_nothing_left
 }
+
+@test "processors of its own: told apart, or refused where the controller is not there" {
+	echo '{"version": 1, "image": "busybox", "command": ["cat", "/sys/fs/cgroup/cpuset.cpus"], "stdout": "a"}' >jobs.jsonl
+	status=0
+	kist batch --pin -j 1 jobs.jsonl >out 2>err || status=$?
+	if grep -qw cpuset "$(cgroup_mount)/cgroup.controllers"; then
+		[ "$status" -eq 0 ]
+		[ "$(cat a)" = "$(taskset -cp $$ | sed 's/.*: //')" ]
+	else
+		[ "$status" -eq 1 ]
+		jq -e '.reason == "sandbox-error" and (.error | test("\"cpuset\""))' out
+	fi
+	assert_nothing_left
+}
