@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# native only: what kist itself does with many jobs; with all their limits judge.bats has them in the test machine
+# native only: what kist itself does with many jobs; what the kernel enforces of one is in job.bats
 # kist batch: jobs as lines, results as lines; what is retried, what cancels, what is left.
 
 bats_require_minimum_version 1.5.0

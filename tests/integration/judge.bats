@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: verdicts hang on how long a program takes, and an emulated processor takes far longer; limits of the kernel's are those of job.bats
 # The judge of docs/jobs.md, as it stands there: its programs are submitted, its commands run, and
 # they must print what the page says. 60 of the 1,000; all of them in make check-full.
 
@@ -101,20 +102,6 @@ try() {
 	if has_controllers; then
 		jq -es 'all((.memory_peak // 0) <= 33554432 and .controls.memory == "enforced" and
 			.controls.pids == "enforced" and .controls.cpu == "enforced")' results.jsonl >/dev/null
-	fi
-	assert_nothing_left
-}
-
-@test "processors of its own: told apart, or refused where the controller is not there" {
-	echo '{"version": 1, "image": "busybox", "command": ["cat", "/sys/fs/cgroup/cpuset.cpus"], "stdout": "a"}' >jobs.jsonl
-	status=0
-	kist batch --pin -j 1 jobs.jsonl >out 2>err || status=$?
-	if grep -qw cpuset "$(cgroup_mount)/cgroup.controllers"; then
-		[ "$status" -eq 0 ]
-		[ "$(cat a)" = "$(taskset -cp $$ | sed 's/.*: //')" ]
-	else
-		[ "$status" -eq 1 ]
-		jq -e '.reason == "sandbox-error" and (.error | test("\"cpuset\""))' out
 	fi
 	assert_nothing_left
 }
