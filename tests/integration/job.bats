@@ -408,3 +408,17 @@ network_world() { at "$host" sh -c 'ip -o link | cut -d: -f2; nft list ruleset';
 	kill -KILL "$host" "$outside" "$server"
 	assert_nothing_left
 }
+
+@test "batch: processors of its own: told apart, or refused where the controller is not there" {
+	echo '{"version": 1, "folder": "'"$ROOTFS"'", "command": ["cat", "/sys/fs/cgroup/cpuset.cpus"], "stdout": "a"}' >"$T/jobs.jsonl"
+	status=0
+	kist batch --pin -j 1 "$T/jobs.jsonl" >"$T/out" 2>"$T/err" || status=$?
+	if grep -qw cpuset "$(cgroup_mount)/cgroup.controllers"; then
+		[ "$status" -eq 0 ]
+		[ "$(cat "$T/a")" = "$(taskset -cp $$ | sed 's/.*: //')" ]
+	else
+		[ "$status" -eq 1 ]
+		jq -e '.reason == "sandbox-error" and (.error | test("\"cpuset\""))' "$T/out"
+	fi
+	assert_nothing_left
+}
