@@ -173,7 +173,7 @@ some_run() { # N: so many of this state root are made by now
 	"$KIST" --root "$ROOT" batch -j 3 jobs.jsonl >out &
 	batch=$!
 	wait_until 60 some_run 3
-	kist job run --id other "$ROOTFS" -- sleep 1000 &
+	kist job run --id other --wall max "$ROOTFS" -- sleep 1000 &
 	other=$!
 	wait_until 60 test -s "$ROOT/other/state.json"
 	pids=$(jq -r .pid "$ROOT"/b*/state.json)
