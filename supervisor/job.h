@@ -150,6 +150,8 @@ struct job_result {
 	uint64_t workspace_bytes, workspace_inodes; /* used at the end */
 	bool disk_full;               /* something of a capped size was */
 	struct job_output output[2];  /* standard output, standard error */
+	bool logged;                  /* by a monitor, */
+	uint64_t log_lost;            /* who could not keep so many bytes */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
 	char owner[LEASE_OWNER_MAX];  /* of its addresses; "": it is on no network */

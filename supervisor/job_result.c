@@ -179,6 +179,8 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 		? json_pack("{s:I, s:I, s:b}", "bytes", (json_int_t)r->workspace_bytes, "inodes",
 			    (json_int_t)r->workspace_inodes, "full", r->disk_full)
 		: json_null());
+	json_object_set_new(o, "log_lost",
+			    r->logged ? json_integer((json_int_t)r->log_lost) : json_null());
 	json_object_set_new(o, "collected", job->collect_count
 		? json_pack("{s:I, s:I, s:I, s:b}", "files", (json_int_t)r->collected.files, "bytes",
 			    (json_int_t)r->collected.bytes, "skipped",

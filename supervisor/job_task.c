@@ -387,7 +387,10 @@ int job_task_finish(struct job_task *t, struct err *e)
 	job_result_read(t->watch.cgroup, ret);
 	job_traffic_read(slot_fd(t, t->compiled.slot_netns), ret);
 	job_watch_drain(&t->watch);
-	n = job_result_look_back(t->job, slot_fd(t, t->compiled.slot_root), t->collect_to, ret, e);
+	n = job_stdio_check(&t->stdio, t->job, e);
+	if (n == 0)
+		n = job_result_look_back(t->job, slot_fd(t, t->compiled.slot_root), t->collect_to,
+					 ret, e);
 	if (n == 0)
 		job_result_conclude(t->job, &t->watch.end, ret);
 	if (n == 0)

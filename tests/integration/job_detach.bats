@@ -16,7 +16,7 @@ teardown() {
 	runtime_teardown
 }
 
-detached() { job --detach "$@"; }
+detached() { job --detach --wall max "$@"; }
 jobs_json() { kist job ls --json 2>/dev/null; }
 monitor() { jobs_json | jq -r "select(.id == \"${1:-$ID}\").monitor_pid"; }
 state() { jobs_json | jq -r "select(.id == \"$ID\").state"; }
@@ -155,7 +155,7 @@ asked" ]
 }
 
 @test "stats: what jobs use, detached and of a batch, once and until they are over" {
-	run kist job run --detach --id "$ID" "$ROOTFS" -- sh -c 'while :; do :; done'
+	run kist job run --detach --wall max --id "$ID" "$ROOTFS" -- sh -c 'while :; do :; done'
 	[ "$status" -eq 0 ]
 	make_bundle "$T/b"
 	bundle_args "$T/b" sleep 1000
