@@ -111,6 +111,12 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 	run -4 img fsck
 	echo "$output"
 	[[ $output == *"flat: it is not what 29 layers come to: "*"l3"* ]]
+	# Not from under a container.
+	exec {pin}<"$LAYERS/$(chain_of many:30 | head -n 1 | cut -d/ -f1)"
+	flock -s "$pin"
+	run -4 img fsck --repair
+	[ -e "$flat/in/l3" ]
+	exec {pin}<&-
 	run -1 img fsck --repair
 	[[ $output == *"-> removed: starts take the layers it was made of"* ]]
 	[ ! -e "$flat" ]
