@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,14 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "net/dns_cgroup.h"
 #include "net/dns_link.h"
 #include "net/netns.h"
 #include "net/resolv.h"
 
 #define DNS_PORT 53
 #define BACKLOG	 16
+#define END_MS	 1000 /* which it never takes */
 
 bool dns_serves(const struct network *n)
 {
@@ -275,6 +278,17 @@ static int attach_there(int all, const char *network, void *user)
 	return r < 0 ? r : netns >= 0;
 }
 
+/* It ends by itself, since it serves nobody; its cgroup goes with the last of them. */
+static void see_off(uint32_t pid)
+{
+	_cleanup_fd_ int pidfd = pidfd_open((pid_t)pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0)
+		(void)poll(&end, 1, END_MS);
+	dns_cgroup_remove();
+}
+
 int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e)
 {
 	_cleanup_place_ struct place p = PLACE_INIT;
@@ -294,6 +308,10 @@ int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e
 		return r;
 	if (r < 0 || reply.users == 0)
 		dns_unlink(&p.at);
+	if (r < 0)
+		dns_cgroup_remove();
+	else if (reply.users == 0)
+		see_off(reply.pid);
 	/* The container may stay on another network, and gets its server from there. */
 	o.place = &p;
 	r = lease_each_network(&p.store, attach_there, &o);

@@ -210,6 +210,24 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	[[ $output = *'127.0.0.11, port 53'* ]]
 }
 
+@test "kist-dns is in a cgroup of its own: one that started it is killed, and names stay; empty, it goes" {
+	CGROUP=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+	[ -n "$CGROUP" ] || skip "no cgroup v2"
+	place A B
+	mkdir "$CGROUP/starter"
+	DRIVER=$DRIVER STORE=$STORE A=$A CGROUP=$CGROUP bash -c 'echo $$ >"$CGROUP/starter/cgroup.procs"
+		exec "$DRIVER" -d "$STORE" attach back web "$A" 10.1.0.2 web'
+	dns attach back db "$B" 10.1.0.3 db
+	grep -x '0::/kist-dns' "/proc/$(servers)/cgroup"
+	[ ! -e "$CGROUP/starter/cgroup.kill" ] || echo 1 >"$CGROUP/starter/cgroup.kill"
+	until_true rmdir "$CGROUP/starter"
+	run ask "$B" web; is 'NOERROR 10.1.0.2'
+	dns detach back web
+	dns detach back db
+	[ -z "$(servers)" ]
+	[ ! -e "$CGROUP/kist-dns" ]
+}
+
 @test "a job with a network: resolv.conf of the host's without what it can't reach, hosts, hostname; its own files stay" {
 	local root=$DISK/root kist=${KIST_BUILD:-$PWD/build}/kist
 	mkdir -p "$root" "$BATS_TEST_TMPDIR/own"
