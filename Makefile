@@ -116,6 +116,7 @@ help:
 	@echo '  sweep       kill -9, an error or a signal at every system call of every verb (as root)'
 	@echo '  thousand    a thousand containers: the last one is made as fast as the first (as root)'
 	@echo '  sabotage    each guard taken out of kist once: a test must see it (as root)'
+	@echo '  flood       100 GiB of a job'"'"'s output: its monitor stays small (as root)'
 	@echo '  reach       what a program reaches in a job and in others'"'"' sandboxes, into docs/security.md (as root)'
 	@echo '  races       paths swapped beside kist, a minute each (as root)'
 	@echo '  fuzz        each fuzz target, FUZZ_RUNS=$(FUZZ_RUNS) runs, or FUZZ_SECONDS=N'
@@ -297,6 +298,10 @@ races: build-tests
 		tests/integration.sh tests/integration/hostile_swap.bats
 sabotage: build-tests
 	@tests/sabotage.sh
+# 100 GiB of a job's output through its monitor.
+flood: build-tests
+	@tests/flood.sh 107374182400 raw
+	@tests/flood.sh 2147483648 json-file
 # What a hostile program reaches in a job, and in docker's, runc's and bubblewrap's sandboxes.
 reach: build-tests
 	@tests/reach.sh --write
@@ -360,7 +365,7 @@ clean:
 	rm -rf $(B) compile_commands.json
 
 FORCE:
-.PHONY: reach all static static-fits check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
+.PHONY: reach flood all static static-fits check-static help deps demo check check-full check-vm unit unit-tap integration asan asan-short asan-run \
 	coverage coverage-run fuzz fuzz-run lint sweep thousand sabotage bench bench-image install clean build-tests need-libs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

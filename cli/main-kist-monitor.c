@@ -25,7 +25,7 @@
 struct given {
 	struct monitor m;
 	struct container_log_options log;
-	const char *log_name, *record;
+	const char *log_name, *record, *reserve; /* reserve: a file that only keeps room for the record */
 	int dir, log_dir, ready;
 	char **then; /* NULL-terminated */
 };
@@ -59,6 +59,7 @@ static const struct option_row {
 	ROW("--log-size", IS_BYTES, log.max_size),
 	ROW("--log-files", IS_COUNT, log.max_files),
 	ROW("--record", IS_TEXT, record),
+	ROW("--reserve", IS_TEXT, reserve),
 #undef ROW
 };
 
@@ -198,6 +199,8 @@ int main(int argc, char **argv)
 		say(&e);
 	} else {
 		r = monitor_end_format(&end, text, sizeof text);
+		if (g.reserve)
+			unlinkat(g.dir, g.reserve, 0);
 		if (file_replace_at(g.dir, g.record, text, (size_t)r, 0600, false, &e) < 0)
 			say(&e);
 	}

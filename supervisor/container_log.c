@@ -198,10 +198,30 @@ static size_t utf8_char(const unsigned char *s, size_t size, bool *ret_short)
 	return len;
 }
 
+#define EACH(byte) (0x0101010101010101ULL * (byte))
+
+/* Whether a byte of these eight is below n, for n up to 128, or above 127. */
+static uint64_t any_below(uint64_t word, uint64_t n)
+{
+	return ((word - EACH(n)) | word) & EACH(0x80);
+}
+
+static uint64_t any_is(uint64_t word, unsigned char c)
+{
+	return any_below(word ^ EACH(c), 1);
+}
+
+/* How many bytes go as they are. Eight at a time: a container may say gigabytes. */
 static size_t plain_run(const unsigned char *s, size_t size)
 {
 	size_t i = 0;
 
+	for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
+		memcpy(&word, s + i, sizeof word);
+		if (any_below(word, 0x20) || any_is(word, 0x7f) || any_is(word, '"') ||
+		    any_is(word, '\\'))
+			break;
+	}
 	while (i < size && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
 		i++;
 	return i;
@@ -259,19 +279,21 @@ static char *put_text(char *to, const unsigned char *s, size_t size)
 	return to;
 }
 
-static char *put_time(struct container_log *l, char *to)
+/* When it was read: one time for all that was read at once. */
+static void read_clock(struct container_log *l)
 {
 	struct timespec now;
-	char nanoseconds[16];
+	size_t length;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (now.tv_sec != l->second) {
-		utc_format(now.tv_sec, l->second_text);
+		utc_format(now.tv_sec, l->time_text);
 		l->second = now.tv_sec;
+		l->second_length = strlen(l->time_text);
 	}
-	to = put(to, l->second_text, strlen(l->second_text));
-	snprintf(nanoseconds, sizeof nanoseconds, ".%09ldZ", now.tv_nsec);
-	return put(to, nanoseconds, 11);
+	length = l->second_length;
+	l->time_length = length + (size_t)snprintf(l->time_text + length, sizeof l->time_text - length,
+						   ".%09ldZ", now.tv_nsec);
 }
 
 static void put_record(struct container_log *l, enum container_log_stream stream, const char *text,
@@ -290,7 +312,7 @@ static void put_record(struct container_log *l, enum container_log_stream stream
 	to = put(record, RECORD_HEAD, strlen(RECORD_HEAD));
 	to = put_text(to, (const unsigned char *)text, size);
 	to = put(to, tails[stream], strlen(tails[stream]));
-	to = put_time(l, to);
+	to = put(to, l->time_text, l->time_length);
 	to = put(to, "\"}\n", 3);
 	length = (size_t)(to - record);
 	if (l->options.max_size && l->size + l->pending > 0 &&
@@ -389,6 +411,7 @@ void container_log_put(struct container_log *l, enum container_log_stream stream
 	l->received += size;
 	switch (l->options.format) {
 	case CONTAINER_LOG_JSON:
+		read_clock(l);
 		put_line(l, stream, data, size);
 		flush(l);
 		break;
@@ -404,6 +427,7 @@ void container_log_close(struct container_log *l)
 {
 	int i;
 
+	read_clock(l);
 	for (i = 0; i < 2 && l->fd >= 0; i++) {
 		if (l->line[i].used)
 			put_record(l, (enum container_log_stream)i, l->line[i].text,

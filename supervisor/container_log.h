@@ -47,8 +47,9 @@ struct container_log {
 	uint64_t received, dropped; /* bytes of the container */
 	unsigned rotations;
 	int last_error; /* errno of the newest failure, 0 */
-	time_t second;	/* which `second_text` is of */
-	char second_text[64];
+	time_t second; /* which `time_text` is of */
+	size_t second_length, time_length;
+	char time_text[64];
 	size_t pending; /* bytes in `out` */
 	uint64_t pending_received;
 	struct container_log_line line[2];

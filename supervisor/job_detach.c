@@ -44,6 +44,16 @@ static int write_begun(const struct job_kept *kept, const struct job_result *so_
 	return file_replace_at(kept->dir, JOB_BEGUN, text, strlen(text), 0600, false, e);
 }
 
+/* The monitor removes it before it writes how the job ended. */
+static int make_reserve(int dir, struct err *e)
+{
+	static const char zeros[JOB_RESERVE_SIZE];
+	_cleanup_fd_ int fd = openat(dir, JOB_RESERVE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : fd_write_all(fd, zeros, sizeof zeros);
+
+	return r < 0 ? err_set(e, -r, "cannot keep room for the job's end") : 0;
+}
+
 /* Room for OWN words of the monitor's beside kist's. */
 struct words {
 	char **word;
@@ -83,6 +93,8 @@ static void monitor_words(struct words *w, const char *path, const struct job *j
 	add_number(w, "--dir", kept->dir);
 	add(w, "--record");
 	add(w, JOB_ENDED);
+	add(w, "--reserve");
+	add(w, JOB_RESERVE);
 	add(w, "--log");
 	add(w, formats[log->format]);
 	add(w, "--log-name");
@@ -132,6 +144,8 @@ int job_become_monitor(const struct job *job, int pidfd, const int output[2],
 	struct words w = { .count = 0 };
 	int given = 0, r = write_begun(k, so_far, e);
 
+	if (r == 0)
+		r = make_reserve(k->dir, e);
 	if (r == 0 && ((r = self_beside(MONITOR, path, sizeof path)) < 0 ||
 		       (r = self_beside("kist", kist, sizeof kist)) < 0))
 		return err_set(e, -r, "where " MONITOR " lies");

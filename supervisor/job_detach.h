@@ -6,6 +6,7 @@
  *   <root>/.jobs/<id>/job.json     the job file, as it was
  *   <root>/.jobs/<id>/errors       what monitor and kist had to say after the start
  *   <root>/.jobs/<id>/log, log.1.. what the job said: container_log.h
+ *   <root>/.jobs/<id>/reserve      room for the next two, should the log or others fill the disk
  *   <root>/.jobs/<id>/end.json     how it ended, from the monitor
  *   <root>/.jobs/<id>/result.json  what became of it: the job is over once it is there
  *
@@ -23,6 +24,8 @@
 #define JOB_BEGUN	 "begun.json"
 #define JOB_ENDED	 "end.json"
 #define JOB_RESULT	 "result.json"
+#define JOB_RESERVE	 "reserve"
+#define JOB_RESERVE_SIZE 16384
 #define JOB_END_VARIABLE "KIST_JOB_END" /* for kist at the end, from its own monitor */
 
 struct job_detach {

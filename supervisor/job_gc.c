@@ -65,7 +65,8 @@ static int take_away(int root, const char *id, struct err *e)
 		r = path_remove_tree(root, id, e);
 		return r < 0 ? r : 1;
 	}
-	if (!is_job(dir))
+	/* Without a configuration it was just being deleted, whatever it was. */
+	if (exists(dir, "config.json") && !is_job(dir))
 		return 0;
 	flock(dir, LOCK_UN);
 	r = container_open(root, id, true, &c, e);

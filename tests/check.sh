@@ -186,6 +186,7 @@ if [ -n "${KIST_CHECK_FULL-}" ]; then
 	one thousand make --no-print-directory thousand
 	stage sabotage tests/sabotage.sh
 	one powerloss tests/powerloss.sh 200
+	one flood make --no-print-directory flood
 	one sweep-store tests/sweep-store.sh --every 5
 	one sweep-store-kill tests/sweep-store.sh --kill --every 5 load pull import rm prune
 	stage races make --no-print-directory races

@@ -134,6 +134,28 @@ static void a_long_line_is_several(void **state)
 	container_log_close(&log_);
 }
 
+/* Eight bytes are looked at together: none of them hides among its neighbours. */
+static void each_character_at_each_place(void **state)
+{
+	static char text[128 * 20 * 32];
+	size_t used = 0;
+
+	(void)state;
+	for (int c = 1; c < 128; c++)
+		for (int at = 0; at < 20; at++) {
+			memset(text + used, c % 2 ? 'z' : ' ', 20);
+			text[used + (size_t)at] = (char)c;
+			text[used + 20] = '\n';
+			used += 21;
+		}
+	begin(CONTAINER_LOG_JSON, 0, 1);
+	for (size_t i = 0; i < used; i += 4096)
+		container_log_put(&log_, CONTAINER_LOG_STDOUT, text + i,
+				  used - i < 4096 ? used - i : 4096);
+	container_log_close(&log_);
+	assert_string_equal(joined("x.log", "stdout"), text);
+}
+
 static void hostile_bytes_stay_one_record(void **state)
 {
 	static const char bytes[] =
@@ -325,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_is_a_record),
 		TEST(a_long_line_is_several),
+		TEST(each_character_at_each_place),
 		TEST(hostile_bytes_stay_one_record),
 		TEST(worst_line_fits),
 		TEST(files_are_cut_between_records),

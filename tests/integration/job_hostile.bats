@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# Jobs that fill, flood and fork, disks that are full, clocks that jump: kist says what it was, and nothing stays.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load runtime
+load job
+
+setup() { job_setup; }
+teardown() {
+	[ -z "${clock-}" ] || clock_back
+	kist job gc >/dev/null 2>&1 || true
+	umount "$T/full" 2>/dev/null || true
+	runtime_teardown
+}
+
+uptime_s() { cut -d ' ' -f 1 /proc/uptime; }
+clock_jumps() { # SECONDS
+	clock="$(date +%s.%N) $(uptime_s)"
+	date -s "@$(($(date +%s) + $1))" >/dev/null
+}
+clock_back() {
+	local at since
+	read -r at since <<<"$clock"
+	clock=''
+	date -s "@$(awk -v at="$at" -v since="$since" -v now="$(uptime_s)" 'BEGIN { printf "%.3f", at + now - since }')" >/dev/null
+}
+full_disk() { # SIZE: $T/full, with nothing left
+	mkdir -p "$T/full"
+	mount -t tmpfs -o "size=$1" full "$T/full"
+}
+fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
+
+# 100 GiB of it: make flood.
+@test "endless output: counted, the log bounded, the monitor small" {
+	TMPDIR=$D run -0 "$TOP/tests/flood.sh" 67108864 raw
+	TMPDIR=$D run -0 "$TOP/tests/flood.sh" 4194304 json-file
+}
+
+@test "a disk that is full: no result is half, what can't be written is said" {
+	full_disk 64k
+	fill
+	run --separate-stderr -125 kist job run --id "$ID" --result "$T/full/result.json" "$ROOTFS" -- true
+	[[ $stderr == *"cannot write result.json: No space left"* ]]
+	[ "$(ls -A "$T/full")" = filler ]
+	run --separate-stderr -125 job --workspace 1m --collect x --collect-to "$T/full" "$ROOTFS" -- sh -c 'echo >x'
+	[[ $stderr == *"collect: cannot copy x: No space left"* ]]
+	record '.reason == "sandbox-error" and .status == 125'
+	[ "$(ls -A "$T/full")" = filler ]
+	# The state root itself.
+	run --separate-stderr -125 "$KIST" --root "$T/full" job run "$ROOTFS" true
+	[[ $stderr == *"No space left"* ]]
+	run --separate-stderr -125 "$KIST" --root "$T/full" job run --detach "$ROOTFS" true
+	[[ $stderr == *"No space left"* ]]
+	[ "$(ls -A "$T/full")" = filler ]
+	umount "$T/full"
+	assert_nothing_left
+}
+
+@test "a log that fills its disk: the job goes on, and how it ended is known" {
+	full_disk 256k
+	ROOT=$T/full
+	job --detach --log-size 10m "$ROOTFS" -- sh -c 'i=0; while [ $i -lt 8000 ]; do echo "line $i of many that fill it"; i=$((i+1)); done; exit 3'
+	run -3 kist job wait "$ID"
+	record '.reason == "exit" and .status == 3 and .stdout.bytes == 246890'
+	jq -e '.dropped > 0 and .logErrno == 28' "$ROOT/.jobs/$ID/end.json"
+	# Of the log no record is half there.
+	jq -es 'length > 100 and all(.[]; .log | test("^line [0-9]+ of many that fill it\n$"))' "$ROOT/.jobs/$ID/log"
+	run -0 kist job gc
+	[ -z "$(ls -A "$ROOT")" ]
+	umount "$T/full"
+	ROOT=$T/root
+}
+
+@test "the clock jumps, to and fro: limits of time are those of a clock that does not" {
+	[ -n "${KIST_IN_VM-}" ] || skip "sets the clock: in the test machine"
+	for jump in 86400 -86400 315360000; do
+		begun=$(uptime_s)
+		job --wall 6s "$ROOTFS" -- sleep 1000 >"$T/said" 2>&1 &
+		wait_until 20 job_runs
+		clock_jumps $jump
+		# Neither at once nor after the jump.
+		status=0
+		wait $! || status=$?
+		clock_back
+		[ "$status" -eq 124 ]
+		record '.reason == "wall" and .wall_us >= 6000000 and .wall_us < 60000000'
+		awk -v a="$begun" -v b="$(uptime_s)" 'BEGIN { exit !(b - a < 60) }'
+	done
+	job --detach --wall 5s "$ROOTFS" -- sleep 1000
+	clock_jumps 864000
+	run -124 kist job wait "$ID"
+	clock_back
+	record '.reason == "wall" and .wall_us >= 5000000 and .wall_us < 60000000'
+	kist job gc
+	assert_nothing_left
+}
+
+@test "a bomb of forks, within its limit: ended by the clock, all of it, at once" {
+	need_v2_controllers pids
+	cat >"$ROOTFS/bomb" <<-'END'
+	trap "" TERM HUP INT
+	bomb() { bomb & bomb & }
+	bomb
+	while :; do sleep 1; done
+	END
+	run --separate-stderr -124 job --pids 40 --wall 3s --grace 500ms "$ROOTFS" -- sh /bomb
+	record '.reason == "wall" and .signal == 9 and .pids_refused > 0 and .wall_us < 60000000'
+	assert_nothing_left
+}
+
+@test "what a job does to be missed by its end: stopped, in sessions of its own, holding its output open" {
+	# Nobody there waits for it: it has a session, ignores all signals, and has the pipes.
+	cat >"$ROOTFS/hold" <<-'END'
+	trap "" TERM HUP INT
+	(trap "" TERM HUP; setsid sh -c 'trap "" TERM HUP; while :; do sleep 1000; done' &) &
+	echo said
+	END
+	for way in 'exit 5' 'kill -STOP $$; sleep 1000' 'kill -STOP 1; sleep 1000'; do
+		run --separate-stderr job --output 1k --wall 4s "$ROOTFS" -- sh -c ". /hold; $way"
+		[ "$output" = said ]
+		[ "$status" -eq 124 ] || [ "$status" -eq 5 ]
+		assert_nothing_left
+		job --detach --wall 4s "$ROOTFS" -- sh -c ". /hold; $way"
+		run kist job wait "$ID"
+		[ "$status" -eq 124 ] || [ "$status" -eq 5 ]
+		[ "$(kist job logs "$ID")" = said ]
+		kist job gc
+		assert_nothing_left
+	done
+}
+
+@test "names that are made to mislead: collected as they are, shown harmless" {
+	mkdir "$T/out"
+	run -0 job --workspace 1m --collect '**' --collect-to "$T/out" "$ROOTFS" -- sh -c 'n=$(printf "a\nb"); e=$(printf "x\033[2Jy")
+		echo 1 >"$n"; echo 2 >"$e"; mkdir -- "-rf"; echo 3 >"-rf/..."; echo 4 >"$(printf "%0250d" 1)"; truncate -s 1099511627776 sparse'
+	[ "$(cat "$T/out/$(printf 'a\nb')" "$T/out/$(printf 'x\033[2Jy')" "$T/out/-rf/..." "$T/out/$(printf '%0250d' 1)")" = $'1\n2\n3\n4' ] ||
+		{ ls -lAb "$T/out"; false; }
+	record '.collected | .files == 4 and .skipped == 1 and .truncated'
+	# What stands in the way is named in one harmless line.
+	mkdir "$T/out2"
+	mkdir "$T/out2/$(printf 'x\033[2J\ny')"
+	run --separate-stderr -125 job --workspace 1m --collect '*' --collect-to "$T/out2" "$ROOTFS" -- sh -c 'echo >"$(printf "x\033[2J\ny")"'
+	is_one_line 125
+	[[ $stderr != *$'\033'* ]]
+}
