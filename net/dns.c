@@ -185,8 +185,8 @@ static int in_use(const struct place *p, const struct endpoint *ep, struct err *
 		"something in the container's network namespace is at " DNS_ADDRESS_TEXT
 		", port 53, where kist's own server for names belongs");
 	return err_fix(e,
-		       "let it listen at another address than 0.0.0.0, or use a network namespace "
-		       "that is new");
+		       "let it listen at another address than 0.0.0.0, or join the network with "
+		       "names=no");
 }
 
 static int hand_over(const struct place *p, const struct endpoint *ep, uint64_t cookie,
@@ -270,7 +270,7 @@ static int attach_there(int all, const char *network, void *user)
 	r = dns_serves(&there->n)
 		    ? endpoint_get(&o->place->store, network, o->ep->owner, &there->ep, o->e)
 		    : 0;
-	if (r == 1)
+	if (r == 1 && !there->ep.no_names)
 		netns = open_netns(&there->ep);
 	if (netns >= 0)
 		r = dns_attach(&there->n, &there->ep, netns, o->e);
@@ -363,7 +363,7 @@ int dns_reconcile(const struct network *n, size_t count, const struct endpoint *
 			for (size_t j = 0; j < count; j++) {
 				int r;
 
-				if (ep[i].first == others || !dns_serves(&n[j]) ||
+				if (ep[i].first == others || ep[i].no_names || !dns_serves(&n[j]) ||
 				    strcmp(ep[i].network, n[j].name) != 0)
 					continue;
 				r = reconcile_one(&n[j], &ep[i], first < 0 ? &later : e);

@@ -44,6 +44,7 @@ struct endpoint {
 	struct in6_addr address6;
 	bool first;		     /* the network its default route and its resolver are of */
 	bool internal;		     /* as the network is: what asks there, and on no other, asks nobody outside */
+	bool no_names;		     /* it asks nobody of kist's for names */
 	char names[ENDPOINT_NAMES_MAX][ENDPOINT_NAME_MAX]; /* the container's name, then aliases */
 	int name_count;
 	struct published_port ports[ENDPOINT_PORTS_MAX];

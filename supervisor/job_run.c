@@ -335,6 +335,8 @@ static int start_and_watch(struct running *r, const struct root_layers *layers,
 	if (n == 0)
 		n = net_check(&o.net, r->host, e);
 	if (n == 0)
+		n = job_lookup_check(r->job, &o.net, e);
+	if (n == 0)
 		o.files = job_files(r, &o.net, a, &o.file_count);
 	if (n == 0 && !o.files)
 		n = err_set(e, ENOMEM, "the job's files");

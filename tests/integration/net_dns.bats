@@ -243,6 +243,24 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	# without a network there is nothing to say, nor without a server in reach
 	run job "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
 	is /run/nowhere
+	# what the caller says of it; nothing is taken and ignored
+	run job --net bridge --dns 192.0.2.7 --dns 2001:db8::7 --dns-search a.example --dns-search b.example --dns-option ndots:2 \
+		--add-host db:192.0.2.8 --add-host six:[2001:db8::8] "$root" -- sh -c 'cat /etc/resolv.conf; tail -n 2 /etc/hosts'
+	is $'nameserver 192.0.2.7\nnameserver 2001:db8::7\nsearch a.example b.example\noptions ndots:2\n192.0.2.8\tdb\n2001:db8::8\tsix'
+	run job --net bridge --dns-search . "$root" -- cat /etc/resolv.conf
+	is $'nameserver 192.0.2.53\noptions edns0'
+	for bad in --dns=name --dns-search=a/b '--dns-option=a=b' --add-host=db '--add-host=a b:192.0.2.1' --add-host=db:host-gateway; do
+		run job --net bridge "$bad" "$root" -- true
+		[ "$status" = 125 ]
+		[[ $output = *"${bad%%=*}: "* ]]
+	done
+	run job --add-host db:192.0.2.8 "$root" -- true
+	[[ $status = 125 && $output = *"--add-host: the job has no network"* ]]
+	KIST_NETWORKS=$BATS_TEST_TMPDIR/networks "$kist" net create own
+	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own --dns 192.0.2.7 "$root" -- true
+	[[ $status = 125 && $output = *"--dns: kist's own server"*names=no* ]]
+	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own,names=no --dns 192.0.2.7 "$root" -- cat /etc/resolv.conf
+	is $'nameserver 192.0.2.7\nsearch corp.example\noptions edns0'
 	printf 'nameserver 127.0.0.53\n' >/etc/resolv.conf
 	run job --net bridge "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
 	is /run/nowhere

@@ -338,6 +338,25 @@ swept() {
 	same_world
 }
 
+@test "names=no: port 53 is the container's own, at all addresses; others find it by name" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9,names=no"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back"}'
+	detached kist run -d $ID-2
+	server=$(at $ID "$tools/firewall-driver" serve 53)
+	[ "$(at $ID-2 "$tools/firewall-driver" ask udp 10.99.0.9 53)" = "$(of back ".Containers[] | select(.Name == \"$ID-2\").IPv4Address[:-3]")" ]
+	at $ID-2 "$tools/dns-driver" query $ID | grep -F 10.99.0.9
+	# Nobody brings the server back.
+	net reconcile
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:53')" = 0 ]
+	[ "$(at $ID-2 ss -Hlntu | grep -cF '127.0.0.11:53')" = 2 ]
+	kill "$server"
+	kist delete --force $ID
+	kist delete --force $ID-2
+}
+
 @test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
 	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
 	net create --subnet 10.99.0.0/24 back
@@ -400,6 +419,8 @@ swept() {
 	net create --subnet 10.99.0.0/24 back
 	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
 	detached kist run -d $ID
+	# As the unit has it that make install puts there.
+	[ "$(sed -n 's/^ExecStart=//p' "$TOP/cli/kist-net.service")" = '@BINDIR@/kist net reconcile --watch' ]
 	"$KIST" --root "$ROOT" net reconcile --watch 3>&- &
 	watcher=$!
 	nft flush ruleset
