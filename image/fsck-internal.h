@@ -1,7 +1,7 @@
 /*
  * fsck-internal.h - what the files of fsck share. For fsck*.c only.
  *
- * skeleton and blobs (fsck.c), images (fsck-images.c), layers (fsck-layers.c).
+ * skeleton and blobs (fsck.c), images (fsck-images.c), layers (fsck-layers.c, fsck-flat.c).
  */
 #pragma once
 #include <errno.h>
@@ -68,5 +68,7 @@ int fsck_images(struct fsck *f, struct err *e);
 int fsck_layer_folders(struct fsck *f, struct err *e);
 /* Every layer of every image: there, and as its blob has it; unpacks again what is not. */
 int fsck_image_layers(struct fsck *f, struct err *e);
+/* Every run of small layers that was joined. */
+int fsck_flat_layers(struct fsck *f, struct err *e);
 /* Takes those that cannot run from the index. */
 int fsck_drop_lost(struct fsck *f, struct err *e);

@@ -404,6 +404,8 @@ static int check_all(struct fsck *f, struct err *e)
 		error = fsck_layer_folders(f, e);
 	if (!error)
 		error = fsck_image_layers(f, e);
+	if (!error)
+		error = fsck_flat_layers(f, e);
 	if (!error && f->options->repair)
 		error = fsck_drop_lost(f, e);
 	if (!error)

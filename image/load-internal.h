@@ -15,6 +15,7 @@ struct load_image { /* one image that will be visible */
 	struct image_manifest manifest;
 	struct image_config config;
 	struct digest *chains; /* one per layer, lowest first */
+	struct store_stack stack; /* with runs of small layers joined; empty: as they are */
 };
 
 struct load_layer { /* one chainID, however many of the images have it */
@@ -69,6 +70,11 @@ int pull_layer(struct load *l, struct load_layer *layer, struct err *e);
 /* The name of what was pulled. */
 const char *pull_name(const struct load *l);
 void pull_cancel(struct load *l);
+
+/* Joins small layers, where it is worth it: store-flat.h. What fails is left out. */
+void load_flatten(struct load *l);
+int load_move_flat(struct load *l, struct err *e);
+void load_write_stacks(const struct load *l);
 
 /* Unpacks into tmp what l->layers wants, on a few threads. */
 int load_unpack(struct load *l, struct err *e);

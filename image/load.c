@@ -274,6 +274,8 @@ static int move_all(struct load *l, struct err *e)
 		return err_set(e, errno, "cannot sync the store %s", l->store.path);
 	for (i = 0; !error && i < l->layer_count; i++)
 		error = move_layer(l, &l->layers[i], e);
+	if (!error)
+		error = load_move_flat(l, e);
 	for (i = 0; !error && i < l->image_count; i++) {
 		error = move_document(l, &l->images[i].descriptor, e);
 		if (!error)
@@ -334,6 +336,8 @@ static int commit(struct load *l, struct err *e)
 		error = store_lock(&l->store, true, &lock, e);
 	if (!error)
 		error = still_there(l, e);
+	if (!error)
+		load_write_stacks(l);
 	return error ? error : store_index_put(&l->store, puts, l->image_count, e);
 }
 
@@ -446,6 +450,7 @@ static int run(struct load *l, struct err *e)
 		error = load_unpack(l, e);
 	if (error)
 		return error;
+	load_flatten(l);
 	error = commit(l, e);
 	if (error)
 		take_back(l);

@@ -243,6 +243,34 @@ static int hand_on(struct merge *m, int dirfd, const char *name, const struct st
 	return error ? err_wrap(m->e, "/%s", m->path) : 0;
 }
 
+/* Of as_layer: "in/.wh.NAME", or with name NULL "in/.wh..wh..opq". */
+static int hand_on_hiding(struct merge *m, const char *in, const char *name)
+{
+	struct layer_entry entry = { .mode = S_IFREG };
+	char path[APPLY_PATH_MAX + 1];
+	int n = snprintf(path, sizeof(path), "%s%s.wh.%s", in, in[0] ? "/" : "",
+			 name ? name : ".wh..opq");
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return err_say(m->e, ENAMETOOLONG, "a path is over %d bytes", APPLY_PATH_MAX);
+	entry.path = path;
+	return m->o->each(m->o->user, &entry, -EBADF, 0, m->e);
+}
+
+/* The whiteout m->path. */
+static int hand_on_whiteout(struct merge *m)
+{
+	char *slash = strrchr(m->path, '/');
+	int error;
+
+	if (slash == NULL)
+		return hand_on_hiding(m, "", m->path);
+	*slash = '\0';
+	error = hand_on_hiding(m, m->path, slash + 1);
+	*slash = '/';
+	return error;
+}
+
 /* A mount in the folder that is looked at: shown, but not entered. 1 or 0, or -errno. */
 static int is_mount(const struct merge *m, int dirfd, const char *name)
 {
@@ -279,7 +307,7 @@ static void close_level(struct level *l)
 /* The folders that are joined under one name, the topmost first, down to an opaque one or to what
  * is no folder. */
 static int open_level(struct merge *m, const struct level *parent, const struct name *names,
-		      size_t count, struct level **ret)
+		      size_t count, struct level **ret, bool *ret_opaque)
 {
 	struct level *l = calloc(1, sizeof(*l));
 	struct stat st = { 0 };
@@ -311,6 +339,7 @@ static int open_level(struct merge *m, const struct level *parent, const struct 
 		return end;
 	}
 	*ret = l;
+	*ret_opaque = end > 0;
 	return 0;
 }
 
@@ -321,6 +350,7 @@ static int one_name(struct merge *m, const struct level *level, const struct nam
 {
 	int dirfd = level->fds[names[0].layer], error, mount;
 	struct level *below = NULL;
+	bool opaque = false;
 	struct stat st;
 
 	if (fstatat(dirfd, names[0].text, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -328,7 +358,9 @@ static int one_name(struct merge *m, const struct level *level, const struct nam
 			return 0; /* gone meanwhile */
 		return err_set(m->e, errno, "cannot look at /%s", m->path);
 	}
-	if (S_ISSOCK(st.st_mode) || (!m->o->plain && apply_is_whiteout(&st)))
+	if (!m->o->plain && apply_is_whiteout(&st))
+		return m->o->as_layer ? hand_on_whiteout(m) : 0;
+	if (S_ISSOCK(st.st_mode))
 		return 0;
 	mount = is_mount(m, dirfd, names[0].text);
 	if (mount < 0 || (mount && !S_ISDIR(st.st_mode)))
@@ -336,7 +368,9 @@ static int one_name(struct merge *m, const struct level *level, const struct nam
 	error = hand_on(m, dirfd, names[0].text, &st);
 	if (error || mount || !S_ISDIR(st.st_mode))
 		return error;
-	error = open_level(m, level, names, count, &below);
+	error = open_level(m, level, names, count, &below, &opaque);
+	if (!error && opaque && m->o->as_layer)
+		error = hand_on_hiding(m, m->path, NULL);
 	if (!error)
 		error = walk(m, below);
 	close_level(below);
@@ -434,7 +468,8 @@ int image_merge(const struct merge_options *o, struct err *e)
 		return err_set(e, ENOMEM, "no memory for the layers");
 	}
 	raise_fd_limit();
-	read_own_files();
+	if (!o->as_layer)
+		read_own_files();
 	m->o = o;
 	m->e = e;
 	error = open_roots(m, roots);

@@ -14,6 +14,8 @@ struct merge_options {
 	size_t count;
 	bool plain; /* one folder that is no layer: no whiteouts; what is mounted in it is left out
 		     */
+	bool as_layer; /* the result is to lie upon others: whiteouts and opaque folders are handed on,
+			* as a layer's tar has them (.wh.NAME, .wh..wh..opq) */
 	const char *only; /* of the root's names this one alone; or NULL */
 	bool userxattr; /* the layers were unpacked without root */
 	/* fd: a regular file's content, at its beginning, else -EBADF; size: its bytes. A folder

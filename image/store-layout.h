@@ -172,7 +172,7 @@ int store_each_use(const struct store *s, store_use_fn *visit, void *user, struc
 int store_each_hold(const struct store *s, store_use_fn *visit, void *user, struct err *e);
 
 struct store_stack { /* the layers of an image that show */
-	char **names; /* "HEX/diff", below layers/sha256, top first; in an arena */
+	char **names; /* "HEX/diff", or "HEX/flat", below layers/sha256, top first; in an arena */
 	size_t count;
 };
 /* If somebody wrote them down, and all are there: store-stack.c. With the store's lock held. */

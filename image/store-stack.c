@@ -7,7 +7,8 @@
  *
  *   INODE SECONDS.NANOSECONDS   of the folder layers/sha256 when all layers were seen in it, its ctime;
  *                               or "-"
- *   HEX/diff                    for each layer, top first
+ *   HEX/diff                    for each layer, top first; or
+ *   HEX/flat                    for several that are small: store-flat.c
  *   end
  *
  * Whatever comes into that folder, or leaves it, changes its ctime. While that is as it was, no
@@ -26,6 +27,7 @@
 #include "image/store-layout.h"
 
 #define TAIL	"/diff\n"
+#define FLAT	"/flat\n" /* as long */
 #define LINE	(DIGEST_HEX_LEN + strlen(TAIL))
 #define END	"end\n"
 #define UNKNOWN "-\n"
@@ -58,7 +60,8 @@ static bool is_line(const char *line)
 	for (i = 0; i < DIGEST_HEX_LEN; i++)
 		if (!(line[i] >= '0' && line[i] <= '9') && !(line[i] >= 'a' && line[i] <= 'f'))
 			return false;
-	return memcmp(line + DIGEST_HEX_LEN, TAIL, strlen(TAIL)) == 0;
+	return memcmp(line + DIGEST_HEX_LEN, TAIL, strlen(TAIL)) == 0 ||
+	       memcmp(line + DIGEST_HEX_LEN, FLAT, strlen(FLAT)) == 0;
 }
 
 /* Makes strings of the lines. */
@@ -91,8 +94,10 @@ static bool all_there(const struct store *s, const struct store_stack *stack)
 	size_t i;
 
 	for (i = 0; i < stack->count; i++) {
-		snprintf(path, sizeof(path), "layers/sha256/%.*s/complete", DIGEST_HEX_LEN,
-			 stack->names[i]);
+		const char *name = stack->names[i];
+
+		snprintf(path, sizeof(path), "layers/sha256/%.*s%s", DIGEST_HEX_LEN, name,
+			 strcmp(name + DIGEST_HEX_LEN, "/flat") == 0 ? "/flat" : "/complete");
 		if (faccessat(s->dir, path, F_OK, 0) < 0)
 			return false;
 	}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/host.h"
 #include "image/apply-attr.h"
 #include "image/tree.h"
 
@@ -112,6 +113,7 @@ struct comparison {
 	char path[4200];   /* for people */
 	char names[65536]; /* of xattrs */
 	char *why, *blocks;
+	bool by_user; /* not root of the host */
 	struct err *e;
 };
 
@@ -137,10 +139,12 @@ static void way_to(int dir, const char *name, char text[300])
 	snprintf(text, 300, "/proc/self/fd/%d/%s", dir, name);
 }
 
-/* Labels are the host's to give, and are left out of layers. */
-static bool is_host_label(const char *name)
+/* Labels are the host's to give, and are left out of layers. Capabilities of files are a user's to give
+ * in a namespace of his own, and there alone: his store may have been filled here or there. */
+static bool is_left_out(const struct comparison *c, const char *name)
 {
-	return strncmp(name, "security.", 9) == 0 && strcmp(name, "security.capability") != 0;
+	return strncmp(name, "security.", 9) == 0 &&
+	       (c->by_user || strcmp(name, "security.capability") != 0);
 }
 
 /* Are all xattrs of a there in b, with the same values? */
@@ -152,7 +156,7 @@ static int xattrs_within(struct comparison *c, const char *a, const char *b)
 	if (n < 0)
 		return errno == ENOTSUP ? 1 : -errno;
 	for (name = c->names; name < c->names + n; name += strlen(name) + 1) {
-		if (is_host_label(name))
+		if (is_left_out(c, name))
 			continue;
 		size = lgetxattr(a, name, x, BLOCK);
 		if (size < 0)
@@ -320,6 +324,7 @@ int tree_same(int want, int have, char why[TREE_DIFFERENCE_MAX], struct err *e)
 		return err_set(e, ENOMEM, "no memory to compare layers");
 	c->why = why;
 	c->blocks = blocks;
+	c->by_user = geteuid() != 0 || host_in_user_namespace();
 	c->e = e;
 	if (fstat(want, &a) < 0 || fstat(have, &b) < 0)
 		return err_set(e, errno, "cannot look at a layer");

@@ -124,6 +124,12 @@ with() {
 	[ "$(complete_words kist --log-format json run --con)" = " --config --console-socket " ]
 	[[ "$(complete_words kist job run --)" == *" --memory "* ]]
 	[ "$(complete_words kist run -b '')" = "  " ] # a file's name: the shell's own
+	[ "$(complete_words kist image pru)" = " prune " ]
+	[ "$(complete_words kist image ls --filter d)" = " dangling=true dangling=false " ]
+	[ "$(complete_words kist images --filter l)" = " label= label!= " ]
+	[ "$(complete_words kist image prune -a --filter u)" = " until= " ]
+	[ "$(complete_words kist image share --)" = " --off " ]
+	[[ "$(complete_words kist load --)" == *" --image --tag --max-size "* ]]
 	make_bundle "$T/c1" '.process.args = ["sleep", "100"]'
 	detached kist create -b "$T/c1" c1
 	[ "$(complete_words kist delete --force c)" = " c1 " ]

@@ -67,9 +67,11 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 		[ "$(sha256sum "$T/kist")" = "$before" ]
 	}
 	args /bin/entry
-	# /proc/self/exe is an empty file by then.
-	run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" run "$ID"
-	is_one_line 1 "exec format error"
+	# /proc/self/exe is an empty file by then. (With a sanitizer kist always runs from a copy.)
+	if [ -z "${KIST_SANITIZED-}" ]; then
+		run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" run "$ID"
+		is_one_line 1 "exec format error"
+	fi
 	# And where kist runs from a copy, a kist in which nothing can be changed.
 	refuse=("$TOP/build/tools/refuse" EPERM mremap "$T/kist" --root "$ROOT")
 	[ -x "${refuse[0]}" ] || "$TOP/tests/tools/build.sh" refuse
@@ -78,8 +80,10 @@ docker_caps='.process.capabilities |= map_values(["CAP_CHOWN", "CAP_DAC_OVERRIDE
 	kist delete --force "$ID"
 	args sleep 1000
 	detached "$T/kist" --root "$ROOT" run -d "$ID"
-	run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
-	is_one_line 255 "exec format error"
+	if [ -z "${KIST_SANITIZED-}" ]; then
+		run --separate-stderr timeout 60 "$T/kist" --root "$ROOT" exec "$ID" /bin/entry
+		is_one_line 255 "exec format error"
+	fi
 	detached "${refuse[@]}" exec -d --pid-file "$T/pid" "$ID" /bin/entry
 	attack "$(cat "$T/pid")"
 	kist delete --force "$ID"

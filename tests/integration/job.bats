@@ -27,6 +27,23 @@ load_image() {
 	assert_nothing_left
 }
 
+@test "a terminal of the caller's is never the job's: what is typed and said goes through pipes" {
+	local asks='for fd in 0 1 2; do test -t $fd && echo "a terminal: $fd"; readlink /proc/self/fd/$fd; done
+		echo >/dev/tty; stty -F /dev/stdin raw; echo ready; head -n 1; echo end >&2'
+
+	run -0 on_a_pty 24x80 -s ready hello "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" \
+		"$ROOTFS" -- sh -c "$asks"
+	[[ $output != *"a terminal:"* ]]
+	[ "$(grep -c '^pipe:' <<<"$output")" = 3 ]
+	[[ $output == */dev/tty:*ready*hello*hello*end* ]]
+	record '.reason == "exit" and .exit_code == 0'
+	# In the background of its terminal it reads nothing, and is not stopped: its clock goes on.
+	run -0 timeout 60 "$TOP/tests/lib/on-a-pty.py" 24x80 -s ready hello bash -c 'set -m; "$@" & wait $!; echo "status $?"' \
+		- "$KIST" --root "$ROOT" job run --id "$ID" --wall 300ms "$ROOTFS" -- sh -c 'echo ready; sleep 1000'
+	[[ $output == *"status 124"* ]]
+	assert_nothing_left
+}
+
 @test "a signal that ends it: 128 and its number" {
 	job "$ROOTFS" -- sleep 1000 &
 	wait_until 20 job_runs

@@ -133,3 +133,26 @@ without_subids() {
 	done
 	assert_nothing_left
 }
+
+# Both are a user's store, with her id alone, wherever it was filled.
+@test "in a user namespace with mapped ids: load, fsck, job, rm; and the same store from outside" {
+	need_program python3 unshare
+	python3 "$TOP/tests/lib/make-oci-image.py" "$D/i"
+	chmod -R a+rX "$D/i"
+	inside() { as_alice KIST_STORE="$HERS" unshare -U --map-auto --map-root-user "$@"; }
+	inside true || skip "this unshare(1) does not know --map-auto"
+	run -0 inside kist image load "$D/i"
+	[[ $output == *"files belong to you instead of their owners"* ]]
+	run -0 inside kist image load -q "$T/busybox.tar"
+	[ "$(find "$HERS/layers" ! -uid $ALICE | wc -l)" = 0 ]
+	for by in inside "as_alice KIST_STORE=$HERS"; do
+		run -0 $by kist image fsck
+		[[ $output == *" looked at: clean" ]]
+		run -0 $by kist job run --id "$ID" busybox -- stat -c %u:%g /bin/busybox
+		[ "$output" = 0:0 ]
+	done
+	run -0 inside kist image rm -q busybox everything:1.0
+	as_alice KIST_STORE="$HERS" kist image load -q "$D/i" >/dev/null 2>&1
+	run -0 inside kist image fsck
+	[[ $output == *" looked at: clean" ]]
+}

@@ -157,9 +157,9 @@ store_bytes() {
 	[ -z "$(store_content)" ]
 
 	img load -q "$FIXTURES/busybox.tar" >/dev/null
-	"$KIST" --root "$ROOT" job run --id "$ID" busybox -- sh -c 'echo up; exec sleep 1000' >out 2>&1 3>&- &
+	"$KIST" --root "$ROOT" job run --id "$ID" busybox -- sh -c 'echo up; exec sleep 1000' >out.killed 2>&1 3>&- &
 	job=$!
-	wait_until 20 grep -q up out
+	wait_until 20 grep -q up out.killed
 	kill -KILL "$job"
 	wait "$job" || true
 	[ -n "$(ls "$KIST_STORE/users")" ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""random-image.py DIR SEED: a layout, tagged "random", of four layers that an honest builder could have
+"""random-image.py DIR SEED [LAYERS]: a layout, tagged "random", of four layers (or LAYERS, of which the
+tenth and the last but two are big) that an honest builder could have
 made: every type, replaced by every type, whiteouts, opaque folders, hard links, xattrs, in any order
 that layer.md leaves open. DIR.plain/N.tar are those of its layers that hide nothing."""
 import os
@@ -52,7 +53,7 @@ class Maker:
         here[path] = kind
         return True
 
-    def layer(self, hides):
+    def layer(self, hides, big=False):
         """Folders before what they hold; each folder that is used has an entry."""
         r, t, here = self.r, Tar(), {}
         t.dir("./", mode=0o755, mtime=MTIME + r.randrange(10 ** 6))
@@ -83,6 +84,9 @@ class Maker:
             path = (folder + "/" if folder else "") + r.choice(NAMES)
             if path not in here:
                 self.put(t, path, r.choice(kinds), here)
+        if big:
+            t.add("big", r.randbytes(3 << 19))
+            here["big"] = "file"
         self.show(here, opaque)
         return t.bytes()
 
@@ -99,12 +103,13 @@ class Maker:
 def main():
     path, seed = sys.argv[1], int(sys.argv[2])
     maker = Maker(seed)
-    layers = [maker.layer(hides=n > 0) for n in range(4)]
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    layers = [maker.layer(hides=n > 0, big=count > 4 and n in (10, count - 3)) for n in range(count)]
     os.makedirs(path + ".plain")
     with open(path + ".plain/0.tar", "wb") as f:
         f.write(layers[0])
     layout = Layout(path)
-    layout.image([(t, how) for t, how in zip(layers, ["gzip", "plain", "gzip", "gzip"])],
+    layout.image([(t, how) for t, how in zip(layers, ["gzip", "plain", "gzip", "gzip"] * count)],
                  config={"Cmd": ["x"]}, ref="random")
     layout.write()
 
