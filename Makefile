@@ -319,6 +319,7 @@ bench: all $(BENCH) $(B)/tests/tools/net-driver $(B)/tests/tools/dns-driver $(if
 	@tests/bench/layers.sh
 	@tests/bench/net.sh
 	@tests/bench/jobs.sh
+	@tests/bench/batch.sh
 	@tests/bench/image.sh -r 3
 bench-image: all
 	@tests/bench/image.sh

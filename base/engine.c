@@ -9,6 +9,7 @@
 #include "base/engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -36,80 +37,8 @@ struct message {
 	struct err err; /* only sent whole with MESSAGE_ERROR */
 };
 #define KILL_WAIT_MS 3000
+#define WAITS	     INT_MAX /* no step, but: call again when the guest has said something */
 #define SHORT_MESSAGE offsetof(struct message, err)
-
-void run_init(struct run *r, const struct plan *p)
-{
-	*r = (struct run){ .plan = p, .side = SIDE_HOST, .sync = -EBADF, .sync_far = -EBADF,
-			   .fault_step = -1, .last_report = -1 };
-	for (int i = 0; i < PLAN_SLOTS_MAX; i++)
-		r->slots[i] = -EBADF;
-}
-
-int run_slot(const struct run *r, int slot)
-{
-	return slot >= 0 && slot < PLAN_SLOTS_MAX ? r->slots[slot] : -EBADF;
-}
-
-/* What the guest is done with it need not close one by one: all of it is close-on-exec, and before
- * its execve it closes everything at once (op_close_fds). Not more than this, so that no setup runs
- * into a limit. */
-#define GUEST_LEAVES_MAX 40
-
-void run_set_fd(struct run *r, int slot, int fd)
-{
-	unsigned long long bit = 1ULL << slot;
-
-	if ((r->slot_is_fd & bit) && r->slots[slot] >= 0 && r->slots[slot] != fd)
-		run_leave_fd(r, r->slots[slot], fd >= 0);
-	r->slots[slot] = fd;
-	r->slot_is_fd |= bit;
-}
-
-void run_leave_fd(struct run *r, int fd, bool may_stay)
-{
-	if (may_stay && r->side == SIDE_GUEST && r->left < GUEST_LEAVES_MAX)
-		r->left++;
-	else
-		close(fd);
-}
-
-void run_set_number(struct run *r, int slot, int value)
-{
-	r->slots[slot] = value;
-	r->slot_is_fd &= ~(1ULL << slot);
-}
-
-void run_become_guest(struct run *r)
-{
-	fd_close(&r->sync);
-	r->sync = fd_take(&r->sync_far);
-	r->side = SIDE_GUEST;
-	r->born = true;
-	/* Its lock is the host's: held here too, it would outlast the host for the guest's life. */
-	run_set_fd(r, SLOT_STATE_DIR, -EBADF);
-}
-
-void run_become_parent(struct run *r)
-{
-	fd_close(&r->sync_far);
-	r->born = true;
-}
-
-void run_set_sync(struct run *r, int sock)
-{
-	fd_close(&r->sync);
-	r->sync = sock;
-}
-
-void run_close(struct run *r)
-{
-	for (int i = 0; i < PLAN_SLOTS_MAX; i++)
-		if (r->slot_is_fd & (1ULL << i))
-			run_set_fd(r, i, -EBADF);
-	fd_close(&r->sync);
-	fd_close(&r->sync_far);
-}
 
 static void report(struct run *r, int step, int result)
 {
@@ -198,11 +127,26 @@ static int pass_turn(struct run *r, int step, struct err *e)
 	return n < 0 ? err_set(e, -n, "the other side of the setup is gone") : 0;
 }
 
-/* Waits for the turn. Returns the step to go on at; 0 at EOF with *ret_eof; -errno. */
+/* Whoever has other things to do does not wait in a namespace that is not its own. */
+static bool would_wait(const struct run *r)
+{
+	struct pollfd p = { .fd = r->sync, .events = POLLIN };
+
+	if (!r->patient || r->side == SIDE_GUEST)
+		return false;
+	for (int i = 0; i < r->plan->home_count; i++)
+		if (run_slot(r, r->plan->homes[i]) >= 0)
+			return false;
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Waits for the turn. Returns the step to go on at; 0 at EOF with *ret_eof; WAITS; -errno. */
 static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 {
 	*ret_eof = false;
 	for (;;) {
+		if (would_wait(r))
+			return WAITS;
 		struct message m;
 		int fd = -EBADF;
 		ssize_t n = socket_recv_fd(r->sync, &m, sizeof m, &fd);
@@ -434,23 +378,53 @@ static int do_beside(struct run *r, int step, int end, struct err *e)
 	return step < 0 ? step : 0;
 }
 
+/* The turn becomes the guest's, at step `at`, while the host does its own from `from` on. */
+static int give_turn(struct run *r, int from, int at, struct err *e)
+{
+	int n = pass_turn(r, at, e);
+
+	if (n == -EPIPE || n == -ECONNRESET)
+		return guest_died(r, e);
+	r->at = at;
+	r->guests_turn = n == 0;
+	return n < 0 ? n : do_beside(r, from, at, e);
+}
+
+/* Until the turn is the host's again: the step to go on at; WAITS; -errno. */
+static int follow_guest(struct run *r, struct err *e)
+{
+	bool eof = false;
+	int step = wait_turn(r, &eof, e);
+
+	if (step == WAITS)
+		return WAITS;
+	r->guests_turn = false;
+	if (step < 0 || !eof)
+		return step;
+	if (r->plan->detach >= 0 || !guest_is_last(r->plan, r->at))
+		return guest_died(r, e);
+	report_rest(r, r->at);
+	return guest_end(r->plan);
+}
+
 static int host_walk(struct run *r, struct err *e)
 {
 	const struct plan *p = r->plan;
-	int end = p->detach >= 0 ? p->detach : p->count, step = 0;
+	int end = p->detach >= 0 ? p->detach : p->count, step = r->at;
 
 	while (step >= 0 && step < end) {
-		bool eof;
-		int waiting_for, from;
+		int guest;
 
 		if (p->steps[step].alternative) {
 			step++;
 			continue;
 		}
-		waiting_for = guest_beside(p, step, end);
-		if (p->steps[waiting_for].side == SIDE_HOST) {
+		guest = guest_beside(p, step, end);
+		if (p->steps[guest].side == SIDE_HOST) {
 			step = do_step(r, step, e);
 			if (r->side == SIDE_GUEST) {
+				bool eof;
+
 				/* Just born: everything goes on in the guest's own walk. */
 				step = wait_turn(r, &eof, e);
 				if (step < 0 || eof)
@@ -459,28 +433,20 @@ static int host_walk(struct run *r, struct err *e)
 			}
 			continue;
 		}
-		from = step;
-		step = pass_turn(r, waiting_for, e);
-		if (step == -EPIPE || step == -ECONNRESET)
-			return guest_died(r, e);
-		if (step == 0)
-			step = do_beside(r, from, waiting_for, e);
-		if (step == 0)
-			step = wait_turn(r, &eof, e);
-		if (step < 0 || !eof)
-			continue;
-		if (p->detach >= 0 || !guest_is_last(p, waiting_for))
-			return guest_died(r, e);
-		report_rest(r, waiting_for);
-		step = guest_end(p);
+		if (!r->guests_turn) {
+			step = give_turn(r, step, guest, e);
+			if (step < 0)
+				continue;
+		}
+		step = follow_guest(r, e);
 	}
-	if (step < 0)
+	if (step < 0 || step == WAITS)
 		return step;
 	/* Detached: the guest goes on alone, and an EOF no longer means that all is lost. */
 	return step < p->count && r->born ? pass_turn(r, step, e) : 0;
 }
 
-int run_walk(struct run *r, struct err *e)
+static int walk(struct run *r, struct err *e)
 {
 	int result;
 
@@ -494,6 +460,21 @@ int run_walk(struct run *r, struct err *e)
 		kill_guest(r);
 	}
 	return result;
+}
+
+int run_walk(struct run *r, struct err *e)
+{
+	r->patient = false;
+	return walk(r, e);
+}
+
+int run_walk_on(struct run *r, struct err *e)
+{
+	int result;
+
+	r->patient = true;
+	result = walk(r, e);
+	return result == WAITS ? 1 : result;
 }
 
 int run_await_exec(int sock, struct err *e)

@@ -26,6 +26,9 @@ struct run {
 	int left;         /* guest: fds it has left open */
 	bool silent;      /* guest: a stand-in passes the turns, since syscalls may be answered */
 	int step;         /* the one being done */
+	bool patient;     /* host: run_walk_on() */
+	bool guests_turn; /* host: since the guest got the turn for step `at` */
+	int at;
 	int last_report;  /* host: the last step the guest reported */
 	void (*report)(void *user, const struct plan *p, struct run_report report);
 	void *user;
@@ -38,6 +41,9 @@ void run_init(struct run *r, const struct plan *p);
  * step the host follows has ended (plan->detach, or the guest's execve). On error the guest is
  * dead and reaped; the caller then calls plan_take_back(). The guest never returns from here. */
 int run_walk(struct run *r, struct err *e);
+/* The same for who has other things to do while the guest works: 1 means, call it again once
+ * run->sync can be read. */
+int run_walk_on(struct run *r, struct err *e);
 /* Closes every fd slot and the sync socket. */
 void run_close(struct run *r);
 /* Called by the birth op: tells each side who it is. */

@@ -444,7 +444,7 @@ static void say_where(const struct parser *p, struct json_fault *f)
 
 		if (l->array) {
 			f->where = json_at_index(&f->where, l->index);
-		} else if (l->raw_size) {
+		} else if (l->raw && l->raw_size) {
 			snprintf(key, sizeof key, "%.*s", l->raw_size > 60 ? 60 : (int)l->raw_size,
 				 l->raw);
 			f->where = json_at_key(&f->where, key);

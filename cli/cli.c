@@ -73,6 +73,7 @@ const struct command cli_commands[] = {
 	  0, -1, false, command_net },
 	{ "job", "run [options] IMAGE|DIR -- COMMAND...", "run an untrusted job, closed by default",
 	  0, -1, false, command_job },
+	{ "batch", "[options] JOBS.jsonl|-", "run many jobs, some at a time", 1, 1, false, command_batch },
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 

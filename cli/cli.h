@@ -92,4 +92,5 @@ int command_completion(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_image_verb(int argc, char **argv);
 int command_job(int argc, char **argv);
+int command_batch(int argc, char **argv);
 int command_net(int argc, char **argv);

@@ -18,7 +18,8 @@
 #define WAIVED_VARIABLE "KIST_ALLOW_DEGRADED" /* as --allow-degraded, for all of a caller's jobs */
 #define JOB_ID_MAX 63 /* it is the job's host name too */
 
-size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX])
+/* Also those of a batch, for each of its jobs. */
+size_t job_request_common(struct job_request *q, struct option *table)
 {
 	const struct option own[] = {
 		{ "env", 'e', OPTION_TEXTS, &q->env, "NAME=VALUE", "set a variable" },
@@ -30,23 +31,9 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		  "a file or folder of the host, read-only" },
 		{ "collect", 0, OPTION_TEXTS, &q->collect, "PATTERN",
 		  "copy out what it left in its workspace: \"*.txt\", \"out/**\"" },
-		{ "result", 0, OPTION_TEXT, &q->result, "FILE",
-		  "write what happened there, as JSON" },
-		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
-		  "end with 0 whatever became of the job: its result says it" },
 		{ "allow-degraded", 0, OPTION_TEXT, &q->waived, "LIST",
 		  "controls this host may be unable to enforce: memory,pids,cpu,cpu-time,landlock" },
 		{ "store", 0, OPTION_TEXT, &q->store, "DIR", "image store (or KIST_STORE)" },
-		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
-		{ "detach", 'd', OPTION_FLAG, &q->detach, NULL,
-		  "leave it to a monitor, and print its id: kist job ls, logs, wait, kill" },
-		{ "log", 0, OPTION_TEXT, &q->log, "FORMAT",
-		  "of a detached job: json-file (the default), raw, none" },
-		{ "log-size", 0, OPTION_TEXT, &q->log_size, "SIZE",
-		  "begin a new file then: 10m (0: never)" },
-		{ "log-files", 0, OPTION_TEXT, &q->log_files, "N", "keep so many of them: 2" },
-		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
-		  "print every kernel primitive to stderr as it runs" },
 	};
 	size_t n = 0, repeated = 0;
 
@@ -61,6 +48,31 @@ size_t job_request_options(struct job_request *q, struct option table[JOB_OPTION
 		table[n++] = (struct option){ s->option,      s->letter, OPTION_TEXT,
 					      &q->setting[i], s->value,	 s->help };
 	}
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		table[n++] = own[i];
+	return n;
+}
+
+size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX])
+{
+	const struct option own[] = {
+		{ "result", 0, OPTION_TEXT, &q->result, "FILE",
+		  "write what happened there, as JSON" },
+		{ "exit-zero", 0, OPTION_FLAG, &q->exit_zero, NULL,
+		  "end with 0 whatever became of the job: its result says it" },
+		{ "id", 0, OPTION_TEXT, &q->id, "NAME", "the job's name (default: random)" },
+		{ "detach", 'd', OPTION_FLAG, &q->detach, NULL,
+		  "leave it to a monitor, and print its id: kist job ls, logs, wait, kill" },
+		{ "log", 0, OPTION_TEXT, &q->log, "FORMAT",
+		  "of a detached job: json-file (the default), raw, none" },
+		{ "log-size", 0, OPTION_TEXT, &q->log_size, "SIZE",
+		  "begin a new file then: 10m (0: never)" },
+		{ "log-files", 0, OPTION_TEXT, &q->log_files, "N", "keep so many of them: 2" },
+		{ "explain", 0, OPTION_FLAG, &q->explain, NULL,
+		  "print every kernel primitive to stderr as it runs" },
+	};
+	size_t n = job_request_common(q, table);
+
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		table[n++] = own[i];
 	return n;
@@ -100,6 +112,17 @@ static int find_folder(struct job *job, struct arena *a, struct err *e)
 	return job->source ? 0 : err_set(e, ENOMEM, "the root folder");
 }
 
+int job_request_read(const json_t *document, const char *name, const char *folder, struct job *job,
+		     struct arena *a, struct err *e)
+{
+	if (job_file_parse(document, folder, a, job, e) < 0)
+		return err_wrap(e, "%s", name);
+	if (job->source)
+		return 0;
+	err_say(e, EINVAL, "%s: says neither /image nor /folder", name);
+	return err_fix(e, "add one of them");
+}
+
 /* At a detached job's end the file may be another: then it is what was kept of it. */
 static int read_file(struct job_request *q, const char *path, struct job *job, struct arena *a,
 		     struct err *e)
@@ -113,13 +136,7 @@ static int read_file(struct job_request *q, const char *path, struct job *job, s
 		return err_set(e, n >= (int)sizeof text ? ENAMETOOLONG : errno, "%s", path);
 	n = q->kept ? json_read_file(q->kept->dir, JOB_DOCUMENT, &q->document, e)
 		    : json_read_file(AT_FDCWD, path, &q->document, e);
-	if (n == 0 && (n = job_file_parse(q->document, folder, a, job, e)) < 0)
-		err_wrap(e, "%s", path);
-	if (n == 0 && !job->source) {
-		err_say(e, EINVAL, "%s: says neither /image nor /folder", path);
-		return err_fix(e, "add one of them");
-	}
-	return n;
+	return n < 0 ? n : job_request_read(q->document, path, folder, job, a, e);
 }
 
 static bool is_job_file(const char *text)
@@ -287,26 +304,12 @@ static int refuse_egress(const struct job *job, struct err *e)
 	return err_fix(e, "as root: --net bridge instead; or leave --egress out");
 }
 
-int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
-		      struct arena *a, struct err *e)
+int job_request_settle(struct job_request *q, char **words, struct job *job, struct arena *a,
+		       struct err *e)
 {
 	static char *const none[] = { NULL };
-	int r = 0;
+	int r = choose_id(q, job, e);
 
-	if (q->exit_zero && !q->result && !q->detach) {
-		err_say(e, EINVAL,
-			"--exit-zero: without --result nobody would learn what became of the job");
-		return err_fix(e, "add --result FILE");
-	}
-	if (is_job_file(argv[0])) {
-		r = read_file(q, argv[0], job, a, e);
-	} else {
-		/* An image's name never begins with '.' or '/'. */
-		job->source = argv[0];
-		job->is_folder = argv[0][0] == '/' || argv[0][0] == '.';
-	}
-	if (r == 0)
-		r = choose_id(q, job, e);
 	if (r == 0)
 		r = join_repeated(q, a, e);
 	if (r == 0)
@@ -330,11 +333,8 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 		r = check_detached(q, job, e);
 	if (r < 0)
 		return r;
-	argv++;
-	if (argc > 1 && strcmp(argv[0], "--") == 0)
-		argv++;
-	if (argv[0])
-		job->args = argv;
+	if (words && words[0])
+		job->args = words;
 	if (job->is_folder && job_bundle_read(job->source, a, job, e) < 0)
 		return -e->error;
 	if (job->is_folder && find_folder(job, a, e) < 0)
@@ -344,4 +344,27 @@ int job_request_parse(struct job_request *q, int argc, char **argv, struct job *
 	if (job->is_folder && !job->args[0])
 		return err_say(e, EINVAL, "the command is missing");
 	return 0;
+}
+
+int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
+		      struct arena *a, struct err *e)
+{
+	int r = 0;
+
+	if (q->exit_zero && !q->result && !q->detach) {
+		err_say(e, EINVAL,
+			"--exit-zero: without --result nobody would learn what became of the job");
+		return err_fix(e, "add --result FILE");
+	}
+	if (is_job_file(argv[0])) {
+		r = read_file(q, argv[0], job, a, e);
+	} else {
+		/* An image's name never begins with '.' or '/'. */
+		job->source = argv[0];
+		job->is_folder = argv[0][0] == '/' || argv[0][0] == '.';
+	}
+	argv++;
+	if (argc > 1 && strcmp(argv[0], "--") == 0)
+		argv++;
+	return r < 0 ? r : job_request_settle(q, argv, job, a, e);
 }

@@ -162,7 +162,7 @@ int command_job(int argc, char **argv)
 		int (*run)(int argc, char **argv);
 	} verbs[] = { { "ls", command_job_ls },	    { "logs", command_job_logs },
 		      { "kill", command_job_kill }, { "wait", command_job_wait },
-		      { "gc", command_job_gc } };
+		      { "gc", command_job_gc },	    { "stats", command_job_stats } };
 	struct job_request q = { 0 };
 	struct option table[JOB_OPTIONS_MAX];
 	size_t count = job_request_options(&q, table);
@@ -174,13 +174,13 @@ int command_job(int argc, char **argv)
 			return verbs[i].run(argc - 1, argv + 1);
 	if (argc < 2 || strcmp(argv[1], "run") != 0) {
 		if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-			printf("usage: kist job run %s\n       kist job ls | logs | kill | wait | gc ...\n"
+			printf("usage: kist job run %s\n       kist job ls | logs | stats | kill | wait | gc ...\n"
 			       "see: kist job run --help\n",
 			       run_command.usage);
 			return 0;
 		}
 		err_say(&e, EINVAL, "job: the verb is missing or unknown");
-		err_fix(&e, "kist job run %s; or ls, logs, kill, wait, gc", run_command.usage);
+		err_fix(&e, "kist job run %s; or ls, logs, stats, kill, wait, gc", run_command.usage);
 		return cli_fail(&e, EXIT_JOB_FAILED);
 	}
 	first = cli_parse(&run_command, table, count, argc - 1, argv + 1, &status);

@@ -21,6 +21,14 @@ struct job_request {
 };
 /* The option table of `kist job run`, for cli_parse(). Returns how many. */
 size_t job_request_options(struct job_request *q, struct option table[JOB_OPTIONS_MAX]);
+/* Those of them that are a batch's too, and hold for each of its jobs. */
+size_t job_request_common(struct job_request *q, struct option *table);
+/* A job file's document, `name` in errors; and then what the options and the words of the command line
+ * (NULL: none) say. */
+int job_request_read(const json_t *document, const char *name, const char *folder, struct job *job,
+		     struct arena *a, struct err *e);
+int job_request_settle(struct job_request *q, char **words, struct job *job, struct arena *a,
+		       struct err *e);
 /* IMAGE|DIR|JOB.json and the words after it. What the options say goes over what the file says. */
 int job_request_parse(struct job_request *q, int argc, char **argv, struct job *job,
 		      struct arena *a, struct err *e);
@@ -40,9 +48,10 @@ int job_open_result(const char *path, int *ret_dir, const char **ret_name, struc
 int job_write_result(int dir, const char *name, const struct job *job, const struct job_result *result,
 		     struct err *e);
 
-/* kist job ls, logs, kill, wait, gc. Exit status. */
+/* kist job ls, logs, kill, wait, gc, stats. Exit status. */
 int command_job_ls(int argc, char **argv);
 int command_job_logs(int argc, char **argv);
 int command_job_kill(int argc, char **argv);
 int command_job_wait(int argc, char **argv);
 int command_job_gc(int argc, char **argv);
+int command_job_stats(int argc, char **argv);

@@ -27,6 +27,12 @@ int runtime_walk(struct compiled *c, const struct container_spec *s, const struc
 		 const struct create_options *o, const struct runtime_hooks_in *in,
 		 struct run *ret_run, struct err *e);
 
+/* The same in parts, for who has other things to do meanwhile: begin, then on, again whenever
+ * run->sync can be read, as long as it says 1. */
+void runtime_walk_begin(struct compiled *c, const struct runtime_hooks_in *in, struct run *run);
+int runtime_walk_on(struct compiled *c, const struct container_spec *s, const struct host *h,
+		    const struct create_options *o, struct run *run, struct err *e);
+
 /* Lets a created container go; returns once its program runs, and, when somebody wants to be notified
  * of that (a) and it was created so, is ready. */
 int runtime_start(int root, const char *id, const struct activation *a, struct err *e);

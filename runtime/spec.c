@@ -131,7 +131,8 @@ static int parse_net_devices(struct container_spec *s, const json_t *linux_objec
 			"/linux/namespaces");
 }
 
-static int parse_linux(struct container_spec *s, const char *id, struct arena *a, struct err *e)
+static int parse_linux(struct container_spec *s, const char *id, struct arena *a,
+		       const struct spec_known *known, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "linux"), seccomp_at;
 	struct json_at annotations_at = json_at_key(&root, "annotations");
@@ -159,10 +160,15 @@ static int parse_linux(struct container_spec *s, const char *id, struct arena *a
 		return r;
 	seccomp_at = json_at_key(&at, "seccomp");
 	s->has_seccomp = true;
+	if (known && known->seccomp == seccomp) {
+		s->seccomp = known->filter;
+		return 0;
+	}
 	return seccomp_parse(seccomp, &seccomp_at, a, &s->seccomp, e);
 }
 
-static int parse_all(struct container_spec *s, const char *id, struct arena *a, struct err *e)
+static int parse_all(struct container_spec *s, const char *id, struct arena *a,
+		     const struct spec_known *known, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "process");
 	json_t *process = NULL;
@@ -187,19 +193,20 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a, 
 	if (r >= 0)
 		r = hooks_parse(s->config, a, &s->hooks, e);
 	if (r >= 0)
-		r = parse_linux(s, id, a, e);
+		r = parse_linux(s, id, a, known, e);
 	return r < 0 ? r : 0;
 }
 
 /* Takes over the reference and the text, which is stored at create; NULL: made anew. */
 static int parse_text(json_t *config, char *text, const char *bundle, const char *id,
-		      struct arena *a, struct container_spec *ret, struct err *e)
+		      struct arena *a, const struct spec_known *known,
+		      struct container_spec *ret, struct err *e)
 {
 	struct container_spec s = { .config = config, .bundle = arena_strdup(a, bundle) };
 	int r;
 
 	s.config_text = text ? text : json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
-	r = s.config_text && s.bundle ? parse_all(&s, id, a, e)
+	r = s.config_text && s.bundle ? parse_all(&s, id, a, known, e)
 				      : err_set(e, ENOMEM, "config.json");
 	if (r < 0) {
 		spec_free(&s);
@@ -212,7 +219,13 @@ static int parse_text(json_t *config, char *text, const char *bundle, const char
 int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
 	       struct container_spec *ret, struct err *e)
 {
-	return parse_text(config, NULL, bundle, id, a, ret, e);
+	return parse_text(config, NULL, bundle, id, a, NULL, ret, e);
+}
+
+int spec_parse_knowing(json_t *config, const char *bundle, const char *id, struct arena *a,
+		       const struct spec_known *known, struct container_spec *ret, struct err *e)
+{
+	return parse_text(config, NULL, bundle, id, a, known, ret, e);
 }
 
 /* The last one; a list that is none is refused when it is parsed. */
@@ -279,7 +292,7 @@ int spec_load(const char *bundle, const char *file, json_t *mount, const char *i
 		free(text);
 		text = NULL;
 	}
-	r = parse_text(config, text, absolute, id, a, ret, e);
+	r = parse_text(config, text, absolute, id, a, NULL, ret, e);
 	return r < 0 ? err_wrap(e, "%.200s", file ? file : "config.json") : 0;
 }
 

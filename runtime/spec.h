@@ -41,6 +41,14 @@ int spec_load(const char *bundle, const char *file, json_t *mount, const char *i
 /* Parses a configuration made in memory; takes over the reference. bundle is absolute. */
 int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
 	       struct container_spec *ret, struct err *e);
+/* The same for who parses many: a seccomp object that is the very one of `known` (NULL: none) is not
+ * parsed and compiled again. */
+struct spec_known {
+	json_t *seccomp;
+	struct seccomp_filter filter;
+};
+int spec_parse_knowing(json_t *config, const char *bundle, const char *id, struct arena *a,
+		       const struct spec_known *known, struct container_spec *ret, struct err *e);
 void spec_free(struct container_spec *s);
 #define _cleanup_spec_ __attribute__((cleanup(spec_free)))
 /* Who makes the cgroup: kist itself, or the systemd that is there (--systemd-cgroup). After the

@@ -56,44 +56,35 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 	return r < 0 ? r : runtime_walk(c, s, h, o, in, ret_run, e);
 }
 
-int runtime_walk(struct compiled *c, const struct container_spec *s, const struct host *h,
-		 const struct create_options *o, const struct runtime_hooks_in *in,
-		 struct run *ret_run, struct err *e)
+void runtime_walk_begin(struct compiled *c, const struct runtime_hooks_in *in, struct run *run)
 {
-	struct undo_at at = { .id = o->id, .state_root = o->root };
-	struct err failure;
-	struct run run;
-	int r;
-
-	run_init(&run, &c->plan);
+	run_init(run, &c->plan);
 	if (in) {
-		run.report = in->report;
-		run.user = in->user;
-		run.report_steps = in->report != NULL;
-		run.fault_step = in->fault_step;
-		run.fault_error = in->fault_error;
+		run->report = in->report;
+		run->user = in->user;
+		run->report_steps = in->report != NULL;
+		run->fault_step = in->fault_step;
+		run->fault_error = in->fault_error;
 	}
 #if !SANITIZED /* LeakSanitizer traces its own process */
 	/* Until its execve the guest is this program: nothing in the container may trace it. */
 	if (!c->host_stays_dumpable)
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
-	r = run_walk(&run, e);
-	if (r == 0) {
-		net_devices_let_go();
-		/* It stands: whoever deletes it must not wait until this process is done with it. */
-		while (flock(run_slot(&run, SLOT_STATE_DIR), LOCK_UN) < 0 && errno == EINTR)
-			;
-		*ret_run = run;
-		return 0;
-	}
-	failure = *e;
+}
+
+/* It didn't come to stand: closes what was opened, takes back what was made. */
+static int take_back(struct compiled *c, const struct container_spec *s, const struct host *h,
+		     const struct create_options *o, struct run *run, struct err *e)
+{
+	struct undo_at at = { .id = o->id, .state_root = o->root };
+	struct err failure = *e;
+
 	if (s->ns.new_namespaces & CLONE_NEWUSER)
 		explain_refusal(h, &failure);
-	run_close(&run);
+	run_close(run);
 	publish_take_back_pid_file(&c->plan, c->step_pid_file, failure.step);
-	r = plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e);
-	if (r < 0) {
+	if (plan_take_back(&c->plan, undo_upto(&c->plan, &failure), &at, e) < 0) {
 		char text[ERR_TEXT_MAX];
 
 		err_format(e, text, sizeof text);
@@ -103,6 +94,40 @@ int runtime_walk(struct compiled *c, const struct container_spec *s, const struc
 	}
 	*e = failure;
 	return -e->error;
+}
+
+/* It stands: whoever deletes it must not wait until this process is done with it. */
+static void let_go(struct run *run)
+{
+	net_devices_let_go();
+	while (flock(run_slot(run, SLOT_STATE_DIR), LOCK_UN) < 0 && errno == EINTR)
+		;
+}
+
+int runtime_walk_on(struct compiled *c, const struct container_spec *s, const struct host *h,
+		    const struct create_options *o, struct run *run, struct err *e)
+{
+	int r = run_walk_on(run, e);
+
+	if (r < 0)
+		return take_back(c, s, h, o, run, e);
+	if (r == 0)
+		let_go(run);
+	return r;
+}
+
+int runtime_walk(struct compiled *c, const struct container_spec *s, const struct host *h,
+		 const struct create_options *o, const struct runtime_hooks_in *in,
+		 struct run *ret_run, struct err *e)
+{
+	struct run run;
+
+	runtime_walk_begin(c, in, &run);
+	if (run_walk(&run, e) < 0)
+		return take_back(c, s, h, o, &run, e);
+	let_go(&run);
+	*ret_run = run;
+	return 0;
 }
 
 /* --- start ------------------------------------------------------------------ */

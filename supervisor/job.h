@@ -92,6 +92,8 @@ struct job {
 	const char *writable;         /* "64m" or a folder: layers.h; NULL: the root is read-only */
 	uint32_t waived;              /* enum job_limit: may be missing */
 	uint32_t degraded;            /* were missing, and waived: filled by job_check() */
+	const char *cpus;             /* cpuset(7): processors it runs on; NULL: any */
+	bool alone;                   /* a stream that is no file is nobody's, instead of the caller's */
 	const struct job_detach *detach; /* job_detach.h; NULL: in the foreground */
 };
 
@@ -248,6 +250,9 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 void job_run(struct job *job, const char *store, int root, const char *root_path,
 	     const struct runtime_hooks_in *in, struct arena *a, struct job_result *ret,
 	     struct err *e);
+const char *job_reason_text(enum job_reason reason);
+/* enum job_reason, or -EINVAL. */
+int job_reason_find(const char *text);
 /* The network namespace that --net container:ID names: an fd, which job->netns_path is of. */
 int job_share_network(struct job *job, const struct host *h, int root, const char *realm, struct arena *a,
 		      struct err *e);

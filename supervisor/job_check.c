@@ -120,10 +120,26 @@ static int check_landlock(struct job *job, const struct host *h, struct err *e)
 	return -ENOTSUP;
 }
 
+/* Unlike a limit it is never waived: what was measured without it would not be what it says. */
+static int check_cpus(const struct job *job, const struct host *h, struct err *e)
+{
+	if (!job->cpus || ((h->root || h->cgroup_writable) && (h->controllers & HOST_CPUSET)))
+		return 0;
+	err_say(e, ENOTSUP,
+		"processors of its own can't be had: there is no cgroup v2 controller \"cpuset\" here%s",
+		h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
+	err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or leave out "
+		   "--pin and --cpuset");
+	e->exit_code = STATUS_FAILED;
+	return -ENOTSUP;
+}
+
 int job_check(struct job *job, const struct host *h, struct err *e)
 {
 	int r = check_sense(job, e);
 
+	if (r == 0)
+		r = check_cpus(job, h, e);
 	if (r == 0)
 		r = check_limits(job, h, e);
 	return r < 0 ? r : check_landlock(job, h, e);

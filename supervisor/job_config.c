@@ -163,9 +163,14 @@ static json_t *resources(const struct job *job)
 	if (job->pids)
 		json_object_set_new(r, "pids", json_pack("{s:I}", "limit",
 							(json_int_t)(job->pids + job->init)));
+	if (job->cpu_quota || job->cpus)
+		json_object_set_new(r, "cpu", json_object());
 	if (job->cpu_quota)
-		json_object_set_new(r, "cpu", json_pack("{s:I, s:i}", "quota",
-				    (json_int_t)job->cpu_quota, "period", 100000));
+		json_object_update_new(json_object_get(r, "cpu"),
+				       json_pack("{s:I, s:i}", "quota", (json_int_t)job->cpu_quota,
+						 "period", 100000));
+	if (job->cpus)
+		json_object_set_new(json_object_get(r, "cpu"), "cpus", json_string(job->cpus));
 	return r;
 }
 
@@ -179,6 +184,18 @@ static json_t *map(const struct ns_id_map *line, size_t count)
 						      (json_int_t)line[i].host, "size",
 						      (json_int_t)line[i].size));
 	return list;
+}
+
+/* Parsed once: the same object for all jobs of a profile, by which its filter is known again. */
+static json_t *seccomp_of(enum job_profile profile)
+{
+	static json_t *parsed[JOB_PROFILE_DEV + 1];
+
+	if (!parsed[profile])
+		parsed[profile] = json_loads(profile == JOB_PROFILE_COMPUTE ? profile_compute_json()
+									    : profile_job_json(),
+					     0, NULL);
+	return parsed[profile];
 }
 
 static json_t *linux_part(const struct job *job, const struct job_ids *ids)
@@ -200,9 +217,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      strings(masked), "readonlyPaths", strings(readonly));
-	json_object_set_new(o, "seccomp", json_loads(job->profile == JOB_PROFILE_COMPUTE
-							? profile_compute_json()
-							: profile_job_json(), 0, NULL));
+	json_object_set(o, "seccomp", seccomp_of(job->profile));
 	return o;
 }
 

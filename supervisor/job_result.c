@@ -3,13 +3,28 @@
  */
 #include "supervisor/job.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/utc.h"
 
 static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cpu", "output",
 				       "disk", "pids", "cancelled", "sandbox-error" };
+
+const char *job_reason_text(enum job_reason reason)
+{
+	return reasons[reason];
+}
+
+int job_reason_find(const char *text)
+{
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		if (strcmp(text, reasons[i]) == 0)
+			return (int)i;
+	return -EINVAL;
+}
 
 static json_t *time_text(int64_t ns)
 {

@@ -123,8 +123,8 @@ static int open_output(struct job_stdio *s, const struct job *job, int index, ui
 		return -ENOMEM;
 	s->stream[index] = out;
 	out->to = index;
-	if (job->stdio[index]) {
-		n = open_file(index, job->stdio[index], &out->to, e);
+	if (job->stdio[index] || job->alone) {
+		n = open_file(index, job->stdio[index] ? job->stdio[index] : "/dev/null", &out->to, e);
 		out->owns_to = out->to_file = n == 0;
 	}
 	if (n == 0)
@@ -135,20 +135,35 @@ static int open_output(struct job_stdio *s, const struct job *job, int index, ui
 	return n;
 }
 
+/* Of each stream that gets no other. */
+static int open_nobodys(struct job_stdio *s, struct err *e)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_set(e, errno, "/dev/null");
+	s->nobodys = s->fd[0] = s->fd[1] = s->fd[2] = fd;
+	s->given = true;
+	return 0;
+}
+
 int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uint32_t gid,
 		   struct arena *a, struct job_output output[2], struct err *e)
 {
 	/* A detached job's go to its monitor, whole. */
 	bool through = job->output || job->detach;
 	/* A terminal is never the job's: whoever has its fd reads what is typed there. */
-	int n = job->stdio[0] || (!job->detach && isatty(0)) ? open_input(s, job, uid, gid, a, e) : 0;
+	bool caller = !job->alone && !job->detach;
+	int n = job->alone ? open_nobodys(s, e) : 0;
 
-	if (n == 0 && (through || job->stdio[1] || isatty(1)))
+	if (n == 0 && (job->stdio[0] || (caller && isatty(0))))
+		n = open_input(s, job, uid, gid, a, e);
+	if (n == 0 && (through || job->stdio[1] || (caller && isatty(1))))
 		n = open_output(s, job, 1, uid, gid, a, &output[0], e);
 	if (n == 0 && job->merge_stderr) {
 		s->fd[2] = s->fd[1];
 		s->given = true;
-	} else if (n == 0 && (through || job->stdio[2] || isatty(2))) {
+	} else if (n == 0 && (through || job->stdio[2] || (caller && isatty(2)))) {
 		n = open_output(s, job, 2, uid, gid, a, &output[1], e);
 	}
 	return n;
@@ -159,8 +174,11 @@ void job_stdio_given(struct job_stdio *s)
 	if (s->fd[2] == s->fd[1])
 		s->fd[2] = 2;
 	for (int i = 0; i < 3; i++)
-		if (s->fd[i] > 2)
+		if (s->fd[i] > 2 && s->fd[i] != s->nobodys)
 			fd_close(&s->fd[i]);
+		else
+			s->fd[i] = i;
+	fd_close(&s->nobodys);
 }
 
 void job_stdio_close(struct job_stdio *s)

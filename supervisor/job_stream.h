@@ -3,6 +3,7 @@
  * at its limit, never waited for by anything but itself.
  */
 #pragma once
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,11 +25,12 @@ struct job_stream {
 struct job_stdio {
 	struct job_stream *stream[3]; /* NULL: goes by kist */
 	int fd[3];  /* what the job gets; those that are not kist's own are owned */
-	bool given; /* some is not the caller's own */
+	int nobodys; /* /dev/null, for those of fd[] that are equal to it */
+	bool given;  /* some is not the caller's own */
 };
 #define JOB_STDIO_INIT                                                                             \
 	{                                                                                          \
-		.fd = { 0, 1, 2 }                                                                  \
+		.fd = { 0, 1, 2 }, .nobodys = -EBADF                                               \
 	}
 
 /* Opens what the job says: files without following a symlink anywhere, pipes that are the job's

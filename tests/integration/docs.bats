@@ -58,9 +58,12 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 }
 
 @test "kist job VERB --help: the options are those of kist-job(1)" {
-	for verb in run ls logs wait; do
+	for verb in run ls logs stats wait; do
 		same_options "$(table_of job "$verb")" "$MAN/kist-job.1" "job $verb"
 	done
+	# A batch has those of a job too, which stand there; its own are all that is left.
+	none_of_job=$(comm -23 <(table_of batch | sort) <(table_of job run | sort))
+	diff <(echo "$none_of_job") <(options_in "$MAN/kist-job.1" batch)
 }
 
 @test "kist net VERB --help: the verbs and options are those of kist-net(1)" {

@@ -69,7 +69,7 @@ more" ]
 	[ "$(kist job logs "$ID" | tr -d '\0' | wc -c)" = 0 ]
 	[ "$(kist job logs "$ID" | wc -c)" = 1024 ]
 	kist job gc "$ID"
-	detached --grace 60s --log raw "$ROOTFS" -- sh -c 'trap "echo asked; exit 4" TERM; echo ready; while :; do sleep 0.02; done'
+	detached --grace 60s --log raw "$ROOTFS" -- sh -c 'exec 2>/dev/null; trap "echo asked; exit 4" TERM; echo ready; while :; do sleep 0.02; done'
 	wait_until 20 says ready
 	kist job kill "$ID"
 	run -143 kist job wait "$ID"
@@ -151,5 +151,44 @@ asked" ]
 	record '.reason == "exit" and .collected.files == 1 and .limits.workspace == 1048576'
 	[ "$(cat "$T/out/a.txt")" = data ]
 	kist job gc
+	assert_nothing_left
+}
+
+@test "stats: what jobs use, detached and of a batch, once and until they are over" {
+	run kist job run --detach --id "$ID" "$ROOTFS" -- sh -c 'while :; do :; done'
+	[ "$status" -eq 0 ]
+	make_bundle "$T/b"
+	bundle_args "$T/b" sleep 1000
+	kist run --bundle "$T/b" other &
+	wait_until 20 is_in_state other running
+	# No job is no job.
+	run kist job stats --json --no-stream
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	jq -e ".id == \"$ID\" and .running_ms >= 0 and .cpu_percent > 0 and .stats.cpu.usage_usec > 0" \
+		<<<"$output"
+	run --separate-stderr kist job stats --no-stream other
+	is_one_line 125 'no job that runs'
+	run --separate-stderr kist job stats --no-stream nothing
+	is_one_line 125
+	run kist job stats --no-stream
+	[[ ${lines[0]} == ID*CPU*MEMORY*PIDS* ]]
+	[[ ${lines[1]} == "$ID "*%* ]]
+	# Until it is over: more than one line, then the end of its own accord.
+	"$KIST" --root "$ROOT" job stats --json --interval 50ms "$ID" >"$T/stats" &
+	stats=$!
+	wait_until 20 eval '[ "$(wc -l <"$T/stats")" -ge 3 ]'
+	kist job kill "$ID"
+	wait $stats
+	jq -es 'all(.id == "'"$ID"'") and (map(.stats.cpu.usage_usec) | . == sort)' "$T/stats"
+	# A table on a terminal is drawn anew.
+	run on_a_pty 24x80 timeout 2 "$KIST" --root "$ROOT" job stats --interval 100ms
+	[[ $output == *$'\e[H\e[J'*RUNNING*$'\e[H\e[J'*RUNNING* ]]
+	run kist job stats --json --no-stream
+	[ -z "$output" ]
+	kist kill other KILL
+	kist job wait "$ID" || true
+	kist job gc
+	wait_until 20 test ! -e "$ROOT/other"
 	assert_nothing_left
 }
