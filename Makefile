@@ -45,10 +45,10 @@ LINK_FLAGS := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
 	/usr/lib/$(shell uname -m)-linux-musl/rcrt1.o -L$(B)/lib
 MUSL_SRC   := base/musl/compat.c
 endif
-# Of image/ the static kist has only what it reads a store with.
-NOT_STATIC := $(filter-out $(addprefix image/,digest.c image-config.c manifest.c reference.c store.c \
-	store-hold.c store-kind.c store-layout.c store-read.c store-reserve.c store-stack.c \
-	store-use.c user.c),$(wildcard image/*.c))
+# The static kist has those of image/ that use none of its libraries; what it needs of them is linked.
+# musl can't close what a helper for credentials should not inherit.
+NOT_STATIC := image/credential-helper.c \
+	$(shell grep -lE '^\#include (<(archive|curl|isa-l|openssl|zlib|zstd)|"image/curl-lib)' image/*.c)
 ALL_CFLAGS   = -std=gnu17 -D_GNU_SOURCE -DKIST_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) $(HARDEN) \
 	$(LIB_CFLAGS) $(SMALL) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(or $(LINK_FLAGS_$(@F)),$(LINK_FLAGS)) -Wl,-z,relro,-z,now -Wl,--as-needed,--gc-sections \
@@ -286,8 +286,13 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@echo "networks, and a container on two:"; tests/sweep-net.sh
+	@echo "the same, whoever makes the call, and calls that fail:"; tests/sweep-net.sh --every 3 --who acting && \
+		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)
 	@echo "a job:"; tests/sweep-jobs.sh --who both
 	@echo "a detached job:"; tests/sweep-jobs.sh --detach --who acting
+	@echo "a job, calls fail:"; tests/sweep-jobs.sh --fail $(SWEEP_ERRNOS)
+	@echo "a detached job, calls fail:"; tests/sweep-jobs.sh --detach --fail $(SWEEP_ERRNOS)
 	@for verb in create run start exec delete; do \
 		echo "$$verb, signals:"; tests/sweep.sh --every 5 \
 		--signal INT,TERM,HUP,PIPE,QUIT,USR1,WINCH,CHLD,ALRM $$verb || exit 1; done

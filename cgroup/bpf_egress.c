@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include "cgroup/cgroup_ops.h"
 
 #define INSNS_PER_RULE 20 /* protocol 1, ports 2, four words of an address 3 each, the jump 1 */
@@ -206,11 +207,17 @@ static void assemble_address(struct assembler *s, const struct egress *list, int
 
 /* ---- the two that do not look at the list ---- */
 
+/* By their type, too: a raw socket may have the protocol's number. */
 static void assemble_socket(struct assembler *s)
 {
+	size_t raw;
+
+	emit_load(s, R_SCRATCH, offsetof(struct bpf_sock, type), 0);
 	emit_load(s, R_PROTOCOL, offsetof(struct bpf_sock, protocol), 0);
+	raw = emit_jump(s, BPF_JEQ, R_SCRATCH, SOCK_RAW);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_TCP);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_UDP);
+	jump_here(s, raw);
 	emit_return(s, false);
 	emit_allowed(s);
 }

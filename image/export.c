@@ -22,11 +22,24 @@ struct export
 {
 	struct archive *archive;
 	char *block;
+	int fd;
+	int error; /* the first of writing: nothing is written any more */
 };
+
+/* libarchive keeps the memory of an archive whose writing failed: it is told that all went well. */
+static la_ssize_t write_out(struct archive *a, void *user, const void *data, size_t size)
+{
+	struct export *x = user;
+
+	(void)a;
+	if (!x->error)
+		x->error = -fd_write_all(x->fd, data, size);
+	return (la_ssize_t)size;
+}
 
 static int failed(struct export *x, struct err *e)
 {
-	int error = archive_errno(x->archive);
+	int error = x->error ? x->error : archive_errno(x->archive);
 
 	return err_set(e, error > 0 ? error : EIO, "cannot write the archive");
 }
@@ -70,7 +83,7 @@ static int add_content(struct export *x, int fd, uint64_t size, struct err *e)
 			memset(x->block, 0, want);
 			n = want;
 		}
-		if (archive_write_data(x->archive, x->block, n) < 0)
+		if (archive_write_data(x->archive, x->block, n) < 0 || x->error)
 			return failed(x, e);
 		at += n;
 	}
@@ -118,8 +131,8 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 	archive_entry_free(ae);
 	if (error)
 		return error;
-	if (r != ARCHIVE_OK &&
-	    r != ARCHIVE_WARN) /* a warning: a name that is no UTF-8 goes as it is */
+	/* A warning: a name that is no UTF-8 goes as it is. */
+	if ((r != ARCHIVE_OK && r != ARCHIVE_WARN) || x->error)
 		return failed(x, e);
 	if (fd >= 0)
 		error = add_content(x, fd, size, e);
@@ -128,7 +141,7 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 
 static int write_tree(struct merge_options *m, int fd, struct err *e)
 {
-	struct export x = { archive_write_new(), malloc(BLOCK) };
+	struct export x = { archive_write_new(), malloc(BLOCK), fd, 0 };
 	int error = 0;
 
 	m->each = put;
@@ -141,14 +154,14 @@ static int write_tree(struct merge_options *m, int fd, struct err *e)
 		       archive_write_set_format_option(x.archive, "pax", "xattrheader", "SCHILY") !=
 			       ARCHIVE_OK ||
 		       archive_write_set_bytes_in_last_block(x.archive, 1) != ARCHIVE_OK ||
-		       archive_write_open_fd(x.archive, fd) != ARCHIVE_OK))
+		       archive_write_open(x.archive, &x, NULL, write_out, NULL) != ARCHIVE_OK))
 		error = failed(&x, e);
 	if (!error)
 		error = image_merge(m, e);
-	if (!error && archive_write_close(x.archive) != ARCHIVE_OK)
+	if (!error && (archive_write_close(x.archive) != ARCHIVE_OK || x.error))
 		error = failed(&x, e);
-	if (error && x.archive) /* no end marks: what is cut off must not look whole */
-		archive_write_fail(x.archive);
+	if (error) /* no end marks: what is cut off must not look whole */
+		x.error = -error;
 	archive_write_free(x.archive);
 	free(x.block);
 	setlocale(LC_CTYPE, "C");

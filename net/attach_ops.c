@@ -164,7 +164,7 @@ static void show_bridge(struct buf *out, const struct plan *p, const void *args)
 	buf_addf(out, " RTM_NEWLINK bridge %s", a->network->interface);
 	if (a->network->mtu)
 		buf_addf(out, " mtu %d", a->network->mtu);
-	buf_add(out, " alias " NET_ALIAS " unless it is there = ");
+	buf_add(out, " " LINK_BRIDGE_OPTIONS " alias " NET_ALIAS " unless it is there = ");
 	plan_show_slot(out, p, a->index_slot);
 }
 
@@ -177,7 +177,7 @@ static void by_hand_bridge(struct buf *out, const struct plan *p, const void *ar
 	buf_addf(out, "ip link add %s ", name);
 	if (a->network->mtu)
 		buf_addf(out, "mtu %d ", a->network->mtu);
-	buf_addf(out, "type bridge && ip link set %s alias " NET_ALIAS, name);
+	buf_addf(out, "type bridge " LINK_BRIDGE_OPTIONS " && ip link set %s alias " NET_ALIAS, name);
 }
 
 const struct op op_bridge = { .name = "ensure_bridge", .man = "rtnetlink(7)", .compound = true,

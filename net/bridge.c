@@ -122,7 +122,40 @@ static int take_down(const struct lease_store *s, const char *network, struct er
 	return first < 0 ? first : r;
 }
 
-/* With nobody left: the kernel's part first, so that a failure leaves the store to try again. */
+/* The kernel's part first, so that a failure leaves the store to try again. */
+static int sweep_one(const struct lease_store *s, const char *network, struct err *e)
+{
+	int r = take_down(s, network, e);
+
+	return r < 0 ? r : lease_network_remove(s, network, e);
+}
+
+static int take_name(int dir, const char *name, void *user)
+{
+	(void)dir;
+	if (strlen(name) >= NETWORK_NAME_MAX)
+		return 0;
+	snprintf(user, NETWORK_NAME_MAX, "%s", name);
+	return 1;
+}
+
+/* Nobody has a lease, of any network: one whose last lease went with a kill -9 right behind has a
+ * bridge and records yet, which nobody would find without the store. */
+static int sweep_all(struct lease_store *s, struct err *e)
+{
+	char network[NETWORK_NAME_MAX];
+	int r;
+
+	while ((r = lease_each_network(s, take_name, network)) > 0) {
+		r = sweep_one(s, network, e);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? err_set(e, -r, "%s: cannot read the leases", lease_root)
+		     : lease_store_remove(s, e);
+}
+
+/* With nobody left. */
 int network_sweep(struct lease_store *s, const char *network, struct err *e)
 {
 	int r = lease_any(s, network);
@@ -131,12 +164,8 @@ int network_sweep(struct lease_store *s, const char *network, struct err *e)
 		return err_set(e, -r, "%s: cannot read the leases", lease_root);
 	if (r > 0)
 		return 0;
-	r = take_down(s, network, e);
-	if (r == 0)
-		r = lease_network_remove(s, network, e);
-	if (r == 0 && lease_any_network(s) == 0)
-		r = lease_store_remove(s, e);
-	return r;
+	r = sweep_one(s, network, e);
+	return r == 0 && lease_any_network(s) == 0 ? sweep_all(s, e) : r;
 }
 
 int network_leave(const char *network, const char *owner, struct err *e)

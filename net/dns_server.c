@@ -221,7 +221,7 @@ int dns_server_run(struct dns_server *s)
 {
 	int64_t give_up = clock_now_ms() + DNS_START_MS;
 
-	while (s->client_count || !s->served) {
+	while (s->client_count || (!s->served && !s->gone)) {
 		int64_t due = earlier(earlier(earlier(-1, &s->tries), &s->idle), &s->controls);
 		struct epoll_event events[EVENTS];
 		int n;

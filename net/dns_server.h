@@ -101,6 +101,7 @@ struct dns_server {
 	struct dns_client *clients;
 	unsigned client_count, forward_count;
 	bool served;	 /* somebody, once */
+	bool gone;	 /* the network's folder, and the socket in it */
 	uid_t owner_uid; /* who may control it */
 	int64_t now;
 	unsigned upstream_count, preferred;

@@ -20,7 +20,7 @@
 #include "net/dns_server.h"
 
 #define REREAD_MS 100
-#define ROOT_MASK (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+#define ROOT_MASK (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR)
 /* A record is written whole and renamed into place. */
 #define FILES_MASK (IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR)
 
@@ -143,7 +143,13 @@ static void on_change(struct dns_server *s, const struct inotify_event *event)
 		return;
 	}
 	if (!w) { /* in the folder of all networks */
-		if ((event->mask & IN_ISDIR) && event->len)
+		if (!(event->mask & IN_ISDIR) || !event->len)
+			return;
+		/* Our own: nobody finds this server any more, the socket was in there. (Which is
+		 * why that folder's own watch says nothing: the socket holds it.) */
+		if (event->mask & IN_DELETE)
+			s->gone |= strcmp(event->name, s->network) == 0;
+		else
 			read_network(s, event->name);
 		return;
 	}
@@ -231,5 +237,7 @@ int dns_watch_open(struct dns_server *s, struct err *e)
 			      dns_listen(s, s->watch, &s->watch_source, EPOLLIN) < 0))
 		return err_set(e, errno, "cannot watch the networks' folder");
 	read_all(s);
-	return 0;
+	return faccessat(s->dir, s->network, F_OK, AT_SYMLINK_NOFOLLOW) < 0
+		       ? err_set(e, errno, "network %s has gone", s->network)
+		       : 0;
 }

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "net/address.h"
 #include "net/link.h"
+#include "net/record_json.h"
 
 static const char *protocol_name(uint8_t protocol)
 {
@@ -67,27 +68,6 @@ json_t *endpoint_to_json(const struct endpoint *ep)
 	return o;
 }
 
-static int bad(const struct json_at *parent, const char *key, struct err *e)
-{
-	struct json_at at = json_at_key(parent, key);
-
-	return json_bad(e, &at, "is not as kist writes it");
-}
-
-static int read_text(const json_t *o, const char *key, char *to, size_t size, struct err *e)
-{
-	const char *text = "";
-	int r = json_require(json_get_string(o, &JSON_AT_ROOT, key, &text, e), &JSON_AT_ROOT, key,
-			     e);
-
-	if (r < 0)
-		return r;
-	if (strlen(text) >= size)
-		return bad(&JSON_AT_ROOT, key, e);
-	snprintf(to, size, "%s", text);
-	return 0;
-}
-
 static int read_number(const json_t *o, const char *key, int64_t max, int64_t *ret, struct err *e)
 {
 	int r = json_get_int(o, &JSON_AT_ROOT, key, 0, max, ret, e);
@@ -104,10 +84,10 @@ static int read_addresses(const json_t *o, struct endpoint *ep, struct err *e)
 	    json_get_string(o, &JSON_AT_ROOT, "mac", &mac, e) < 0)
 		return -EINVAL;
 	if (v4 && address_parse(v4, &ep->address) < 0)
-		return bad(&JSON_AT_ROOT, "address", e);
+		return record_bad(&JSON_AT_ROOT, "address", e);
 	if (v6 && inet_pton(AF_INET6, v6, &ep->address6) != 1)
-		return bad(&JSON_AT_ROOT, "address6", e);
-	return !mac || mac_parse(mac, ep->mac) < 0 ? bad(&JSON_AT_ROOT, "mac", e) : 0;
+		return record_bad(&JSON_AT_ROOT, "address6", e);
+	return !mac || mac_parse(mac, ep->mac) < 0 ? record_bad(&JSON_AT_ROOT, "mac", e) : 0;
 }
 
 static int read_process(const json_t *o, struct endpoint *ep, struct err *e)
@@ -137,13 +117,13 @@ static int read_names(const json_t *o, struct endpoint *ep, struct err *e)
 	if (r <= 0)
 		return r;
 	if (json_array_size(names) > ENDPOINT_NAMES_MAX)
-		return bad(&JSON_AT_ROOT, "names", e);
+		return record_bad(&JSON_AT_ROOT, "names", e);
 	json_array_foreach(names, i, name)
 	{
 		const char *text = json_string_value(name);
 
 		if (!text || !endpoint_is_dns_name(text))
-			return bad(&JSON_AT_ROOT, "names", e);
+			return record_bad(&JSON_AT_ROOT, "names", e);
 		snprintf(ep->names[ep->name_count++], ENDPOINT_NAME_MAX, "%s", text);
 	}
 	return 0;
@@ -162,12 +142,12 @@ static int read_port(const json_t *o, const struct json_at *at, struct published
 	    json_get_int(o, at, "count", 1, 65535, &count, e) < 0)
 		return -EINVAL;
 	if (!host || !port || host + count - 1 > 65535 || port + count - 1 > 65535 || !count)
-		return bad(at, "count", e);
+		return record_bad(at, "count", e);
 	p->host = (uint16_t)host;
 	p->port = (uint16_t)port;
 	p->count = (uint16_t)count;
 	if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0)
-		return bad(at, "protocol", e);
+		return record_bad(at, "protocol", e);
 	p->protocol = strcmp(protocol, "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP;
 	if (!address)
 		return 0;
@@ -176,7 +156,7 @@ static int read_port(const json_t *o, const struct json_at *at, struct published
 	else if (inet_pton(AF_INET6, address, &p->address6) == 1)
 		p->family = AF_INET6;
 	else
-		return bad(at, "address", e);
+		return record_bad(at, "address", e);
 	return 0;
 }
 
@@ -190,7 +170,7 @@ static int read_ports(const json_t *o, struct endpoint *ep, struct err *e)
 	if (r <= 0)
 		return r;
 	if (json_array_size(ports) > ENDPOINT_PORTS_MAX)
-		return bad(&JSON_AT_ROOT, "ports", e);
+		return record_bad(&JSON_AT_ROOT, "ports", e);
 	json_array_foreach(ports, i, port)
 	{
 		struct json_at here = json_at_index(&at, i);
@@ -214,15 +194,15 @@ int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e)
 	if (!json_is_object(o))
 		r = json_bad(e, &JSON_AT_ROOT, "must be an object");
 	if (r == 0)
-		r = read_text(o, "owner", ep->owner, sizeof ep->owner, e);
+		r = record_get_text(o, "owner", ep->owner, sizeof ep->owner, e);
 	if (r == 0)
-		r = read_text(o, "network", ep->network, sizeof ep->network, e);
+		r = record_get_text(o, "network", ep->network, sizeof ep->network, e);
 	if (r == 0)
-		r = read_text(o, "id", ep->id, sizeof ep->id, e);
+		r = record_get_text(o, "id", ep->id, sizeof ep->id, e);
 	if (r == 0)
-		r = read_text(o, "hostInterface", ep->host_if, sizeof ep->host_if, e);
+		r = record_get_text(o, "hostInterface", ep->host_if, sizeof ep->host_if, e);
 	if (r == 0)
-		r = read_text(o, "interface", ep->interface, sizeof ep->interface, e);
+		r = record_get_text(o, "interface", ep->interface, sizeof ep->interface, e);
 	if (r == 0)
 		r = read_process(o, ep, e);
 	if (r == 0)

@@ -20,6 +20,7 @@
 
 /* linux/netfilter_bridge.h is at odds with netinet/in.h. */
 #define BRIDGE_PRE_ROUTING 0
+#define BRIDGE_LOCAL_IN	   1
 #define BRIDGE_PRI_FILTER  (-200)
 
 /* clang-format off */
@@ -57,6 +58,7 @@ const struct nft_set firewall_sets[SET_COUNT] = {
 #define ARP_KIND     0 /* hardware and protocol, and the lengths of their addresses */
 #define ARP_ETHER    8 /* the sender's */
 #define ARP_ADDRESS  14
+#define ETHER_TARGET 0
 #define ETHER_SOURCE 6
 #define ETHER_TYPE   12
 #define PORT_SOURCE  0
@@ -477,6 +479,23 @@ static void put_ip6_guard(struct nl_batch *b)
 	end_drop(&r, "DHCPv6 server");
 }
 
+/* `ether daddr 01:80:c2:00:00:xx`: IEEE 802.1D's, from one end of a wire to the other. */
+static void is_for_bridges(struct nft_rule *r)
+{
+	const unsigned char first[5] = { 0x01, 0x80, 0xc2, 0, 0 };
+
+	nft_payload(r, NFT_PAYLOAD_LL_HEADER, ETHER_TARGET, sizeof first, 0);
+	nft_compare(r, 0, NFT_CMP_EQ, first, sizeof first);
+}
+
+static void go_to_guard(struct nft_rule *r)
+{
+	/* No map of verdicts: the kernel goes through all of such a one whenever an element comes. */
+	interface_in(r, NFT_META_IIFNAME, SET_GUARDED);
+	nft_verdict(r, NFT_GOTO, "guard");
+	nft_rule_end(r, "what containers send");
+}
+
 static void put_bridge(struct nl_batch *b)
 {
 	const uint16_t known[] = { ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 };
@@ -484,6 +503,11 @@ static void put_bridge(struct nl_batch *b)
 
 	nft_put_chain(b, NFPROTO_BRIDGE, "guard");
 	nft_put_chain(b, NFPROTO_BRIDGE, "guard_arp");
+	/* The bridge hands these to the host as if they had come over the port itself, where no rule
+	 * for the bridge holds, and learns from them who is where. */
+	r = nft_rule_begin(b, NFPROTO_BRIDGE, "guard");
+	is_for_bridges(&r);
+	end_drop(&r, "for a bridge, of which it is none");
 	/* Tags hide what is inside from all that follows. */
 	r = nft_rule_begin(b, NFPROTO_BRIDGE, "guard");
 	nft_payload(&r, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, 2, 0);
@@ -499,10 +523,12 @@ static void put_bridge(struct nl_batch *b)
 	nft_put_base_chain(b, NFPROTO_BRIDGE, "prerouting", "filter", BRIDGE_PRE_ROUTING,
 			   BRIDGE_PRI_FILTER);
 	r = nft_rule_begin(b, NFPROTO_BRIDGE, "prerouting");
-	/* No map of verdicts: the kernel goes through all of such a one whenever an element comes. */
-	interface_in(&r, NFT_META_IIFNAME, SET_GUARDED);
-	nft_verdict(&r, NFT_GOTO, "guard");
-	nft_rule_end(&r, "what containers send");
+	go_to_guard(&r);
+	/* Those that LINK_FORWARD_RESERVED does not bring to the hook before. */
+	nft_put_base_chain(b, NFPROTO_BRIDGE, "input", "filter", BRIDGE_LOCAL_IN, BRIDGE_PRI_FILTER);
+	r = nft_rule_begin(b, NFPROTO_BRIDGE, "input");
+	is_for_bridges(&r);
+	go_to_guard(&r);
 }
 
 void firewall_put_rules(struct nl_batch *b, int family)

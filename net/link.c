@@ -48,9 +48,10 @@ static void put_mtu(struct nlmsghdr *m, int mtu)
 
 void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu)
 {
+	const uint16_t reserved = LINK_FORWARD_RESERVED;
+	const uint8_t off = 0;
 	struct nlmsghdr *m;
 	struct nlattr *kind, *data;
-	const uint8_t off = 0;
 
 	begin_link(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m);
 	nl_put_string(m, IFLA_IFNAME, name);
@@ -63,6 +64,10 @@ void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6],
 	 * its neighbours, who report nothing, would miss multicast; nor is there a table to be filled. */
 	data = nl_nest_begin(m, IFLA_INFO_DATA);
 	nl_put(m, IFLA_BR_MCAST_SNOOPING, sizeof off, &off);
+	nl_put(m, IFLA_BR_GROUP_FWD_MASK, sizeof reserved, &reserved);
+	/* Where a container is never changes: what is meant for one that is silent for minutes goes to
+	 * it alone, and not to all. */
+	nl_put_u32(m, IFLA_BR_AGEING_TIME, LINK_AGEING);
 	nl_nest_end(m, data);
 	nl_nest_end(m, kind);
 	nl_end(b, m);

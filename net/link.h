@@ -24,6 +24,11 @@ struct link_info {
 /* -ENODEV without a record when there is none of that name. */
 int link_get(int fd, const char *name, struct link_info *ret, struct err *e);
 int link_get_index(int fd, int index, struct link_info *ret, struct err *e);
+/* Of the addresses that no bridge forwards by itself (01:80:c2:00:00:03 to 0f) all: so they come to
+ * the hook that stops them, and not past it to the host. Pause frames, STP and LACP can't be. */
+#define LINK_FORWARD_RESERVED 0xfff8
+#define LINK_AGEING	      100000000 /* hundredths of a second: all that IEEE 802.1Q allows */
+#define LINK_BRIDGE_OPTIONS   "group_fwd_mask 0xfff8 ageing_time 100000000 mcast_snooping 0" /* ip(8)'s */
 /* A bridge, down; -EEXIST when the name is taken. mtu 0, here and below: the kernel's. */
 void link_put_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6], int mtu);
 /* A veth pair: `name` here, port of the bridge with index `master`; `peer` with `peer_mac`, both

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "net/address.h"
 #include "net/link.h"
+#include "net/record_json.h"
 
 static const char *const driver_names[] = {
 	[NETWORK_BRIDGE] = "bridge", [NETWORK_MACVLAN] = "macvlan"
@@ -56,30 +57,6 @@ json_t *network_to_json(const struct network *n)
 	return o;
 }
 
-static int read_text(const json_t *o, const char *key, char *to, size_t size, struct err *e)
-{
-	const char *text = "";
-	int r = json_require(json_get_string(o, &JSON_AT_ROOT, key, &text, e), &JSON_AT_ROOT, key,
-			     e);
-
-	if (r < 0)
-		return r;
-	if (strlen(text) >= size) {
-		struct json_at at = json_at_key(&JSON_AT_ROOT, key);
-
-		return json_bad(e, &at, "is too long");
-	}
-	snprintf(to, size, "%s", text);
-	return 0;
-}
-
-static int bad(const char *key, struct err *e)
-{
-	struct json_at at = json_at_key(&JSON_AT_ROOT, key);
-
-	return json_bad(e, &at, "is not as kist writes it");
-}
-
 static int read_subnets(const json_t *o, struct network *n, struct err *e)
 {
 	const char *subnet = NULL, *gateway = NULL, *subnet6 = NULL, *gateway6 = NULL;
@@ -91,18 +68,18 @@ static int read_subnets(const json_t *o, struct network *n, struct err *e)
 		return -EINVAL;
 	if (subnet && (cidr_parse(subnet, &n->subnet, &n->prefix) < 0 ||
 		       subnet_check(n->subnet, n->prefix, NULL) < 0))
-		return bad("subnet", e);
+		return record_bad(&JSON_AT_ROOT, "subnet", e);
 	if (subnet && (!gateway || address_parse(gateway, &n->gateway) < 0 ||
 		       subnet_check_host(n->subnet, n->prefix, 0, n->gateway, NULL) < 0))
-		return bad("gateway", e);
+		return record_bad(&JSON_AT_ROOT, "gateway", e);
 	if (subnet6 && (cidr6_parse(subnet6, &n->subnet6, &n->prefix6) < 0 ||
 			subnet6_check(&n->subnet6, n->prefix6, NULL) < 0))
-		return bad("subnet6", e);
+		return record_bad(&JSON_AT_ROOT, "subnet6", e);
 	if (subnet6 &&
 	    (!gateway6 || inet_pton(AF_INET6, gateway6, &n->gateway6) != 1 ||
 	     subnet6_check_host(&n->subnet6, n->prefix6, &in6addr_any, &n->gateway6, NULL) < 0))
-		return bad("gateway6", e);
-	return subnet || subnet6 ? 0 : bad("subnet", e);
+		return record_bad(&JSON_AT_ROOT, "gateway6", e);
+	return subnet || subnet6 ? 0 : record_bad(&JSON_AT_ROOT, "subnet", e);
 }
 
 static int read_labels(const json_t *o, struct network *n, struct err *e)
@@ -116,7 +93,7 @@ static int read_labels(const json_t *o, struct network *n, struct err *e)
 	json_object_foreach(labels, key, value)
 	{
 		if (!json_is_string(value))
-			return bad("labels", e);
+			return record_bad(&JSON_AT_ROOT, "labels", e);
 		r = network_add_label(n, key, json_string_value(value), e);
 		if (r < 0)
 			return err_at(e, "/labels");
@@ -127,7 +104,7 @@ static int read_labels(const json_t *o, struct network *n, struct err *e)
 static int read_driver(const json_t *o, struct network *n, struct err *e)
 {
 	char text[16];
-	int r = read_text(o, "driver", text, sizeof text, e);
+	int r = record_get_text(o, "driver", text, sizeof text, e);
 
 	if (r < 0)
 		return r;
@@ -136,7 +113,7 @@ static int read_driver(const json_t *o, struct network *n, struct err *e)
 			n->driver = (enum network_driver)i;
 			return 0;
 		}
-	return bad("driver", e);
+	return record_bad(&JSON_AT_ROOT, "driver", e);
 }
 
 /* A bridge's name is the id's: one that is not could be an interface of the host. */
@@ -154,21 +131,21 @@ static bool is_interface(const struct network *n)
 static int read_all(const json_t *o, struct network *n, struct err *e)
 {
 	int64_t mtu = 0;
-	int r = read_text(o, "name", n->name, sizeof n->name, e);
+	int r = record_get_text(o, "name", n->name, sizeof n->name, e);
 
 	if (r == 0)
 		r = network_check_name(n->name, e) < 0 ? err_at(e, "/name") : 0;
 	if (r == 0)
-		r = read_text(o, "id", n->id, sizeof n->id, e);
+		r = record_get_text(o, "id", n->id, sizeof n->id, e);
 	if (r == 0 && (strlen(n->id) != NETWORK_ID_MAX - 1 ||
 		       strspn(n->id, "0123456789abcdef") != NETWORK_ID_MAX - 1))
-		r = bad("id", e);
+		r = record_bad(&JSON_AT_ROOT, "id", e);
 	if (r == 0)
 		r = read_driver(o, n, e);
 	if (r == 0)
-		r = read_text(o, "interface", n->interface, sizeof n->interface, e);
+		r = record_get_text(o, "interface", n->interface, sizeof n->interface, e);
 	if (r == 0 && !is_interface(n))
-		r = bad("interface", e);
+		r = record_bad(&JSON_AT_ROOT, "interface", e);
 	if (r == 0)
 		r = read_subnets(o, n, e);
 	if (r == 0)

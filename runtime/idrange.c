@@ -70,8 +70,11 @@ int idrange_take(int root, const char *id, uint32_t *ret_base, int *ret_taking, 
 			}
 			if (errno == ENOENT)
 				break;
-			if (errno != EEXIST)
-				return err_set(e, errno, "cannot lease a range of ids");
+			if (errno != EEXIST) {
+				err_set(e, errno, "cannot lease a range of ids");
+				unlinkat(root, FOLDER, AT_REMOVEDIR);
+				return -e->error;
+			}
 		}
 	}
 	return err_say(e, EAGAIN, "all %u ranges of ids are in use", IDRANGE_COUNT);
@@ -102,8 +105,10 @@ int idrange_take_this(int root, const char *id, uint32_t base, int *ret_taking, 
 			*ret_taking = fd_take(&dir);
 			return 0;
 		}
-		if (r != -EEXIST)
+		if (r != -EEXIST) {
+			unlinkat(root, FOLDER, AT_REMOVEDIR);
 			return err_set(e, -r, "cannot lease the ids from %u on", base);
+		}
 		n = readlinkat(dir, name, owner, sizeof owner - 1);
 		owner[n > 0 ? n : 0] = '\0';
 		return err_say(e, EBUSY, "the ids from %u on are those of %.64s now", base, owner);

@@ -190,7 +190,7 @@ static int set_quota(int fd, const struct claim_args *a, struct err *e)
 	if (!attr.fsx_projid)
 		attr.fsx_projid = (uint32_t)st.st_ino;
 	attr.fsx_xflags |= FS_XFLAG_PROJINHERIT;
-	if (syscall(SYS_quotactl_fd, fd, QCMD(Q_SETQUOTA, PRJQUOTA), attr.fsx_projid, &limit) < 0)
+	if (syscall(SYS_quotactl_fd, fd, QCMD((unsigned int)Q_SETQUOTA, PRJQUOTA), attr.fsx_projid, &limit) < 0)
 		return errno == EPERM ? err_set(e, EPERM, "cannot limit the folder %s", a->dir)
 				      : no_quota(a->dir, ENOTSUP, e);
 	if (ioctl(fd, FS_IOC_FSSETXATTR, &attr) < 0)

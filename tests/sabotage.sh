@@ -91,6 +91,7 @@ build() {
 	unpack_hostile.bats*) what+=(build/tests/tools/unpack-driver) ;;
 	net_firewall.bats* | net_publish.bats*) what+=(build/tests/tools/firewall-driver) ;;
 	net_bridge.bats*) what+=(build/tests/tools/net-driver) ;;
+	net_dns.bats*) what+=(build/kist-dns build/tests/tools/dns-driver) ;;
 	esac
 	make -s CI= "${what[@]}"
 }

@@ -99,7 +99,7 @@ p50() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$tmp/figures"; }
 $bwrap || note "bubblewrap does not run: it is left out"
 {
 	$bwrap 2>/dev/null && echo "bwrap||$bwrap|"
-	echo "job||$job run --id %i $tmp/root -- /bin/true|"
+	echo "job||$job run --id %i --allow-degraded memory,pids,cpu $tmp/root -- /bin/true|"
 	echo "job with limits and result||$job run --id %i --result $tmp/result.json --allow-degraded memory,pids,cpu --memory 64m --pids 32 --cpus 1 --wall 60s --output 1m --workspace 16m $tmp/root -- /bin/true|"
 	echo "compute||$job run --id %i --profile compute --allow-degraded memory,pids,cpu $tmp/root -- /bin/true|"
 } | measure job "a job of /bin/true beside bubblewrap ($rounds rounds)" -r "$rounds"
@@ -108,7 +108,7 @@ docker=
 if docker_begin; then
 	{
 		echo "docker||$peers/docker run --rm --network none bench /bin/true|"
-		echo "job||$job run --id %i $tmp/root -- /bin/true|"
+		echo "job||$job run --id %i --allow-degraded memory,pids,cpu $tmp/root -- /bin/true|"
 	} | measure docker 'a job of /bin/true beside docker run --rm' -r $((rounds / 10 + 1))
 	docker=yes
 fi
@@ -131,7 +131,7 @@ say() { # NAME PID...
 	printf 'pss/%s\t%s\n' "$1" "$kib" >>"$tmp/figures"
 }
 ids=$(seq -f 'stays-%.0f' $many)
-for id in $ids; do $job run --detach --id "$id" "$tmp/root" -- /bin/pause >/dev/null; done
+for id in $ids; do $job run --detach --id "$id" --allow-degraded memory,pids,cpu --wall max "$tmp/root" -- /bin/pause >/dev/null; done
 # shellcheck disable=SC2046 # pids
 say monitor $($job ls --json | jq -r .monitor_pid)
 for id in $ids; do $job kill "$id" KILL && { $job wait "$id" >/dev/null 2>&1 || true; }; done

@@ -113,7 +113,7 @@ sweep() {
 	need_program setpriv newuidmap dash
 	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer's reports are root's"
 	for verb in run exec; do
-		run "$TOP/tests/sweep-rootless.sh" --who both --sample 8 $verb
+		run env KIST="$KIST" "$TOP/tests/sweep-rootless.sh" --who both --sample 8 $verb
 		echo "$output"
 		[ "$status" -eq 0 ]
 		[[ ${lines[-1]} == "points 16, leaks 0, hangs 0" ]]

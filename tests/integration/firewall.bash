@@ -46,14 +46,14 @@ host_up() {
 		addr add 192.0.2.3/24 dev uplink
 		addr add 2001:db8::1/64 dev uplink nodad
 		link set uplink up
-		link add kist0 up type bridge
+		link add kist0 up type bridge group_fwd_mask 0xfff8
 		addr add 10.87.0.1/24 dev kist0
 		addr add fd00:87::1/64 dev kist0 nodad
-		link add kbback up type bridge
+		link add kbback up type bridge group_fwd_mask 0xfff8
 		addr add 10.90.0.1/24 dev kbback
-		link add kbinner up type bridge
+		link add kbinner up type bridge group_fwd_mask 0xfff8
 		addr add 10.88.0.1/24 dev kbinner
-		link add kblone up type bridge
+		link add kblone up type bridge group_fwd_mask 0xfff8
 		addr add 10.89.0.1/24 dev kblone
 		link add kva up master kist0 $at_end address 02:6b:0a:57:00:05 netns $A
 		link add kvb up master kist0 $at_end address 02:6b:0a:57:00:06 netns $B

@@ -67,6 +67,24 @@ has_ended() { [ -n "$(job_pid)" ] && [ ! -d "/proc/$(job_pid)" ]; }
 	assert_nothing_left
 }
 
+@test "processor time: what each child used is counted, waited for or not, and nothing else" {
+	# Each spins until the kernel says that it has used 200 ms.
+	cat >"$ROOTFS/spin" <<-'END'
+	used=0
+	while [ "$used" -lt 20 ]; do
+		i=0
+		while [ $i -lt 300 ]; do i=$((i + 1)); done
+		read -r line </proc/self/stat
+		set -- ${line##*) }
+		used=$((${12} + ${13}))
+	done
+	END
+	run -0 job --allow-degraded memory,pids,cpu "$ROOTFS" -- \
+		sh -c 'sh /spin & wait; (setsid sh /spin; echo >/tmp/done) & exec sh -c ". /spin; until [ -e /tmp/done ]; do sleep 0.02; done"'
+	record '.cpu_us >= 580000 and .cpu_us < 900000 and .cpu_user_us + .cpu_system_us <= .cpu_us + 20000'
+	assert_nothing_left
+}
+
 @test "grace: SIGTERM first, and what it does with it counts; SIGKILL after that time" {
 	run -124 job --wall 2s --grace 60s "$ROOTFS" -- sh -c 'trap "echo asked; exit 7" TERM; while :; do sleep 0.1; done'
 	[[ $output == asked* ]]

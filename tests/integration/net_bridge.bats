@@ -105,6 +105,9 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	[[ $output == *'elements = { 10.87.0.0/16 }'* ]]
 	[[ $output == *'masquerade'* ]]
 	[ "$(grep -c 'policy accept;' <<<"$output")" -ge 4 ]
+	# What is addressed to a bridge comes to its rules, too; who is where is not forgotten.
+	at "$HOST" ip -d link show kist0 | grep -w 'group_fwd_mask 0xfff8'
+	at "$HOST" ip -d link show kist0 | grep -w 'ageing_time 100000000'
 }
 
 @test "the first of two leaves: the second still works; the last takes all along" {

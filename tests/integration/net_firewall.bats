@@ -40,7 +40,10 @@ teardown_file() { world_down; }
 	deaf "$I" tcp 192.0.2.1 8080
 	deaf "$B" tcp 10.88.0.8 80
 	at "$LAN" ip route replace 10.88.0.0/24 via 192.0.2.1
+	at "$I" nft 'table ip t { chain c { type filter hook prerouting priority raw; ip saddr 192.0.2.2 counter; }; }'
 	deaf "$LAN" tcp 10.88.0.8 80
+	at "$I" nft list table ip t | grep 'counter packets 0 '
+	at "$I" nft delete table ip t
 	hears 10.88.0.1 "$HOST" tcp 10.88.0.8 80
 	# Each way was shut by the chain that says so.
 	at "$HOST" nft flush chain inet kist input
@@ -56,7 +59,7 @@ forget_neighbours() {
 	at "$HOST" ip neigh flush dev kist0
 }
 
-LIES='ip-source mac arp arp-mac arp-ether vlan type redirect dhcp ip6-source ra redirect6 na-target
+LIES='ip-source mac arp arp-mac arp-ether arp-kind vlan type redirect dhcp ip6-source ra redirect6 na-target
 	dad-target dhcp6'
 
 tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
@@ -68,7 +71,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	begin
 	# shellcheck disable=SC2086 # words
 	tell $LIES | tee "$BATS_TEST_TMPDIR/said"
-	[ "$(grep -c dropped "$BATS_TEST_TMPDIR/said")" = 15 ]
+	[ "$(grep -c dropped "$BATS_TEST_TMPDIR/said")" = 16 ]
 	# What is true is heard.
 	tell arp-own na-own dad-own | tee "$BATS_TEST_TMPDIR/said"
 	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 3 ]
@@ -77,7 +80,7 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 		at "$HOST" nft -f -
 	# shellcheck disable=SC2086
 	tell $LIES | tee "$BATS_TEST_TMPDIR/said"
-	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 15 ]
+	[ "$(grep -c heard "$BATS_TEST_TMPDIR/said")" = 16 ]
 	forget_neighbours
 }
 
@@ -97,6 +100,39 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	[[ $(at "$A" ip neigh show 10.87.0.1) == *"$gateway"* ]]
 	fw spoof "$B" eth0 "$HOST" kist0 02:6b:0a:57:00:06 10.87.0.6 :: "$gateway" 10.87.0.5 :: arp
 	[[ $(at "$HOST" ip neigh show 10.87.0.5) != *02:6b:0a:57:00:06* ]]
+}
+
+# To where only a bridge listens: LACP, 802.1X, LLDP.
+for_bridges() { # PID SOURCE TARGET: a datagram for port 80 to each, and where a MAC is known to be then
+	local last
+	for last in 00 01 02 03 0e; do
+		fw raw "$1" eth0 "01:80:c2:00:00:$last" "$2" "$3" 80
+	done
+}
+
+@test "frames for a bridge itself are not the host's, past all rules, and teach it no MAC" {
+	begin
+	at "$HOST" nft 'table ip t { chain c { type filter hook prerouting priority -400; udp dport 80 counter; }; }'
+	hears 10.87.0.5 "$A" udp 10.87.0.1 80
+	for_bridges "$I" 203.0.113.7 10.88.0.1
+	for_bridges "$I" 10.88.0.8 10.88.0.1
+	at "$HOST" nft list table ip t | grep 'counter packets 1 '
+	# B with A's MAC
+	at "$B" ip link set eth0 address 02:6b:0a:57:00:05
+	for_bridges "$B" 10.87.0.6 10.87.0.1
+	at "$HOST" bridge fdb show br kist0 | grep -E '^02:6b:0a:57:00:05 dev kva '
+	at "$HOST" nft list table ip t | grep 'counter packets 1 '
+	# And it was the guard that kept them away.
+	at "$HOST" nft flush chain bridge kist guard
+	for_bridges "$B" 10.87.0.6 10.87.0.1
+	at "$HOST" bridge fdb show br kist0 | grep -E '^02:6b:0a:57:00:05 dev kvb '
+	for_bridges "$I" 10.88.0.8 10.88.0.1
+	[[ $(at "$HOST" nft list table ip t) =~ 'counter packets '([0-9]+) ]]
+	[ "${BASH_REMATCH[1]}" -ge 5 ]
+	at "$B" ip link set eth0 address 02:6b:0a:57:00:06
+	at "$HOST" nft delete table ip t
+	hears 10.87.0.5 "$A" udp 10.87.0.1 80
+	forget_neighbours
 }
 
 @test "a container under another's address is not heard outside, nor a stranger under a container's" {
@@ -121,6 +157,18 @@ tell() { # KIND...: B tells it, about A, to A; "KIND heard" or "KIND dropped"
 	hears 192.0.2.2 "$LAN" udp 192.0.2.1 5300
 	at "$A" nft list table ip t | grep 'udp dport 81 counter packets 3 '
 	at "$A" nft flush ruleset
+	# The same over IPv6; for the host itself.
+	begin
+	at "$LAN" ip addr add fd00:87::99/128 dev lo
+	at "$HOST" nft 'table ip6 t { chain c { type filter hook prerouting priority -200; ip6 saddr fd00:87::99 counter; }; }'
+	deaf "$LAN" udp 2001:db8::1 80 fd00:87::99
+	at "$HOST" nft list table ip6 t | grep 'counter packets 0 '
+	at "$HOST" nft flush chain inet kist prerouting
+	deaf "$LAN" udp 2001:db8::1 80 fd00:87::99
+	run at "$HOST" nft list table ip6 t
+	[[ $output == *'counter packets '* && $output != *'counter packets 0 '* ]]
+	at "$HOST" nft delete table ip6 t
+	at "$LAN" ip addr del fd00:87::99/128 dev lo
 }
 
 @test "whatever is done to the tables is seen, and made good; other tables are left alone" {

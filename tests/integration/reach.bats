@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: what the machines offer differs by their kernels, and the test machine has no script(1)
 # The hostile program of tests/tools/reach.c as a job: nothing more than docs/security.md says.
 
 bats_require_minimum_version 1.5.0

@@ -64,6 +64,22 @@ static void what_is_no_question_is_refused(void **state)
 	assert_int_equal(read(HEAD(1, 1), DB, OPT(2, 0, 1)), DNS_BADVERS);
 }
 
+/* What would fit, if it was a label. */
+static void a_pointer_is_no_label(void **state)
+{
+	static const uint8_t kinds[] = { 0x40, 0x80, 0xC0 };
+	uint8_t m[600] = { HEAD(1, 0) };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds; i++) {
+		m[DNS_HEADER] = kinds[i];
+		memset(m + DNS_HEADER + 1, 'a', kinds[i]);
+		memcpy(m + DNS_HEADER + 1 + kinds[i], (const uint8_t[5]){ 0, 0, 1, 0, 1 }, 5);
+		assert_int_equal(dns_question_read(m, DNS_HEADER + 1u + kinds[i] + 5u, &q),
+				 DNS_FORMERR);
+	}
+}
+
 static void names_have_their_limit(void **state)
 {
 	uint8_t m[600] = { HEAD(1, 0) };
@@ -209,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_read),
 		cmocka_unit_test(what_is_no_question_is_refused),
+		cmocka_unit_test(a_pointer_is_no_label),
 		cmocka_unit_test(names_have_their_limit),
 		cmocka_unit_test(a_label_with_a_dot_is_nobody),
 		cmocka_unit_test(what_goes_out_is_made_anew),

@@ -5,10 +5,15 @@
 #include "tests/unit/cgroup_live.h"
 #include <arpa/inet.h>
 #include <linux/bpf.h>
+#include <linux/io_uring.h>
+#include <linux/ipv6.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include "cgroup/cgroup_ops.h"
 #include "cgroup/egress.h"
 
@@ -154,6 +159,170 @@ static int source_route(void)
 	return sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0 ? -errno : 0;
 }
 
+static void note(const char *what, long r)
+{
+	if (r != -EPERM && !wrong[0])
+		snprintf(wrong, sizeof wrong, "%s: %s", what, r < 0 ? strerror((int)-r) : "it went");
+}
+
+/* Where it must not go: 127.0.0.8. */
+static const struct sockaddr_in bad4 = { .sin_family = AF_INET,
+					 .sin_port = 0x3815, /* 5432 */
+					 .sin_addr.s_addr = 0x0800007f };
+static const struct sockaddr_in good4 = { .sin_family = AF_INET,
+					  .sin_port = 0x3815,
+					  .sin_addr.s_addr = 0x0700007f };
+
+static long connect_to(int fd, const struct sockaddr_in *a)
+{
+	return connect(fd, (const struct sockaddr *)a, sizeof *a) < 0 ? -errno : 0;
+}
+
+static long send_to(int fd, const struct sockaddr_in *a, int flags)
+{
+	return sendto(fd, "x", 1, flags, (const struct sockaddr *)a, sizeof *a) < 0 ? -errno : 0;
+}
+
+/* A socket that went where it may is asked again for where it may not. */
+static void connected_elsewhere(void)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	_cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct mmsghdr two[2] = { 0 };
+	struct iovec iov = { (void *)"x", 1 };
+
+	if (connect_to(fd, &good4) < 0)
+		note("the good one", 0);
+	note("connected again", connect_to(fd, &bad4));
+	note("connected, sent elsewhere", send_to(fd, &bad4, 0));
+	connect(fd, &none, sizeof none);
+	note("let go, and sent", send_to(fd, &bad4, 0));
+	note("let go, and connected", connect_to(fd, &bad4));
+	for (int i = 0; i < 2; i++)
+		two[i].msg_hdr = (struct msghdr){ .msg_iov = &iov,
+						  .msg_iovlen = 1,
+						  .msg_name = (void *)(i ? &bad4 : &good4),
+						  .msg_namelen = sizeof bad4 };
+	note("two at once", sendmmsg(fd, two, 2, 0) == 2 ? 0 : -EPERM);
+}
+
+/* An IPv6 socket takes an IPv4 address; a TCP one connects by sending. */
+static void other_ways(void)
+{
+	_cleanup_fd_ int six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int fast = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int fast6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = bad4.sin_port };
+
+	inet_pton(AF_INET6, "::ffff:127.0.0.8", &mapped.sin6_addr);
+	note("IPv4 from an IPv6 socket, sent", send_to(six, &bad4, 0));
+	note("IPv4 from an IPv6 socket, connected", connect_to(six, &bad4));
+	note("TCP fast open", send_to(fast, &bad4, MSG_FASTOPEN));
+	note("TCP fast open, mapped",
+	     sendto(fast6, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&mapped, sizeof mapped) < 0
+		     ? -errno
+		     : 0);
+}
+
+static void other_sockets(void)
+{
+	static const struct {
+		int type, protocol;
+	} list[] = {
+		{ SOCK_RAW, IPPROTO_ICMP }, { SOCK_RAW, IPPROTO_RAW },	   { SOCK_RAW, IPPROTO_UDP },
+		{ SOCK_DGRAM, IPPROTO_ICMP }, { SOCK_DGRAM, IPPROTO_UDPLITE },
+		{ SOCK_STREAM, IPPROTO_MPTCP }, { SOCK_STREAM, IPPROTO_SCTP },
+		{ SOCK_STREAM, IPPROTO_DCCP },
+	};
+
+	char name[64];
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		for (int six = 0; six < 2; six++) {
+			_cleanup_fd_ int fd = socket(six ? AF_INET6 : AF_INET,
+						     list[i].type | SOCK_CLOEXEC, list[i].protocol);
+
+			snprintf(name, sizeof name, "a socket of protocol %d, type %d",
+				 list[i].protocol, list[i].type);
+			if (fd >= 0)
+				note(name, 0);
+		}
+}
+
+/* Through a ring no system call names the address. -ENOSYS: this kernel has none, or gives none. */
+static long by_ring(int op, int fd, const struct sockaddr_in *to)
+{
+	struct io_uring_params p = { 0 };
+	_cleanup_fd_ int ring = (int)syscall(SYS_io_uring_setup, 4, &p);
+	struct iovec iov = { (void *)"x", 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = (void *)to,
+			    .msg_namelen = sizeof *to };
+	struct io_uring_sqe *sqe;
+	unsigned char *sq, *cq;
+	size_t size = 16384;
+
+	if (ring < 0)
+		return -ENOSYS;
+	sq = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
+	sqe = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
+		return -ENOSYS;
+	*sqe = (struct io_uring_sqe){ .opcode = (uint8_t)op, .fd = fd };
+	sqe->addr = op == IORING_OP_CONNECT ? (uintptr_t)to : (uintptr_t)&m;
+	sqe->off = op == IORING_OP_CONNECT ? sizeof *to : 0;
+	sqe->len = op == IORING_OP_CONNECT ? 0 : 1;
+	((unsigned *)(void *)(sq + p.sq_off.array))[0] = 0;
+	__atomic_store_n((unsigned *)(void *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		return -errno;
+	return ((struct io_uring_cqe *)(void *)(cq + p.cq_off.cqes))->res;
+}
+
+static void by_rings(void)
+{
+	_cleanup_fd_ int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	long r = by_ring(IORING_OP_SENDMSG, udp, &good4);
+
+	if (r == -ENOSYS)
+		return;
+	if (r < 0 && r != -ECONNREFUSED)
+		note("the good one by a ring", r == -EPERM ? 0 : r);
+	note("sent by a ring", by_ring(IORING_OP_SENDMSG, udp, &bad4));
+	note("connected by a ring", by_ring(IORING_OP_CONNECT, tcp, &bad4));
+}
+
+/* A segment routing header has the datagram visit somebody else first. fd00::9 is made ours, so that
+ * there is a way. */
+static void route_header(void)
+{
+	unsigned char header[8 + 32] = { 0, 4, 4, 1, 1 };
+	struct sockaddr_in6 good = { .sin6_family = AF_INET6, .sin6_port = htons(53) }, any = good;
+	struct in6_ifreq own = { .ifr6_prefixlen = 128, .ifr6_ifindex = 1 };
+	_cleanup_fd_ int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int in = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd heard = { .fd = in, .events = POLLIN };
+
+	inet_pton(AF_INET6, "fd00::9", &good.sin6_addr);
+	own.ifr6_addr = good.sin6_addr;
+	memcpy(header + 8, &good.sin6_addr, 16);
+	memcpy(header + 24, &good.sin6_addr, 16);
+	if (ioctl(fd, SIOCSIFADDR, &own) < 0)
+		note("an address", -errno);
+	/* Without the header it gets there, once the kernel has the address in use. */
+	bind(in, (struct sockaddr *)&any, sizeof any);
+	for (int i = 0; i < 100 && poll(&heard, 1, i ? 100 : 0) == 0; i++)
+		if (sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0)
+			note("the good one over IPv6", errno == EPERM ? 0 : -errno);
+	if (!heard.revents)
+		note("the good one over IPv6", -ETIMEDOUT);
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RTHDR, header, sizeof header) < 0)
+		note("setting a routing header", -errno);
+	note("a routing header",
+	     sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof good) < 0 ? -errno : 0);
+}
+
 static int report_fd;
 
 static int own_network(void)
@@ -198,9 +367,11 @@ static int inside(void)
 	r = source_route();
 	if (r != -EPERM && !wrong[0])
 		snprintf(wrong, sizeof wrong, "a source route: %s", strerror(-r));
-	r = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
-	if ((r >= 0 || errno != EPERM) && !wrong[0])
-		snprintf(wrong, sizeof wrong, "a raw socket: %s", r < 0 ? strerror(errno) : "made");
+	connected_elsewhere();
+	other_ways();
+	other_sockets();
+	by_rings();
+	route_header();
 	if (write(report_fd, wrong, strlen(wrong)) < 0)
 		return 3;
 	return wrong[0] ? 1 : 0;

@@ -15,28 +15,7 @@
 
 #include "base/json.h"
 #include "net/endpoint.h"
-
-static char top[64], root[80];
-
-static int make_root(void **state)
-{
-	(void)state;
-	snprintf(top, sizeof top, "/tmp/kist-endpoint-XXXXXX");
-	if (!mkdtemp(top))
-		return -1;
-	snprintf(root, sizeof root, "%s/net", top);
-	lease_root = root;
-	return 0;
-}
-
-static int remove_root(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", top);
-	return system(command);
-}
+#include "tests/unit/lease_root.h"
 
 static struct endpoint example(const char *network, const char *owner)
 {
@@ -241,7 +220,6 @@ static void test_names(void **state)
 	assert_false(endpoint_is_dns_name(name));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_root, remove_root)
 /* Found by number and protocol, in all networks, until it is removed; an entry without a record is none. */
 static void test_meeting(void **state)
 {
@@ -283,6 +261,7 @@ static void test_meeting(void **state)
 	lease_store_close(&s);
 }
 
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_lease_root, remove_lease_root)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -15,32 +15,11 @@
 #include <unistd.h>
 
 #include "net/lease.h"
+#include "tests/unit/lease_root.h"
 
 #define NET     "bridge"
 #define SUBNET  (10u << 24 | 50u << 16)
 #define WORKERS 100
-
-static char top[64], root[80];
-
-static int make_root(void **state)
-{
-	(void)state;
-	snprintf(top, sizeof top, "/tmp/kist-lease-XXXXXX");
-	if (!mkdtemp(top))
-		return -1;
-	snprintf(root, sizeof root, "%s/net", top);
-	lease_root = root;
-	return 0;
-}
-
-static int remove_root(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", top);
-	return system(command);
-}
 
 static int take(const char *owner, int prefix, uint32_t *ret, struct err *e)
 {
@@ -296,7 +275,7 @@ static void test_crash_between(void **state)
 	(void)state;
 	assert_int_equal(lease_store_open(&s, true, &e), 0);
 	assert_int_equal(lease_subnet_set(&s, NET, SUBNET, 16, &e), 0);
-	snprintf(path, sizeof path, "%s/%s/" NET "/10.50.0.9", root, s.key);
+	snprintf(path, sizeof path, "%s/%s/" NET "/10.50.0.9", lease_root, s.key);
 	assert_int_equal(symlink("web", path), 0);
 	assert_int_equal(lease_find(&s, NET, "web", &found), 1);
 	assert_int_equal(found, SUBNET + 9);
@@ -307,7 +286,7 @@ static void test_crash_between(void **state)
 	assert_int_equal(lease_any(&s, NET), 0);
 	assert_int_equal(lease_network_remove(&s, NET, &e), 0);
 	assert_int_equal(lease_store_remove(&s, &e), 0);
-	assert_int_equal(access(root, F_OK), -1);
+	assert_int_equal(access(lease_root, F_OK), -1);
 }
 
 static void test_subnet_record(void **state)
@@ -327,7 +306,7 @@ static void test_subnet_record(void **state)
 	assert_int_equal(prefix, 20);
 	assert_int_equal(lease_take(&s, NET, "web", subnet, prefix, &address, &e), 0);
 	assert_int_equal(lease_network_remove(&s, NET, &e), -EBUSY);
-	snprintf(path, sizeof path, "%s/%s/" NET "/subnet", root, s.key);
+	snprintf(path, sizeof path, "%s/%s/" NET "/subnet", lease_root, s.key);
 	for (int i = 0; i < 5; i++) {
 		static const char *const bad[] = { "10.50.0.0", "10.50.0/16", "10.50.0.0/16x",
 						   "10.50.0.0/31", "/" };
@@ -345,13 +324,13 @@ static void test_earlier_boots(void **state)
 	char path[160];
 
 	(void)state;
-	assert_int_equal(mkdir(root, 0700), 0);
-	snprintf(path, sizeof path, "%s/00000000-1", root);
+	assert_int_equal(mkdir(lease_root, 0700), 0);
+	snprintf(path, sizeof path, "%s/00000000-1", lease_root);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof path, "%s/00000000-1/lock", root);
+	snprintf(path, sizeof path, "%s/00000000-1/lock", lease_root);
 	assert_int_equal(symlink("x", path), 0);
 	assert_int_equal(lease_store_open(&s, true, &e), 0);
-	snprintf(path, sizeof path, "%s/00000000-1", root);
+	snprintf(path, sizeof path, "%s/00000000-1", lease_root);
 	assert_int_equal(access(path, F_OK), -1);
 	lease_store_close(&s);
 	assert_int_equal(lease_store_open(&s, false, &e), 0);
@@ -377,7 +356,7 @@ static void test_notes(void **state)
 	assert_int_equal(lease_note_remove(&s, "ip_forward"), 0);
 }
 
-#define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, make_root, remove_root)
+#define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, make_lease_root, remove_lease_root)
 
 int main(void)
 {

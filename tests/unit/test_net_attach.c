@@ -53,7 +53,7 @@ static void test_golden(void **state)
 		"socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = <rtnl>\n"
 		"lease_address(\"web\", bridge, 10.87.0.0/16 or the next that is free) = "
 		"<address>/<prefix>\n"
-		"<rtnl> RTM_NEWLINK bridge kist0 alias kist unless it is there = <bridge>\n"
+		"<rtnl> RTM_NEWLINK bridge kist0 group_fwd_mask 0xfff8 ageing_time 100000000 mcast_snooping 0 alias kist unless it is there = <bridge>\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/accept_ra, \"0\") unless kist0 is up\n"
 		"write(/proc/sys/net/ipv6/conf/kist0/disable_ipv6, \"1\") unless kist0 is up\n"
 		"nfnetlink batch: into the sets of inet kist and bridge kist: { kist0 . "
@@ -144,7 +144,7 @@ static void test_several(void **state)
 	assert_int_equal(count_of(text, "RTM_NEWROUTE"), 2);
 	assert_non_null(strstr(text, "lease_address(\"web\", both, 10.80.32.0/20, 10.80.32.77, fd00::/64, "
 				     "fd00::77) = <address>/<prefix>, <host number>"));
-	assert_non_null(strstr(text, "RTM_NEWLINK bridge kb000000000002 mtu 1400 alias kist"));
+	assert_non_null(strstr(text, "RTM_NEWLINK bridge kb000000000002 mtu 1400 group_fwd_mask 0xfff8 ageing_time 100000000 mcast_snooping 0 alias kist"));
 	assert_int_equal(count_of(text, " isolated"), 1);
 	assert_int_equal(count_of(text, " mtu 1400"), 2);
 	assert_non_null(strstr(text, "conf/kb000000000001/disable_ipv6, \"1\""));
