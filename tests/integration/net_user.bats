@@ -384,6 +384,12 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	# Another state folder's is not one's own.
 	run -125 "$KIST" --root "$T/other" job run --net container:$ID "$D/rootfs" -- true
 	[[ $output == *"does not exist"* ]]
+	# The host's own is no container's to share.
+	edit_bundle "$T/b" '.annotations = {} | .linux.namespaces |= map(select(.type != "network"))'
+	detached kist run -d $ID-host
+	run -125 kist job run --net container:$ID-host "$D/rootfs" -- true
+	[[ $output == *"has the host's network"* ]]
+	kist delete --force $ID-host
 	kill -KILL "$(pid_of $ID)"
 	until [ "$(kist state $ID | jq -r .status)" = stopped ]; do sleep 0.05; done
 	run -125 kist job run --net container:$ID "$D/rootfs" -- true
