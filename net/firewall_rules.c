@@ -235,28 +235,62 @@ static void put_sources(struct nl_batch *b)
 	end_drop(&r, "a container's address, from elsewhere");
 }
 
+/* A rule for what comes by the interfaces of a set, or leaves by them. */
+struct row {
+	uint32_t key; /* NFT_META_IIFNAME, NFT_META_OIFNAME */
+	enum firewall_set set;
+	void (*match)(struct nft_rule *r); /* NULL: whatever it is */
+	uint32_t verdict;
+	const char *comment;
+};
+
+static void put_rows(struct nl_batch *b, const char *chain, const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct nft_rule r = in_chain(b, chain);
+
+		interface_in(&r, rows[i].key, rows[i].set);
+		if (rows[i].match)
+			rows[i].match(&r);
+		nft_verdict(&r, rows[i].verdict, NULL);
+		nft_rule_end(&r, rows[i].comment);
+	}
+}
+
+static void is_solicitation(struct nft_rule *r)
+{
+	is_icmp(r, IPPROTO_ICMPV6, 135);
+}
+
+static void is_advertisement(struct nft_rule *r)
+{
+	is_icmp(r, IPPROTO_ICMPV6, 136);
+}
+
+/* clang-format off */
+static const struct row input_rows[] = {
+	{ NFT_META_IIFNAME, SET_INTERNAL, is_answer, NF_ACCEPT, "answers to the host" },
+	/* Neighbour discovery; what it may claim the bridge's table says. */
+	{ NFT_META_IIFNAME, SET_INTERNAL, is_solicitation, NF_ACCEPT, "who has an address" },
+	{ NFT_META_IIFNAME, SET_INTERNAL, is_advertisement, NF_ACCEPT, "who has an address" },
+	/* A service of the host would be a way out. */
+	{ NFT_META_IIFNAME, SET_INTERNAL, NULL, NF_DROP, "internal: not to the host" },
+};
+
+static const struct row forward_rows[] = {
+	{ NFT_META_IIFNAME, SET_INTERNAL, NULL, NF_DROP, "internal: no way out" },
+	{ NFT_META_OIFNAME, SET_INTERNAL, NULL, NF_DROP, "internal: no way in" },
+	{ NFT_META_OIFNAME, SET_BRIDGES, is_answer, NF_ACCEPT, "answers" },
+	{ NFT_META_OIFNAME, SET_BRIDGES, is_published, NF_ACCEPT, "published ports" },
+	/* Whatever routes a neighbour sets; and from one network to another. */
+	{ NFT_META_OIFNAME, SET_BRIDGES, NULL, NF_DROP, "nothing else to containers" },
+};
+/* clang-format on */
+
 static void put_input(struct nl_batch *b)
 {
-	struct nft_rule r;
-
 	nft_put_base_chain(b, NFPROTO_INET, "input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER);
-	r = in_chain(b, "input");
-	interface_in(&r, NFT_META_IIFNAME, SET_INTERNAL);
-	is_answer(&r);
-	end_accept(&r, "answers to the host");
-	/* Neighbour discovery; what it may claim the bridge's table says. */
-	r = in_chain(b, "input");
-	interface_in(&r, NFT_META_IIFNAME, SET_INTERNAL);
-	is_icmp(&r, IPPROTO_ICMPV6, 135);
-	end_accept(&r, "who has an address");
-	r = in_chain(b, "input");
-	interface_in(&r, NFT_META_IIFNAME, SET_INTERNAL);
-	is_icmp(&r, IPPROTO_ICMPV6, 136);
-	end_accept(&r, "who has an address");
-	/* A service of the host would be a way out. */
-	r = in_chain(b, "input");
-	interface_in(&r, NFT_META_IIFNAME, SET_INTERNAL);
-	end_drop(&r, "internal: not to the host");
+	put_rows(b, "input", input_rows, sizeof input_rows / sizeof *input_rows);
 }
 
 static void put_forward(struct nl_batch *b)
@@ -270,24 +304,7 @@ static void put_forward(struct nl_batch *b)
 	nft_meta(&r, NFT_META_OIFNAME, IFNAME_WORDS);
 	nft_lookup(&r, 0, firewall_sets[SET_WITHIN].name, false);
 	end_accept(&r, "within a network");
-	r = in_chain(b, "forward");
-	interface_in(&r, NFT_META_IIFNAME, SET_INTERNAL);
-	end_drop(&r, "internal: no way out");
-	r = in_chain(b, "forward");
-	interface_in(&r, NFT_META_OIFNAME, SET_INTERNAL);
-	end_drop(&r, "internal: no way in");
-	r = in_chain(b, "forward");
-	interface_in(&r, NFT_META_OIFNAME, SET_BRIDGES);
-	is_answer(&r);
-	end_accept(&r, "answers");
-	r = in_chain(b, "forward");
-	interface_in(&r, NFT_META_OIFNAME, SET_BRIDGES);
-	is_published(&r);
-	end_accept(&r, "published ports");
-	/* Whatever routes a neighbour sets; and from one network to another. */
-	r = in_chain(b, "forward");
-	interface_in(&r, NFT_META_OIFNAME, SET_BRIDGES);
-	end_drop(&r, "nothing else to containers");
+	put_rows(b, "forward", forward_rows, sizeof forward_rows / sizeof *forward_rows);
 }
 
 /* --- inet: translation ------------------------------------------------------------------------ */

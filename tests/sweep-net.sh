@@ -162,11 +162,8 @@ stop() { # WORDS: something is wrong
 		sed 's/^/    /' complaint | head -n 4
 	} | tee -a "$report"
 }
-is_clear() {
-	local lines
-	grep -v '^killat: ' complaint >words || true
-	mapfile -t lines <words
-	[[ ${lines[-2]-} == "kist: "* || ${lines[-1]-} == "kist: "* ]]
+is_clear() { # the message, and perhaps how to mend it
+	grep -v '^killat: ' complaint | tail -n 2 | grep -q '^kist: '
 }
 mend() { # so that the next point starts clean
 	k delete --force one >/dev/null 2>&1 || true

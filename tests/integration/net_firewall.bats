@@ -33,7 +33,11 @@ teardown_file() { world_down; }
 
 @test "an internal network has no way out, none in, and none to the host's services" {
 	begin 8080:80
+	# Not even one way: an answer would not come back in any case.
+	at "$LAN" nft 'table ip t { chain c { type filter hook prerouting priority raw; tcp dport 80 counter; }; }'
 	deaf "$I" tcp 192.0.2.2 80
+	at "$LAN" nft list table ip t | grep 'counter packets 0 '
+	at "$LAN" nft delete table ip t
 	deaf "$I" tcp 10.87.0.5 80
 	deaf "$I" tcp 10.88.0.1 80
 	deaf "$I" udp 192.0.2.1 80

@@ -46,6 +46,13 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 		'["back",[{"Subnet":"10.99.0.0/24","Gateway":"10.99.0.254"},{"Subnet":"fd00:99::/64","Gateway":"fd00:99::1"}],true,true,{"quote":"\"","line":"a\nb"}]' ] ||
 		[ "$(of back .Labels.line)" = $'a\nb' ]
 	[ "$(of back '.Options["com.docker.network.driver.mtu"]')" = 1400 ]
+	# 64 KiB of quotes, and not one more.
+	big=$(head -c 65536 /dev/zero | tr '\0' '"')
+	net create --label "big=$big" big
+	[ "$(of big '.Labels.big' | sha256sum)" = "$(echo "$big" | sha256sum)" ]
+	run -1 net create --label "big=$big." other
+	[ "${#output}" -lt 300 ]
+	net rm big
 	net create other
 	[ "$(net ls -q | tr '\n' ' ')" = "bridge back other " ]
 	net ls | grep -E '^back .* bridge +10\.99\.0\.0/24 +fd00:99::/64'
@@ -99,14 +106,14 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	net create --subnet 10.99.0.0/24 --ipv6 back
 	net create --internal --mtu 1400 inner
 	BEFORE=$(world)
-	annotate '{"io.kist.net": "inner back,ip=10.99.0.9,mac=02:00:00:00:00:09,alias=db bridge"}'
+	annotate '{"io.kist.net": "inner back,ip=10.99.0.9,mac=02:00:00:00:00:09,alias=db bridge,interface=fifteen-letters"}'
 	detached kist run -d $ID
 	at $ID ip -o -4 addr show eth1 | grep -F ' 10.99.0.9/24 '
 	at $ID ip link show eth1 | grep -F 02:00:00:00:00:09
 	six=$(of back '.Containers[].IPv6Address')
 	at $ID ip -o -6 addr show eth1 | grep -F " $six "
 	at $ID ip link show eth0 | grep -F 'mtu 1400'
-	at $ID ip -o -4 addr show eth2 | grep -F ' 10.87.'
+	at $ID ip -o -4 addr show fifteen-letters | grep -F ' 10.87.'
 	# The first that leads out has the default routes; the internal one has none.
 	[ "$(at $ID ip -4 route show default | sed 's/ *$//')" = "default via 10.99.0.1 dev eth1 proto static" ] ||
 		at $ID ip -4 route show default | grep -F 'via 10.99.0.1 dev eth1'
@@ -136,6 +143,9 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	refused_net 'back back' 'is there twice'
 	refused_net 'back none' 'stand alone'
 	refused_net back,color=red 'not understood'
+	refused_net back,interface=sixteen-letters- 'not understood'
+	refused_net back,interface=../x 'not understood'
+	refused_net 'back,alias=a\"b' 'not understood'
 	edit_bundle "$T/b" '.linux.namespaces |= map(select(.type != "network"))'
 	refused_net back 'needs a network namespace'
 	[ "$(net ls -q | wc -l)" = 2 ]

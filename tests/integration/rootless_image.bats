@@ -52,6 +52,7 @@ without_subids() {
 	run -124 job --wall 300ms busybox -- sh -c 'trap "" TERM; sleep 1000 & while :; do sleep 1; done'
 	run -7 job busybox -- sh -c 'sleep 1000 & exit 7'
 	refused 125 'needs root' job --net bridge busybox true
+	refused 125 'workspace-from: needs root' job --workspace-from . busybox true
 	assert_nothing_left
 }
 
