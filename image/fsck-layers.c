@@ -134,9 +134,11 @@ static int check_folder(struct fsck *f, const struct digest *chain, struct err *
 	error = marker_wrong(f, chain, why, sizeof(why), e);
 	if (error)
 		return error;
-	if (!why[0] && (fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
-				AT_SYMLINK_NOFOLLOW) < 0 ||
-			!S_ISDIR(st.st_mode)))
+	st.st_mode = 0;
+	if (!why[0] && fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
+			       AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+		return err_set(e, errno, "cannot look at layer %.12s", chain->hex);
+	if (!why[0] && !S_ISDIR(st.st_mode))
 		snprintf(why, sizeof(why), "its folder \"diff\" is missing");
 	return why[0] ? bad_layer(f, chain, why, e) : 0;
 }
