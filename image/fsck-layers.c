@@ -331,6 +331,7 @@ static int check_layer(struct place *p, struct err *e)
 	struct fsck *f = p->f;
 	char why[TREE_DIFFERENCE_MAX];
 	struct layer_marker have;
+	enum fsck_blob blob;
 	int got;
 
 	if (digests_has(&f->seen_layers, p->chain))
@@ -343,7 +344,14 @@ static int check_layer(struct place *p, struct err *e)
 	p->privileged = got ? !have.userxattr : geteuid() == 0;
 	if (got == 0)
 		return layer_missing(p, e);
-	if (f->options->quick || !fsck_blob_good(f, p->blob))
+	if (f->options->quick)
+		return 0;
+	blob = fsck_blob_state(f, p->blob);
+	/* Told already, or it just came to that. */
+	if (blob == FSCK_BLOB_UNREAD && !digests_has(&f->unread_blobs, &p->blob->digest))
+		return err_set(e, EIO, "cannot look at blob %.19s...",
+			       digest_text(&p->blob->digest).text);
+	if (blob != FSCK_BLOB_GOOD)
 		return 0;
 	got = digests_add(&f->seen_layers, p->chain, e);
 	if (got)
