@@ -307,7 +307,8 @@ int job_task_open(struct job_task *t, struct job_host *on, struct job *job, stru
 	int n;
 
 	*t = (struct job_task){
-		.job = job, .on = on, .arena = a, .stdio = JOB_STDIO_INIT, .collect_to = -EBADF
+		.job = job, .on = on, .arena = a, .stdio = JOB_STDIO_INIT, .collect_to = -EBADF,
+		.shared = -EBADF,
 	};
 	job_result_begin(&t->result);
 	n = prepare(t, e);

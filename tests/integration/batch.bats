@@ -91,6 +91,30 @@ some_run() { # N: so many of this state root are made by now
 	assert_nothing_left
 }
 
+@test "lines that come when others are over; each result is of its own job's files" {
+	mkfifo lines
+	"$KIST" --root "$ROOT" batch -j 2 - <lines >out &
+	batch=$!
+	exec 7>lines
+	line 'exit 1'
+	for n in 1 2 3; do
+		cat jobs.jsonl >&7
+		wait_until 60 eval '[ "$(wc -l <out)" -eq '$n' ]'
+	done
+	exec 7>&-
+	status=0
+	wait $batch || status=$?
+	[ "$status" -eq 1 ]
+	results 'length == 3 and all(.reason == "exit" and .status == 1)'
+	: >jobs.jsonl
+	for n in 1 2 3 4 5 6 7 8 9; do
+		line 'cat /dev/zero >/work/large; false' '{limits: {workspace: "'$((n * 100))'k"}}'
+	done
+	batch -j 3 jobs.jsonl >out || true
+	results 'all(.reason == "disk" and .workspace.full and .workspace.bytes == .limits.workspace)'
+	assert_nothing_left
+}
+
 @test "retries by reason, counted; fail-fast cancels what runs and what waits" {
 	line 'sleep 1000' '{limits: {wall: "100ms"}}'
 	line 'exit 3'
