@@ -285,6 +285,10 @@ sweep: build-tests
 		echo "$$verb, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) $$verb || exit 1; done
 	@echo "a job on the bridge, calls fail:"; tests/sweep.sh --fail $(SWEEP_ERRNOS) -- @KIST@ --root @ROOT@ \
 		job run --net bridge --id @ID@ @BUNDLE@/rootfs -- /bin/posture once
+	@for root in tmpfs folder; do \
+		echo "create, from an image, changes go to a $$root:"; \
+		SWEEP_IMAGE=$$root tests/sweep.sh --who both create || exit 1; \
+		SWEEP_IMAGE=$$root tests/sweep.sh --fail $(SWEEP_ERRNOS) create || exit 1; done
 	@echo "networks, and a container on two:"; tests/sweep-net.sh
 	@echo "the same, whoever makes the call, and calls that fail:"; tests/sweep-net.sh --every 3 --who acting && \
 		tests/sweep-net.sh --every 2 --fail $(SWEEP_ERRNOS)

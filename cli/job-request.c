@@ -204,7 +204,17 @@ static int add_lists(const struct job_request *q, struct job *job, struct arena 
 static int find_inputs(struct job *job, struct arena *a, struct err *e)
 {
 	char absolute[PATH_MAX];
+	struct stat st;
 
+	if (job->workspace_from) {
+		if (!realpath(job->workspace_from, absolute) || stat(absolute, &st) < 0)
+			return err_set(e, errno, "workspace-from: %.200s", job->workspace_from);
+		if (!S_ISDIR(st.st_mode))
+			return err_say(e, ENOTDIR, "workspace-from: %.200s is no folder", absolute);
+		job->workspace_from = arena_strdup(a, absolute);
+		if (!job->workspace_from)
+			return err_set(e, ENOMEM, "workspace-from");
+	}
 	for (size_t i = 0; i < job->input_count; i++) {
 		if (!realpath(job->input[i].source, absolute))
 			return err_set(e, errno, "input: %.200s", job->input[i].source);

@@ -89,6 +89,21 @@ static const struct op op_hold = { .name = "hold_image",
 				   .act = act_hold,
 				   .show = show_hold };
 
+/* What a maker that was killed left of the record: file_replace_at()'s ".NAME.PID.tmp". */
+static void remove_unfinished(int folder, const char *name)
+{
+	DIR *dir = store_open_folder(folder, ".");
+	size_t len = strlen(name);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)) != NULL)
+		if (store_is_temporary(d->d_name) && strncmp(d->d_name + 1, name, len) == 0 &&
+		    d->d_name[1 + len] == '.')
+			unlinkat(folder, d->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 /* Only what names the same container: the record may have been replaced by another's. */
 static int undo_hold(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
 		     struct err *e)
@@ -100,6 +115,8 @@ static int undo_hold(const struct undo_at *at, const char *const args[PLAN_UNDO_
 
 	(void)at;
 	dir = store < 0 ? store : open_folder(store, false);
+	if (dir >= 0)
+		remove_unfinished(dir, args[1]);
 	if (dir < 0 || json_read_file(dir, args[1], &record, &ignored))
 		return 0;
 	state = json_string_value(json_object_get(record, "state"));

@@ -80,7 +80,9 @@ static int check_host_rights(const struct ns_spec *s, struct err *e)
 		return refuse(e, "/linux/timeOffsets", "needs root of the host");
 	for (size_t i = 0; i < s->mount_count; i++)
 		if (s->mounts[i].flags.idmap)
-			return refuse(e, s->mounts[i].why, "an id-mapped mount needs root of the host");
+			return refuse(e, s->mounts[i].why, s->mounts[i].type && strcmp(s->mounts[i].type, NS_COW_TYPE) == 0
+				      ? "a folder that is copied on write needs root of the host"
+				      : "an id-mapped mount needs root of the host");
 	return 0;
 }
 

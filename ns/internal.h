@@ -35,6 +35,16 @@ const struct ns_mount *ns_fresh_dev(const struct ns_spec *s);
 /* Pieces of builders, in mounts.c and dev.c. */
 void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct host *h, int root,
 		       const struct ns_mount *m);
+/* overlay.c: HOST, into the guest's mount namespace and home again: cwd and root, too. */
+void ns_plan_enter_guest(struct plan *p);
+void ns_plan_leave_guest(struct plan *p);
+/* ",key=value...": what an image could smuggle in is not followed. */
+const char *ns_overlay_safe_options(struct arena *a);
+/* cow.c: a mount of that type. */
+#define NS_COW_TYPE "kist-cow"
+int ns_check_cow(const struct ns_mount *m, const struct ns_spec *s, const struct json_at *at,
+		 struct err *e);
+void ns_plan_cow(struct plan *p, const struct ns_spec *s, int root, const struct ns_mount *m);
 /* hot.c: HOST: the root of a container that runs, once it is known that it lives. */
 void ns_plan_hot_root(struct plan *p, const struct ns_hot *h, int root);
 /* Of open_tree(2), for the source of a bind. */

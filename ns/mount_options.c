@@ -28,6 +28,7 @@ enum word_kind {
 	WORD_COPY_UP,
 	WORD_IDMAP,
 	WORD_RIDMAP,
+	WORD_TRY_IDMAP,
 	WORD_COPY_SYMLINK,
 	WORD_SOURCE_NOFOLLOW,
 	WORD_TARGET_NOFOLLOW,
@@ -107,6 +108,7 @@ static const struct word words[] = {
 	{ "ridmap", WORD_RIDMAP, 0 },
 	/* Not in the specification; as crun has them, and podman writes them. */
 	{ "copy-symlink", WORD_COPY_SYMLINK, 0 },
+	{ "tryidmap", WORD_TRY_IDMAP, 0 }, /* kist's own: ridmap, where the filesystem can */
 	{ "dest-nofollow", WORD_TARGET_NOFOLLOW, 0 },
 	{ "src-nofollow", WORD_SOURCE_NOFOLLOW, 0 },
 };
@@ -212,6 +214,11 @@ static int apply_word(const struct word *w, struct ns_mount_flags *f)
 		break;
 	case WORD_COPY_UP:
 		f->copy_up = true;
+		break;
+	case WORD_TRY_IDMAP:
+		f->idmap_try = true;
+		f->idmap_recursive = true;
+		f->idmap = true;
 		break;
 	case WORD_RIDMAP:
 		f->idmap_recursive = true;

@@ -88,7 +88,7 @@ static void add_propagations(const struct mounting *g, int slot)
 
 static void add_idmap(const struct mounting *g)
 {
-	int userns = ns_slot(g->p, NS_SLOT_USERNS);
+	int userns = ns_slot(g->p, NS_SLOT_USERNS), step;
 
 	if (g->m->uid.count)
 		plan_add(g->p, SIDE_HOST, op_make_userns, op_make_userns_args,
@@ -96,9 +96,15 @@ static void add_idmap(const struct mounting *g)
 	else
 		plan_add(g->p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user",
 			 O_RDONLY, userns);
-	plan_add(g->p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = g->tree,
-		 .path = "", .recursive = g->m->flags.idmap_recursive, .set = MOUNT_ATTR_IDMAP,
-		 .userns_slot = userns);
+	step = plan_add(g->p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = g->tree,
+			.path = "", .recursive = g->m->flags.idmap_recursive,
+			.set = MOUNT_ATTR_IDMAP, .userns_slot = userns);
+	/* The filesystem, or one that is mounted in it, can't; or is id-mapped already. All or none of
+	 * them are. */
+	if (g->m->flags.idmap_try) {
+		plan_on_done(g->p, step, EINVAL);
+		plan_on_done(g->p, step, EPERM);
+	}
 }
 
 static bool asks_shared(const struct ns_mount *m)
@@ -490,6 +496,8 @@ void ns_plan_one_mount(struct plan *p, const struct ns_spec *s, const struct hos
 		plan_remount(&g);
 	else if (m->flags.bind)
 		plan_bind(&g);
+	else if (strcmp(m->type, NS_COW_TYPE) == 0)
+		ns_plan_cow(p, s, root, m);
 	else
 		plan_fs(&g);
 }

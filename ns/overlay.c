@@ -39,7 +39,6 @@ struct joining {
 	int changes; /* the tmpfs with upper/ and work/; for a page also with the short names */
 	int upper;   /* where upper/ and work/ are: the same, or a folder */
 	int fs, root, cwd;
-	int own_ns, guest_ns, own_root;
 };
 
 /*
@@ -57,6 +56,16 @@ static const struct ns_option safe_options[] = {
 bool ns_overlay_is_detached(const struct host *h)
 {
 	return h->kernel >= DETACHED_SINCE;
+}
+
+const char *ns_overlay_safe_options(struct arena *a)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < SAFE_OPTIONS; i++)
+		text = arena_printf(a, "%s,%s=%s", text ? text : "", safe_options[i].key,
+				    safe_options[i].value);
+	return text ? text : "";
 }
 
 static void add_fsconfig(const struct joining *j, unsigned int command, const char *key,
@@ -194,37 +203,43 @@ static void join_detached(const struct joining *j)
 
 /* --- one page --------------------------------------------------------------------------------- */
 
-static void enter_guest(const struct joining *j)
-{
-	struct plan *p = j->p;
+#define SLOT_OWN_NS   "own mount namespace"
+#define SLOT_GUEST_NS "guest mount namespace"
+#define SLOT_OWN_ROOT "own root"
+#define SLOT_OWN_CWD  "own directory"
 
-	plan_home(p, j->own_ns);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY,
-		 j->own_ns);
+void ns_plan_enter_guest(struct plan *p)
+{
+	int own = ns_slot(p, SLOT_OWN_NS), guest = ns_slot(p, SLOT_GUEST_NS);
+
+	plan_home(p, own);
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/proc/self/ns/mnt", O_RDONLY, own);
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, "/", O_PATH | O_DIRECTORY,
-		 j->own_root);
-	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY, j->cwd);
+		 ns_slot(p, SLOT_OWN_ROOT));
+	plan_add(p, SIDE_HOST, op_openat, op_openat_args, -1, ".", O_PATH | O_DIRECTORY,
+		 ns_slot(p, SLOT_OWN_CWD));
 	plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/mnt", O_RDONLY,
-		 j->guest_ns);
-	plan_add(p, SIDE_HOST, op_setns, op_setns_args, j->guest_ns, CLONE_NEWNS);
+		 guest);
+	plan_add(p, SIDE_HOST, op_setns, op_setns_args, guest, CLONE_NEWNS);
 	/* First: without this the mounts below would propagate back and show on the host. */
 	plan_add(p, SIDE_HOST, op_mount_setattr, op_mount_setattr_args, .slot = -1, .path = "/",
 		 .recursive = true, .propagation = MS_SLAVE, .userns_slot = -1);
 }
 
-static void leave_guest(const struct joining *j)
+void ns_plan_leave_guest(struct plan *p)
 {
-	struct plan *p = j->p;
+	int own = ns_slot(p, SLOT_OWN_NS), root = ns_slot(p, SLOT_OWN_ROOT),
+	    cwd = ns_slot(p, SLOT_OWN_CWD);
 
-	plan_add(p, SIDE_HOST, op_setns, op_setns_args, j->own_ns, CLONE_NEWNS);
+	plan_add(p, SIDE_HOST, op_setns, op_setns_args, own, CLONE_NEWNS);
 	/* setns put us at the namespace's root: back to where we were, chroot or not. */
-	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, j->own_root);
+	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, root);
 	plan_add(p, SIDE_HOST, op_chroot, op_text_args, ".");
-	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, j->cwd);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, j->own_ns);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, j->guest_ns);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, j->own_root);
-	plan_add(p, SIDE_HOST, op_close, op_close_args, j->cwd);
+	plan_add(p, SIDE_HOST, op_fchdir, op_fchdir_args, cwd);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, own);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, ns_slot(p, SLOT_GUEST_NS));
+	plan_add(p, SIDE_HOST, op_close, op_close_args, root);
+	plan_add(p, SIDE_HOST, op_close, op_close_args, cwd);
 }
 
 /* The tmpfs of short names, and in it what the host's detached trees become mounts in. */
@@ -304,11 +319,11 @@ static void join_page(const struct joining *j)
 static void join_attached(const struct joining *j)
 {
 	if (j->side == SIDE_HOST)
-		enter_guest(j);
+		ns_plan_enter_guest(j->p);
 	attach_names(j);
 	join_page(j);
 	if (j->side == SIDE_HOST)
-		leave_guest(j);
+		ns_plan_leave_guest(j->p);
 	else
 		plan_add(j->p, SIDE_GUEST, op_chdir, op_text_args, "/");
 }
@@ -326,19 +341,11 @@ void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct ho
 		.changes = ns_slot(p, "changes"),
 		.fs = ns_slot(p, NS_SLOT_FS),
 		.root = ns_slot(p, NS_SLOT_ROOT),
-		.cwd = ns_slot(p, "own directory"),
-		.own_ns = -1,
-		.guest_ns = -1,
-		.own_root = -1,
+		.cwd = ns_slot(p, SLOT_OWN_CWD),
 	};
 
 	if (o->count == 0 || o->count > NS_LAYERS_MAX)
 		p->error = -E2BIG;
-	if (!detached && j.side == SIDE_HOST) {
-		j.own_ns = ns_slot(p, "own mount namespace");
-		j.guest_ns = ns_slot(p, "guest mount namespace");
-		j.own_root = ns_slot(p, "own root");
-	}
 	j.upper = o->upper_dir ? ns_slot(p, NS_SLOT_TREE) : j.changes;
 	plan_scope(p, "/root/path", NULL);
 	if (o->idmap && j.side == SIDE_HOST)

@@ -68,6 +68,9 @@ static int check_idmap(const struct ns_mount *m, const struct json_at *at, const
 
 	if (!m->flags.idmap)
 		return 0;
+	if (strcmp(m->type, NS_COW_TYPE) == 0)
+		return m->flags.idmap_text || m->flags.idmap_recursive
+			? json_bad(e, &here, "idmap is not for " NS_COW_TYPE ", whose maps are its own") : 0;
 	if (!m->flags.bind)
 		return json_bad(e, &here, "idmap is for bind mounts only");
 	if (!m->uid.count && !ns_has_userns(s))
@@ -228,6 +231,8 @@ static int parse_mount(const json_t *o, const struct json_at *at, const char *bu
 		r = check_symlink_options(m, options, count, at, e);
 	if (r >= 0)
 		r = check_idmap(m, at, s, e);
+	if (r >= 0 && !m->flags.bind && strcmp(m->type, NS_COW_TYPE) == 0)
+		r = ns_check_cow(m, s, at, e);
 	return r;
 }
 

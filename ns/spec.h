@@ -65,7 +65,7 @@ struct ns_mount_flags {
 	int super_count;
 	unsigned long classic;         /* MS_* that only mount(2) can say: I_VERSION, SILENT */
 	bool copy_up;                  /* tmpcopyup */
-	bool idmap, idmap_recursive;
+	bool idmap, idmap_recursive, idmap_try; /* try: as it is, where it can't be */
 	const char *idmap_text;        /* "uids=0-1-10;gids=0-1-10", as crun takes it; NULL: none */
 	bool copy_symlink;             /* a source that is a symlink is made again in the container */
 	bool source_nofollow;          /* ... is itself mounted */

@@ -44,6 +44,9 @@ static void reap_all(pid_t child)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (pid == child)
 			end_as(status);
+	/* Its child is there until it was waited for: something is wrong, and this must not go on. */
+	if (pid < 0)
+		_exit(125);
 }
 
 /* SIGTERM means all of it: who is asked to go should not leave half of itself to SIGKILL. */

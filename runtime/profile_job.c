@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
+#include "runtime/profile_text.h"
 
 #define PROFILE_MAX 49152
 
@@ -112,42 +112,6 @@ static const char *const refused[] = {
 #define EPERM_VALUE	   1
 #define ENOSYS_VALUE	   38
 #define EAFNOSUPPORT_VALUE 97
-#define ALLOW		   (-1)
-
-static void begin(struct buf *b, int action)
-{
-	if (action == ALLOW)
-		buf_add(b, ",\n{\"action\": \"SCMP_ACT_ALLOW\", ");
-	else
-		buf_addf(b, ",\n{\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": %d, ", action);
-	buf_add(b, "\"names\": [");
-}
-
-static void add_list(struct buf *b, int action, const char *const *names, size_t count)
-{
-	begin(b, action);
-	for (size_t i = 0; i < count; i++)
-		buf_addf(b, "%s\"%s\"", i ? ", " : "", names[i]);
-	buf_add(b, "]}");
-}
-
-/* (argument & mask) == value */
-static void add_masked(struct buf *b, const char *name, int action, int index, uint64_t mask,
-		       uint64_t value)
-{
-	begin(b, action);
-	buf_addf(b,
-		 "\"%s\"], \"args\": [{\"index\": %d, \"op\": \"SCMP_CMP_MASKED_EQ\", "
-		 "\"value\": %llu, \"valueTwo\": %llu}]}",
-		 name, index, (unsigned long long)mask, (unsigned long long)value);
-}
-
-static void add_compare(struct buf *b, const char *name, int action, const char *op, uint64_t value)
-{
-	begin(b, action);
-	buf_addf(b, "\"%s\"], \"args\": [{\"index\": 0, \"op\": \"%s\", \"value\": %llu}]}", name,
-		 op, (unsigned long long)value);
-}
 
 #define LOW32 0xffffffffULL
 
@@ -169,9 +133,9 @@ static void add_clone(struct buf *b)
 
 	for (size_t i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++) {
 		all |= namespaces[i];
-		add_masked(b, "clone", EPERM_VALUE, 0, namespaces[i], namespaces[i]);
+		profile_add_masked(b, "clone", EPERM_VALUE, 0, namespaces[i], namespaces[i]);
 	}
-	add_masked(b, "clone", ALLOW, 0, all, 0);
+	profile_add_masked(b, "clone", PROFILE_ALLOW, 0, all, 0);
 }
 
 /*
@@ -190,12 +154,12 @@ static void add_ioctl(struct buf *b)
 		{ 0xc, 0x8 }, /* 10-- */
 	};
 
-	add_masked(b, "ioctl", EPERM_VALUE, 1, LOW32, 0x5412);
-	add_masked(b, "ioctl", EPERM_VALUE, 1, LOW32, 0x541c);
+	profile_add_masked(b, "ioctl", EPERM_VALUE, 1, LOW32, 0x5412);
+	profile_add_masked(b, "ioctl", EPERM_VALUE, 1, LOW32, 0x541c);
 	for (int bit = 4; bit < 32; bit++)
-		add_masked(b, "ioctl", ALLOW, 1, 1ULL << bit, ~0x5410ULL & (1ULL << bit));
+		profile_add_masked(b, "ioctl", PROFILE_ALLOW, 1, 1ULL << bit, ~0x5410ULL & (1ULL << bit));
 	for (size_t i = 0; i < sizeof last_digit / sizeof last_digit[0]; i++)
-		add_masked(b, "ioctl", ALLOW, 1, last_digit[i].mask, last_digit[i].value);
+		profile_add_masked(b, "ioctl", PROFILE_ALLOW, 1, last_digit[i].mask, last_digit[i].value);
 }
 
 /*
@@ -205,12 +169,12 @@ static void add_ioctl(struct buf *b)
  */
 static void add_personality(struct buf *b)
 {
-	add_masked(b, "personality", ALLOW, 0, LOW32, 0);
-	add_masked(b, "personality", ALLOW, 0, LOW32, LOW32);
+	profile_add_masked(b, "personality", PROFILE_ALLOW, 0, LOW32, 0);
+	profile_add_masked(b, "personality", PROFILE_ALLOW, 0, LOW32, LOW32);
 	for (int bit = 0; bit < 32; bit++) {
 		uint64_t one = 1ULL << bit, zero = 1ULL << ((bit + 1) % 32);
 
-		add_masked(b, "personality", EPERM_VALUE, 0, one | zero, one);
+		profile_add_masked(b, "personality", EPERM_VALUE, 0, one | zero, one);
 	}
 }
 
@@ -221,13 +185,13 @@ static void add_socket(struct buf *b)
 	static const uint64_t families[] = { 1, 2, 10 };
 
 	for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
-		add_compare(b, "socket", ALLOW, "SCMP_CMP_EQ", families[i]);
+		profile_add_compare(b, "socket", PROFILE_ALLOW, "SCMP_CMP_EQ", families[i]);
 	for (uint64_t family = 0; family < 10; family++)
 		if (family != 1 && family != 2)
-			add_compare(b, "socket", EAFNOSUPPORT_VALUE, "SCMP_CMP_EQ", family);
-	add_compare(b, "socket", EAFNOSUPPORT_VALUE, "SCMP_CMP_GT", 10);
-	add_compare(b, "socketpair", ALLOW, "SCMP_CMP_EQ", 1);
-	add_compare(b, "socketpair", EAFNOSUPPORT_VALUE, "SCMP_CMP_NE", 1);
+			profile_add_compare(b, "socket", EAFNOSUPPORT_VALUE, "SCMP_CMP_EQ", family);
+	profile_add_compare(b, "socket", EAFNOSUPPORT_VALUE, "SCMP_CMP_GT", 10);
+	profile_add_compare(b, "socketpair", PROFILE_ALLOW, "SCMP_CMP_EQ", 1);
+	profile_add_compare(b, "socketpair", EAFNOSUPPORT_VALUE, "SCMP_CMP_NE", 1);
 }
 
 static const char *const sockets[] = { "socket", "socketpair" };
@@ -242,14 +206,14 @@ static void build(char text[PROFILE_MAX], bool compute)
 		 "\"architectures\": [\"SCMP_ARCH_NATIVE\"], \"syscalls\": [\n"
 		 "{\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": %d, \"names\": [\"clone3\"]}",
 		 ENOSYS_VALUE, ENOSYS_VALUE);
-	add_list(&b, ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
-	add_list(&b, compute ? EPERM_VALUE : ALLOW, talking, sizeof talking / sizeof talking[0]);
-	add_list(&b, EPERM_VALUE, refused, sizeof refused / sizeof refused[0]);
+	profile_add_list(&b, PROFILE_ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
+	profile_add_list(&b, compute ? EPERM_VALUE : PROFILE_ALLOW, talking, sizeof talking / sizeof talking[0]);
+	profile_add_list(&b, EPERM_VALUE, refused, sizeof refused / sizeof refused[0]);
 	add_clone(&b);
 	add_ioctl(&b);
 	add_personality(&b);
 	if (compute)
-		add_list(&b, EPERM_VALUE, sockets, sizeof sockets / sizeof sockets[0]);
+		profile_add_list(&b, EPERM_VALUE, sockets, sizeof sockets / sizeof sockets[0]);
 	else
 		add_socket(&b);
 	buf_add(&b, "\n]}\n");

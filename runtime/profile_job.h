@@ -8,5 +8,7 @@
  * Built on first use in static memory; not for several threads at once.
  */
 const char *profile_job_json(void);
+/* What a container of Docker's with its default capabilities may call. */
+const char *profile_docker_json(void);
 /* For a job that only computes: without sockets and without IPC other than pipes. */
 const char *profile_compute_json(void);

@@ -242,14 +242,14 @@ static const struct op op_claim = { .name = "claim_folder",
 
 /* What overlay leaves in work/work: its one whiteout, of many names, and what it was just making. A
  * folder among that stays, and the next mount clears it. */
-static void remove_work(int dir)
+static void clear_work(int dir)
 {
 	struct dirent *d;
 	DIR *work;
 	int fd;
 
 	if (fchmodat(dir, "work/work", 0700, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
+		return; /* a start that came to nothing before there was an overlay */
 	fd = openat(dir, "work/work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	work = fd < 0 ? NULL : fdopendir(fd);
 	if (!work && fd >= 0)
@@ -260,7 +260,6 @@ static void remove_work(int dir)
 	if (work)
 		closedir(work);
 	unlinkat(dir, "work/work", AT_REMOVEDIR);
-	unlinkat(dir, "work", AT_REMOVEDIR);
 }
 
 static int undo_claim(const struct undo_at *at, const char *const args[PLAN_UNDO_ARGS],
@@ -281,7 +280,8 @@ static int undo_claim(const struct undo_at *at, const char *const args[PLAN_UNDO
 	owner[n] = '\0';
 	if (strcmp(owner, args[1]) != 0)
 		return 0;
-	remove_work(fd);
+	clear_work(fd);
+	unlinkat(fd, "work", AT_REMOVEDIR);
 	return unlinkat(fd, IN_USE, 0) < 0 && errno != ENOENT
 		       ? err_set(e, errno, "cannot give back the folder %s", args[0])
 		       : 0;

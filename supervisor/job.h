@@ -33,12 +33,15 @@ struct job_file { /* of the job's root */
 };
 struct job_input { /* a file or folder of the host, read-only */
 	const char *source, *path;
+	uint32_t uid, gid; /* its owner: job_look_at_owners() */
 };
 #define JOB_LIST_MAX 256
 
 /* job: closed, every limit has a value. compute: also without sockets, names of other processes and /sys,
- * and with a workspace. dev: a writable root, the network, limits only where said. */
-enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV };
+ * and with a workspace. dev: a writable root, the network, limits only where said. docker: as dev, and
+ * with what a container of docker's has: capabilities, setuid programs, its filter, its mounts. */
+enum job_profile { JOB_PROFILE_JOB, JOB_PROFILE_COMPUTE, JOB_PROFILE_DEV, JOB_PROFILE_DOCKER,
+		   JOB_PROFILES };
 
 /* Of whose names a job knows that has another container's network. */
 enum job_shared { JOB_SHARED_ALIEN, JOB_SHARED, JOB_SHARED_SERVED };
@@ -70,6 +73,8 @@ struct job {
 	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
+	const char *workspace_from;   /* a folder of the host that it begins as, and that stays */
+	uint32_t from_uid, from_gid;  /* its owner: job_look_at_owners() */
 	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
 	struct job_file file[JOB_LIST_MAX];
 	size_t file_count;
@@ -101,6 +106,7 @@ struct job {
 #define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"
 #define JOB_WORKSPACE_INODES 16384
+#define JOB_WORKSPACE_BYTES  (64u << 20)
 #define JOB_COLLECT_BYTES    (64u << 20)
 
 enum job_reason {
@@ -144,6 +150,8 @@ struct job_result {
 	uint64_t workspace_bytes, workspace_inodes; /* used at the end */
 	bool disk_full;               /* something of a capped size was */
 	struct job_output output[2];  /* standard output, standard error */
+	bool logged;                  /* by a monitor, */
+	uint64_t log_lost;            /* who could not keep so many bytes */
 	const char *image_digest;     /* NULL for a folder */
 	uint32_t address;             /* IPv4, host order; 0: none */
 	char owner[LEASE_OWNER_MAX];  /* of its addresses; "": it is on no network */
@@ -204,6 +212,17 @@ int job_file_parse(const json_t *document, const char *folder, struct arena *a, 
 /* A folder that has a config.json is a bundle: the job's root becomes its root, and its command,
  * environment, working directory and user count where the job says nothing. */
 int job_bundle_read(const char *bundle, struct arena *a, struct job *job, struct err *e);
+/* What a profile closes; the rest of a job is the same in all. */
+struct job_walls {
+	const char *const *caps;   /* of its user; NULL-terminated */
+	bool new_privs;		   /* setuid programs work, and root has its capabilities */
+	bool limited;		   /* every limit has a value, also those without an option */
+	bool hidden;		   /* /proc shows its own processes alone, no /sys, no sockets */
+	bool sysfs;		   /* /sys is there, read-only; and no tmpfs at /tmp */
+	bool open;		   /* a writable root and the network, where nothing else is said */
+	const char *(*seccomp)(void);
+};
+const struct job_walls *job_walls(const struct job *job);
 /* What the profile sets where the caller said nothing. */
 void job_profile_apply(struct job *job);
 const char *job_profile_name(enum job_profile profile);
@@ -237,6 +256,12 @@ void job_ids_drop(struct job_ids *ids, int root, const char *id);
 void job_ids_settle(struct job_ids *ids);
 /* Refuses an image whose user is none of them. */
 int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct err *e);
+/* How ids on the disk become the host's ids of the job: the owner is the job's user, as the job counts.
+ * `range`: the job's. Returns the number of lines. */
+#define JOB_IDMAP_LINES 5
+size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
+		 struct ns_id_map ret[JOB_IDMAP_LINES]);
+int job_look_at_owners(struct job *job, struct err *e);
 /* The first range that subuid(5) gives a user; the text is changed. */
 bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */

@@ -20,6 +20,9 @@ static int check_sense(const struct job *job, struct err *e)
 	} else if (job->collect_to && !job->collect_count) {
 		err_say(e, EINVAL, "collect-to: nothing is to be collected");
 		err_fix(e, "add --collect PATTERN");
+	} else if (job->workspace_from && !job->workspace) {
+		err_say(e, EINVAL, "workspace-from: there is no workspace");
+		err_fix(e, "leave --workspace 0 out");
 	} else if (job->workspace_inodes && !job->workspace) {
 		err_say(e, EINVAL, "workspace-inodes: there is no workspace");
 		err_fix(e, "add --workspace SIZE");
@@ -104,7 +107,7 @@ static int check_limits(struct job *job, const struct host *h, struct err *e)
 static int check_landlock(struct job *job, const struct host *h, struct err *e)
 {
 	/* A root that is all writable has no second wall. */
-	job->landlock = job->profile != JOB_PROFILE_DEV && !job->writable;
+	job->landlock = !job_walls(job)->open && !job->writable;
 	if (!job->landlock || h->landlock_abi)
 		return 0;
 	job->landlock = false;
@@ -118,6 +121,16 @@ static int check_landlock(struct job *job, const struct host *h, struct err *e)
 	err_fix(e, "boot with landlock in lsm=, or waive it: --allow-degraded=landlock");
 	e->exit_code = STATUS_FAILED;
 	return -ENOTSUP;
+}
+
+static int check_rights(const struct job *job, const struct host *h, struct err *e)
+{
+	if (!job->workspace_from || h->root)
+		return 0;
+	err_say(e, EPERM, "workspace-from: needs root of the host, whose mounts can map ids");
+	err_fix(e, "copy the folder in the job: --input %.200s:/in --workspace SIZE", job->workspace_from);
+	e->exit_code = STATUS_FAILED;
+	return -EPERM;
 }
 
 /* Unlike a limit it is never waived: what was measured without it would not be what it says. */
@@ -138,6 +151,8 @@ int job_check(struct job *job, const struct host *h, struct err *e)
 {
 	int r = check_sense(job, e);
 
+	if (r == 0)
+		r = check_rights(job, h, e);
 	if (r == 0)
 		r = check_cpus(job, h, e);
 	if (r == 0)

@@ -62,7 +62,8 @@ static enum job_reason own_reason(const struct job *job, const struct job_end *e
 		return JOB_OUTPUT;
 	if (end->signal == SIGKILL && cgroup_stat_get(&ret->stats, CGROUP_STAT_MEMORY_OOM_KILL))
 		return JOB_OOM;
-	if (job->cpu_ms && (end->signal == SIGXCPU || (end->signal == SIGKILL && cpu_gone)))
+	/* It can send itself either signal: what was used decides. */
+	if (cpu_gone && (end->signal == SIGXCPU || end->signal == SIGKILL))
 		return JOB_CPU_USED;
 	if ((job->file_size && end->signal == SIGXFSZ) || (end->status != 0 && ret->disk_full))
 		return JOB_DISK;

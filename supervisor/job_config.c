@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "runtime/landlock.h"
-#include "runtime/profile_job.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define TMP_OPTIONS  "size=64m,nr_inodes=16384"
@@ -71,13 +70,30 @@ static json_t *rlimits(const struct job *job)
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
-	if (job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE) {
+	if (job_walls(job)->limited) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
 		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
 		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
+}
+
+/* Mostly none, not even in the bounding set: no setuid file and no mistake gives one. As docker does it,
+ * a user that is not root has them only there, for setuid files. */
+static json_t *capabilities(const struct job *job, const struct job_user *user)
+{
+	const char *const *caps = job_walls(job)->caps;
+	json_t *o = json_object();
+
+	if (!caps[0])
+		return o;
+	json_object_set_new(o, "bounding", strings(caps));
+	if (user->uid == 0) {
+		json_object_set_new(o, "permitted", strings(caps));
+		json_object_set_new(o, "effective", strings(caps));
+	}
+	return o;
 }
 
 static json_t *process(const struct job *job, const struct image_info *image,
@@ -90,12 +106,12 @@ static json_t *process(const struct job *job, const struct image_info *image,
 
 	for (size_t i = 0; i < user->gid_count; i++)
 		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
-	/* No capability, not even in the bounding set: no setuid file and no mistake gives one. */
-	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:{}, s:o}",
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:o, s:o}",
 			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
 			 (json_int_t)user->gid, "additionalGids", groups,
 			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
-			 "noNewPrivileges", 1, "capabilities", "rlimits", rlimits(job));
+			 "noNewPrivileges", !job_walls(job)->new_privs, "capabilities",
+			 capabilities(job, user), "rlimits", rlimits(job));
 }
 
 static void add_mount(json_t *mounts, const char *destination, const char *type,
@@ -111,44 +127,90 @@ static void add_mount(json_t *mounts, const char *destination, const char *type,
 						"type", type, "source", type, "options", list));
 }
 
-static void add_workspace(const struct job *job, const struct job_user *user, json_t *list)
-{
-	char text[192];
-
-	snprintf(text, sizeof text, "nosuid,nodev,mode=755,uid=%u,gid=%u,size=%llu,nr_inodes=%llu",
-		 user->uid, user->gid, (unsigned long long)job->workspace,
-		 (unsigned long long)(job->workspace_inodes ? job->workspace_inodes
-							    : JOB_WORKSPACE_INODES));
-	add_mount(list, JOB_WORKSPACE, "tmpfs", text);
-}
-
-static void add_input(const struct job_input *i, json_t *list)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
-					      i->path, "type", "bind", "source", i->source,
-					      "options", "rbind", "rro", "rnosuid", "rnodev"));
-}
-
-static json_t *mounts(const struct job *job, const struct job_user *user)
+static json_t *map(const struct ns_id_map *line, size_t count)
 {
 	json_t *list = json_array();
 
-	bool compute = job->profile == JOB_PROFILE_COMPUTE;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
+						      (json_int_t)line[i].container, "hostID",
+						      (json_int_t)line[i].host, "size",
+						      (json_int_t)line[i].size));
+	return list;
+}
+
+/* The job's user sees itself as the owner: only root of the host can map what is not its own. */
+static void set_maps(json_t *mount, const struct job_ids *ids, const struct job_user *user, uint32_t uid,
+		     uint32_t gid)
+{
+	struct ns_id_map line[JOB_IDMAP_LINES];
+	size_t n;
+
+	if (!ids->leased)
+		return;
+	n = job_idmap(&ids->uid[0], uid, user->uid, line);
+	json_object_set_new(mount, "uidMappings", map(line, n));
+	n = job_idmap(&ids->gid[0], gid, user->gid, line);
+	json_object_set_new(mount, "gidMappings", map(line, n));
+}
+
+/* Empty; or a folder of the host, which overlay shows and a tmpfs takes the changes of. */
+static void add_workspace(const struct job *job, const struct job_ids *ids,
+			  const struct job_user *user, json_t *list)
+{
+	unsigned long long bytes = job->workspace,
+			   inodes = job->workspace_inodes ? job->workspace_inodes
+							  : JOB_WORKSPACE_INODES;
+	char text[192];
+	json_t *mount;
+
+	snprintf(text, sizeof text, "nosuid,nodev%s,uid=%u,gid=%u,size=%llu,nr_inodes=%llu",
+		 job->workspace_from ? "" : ",mode=755", user->uid, user->gid, bytes, inodes);
+	add_mount(list, JOB_WORKSPACE, job->workspace_from ? "kist-cow" : "tmpfs", text);
+	if (!job->workspace_from)
+		return;
+	mount = json_array_get(list, json_array_size(list) - 1);
+	json_object_set_new(mount, "source", json_string(job->workspace_from));
+	set_maps(mount, ids, user, job->from_uid, job->from_gid);
+}
+
+static void add_input(const struct job_input *i, const struct job_ids *ids,
+		      const struct job_user *user, json_t *list)
+{
+	json_t *mount = json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", i->path, "type",
+				  "bind", "source", i->source, "options", "rbind", "rro",
+				  "rnosuid", "rnodev");
+
+	set_maps(mount, ids, user, i->uid, i->gid);
+	if (ids->leased)
+		json_array_append_new(json_object_get(mount, "options"), json_string("tryidmap"));
+	json_array_append_new(list, mount);
+}
+
+static json_t *mounts(const struct job *job, const struct job_ids *ids,
+		      const struct job_user *user)
+{
+	json_t *list = json_array();
+
+	const struct job_walls *w = job_walls(job);
 
 	add_mount(list, "/proc", "proc",
-		  compute ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
+		  w->hidden ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
 			  : "nosuid,noexec,nodev");
 	add_mount(list, "/dev", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=64k");
 	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
-	add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
-	if (!compute)
+	if (w->sysfs)
+		add_mount(list, "/sys", "sysfs", "nosuid,noexec,nodev,ro");
+	else
+		add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
+	if (!w->hidden)
 		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
 	if (job->workspace)
-		add_workspace(job, user, list);
+		add_workspace(job, ids, user, list);
 	for (size_t i = 0; i < job->input_count; i++)
-		add_input(&job->input[i], list);
+		add_input(&job->input[i], ids, user, list);
 	return list;
 }
 
@@ -174,28 +236,14 @@ static json_t *resources(const struct job *job)
 	return r;
 }
 
-static json_t *map(const struct ns_id_map *line, size_t count)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
-						      (json_int_t)line[i].container, "hostID",
-						      (json_int_t)line[i].host, "size",
-						      (json_int_t)line[i].size));
-	return list;
-}
-
 /* Parsed once: the same object for all jobs of a profile, by which its filter is known again. */
-static json_t *seccomp_of(enum job_profile profile)
+static json_t *seccomp_of(const struct job *job)
 {
-	static json_t *parsed[JOB_PROFILE_DEV + 1];
+	static json_t *parsed[JOB_PROFILES];
 
-	if (!parsed[profile])
-		parsed[profile] = json_loads(profile == JOB_PROFILE_COMPUTE ? profile_compute_json()
-									    : profile_job_json(),
-					     0, NULL);
-	return parsed[profile];
+	if (!parsed[job->profile])
+		parsed[job->profile] = json_loads(job_walls(job)->seccomp(), 0, NULL);
+	return parsed[job->profile];
 }
 
 static json_t *linux_part(const struct job *job, const struct job_ids *ids)
@@ -209,15 +257,24 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/interrupts", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
-	json_t *namespaces = json_array(), *o;
+	json_t *namespaces = json_array(), *hidden = strings(masked), *o;
+
+	if (job_walls(job)->sysfs) {
+		json_array_append_new(hidden, json_string("/sys/firmware"));
+		json_array_append_new(hidden, json_string("/sys/devices/virtual/powercap"));
+	}
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
 					strcmp(kinds[i], "network") == 0 ? job->netns_path : NULL));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
-		      strings(masked), "readonlyPaths", strings(readonly));
-	json_object_set(o, "seccomp", seccomp_of(job->profile));
+		      hidden, "readonlyPaths", strings(readonly));
+	json_object_set(o, "seccomp", seccomp_of(job));
+	/* Docker's, since 20.10: its containers' root binds any port without a capability. */
+	if (job->profile == JOB_PROFILE_DOCKER)
+		json_object_set_new(o, "sysctl", json_pack("{s:s}",
+							   "net.ipv4.ip_unprivileged_port_start", "0"));
 	return o;
 }
 
@@ -245,6 +302,6 @@ json_t *job_config(const struct job *job, const struct image_info *image, const 
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
-			 "mounts", mounts(job, user), "linux", linux_part(job, ids), "annotations",
+			 "mounts", mounts(job, ids, user), "linux", linux_part(job, ids), "annotations",
 			 annotations(job));
 }

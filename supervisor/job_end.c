@@ -48,6 +48,8 @@ static int read_end(const struct job *job, int dir, struct job_end *end, struct 
 	ret->wall_us = json_integer_value(json_object_get(o, "wallUsec"));
 	read_output(json_object_get(o, "stdout"), job->output, &ret->output[0]);
 	read_output(json_object_get(o, "stderr"), job->output, &ret->output[1]);
+	ret->logged = true;
+	ret->log_lost = (uint64_t)json_integer_value(json_object_get(o, "dropped"));
 	ret->started_ns = json_integer_value(json_object_get(begun, "startedNs"));
 	ret->address = (uint32_t)json_integer_value(json_object_get(begun, "address"));
 	owner = json_string_value(json_object_get(begun, "owner"));

@@ -77,6 +77,7 @@ static int value_text(const json_t *v, const struct json_at *at, struct arena *a
 static bool is_host_path(const struct job_setting *s)
 {
 	return s->offset == offsetof(struct job, collect_to) ||
+	       s->offset == offsetof(struct job, workspace_from) ||
 	       (s->offset >= offsetof(struct job, stdio) &&
 		s->offset < offsetof(struct job, stdio) + sizeof((struct job *)0)->stdio);
 }
@@ -326,8 +327,8 @@ static int read_one_input(struct reader *r, const json_t *o, const struct json_a
 	if (n < 0)
 		return n;
 	return job_add_input_parts(r->job, at->text,
-				   (struct job_input){ beside(r, arena_strdup(r->arena, source)),
-						       arena_strdup(r->arena, path) },
+				   (struct job_input){ .source = beside(r, arena_strdup(r->arena, source)),
+						       .path = arena_strdup(r->arena, path) },
 				   e);
 }
 

@@ -89,7 +89,8 @@ int job_add_input(struct job *job, const char *where, const char *text, struct a
 		return err_say(e, EINVAL, "%s: \"%.64s\" is not SOURCE:PATH", where, text);
 	return job_add_input_parts(
 		job, where,
-		(struct job_input){ arena_strndup(a, text, (size_t)(colon - text)), colon + 1 }, e);
+		(struct job_input){ .source = arena_strndup(a, text, (size_t)(colon - text)),
+				    .path = colon + 1 }, e);
 }
 
 int job_add_pattern(struct job *job, const char *where, const char *text, struct err *e)

@@ -22,7 +22,7 @@ static int broken(const char *rule, struct err *e, const char *what)
 	return -EPERM;
 }
 
-static bool image_is_allowed(const json_t *patterns, const char *image)
+static bool is_allowed(const json_t *patterns, const char *image)
 {
 	const json_t *v;
 	size_t i;
@@ -107,7 +107,7 @@ static int check_flags(const json_t *document, const struct job *job, uint32_t u
 static int check_keys(const json_t *document, struct err *e)
 {
 	static const char known[] = " version no_privileged no_root read_only_root no_network "
-				    "no_degraded images max ";
+				    "no_degraded images profiles max ";
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "version");
 	int64_t version = 0;
 	const char *key;
@@ -130,25 +130,40 @@ static int check_keys(const json_t *document, struct err *e)
 	return n < 0 ? n : version != VERSION ? json_bad(e, &at, "must be %d", VERSION) : 0;
 }
 
+/* A list of patterns, of which one must fit; `subject` NULL fits none. */
+static int check_list(const json_t *document, const char *rule, const char *subject,
+		      const char *what, struct err *e)
+{
+	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, rule);
+	json_t *list = NULL, *v;
+	int n = json_get_array(document, &root, rule, &list, e);
+	size_t i;
+
+	if (n <= 0)
+		return n;
+	json_array_foreach(list, i, v) if (!json_is_string(v)) return json_bad(
+		e, &at, "must be a list of strings");
+	return subject && is_allowed(list, subject) ? 0 : broken(rule, e, what);
+}
+
 int job_policy_check_document(const json_t *document, const struct job *job, uint32_t uid,
 			      struct err *e)
 {
-	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "images");
-	json_t *images = NULL, *max = NULL, *v;
+	struct json_at root = JSON_AT_ROOT;
+	json_t *max = NULL, *v;
 	const char *key;
-	size_t i;
 	int n = check_keys(document, e);
 
 	if (n == 0)
 		n = check_flags(document, job, uid, e);
 	if (n == 0)
-		n = json_get_array(document, &root, "images", &images, e);
+		n = check_list(document, "images", job->is_folder ? NULL : job->source,
+			       "the image is none of those allowed", e);
+	if (n == 0)
+		n = check_list(document, "profiles", job_profile_name(job->profile),
+			       "the profile is none of those allowed (--profile)", e);
 	if (n < 0)
 		return n;
-	json_array_foreach(images, i, v) if (!json_is_string(v)) return json_bad(
-		e, &at, "must be a list of strings");
-	if (n > 0 && (job->is_folder || !image_is_allowed(images, job->source)))
-		return broken("images", e, "the image is none of those allowed");
 	n = json_get_object(document, &root, "max", &max, e);
 	json_object_foreach(max, key, v)
 	{

@@ -7,11 +7,36 @@
 
 #include <sys/resource.h>
 
+#include "runtime/profile_job.h"
+
 const char *job_profile_name(enum job_profile profile)
 {
-	static const char *const names[] = { "job", "compute", "dev" };
+	static const char *const names[] = { "job", "compute", "dev", "docker" };
 
 	return names[profile];
+}
+
+/* clang-format off */
+static const char *const no_caps[] = { NULL };
+static const char *const docker_caps[] = {
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
+	"CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
+	"CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE", NULL,
+};
+
+static const struct job_walls walls[JOB_PROFILES] = {
+	[JOB_PROFILE_JOB] = { .caps = no_caps, .limited = true, .seccomp = profile_job_json },
+	[JOB_PROFILE_COMPUTE] = { .caps = no_caps, .limited = true, .hidden = true,
+				  .seccomp = profile_compute_json },
+	[JOB_PROFILE_DEV] = { .caps = no_caps, .open = true, .seccomp = profile_job_json },
+	[JOB_PROFILE_DOCKER] = { .caps = docker_caps, .new_privs = true, .sysfs = true,
+				 .open = true, .seccomp = profile_docker_json },
+};
+/* clang-format on */
+
+const struct job_walls *job_walls(const struct job *job)
+{
+	return &walls[job->profile];
 }
 
 struct defaults { /* 0: none */
@@ -63,18 +88,20 @@ static uint64_t most_open_files(void)
 
 void job_profile_apply(struct job *job)
 {
-	bool is_closed = job->profile == JOB_PROFILE_JOB || job->profile == JOB_PROFILE_COMPUTE;
-	struct defaults d = is_closed ? closed : open_world;
+	const struct job_walls *w = job_walls(job);
+	struct defaults d = w->limited ? closed : open_world;
 
-	if (job->profile == JOB_PROFILE_COMPUTE)
-		d.workspace = 64u << 20;
-	if (!is_closed) {
+	if (job->profile == JOB_PROFILE_COMPUTE || job->workspace_from)
+		d.workspace = JOB_WORKSPACE_BYTES;
+	if (job->profile == JOB_PROFILE_DOCKER)
+		d.open_files = most_open_files();
+	if (w->open) {
 		if (!job->writable)
 			job->writable = "1g";
 		settle_network(job);
 	}
 	if (!job->init_said)
-		job->init = true;
+		job->init = job->profile != JOB_PROFILE_DOCKER;
 	if (job->open_files == JOB_NO_LIMIT)
 		job->open_files = most_open_files();
 	settle(&job->memory, d.memory);

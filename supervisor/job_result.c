@@ -64,20 +64,22 @@ static json_t *controls(const struct job *job)
 {
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
-					      "cgroup_namespace", "capabilities", "no_new_privs",
-					      "seccomp", "devices", "keyring", "no_core_dumps" };
-	bool compute = job->profile == JOB_PROFILE_COMPUTE;
+					      "cgroup_namespace", "seccomp", "devices", "keyring",
+					      "no_core_dumps" };
+	const struct job_walls *w = job_walls(job);
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		json_object_set_new(o, always[i], json_string("enforced"));
+	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
+	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
 	if (job->shares)
 		json_object_set_new(o, "network_namespace", json_string("absent"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "landlock",
 			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));
-	json_object_set_new(o, "hidden_processes", json_string(compute ? "enforced" : "absent"));
-	json_object_set_new(o, "no_sockets", json_string(compute ? "enforced" : "absent"));
+	json_object_set_new(o, "hidden_processes", json_string(w->hidden ? "enforced" : "absent"));
+	json_object_set_new(o, "no_sockets", json_string(w->hidden ? "enforced" : "absent"));
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
 	json_object_set_new(o, "pids", json_string(limit_control(job, JOB_PIDS, job->pids)));
 	json_object_set_new(o, "cpu", json_string(limit_control(job, JOB_CPU, job->cpu_quota)));
@@ -177,6 +179,8 @@ json_t *job_result_json(const struct job *job, const struct job_result *r)
 		? json_pack("{s:I, s:I, s:b}", "bytes", (json_int_t)r->workspace_bytes, "inodes",
 			    (json_int_t)r->workspace_inodes, "full", r->disk_full)
 		: json_null());
+	json_object_set_new(o, "log_lost",
+			    r->logged ? json_integer((json_int_t)r->log_lost) : json_null());
 	json_object_set_new(o, "collected", job->collect_count
 		? json_pack("{s:I, s:I, s:I, s:b}", "files", (json_int_t)r->collected.files, "bytes",
 			    (json_int_t)r->collected.bytes, "skipped",

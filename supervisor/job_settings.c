@@ -111,12 +111,12 @@ static int set_profile(struct job *job, const struct job_setting *s, const char 
 		       const char *text, struct err *e)
 {
 	(void)s;
-	for (enum job_profile p = JOB_PROFILE_JOB; p <= JOB_PROFILE_DEV; p++)
+	for (enum job_profile p = JOB_PROFILE_JOB; p < JOB_PROFILES; p++)
 		if (strcmp(text, job_profile_name(p)) == 0) {
 			job->profile = p;
 			return 0;
 		}
-	return err_say(e, EINVAL, "%s: \"%.40s\" is none of job, compute, dev", where, text);
+	return err_say(e, EINVAL, "%s: \"%.40s\" is none of job, compute, dev, docker", where, text);
 }
 
 /* "1000" or "1000:100"; of an image's names only the image knows. */
@@ -218,12 +218,15 @@ const struct job_setting job_settings[] = {
 	{ "limits", "workspace_inodes", "workspace-inodes", 0, "N",
 	  "at most N files in it (16384)",
 	  set_number, AT(workspace_inodes), 1u << 30, NULL, 0 },
+	{ NULL, "workspace_from", "workspace-from", 0, "DIR",
+	  "/work begins as this folder of the host, which stays as it is",
+	  set_text, AT(workspace_from), 0, NULL, 0 },
 	{ "limits", "collect", "collect-limit", 0, "SIZE", "collect at most this much (64m)",
 	  set_size, AT(collect_bytes), 0, NULL, NONE_MAX },
 	{ NULL, "collect_to", "collect-to", 0, "DIR", "where what is collected goes",
 	  set_text, AT(collect_to), 0, NULL, 0 },
 	{ NULL, "profile", "profile", 0, "NAME",
-	  "job (default), compute (no sockets) or dev (writable, network, few limits)",
+	  "job (default), compute (no sockets), dev (writable, network, few limits), docker",
 	  set_profile, 0, 0, NULL, 0 },
 	{ NULL, "user", "user", 'u', "UID[:GID]", "instead of the image's user",
 	  set_user, 0, 0, NULL, 0 },

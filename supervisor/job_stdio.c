@@ -147,6 +147,29 @@ static int open_nobodys(struct job_stdio *s, struct err *e)
 	return 0;
 }
 
+/* An open folder leads out of any root. */
+static int refuse_folders(const struct job_stdio *s, struct err *e)
+{
+	struct stat st;
+
+	for (int i = 0; i < 3; i++) {
+		if (s->fd[i] != i || fstat(i, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		err_say(e, EISDIR, "%s: is a folder of the host", names[i]);
+		return err_fix(e, "give the job a file, a pipe or /dev/null; --input DIR:PATH shows it a folder");
+	}
+	return 0;
+}
+
+int job_stdio_check(const struct job_stdio *s, const struct job *job, struct err *e)
+{
+	for (int i = 1; i < 3; i++)
+		if (s->stream[i] && s->stream[i]->lost)
+			return err_set(e, s->stream[i]->lost, "%s: cannot write %.200s", names[i],
+				       job->stdio[i] ? job->stdio[i] : "what the job said");
+	return 0;
+}
+
 int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uint32_t gid,
 		   struct arena *a, struct job_output output[2], struct err *e)
 {
@@ -166,7 +189,7 @@ int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uin
 	} else if (n == 0 && (through || job->stdio[2] || (caller && isatty(2)))) {
 		n = open_output(s, job, 2, uid, gid, a, &output[1], e);
 	}
-	return n;
+	return n < 0 ? n : refuse_folders(s, e);
 }
 
 void job_stdio_given(struct job_stdio *s)

@@ -55,7 +55,10 @@ static void give(struct job_stream *s)
 	if (n > 0) {
 		s->start += (size_t)n;
 	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		/* Nobody reads: the job learns it as it would have without kist, by SIGPIPE. */
+		/* Nobody reads: the job learns it as it would have without kist, by SIGPIPE. That
+		 * what it said is lost, the result must say. */
+		if (errno != EPIPE)
+			s->lost = errno;
 		if (s->count)
 			s->count->kept -= s->end - s->start;
 		s->start = s->end;

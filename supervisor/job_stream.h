@@ -16,6 +16,7 @@ struct job_stream {
 	bool owns_to;		  /* to is closed with the stream's end */
 	bool to_file;		  /* takes as much as it is given, without a poll(2) before */
 	bool over;		  /* the limit was passed */
+	int lost;		  /* errno of a write by which output was lost; 0 */
 	uint64_t limit;		  /* 0: none */
 	struct job_output *count; /* may be NULL */
 	size_t start, end;
@@ -40,6 +41,9 @@ int job_stdio_open(struct job_stdio *s, const struct job *job, uint32_t uid, uin
 /* The job has its ends: kist's copies of them go, so that an end is seen. */
 void job_stdio_given(struct job_stdio *s);
 void job_stdio_close(struct job_stdio *s);
+
+/* What the job said must be where it was to be: -errno when it could not be written there. */
+int job_stdio_check(const struct job_stdio *s, const struct job *job, struct err *e);
 
 /* What to wait for; .fd -1: nothing. */
 struct pollfd job_stream_poll(const struct job_stream *s);

@@ -205,6 +205,8 @@ static int parse_config(struct job_task *t, struct err *e)
 		r = job_policy_check(t->job, t->user.uid, e);
 	if (r == 0)
 		r = job_ids_check(&t->ids, &t->user, e);
+	if (r == 0)
+		r = job_look_at_owners(t->job, e);
 	if (r < 0)
 		return r;
 	config = job_config(t->job, t->image ? &t->image->info : NULL, &t->ids, &t->user);
@@ -239,7 +241,7 @@ static int compile(struct job_task *t, struct err *e)
 		.root_path = on->root_path,
 		.layers = &t->layers,
 		.idrange = t->ids.leased,
-		.lock_securebits = true,
+		.lock_securebits = !job_walls(job)->caps[0],
 		.init = job->init,
 		.keep_root = job->collect_count || job->workspace || job->writable,
 		.net = { .rate = job->rate,
@@ -305,7 +307,8 @@ int job_task_open(struct job_task *t, struct job_host *on, struct job *job, stru
 	int n;
 
 	*t = (struct job_task){
-		.job = job, .on = on, .arena = a, .stdio = JOB_STDIO_INIT, .collect_to = -EBADF
+		.job = job, .on = on, .arena = a, .stdio = JOB_STDIO_INIT, .collect_to = -EBADF,
+		.shared = -EBADF,
 	};
 	job_result_begin(&t->result);
 	n = prepare(t, e);
@@ -385,7 +388,10 @@ int job_task_finish(struct job_task *t, struct err *e)
 	job_result_read(t->watch.cgroup, ret);
 	job_traffic_read(slot_fd(t, t->compiled.slot_netns), ret);
 	job_watch_drain(&t->watch);
-	n = job_result_look_back(t->job, slot_fd(t, t->compiled.slot_root), t->collect_to, ret, e);
+	n = job_stdio_check(&t->stdio, t->job, e);
+	if (n == 0)
+		n = job_result_look_back(t->job, slot_fd(t, t->compiled.slot_root), t->collect_to,
+					 ret, e);
 	if (n == 0)
 		job_result_conclude(t->job, &t->watch.end, ret);
 	if (n == 0)

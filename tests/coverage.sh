@@ -27,7 +27,7 @@ if [ "${1-}" != --report ]; then
 		tests/unit.sh $(find "$build/tests/unit" -name "test_*" -type f -perm -u+x | sort)
 		if [ "${1-}" != --unit ]; then
 			chmod 666 "$build"/profiles/*
-			BATS_TEST_TIMEOUT=480 KIST_BUILD=$build tests/integration.sh "$@"
+			BATS_TEST_TIMEOUT=480 KIST_BUILD=$build KIST_COVERAGE=1 tests/integration.sh "$@"
 		fi
 	} >"$build/tests.log" 2>&1
 	awk -f tests/tap.awk "$build/tests.log" | sed '$s/^/passed, failed, skipped: /'

@@ -12,7 +12,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/.." && pwd)
-all=(docker runc bwrap job compute dev)
+all=(docker runc bwrap job compute dev like_docker)
 [ "$(id -u)" = 0 ] || { echo "reach: needs root" >&2; exit 2; }
 
 fail() { echo "reach: $*" >&2; exit 1; }
@@ -41,6 +41,7 @@ run_bwrap() {
 run_job() { kist_job job "$@"; }
 run_compute() { kist_job compute "$@"; }
 run_dev() { kist_job dev "$@"; }
+run_like_docker() { kist_job docker "$@"; }
 kist_job() {
 	"$kist" --root "$tmp/state" job run --profile "$1" --allow-degraded memory,pids,cpu "$tmp/reach-root" -- \
 		"${@:2}"
@@ -69,6 +70,7 @@ ready_bwrap() { [ -x "$peers/bwrap" ]; }
 ready_job() { [ -x "$kist" ]; }
 ready_compute() { ready_job; }
 ready_dev() { ready_job; }
+ready_like_docker() { ready_job; }
 
 # ---- inside -----------------------------------------------------------------------------------------
 
@@ -133,7 +135,7 @@ table() { # FOLDER NAME...
 	done
 }
 # shellcheck disable=SC2016 # as in the page
-declare -A title=([docker]='docker' [runc]='runc, as docker' [bwrap]='bubblewrap' [job]='`job`' [compute]='`compute`' [dev]='`dev`')
+declare -A title=([docker]='docker' [runc]='runc, as docker' [bwrap]='bubblewrap' [job]='`job`' [compute]='`compute`' [dev]='`dev`' [like_docker]='`docker`')
 
 if [ "${1-}" = --inside ]; then
 	shift

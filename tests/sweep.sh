@@ -34,6 +34,7 @@
 # SWEEP_BUNDLE    shell command that makes a bundle in folder $1 (default: from
 #                 `RUNTIME spec`, command `busybox sleep 1000`)
 # SWEEP_CONFIG    jq filter on the config.json of --fail and --signal (tests/lib/sweep-judge.bash)
+# SWEEP_IMAGE     the root is an image's layers: "tmpfs" takes what changes, or a "folder", which is looked at
 # SWEEP_AFTER     program that takes back what is left, instead of delete --force: "--after ID", with
 #                 work, root and runtime set; what it prints is wrong (tests/sweep-jobs.sh)
 # SWEEP_THROUGH   not empty: the points go on after the command's own process has ended
@@ -58,7 +59,35 @@ usage() { sed -n '4,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 # ---- inside ----------------------------------------------------------------------------------
 
+# The bundle's root becomes the one layer of an image, in a store that is looked at, too.
+make_image() { # BUNDLE
+	export KIST_STORE=$work/store
+	local name=sweep:1
+	tar -C "$1/rootfs" -cf "$work/rootfs.tar" .
+	"$runtime" image import --quiet "$work/rootfs.tar" $name >/dev/null
+	jq --arg name $name --arg store "$KIST_STORE" --arg folder "$work/changes" --arg how "$SWEEP_IMAGE" '
+		.annotations += {"io.kist.image": $name, "io.kist.image.store": $store}
+		| if $how == "folder" then .annotations += {"io.kist.image.writable": $folder} else . end' \
+		"$1/config.json" >"$1/config.tmp"
+	mv "$1/config.tmp" "$1/config.json"
+	SWEEP_DIRS+=" $work/store/containers $work/store/users"
+	mkdir -p "$work/store/containers"
+	if [ "$SWEEP_IMAGE" = folder ]; then
+		mkdir -m 700 "$work/changes"
+		SWEEP_DIRS+=" $work/changes"
+	fi
+	# The layers' folder has settled then (store-stack.c): from now on each start makes the same calls.
+	sleep 3.5
+	# What stays in the folder for changes is there from now on.
+	runtime_do create --bundle "$1" first && runtime_do delete --force first
+}
+
 make_bundle() {
+	make_root
+	[ -z "${SWEEP_IMAGE:-}" ] || make_image "$work/bundle"
+}
+
+make_root() {
 	local dir=$work/bundle
 	if [ -n "${SWEEP_BUNDLE:-}" ]; then
 		sh -c "$SWEEP_BUNDLE" sh "$dir"
@@ -273,7 +302,7 @@ leak_count=0 hang_count=0 point_count=0 missed=0
 same_count=0 refused_count=0 weaker_count=0 crash_count=0 mute_count=0 residue_count=0
 all_errors=ENOMEM,ENOSPC,EMFILE,EPERM,EINTR,EIO,EAGAIN,ENOSYS,EACCES,SHORT
 never_fail='exit|exit_group|rt_sigreturn|rt_sigprocmask|get[a-z]*id|getpgrp|umask|sched_yield|brk'
-never_fail+='|set_tid_address|set_robust_list|rseq|arch_prctl'
+never_fail+='|set_tid_address|set_robust_list|rseq|arch_prctl|uname'
 while [ $# -gt 0 ]; do
 	case $1 in
 	--who) who=${2:?}; [ "$who" != both ] || who='main acting' ;;

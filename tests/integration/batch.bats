@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: what kist itself does with many jobs; what the kernel enforces of one is in job.bats
 # kist batch: jobs as lines, results as lines; what is retried, what cancels, what is left.
 
 bats_require_minimum_version 1.5.0
@@ -50,20 +51,21 @@ some_run() { # N: so many of this state root are made by now
 	status=0
 	{ echo '{"version": 1, "folder": "rootfs", "command": ["sh", "-c", "cat; echo out; echo err >&2"]}'; } |
 		batch - >out 2>err || status=$?
+	results 'length == 1 and .[0].reason == "exit" and .[0].status == 0'
 	[ "$status" -eq 0 ]
 	[ ! -s err ]
-	results 'length == 1 and .[0].reason == "exit" and .[0].status == 0'
 	assert_nothing_left
 }
 
 @test "options hold for each, over what its line says; --outputs" {
 	mkdir said
 	line 'echo $A; echo $B >&2; ulimit -n' '{id: "a", env: {A: "1"}, limits: {open_files: 99}}'
-	line 'sleep 1000' '{id: "b", stdout: "elsewhere"}'
+	line 'sleep 1000' '{id: "b", stdout: "elsewhere", limits: {wall: "500ms"}}'
 	status=0
-	batch -j 2 --wall 500ms --open-files 77 --env B=2 --outputs said jobs.jsonl >out || status=$?
+	batch -j 2 --open-files 77 --env B=2 --outputs said jobs.jsonl >out || status=$?
 	[ "$status" -eq 1 ]
-	results '[.[].reason] == ["exit", "wall"] and .[1].status == 124 and .[0].limits.wall_ms == 500'
+	results '[.[].reason] == ["exit", "wall"] and .[1].status == 124 and
+		all(.limits.open_files == 77)'
 	[ "$(cat said/a.out)" = $'1\n77' ]
 	[ "$(cat said/a.err)" = 2 ]
 	[ -e elsewhere ] && [ ! -e said/b.out ]
@@ -86,6 +88,30 @@ some_run() { # N: so many of this state root are made by now
 	touch in/open
 	wait $!
 	results 'length == 5 and all(.status == 0)'
+	assert_nothing_left
+}
+
+@test "lines that come when others are over; each result is of its own job's files" {
+	mkfifo lines
+	"$KIST" --root "$ROOT" batch -j 2 - <lines >out &
+	batch=$!
+	exec 7>lines
+	line 'exit 1'
+	for n in 1 2 3; do
+		cat jobs.jsonl >&7
+		wait_until 60 eval '[ "$(wc -l <out)" -eq '$n' ]'
+	done
+	exec 7>&-
+	status=0
+	wait $batch || status=$?
+	[ "$status" -eq 1 ]
+	results 'length == 3 and all(.reason == "exit" and .status == 1)'
+	: >jobs.jsonl
+	for n in 1 2 3 4 5 6 7 8 9; do
+		line 'cat /dev/zero >/work/large; false' '{limits: {workspace: "'$((n * 100))'k"}}'
+	done
+	batch -j 3 jobs.jsonl >out || true
+	results 'all(.reason == "disk" and .workspace.full and .workspace.bytes == .limits.workspace)'
 	assert_nothing_left
 }
 
@@ -147,7 +173,7 @@ some_run() { # N: so many of this state root are made by now
 	"$KIST" --root "$ROOT" batch -j 3 jobs.jsonl >out &
 	batch=$!
 	wait_until 60 some_run 3
-	kist job run --id other "$ROOTFS" -- sleep 1000 &
+	kist job run --id other --wall max "$ROOTFS" -- sleep 1000 &
 	other=$!
 	wait_until 60 test -s "$ROOT/other/state.json"
 	pids=$(jq -r .pid "$ROOT"/b*/state.json)
@@ -190,20 +216,6 @@ some_run() { # N: so many of this state root are made by now
 	batch jobs.jsonl >/dev/full 2>err || status=$?
 	[ "$status" -eq 125 ]
 	grep -q 'cannot write the results' err
-	assert_nothing_left
-}
-
-@test "processors of its own: told apart, or refused where the controller is not there" {
-	line 'cat /sys/fs/cgroup/cpuset.cpus' '{stdout: "a"}'
-	status=0
-	batch --pin -j 1 jobs.jsonl >out 2>err || status=$?
-	if grep -qw cpuset "$(cgroup_mount)/cgroup.controllers"; then
-		[ "$status" -eq 0 ]
-		[ "$(cat a)" = "$(taskset -cp $$ | sed 's/.*: //')" ]
-	else
-		[ "$status" -eq 1 ]
-		results '.[0].reason == "sandbox-error" and (.[0].error | test("\"cpuset\""))'
-	fi
 	assert_nothing_left
 }
 

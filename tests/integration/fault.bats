@@ -129,6 +129,16 @@ sweep() {
 	done
 }
 
+@test "a root of an image's layers, with a folder for changes: killed, or a call fails, at a sample of system calls" {
+	[ -z "${KIST_SANITIZED-}" ] || skip "a sanitizer makes calls of its own"
+	for how in "--who both" "--fail turn"; do
+		# shellcheck disable=SC2086
+		run env RUNTIME="$KIST" SWEEP_IMAGE=folder "$TOP/tests/sweep.sh" $how --sample 10 create
+		echo "$how: $output"
+		[ "$status" -eq 0 ]
+	done
+}
+
 @test "signals at a sample of system calls: nothing is left, no weaker container" {
 	for verb in create run start exec; do
 		run env RUNTIME="$KIST" "$TOP/tests/sweep.sh" --signal INT,TERM,HUP,PIPE,QUIT,WINCH --sample 6 $verb

@@ -57,7 +57,7 @@ with() {
 		.linux.gidMappings = .linux.uidMappings |
 		.mounts += [$f[0].mountOptions[] | {"destination": "/o/\(.)", "type": "tmpfs",
 			"source": "/tmp", "options":
-			(if test("^r?idmap$|nofollow$|^copy-symlink$") then ["bind", .] elif . == "remount" then [., "ro"]
+			(if test("^(r|try)?idmap$|nofollow$|^copy-symlink$") then ["bind", .] elif . == "remount" then [., "ro"]
 			 elif test("bind$") and (test("unbind") | not) then [.]
 			 elif test("^r(ro|rw|no|suid|dev|exec|dir|rel|atime|strict|sym)") then ["rbind", .]
 			 else [.] end)}] |

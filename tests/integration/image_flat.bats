@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: python makes its images and compares them, slowly under emulation; overlay.bats has the kernel's part
 # Small layers that are joined for faster starts: the same is seen, damage is found, and nothing depends on
 # them.
 
@@ -38,7 +39,6 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 @test "images at random, their small layers joined: overlayfs shows the same, and export writes it; a user's, too" {
 	local seed to=2
 	mkdir empty
-	[ -z "${KIST_IN_VM-}" ] || to=1
 	for ((seed = 1; seed <= to; seed++)); do
 		python3 "$LIB/random-image.py" it "$seed" 24
 		img load -q --tag it:1 it >/dev/null
@@ -80,36 +80,52 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 			import sys
 			sys.path.insert(0, sys.argv[1])
 			from ociimage import Layout, Tar
-			layers = [Tar().dir("bin", mode=0o755).add("bin/sh", open(sys.argv[4], "rb").read(), mode=0o755).bytes()]
+			base = Tar().dir("bin", mode=0o755).add("bin/sh", open(sys.argv[4], "rb").read(), mode=0o755)
+			for name in "opaque", "again", "mixed":
+			    base.dir(name).add(name + "/old")
+			layers = [base.add("gone").bytes()]
 			for i in range(1, int(sys.argv[3])):
-			    layers.append(Tar().dir("in", mode=0o755).add("in/l%d" % i, b"%d\n" % i).add("top", b"%d\n" % i).bytes())
+			    t = Tar().dir("in", mode=0o755).add("in/l%d" % i, b"%d\n" % i).add("top", b"%d\n" % i)
+			    # What hides, in the midst of those that are joined; and what comes upon it.
+			    if i == 2:
+			        t.dir("opaque").add("opaque/.wh..wh..opq").add("opaque/new").add(".wh.gone").add("again").dir("mixed").add("mixed/a")
+			    if i == 3:
+			        t.dir("again").add("again/new").dir("opaque").add("opaque/newer").dir("mixed").add("mixed/b")
+			    layers.append(t.bytes())
 			layout = Layout(sys.argv[2])
 			layout.image([(t, "plain") for t in layers], ref="many:%s" % sys.argv[3])
 			layout.write()
 		END
 		img load -q "$1" >/dev/null
 	}
-	look() { run -0 "$KIST" --root "$T/state" job run --id "$ID" "many:$1" -- sh -c 'read a <top; set -- in/*; echo $a $#'; }
+	look() { run -0 "$KIST" --root "$T/state" job run --id "$ID" "many:$1" -- sh -c 'read a <top; set -- in/*; echo $a $# opaque/* again/* mixed/* gone*'; }
+	rest=" opaque/new opaque/newer again/new mixed/a mixed/b mixed/old gone*"
 	layout long 30
 	layout short 7 # one's layers are the other's: too few to be worth it
 	[ "$(stack_of many:30 | sed 's/.*\///' | xargs)" = "flat diff" ] # busybox is big
-	look 30 && [ "$output" = "29 29" ]
-	look 7 && [ "$output" = "6 6" ]
+	look 30 && [ "$output" = "29 29$rest" ]
+	look 7 && [ "$output" = "6 6$rest" ]
 	flat=$LAYERS/$(stack_of many:30 | head -n 1)
 	[ -d "$flat/in" ]
 	echo altered >"$flat/in/l3"
 	run -4 img fsck
 	echo "$output"
 	[[ $output == *"flat: it is not what 29 layers come to: "*"l3"* ]]
+	# Not from under a container.
+	exec {pin}<"$LAYERS/$(chain_of many:30 | head -n 1 | cut -d/ -f1)"
+	flock -s "$pin"
+	run -4 img fsck --repair
+	[ -e "$flat/in/l3" ]
+	exec {pin}<&-
 	run -1 img fsck --repair
 	[[ $output == *"-> removed: starts take the layers it was made of"* ]]
 	[ ! -e "$flat" ]
-	look 30 && [ "$output" = "29 29" ]
+	look 30 && [ "$output" = "29 29$rest" ]
 	img fsck
 	# The next load of the image makes it again.
 	img load -q long >/dev/null
 	[ -d "$flat/in" ]
-	look 30 && [ "$output" = "29 29" ]
+	look 30 && [ "$output" = "29 29$rest" ]
 	img rm -q many:30 many:7
 	[ -z "$(ls "$LAYERS")" ]
 }

@@ -16,7 +16,7 @@ teardown() {
 	runtime_teardown
 }
 
-detached() { job --detach "$@"; }
+detached() { job --detach --wall max "$@"; }
 jobs_json() { kist job ls --json 2>/dev/null; }
 monitor() { jobs_json | jq -r "select(.id == \"${1:-$ID}\").monitor_pid"; }
 state() { jobs_json | jq -r "select(.id == \"$ID\").state"; }
@@ -124,6 +124,22 @@ asked" ]
 	assert_nothing_left
 }
 
+@test "kist-monitor is found beside kist, or in libexec; without it the job is refused" {
+	mkdir "$T/alone"
+	cp "$KIST" "$T/alone/kist"
+	refused 125 'kist-monitor' "$T/alone/kist" --root "$ROOT" job run --detach --id "$ID" "$ROOTFS" true
+	grep -q '^fix: install it beside kist, or in /usr/local/libexec$' <<<"$stderr"
+	assert_nothing_left
+	# shellcheck disable=SC2016 # expanded there
+	run -0 unshare --mount sh -c 'mount -t tmpfs local /usr/local && mkdir /usr/local/libexec && cp "$1" /usr/local/libexec/ && shift && exec "$@"' \
+		sh "${KIST%/*}/kist-monitor" "$T/alone/kist" --root "$ROOT" job run --detach --id "$ID" "$ROOTFS" -- sh -c 'echo hello; exit 3'
+	run -3 kist job wait "$ID"
+	run -0 kist job logs "$ID"
+	[ "$output" = hello ]
+	kist job gc
+	assert_nothing_left
+}
+
 @test "a job that does not start leaves nothing, and says why" {
 	run -127 --separate-stderr detached "$ROOTFS" -- /no/such
 	[[ $stderr == *"no such file"* ]]
@@ -155,7 +171,7 @@ asked" ]
 }
 
 @test "stats: what jobs use, detached and of a batch, once and until they are over" {
-	run kist job run --detach --id "$ID" "$ROOTFS" -- sh -c 'while :; do :; done'
+	run kist job run --detach --wall max --id "$ID" "$ROOTFS" -- sh -c 'while :; do :; done'
 	[ "$status" -eq 0 ]
 	make_bundle "$T/b"
 	bundle_args "$T/b" sleep 1000

@@ -70,6 +70,85 @@ teardown() { runtime_teardown; }
 	assert_nothing_left
 }
 
+@test "inputs: their owner is the job's user, where the kernel can map ids; nobody's rights grow" {
+	mkdir -m 700 "$D/in" "$D/in/others"
+	echo mine >"$D/in/mine"
+	echo roots >"$D/in/roots"
+	echo third >"$D/in/third"
+	chmod 600 "$D/in/"{mine,roots,third}
+	chown 1234:4321 "$D/in" "$D/in/mine"
+	chown 777 "$D/in/third"
+	look='exec 2>&1; stat -c "%u:%g %n" . mine roots third; cat mine roots third'
+	run job --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	if [[ ${lines[0]} == "65534:65534 ."* ]]; then
+		# A file system that can't, as tmpfs before Linux 6.3: what everybody may read, as ever.
+		[ "$(stat -f -c %T "$D")" = tmpfs ]
+		return
+	fi
+	[ "$status" -eq 1 ]
+	[ "${lines[*]}" = "0:0 . 0:0 mine 1234:4321 roots 777:4321 third mine cat: can't open 'roots': Permission denied cat: can't open 'third': Permission denied" ]
+	# Another user in the job; an owner beyond the job's range; one who is the same.
+	run job --user 1234:9 --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	[[ $output == "1234:9 ."*"1234:9 mine"*"0:0 roots"* ]]
+	chown 7000000:7000000 "$D/in" "$D/in/mine"
+	run job --user 5 --input "$D/in:/in" --workdir /in "$ROOTFS" -- sh -c "$look"
+	[[ $output == "5:5 ."*"5:5 mine"*"0:0 roots"* ]]
+	# On the disk nothing has changed.
+	[ "$(stat -c %u:%g:%a "$D/in/mine")" = 7000000:7000000:600 ]
+	assert_nothing_left
+}
+
+@test "a workspace that begins as a folder of the host: changed at will by its owner, and there not at all" {
+	mkdir -p "$D/src/sub/deep" "$D/src/mounted"
+	echo one >"$D/src/one"
+	echo two >"$D/src/sub/two"
+	cp "$PROBE" "$D/src/setuid"
+	chown -R 1234:4321 "$D/src"
+	chmod 700 "$D/src"
+	chmod 4755 "$D/src/setuid"
+	echo roots >"$D/src/roots"
+	chmod 600 "$D/src/roots"
+	mount -t tmpfs sub "$D/src/mounted"
+	echo hidden >"$D/src/mounted/hidden"
+	all_of() { find "$D/src" -printf '%p %y %U:%G %m %n %s %T@\n' | sort; cat "$D/src/one" "$D/src/sub/two" "$D/src/roots"; }
+	all_of >"$T/before"
+	mkdir "$T/out"
+	run job --workspace 2m --workspace-from "$D/src" --input "$D/src/one:/work/in" --collect '**' --collect-to "$T/out" "$ROOTFS" -- sh -c 'exec 2>&1
+		pwd; stat -c "%u:%g %n" one roots; ls mounted; cat roots; df -k . | tail -n 1; grep -c " /work" /proc/self/mountinfo; grep " /work " /proc/self/mountinfo
+		echo more >>one; rm -r sub; mkdir sub; echo new >sub/new; ln -s /etc/passwd link; ln sub/new sub/second; chmod 777 setuid; mv roots mine; echo x >/work/in; rm -r mounted; echo end'
+	echo "$output"
+	[ "${lines[0]}" = /work ]
+	[ "${lines[1]}" = "0:0 one" ]
+	[ "${lines[2]}" = "1234:4321 roots" ]
+	[ "${lines[3]}" = "cat: can't open 'roots': Permission denied" ]
+	[[ ${lines[4]} == *\ 2048\ * ]]
+	[ "${lines[5]}" = 2 ] # and the input
+	[[ ${lines[6]} == *" /work rw,nosuid,nodev"*" - overlay "* ]]
+	[[ ${lines[7]} == *"/work/in: Read-only file system" ]]
+	[ "${lines[-1]}" = end ]
+	[ "$(cat "$T/out/one")" = "$(printf 'one\nmore')" ]
+	[ ! -e "$T/out/sub" ]
+	[ ! -e "$T/out/link" ]
+	record '.workspace.bytes > 0 and .limits.workspace == 2097152 and .controls.workspace == "enforced"'
+	all_of | diff "$T/before" -
+	# Full, by bytes and by files; from a job file; nothing is shared with the job before.
+	jq -n --arg root "$ROOTFS" '{version: 1, folder: $root, command: ["sh", "-c", "ls -A | xargs; cat /dev/zero >big"], workspace_from: "src",
+		user: "9", limits: {workspace: "1m"}}' >"$D/job.json"
+	run --separate-stderr -124 job "$D/job.json"
+	[ "$output" = "mounted one roots setuid sub" ]
+	record '.reason == "disk"'
+	run --separate-stderr -124 job --workspace-from "$D/src" --workspace-inodes 12 "$ROOTFS" -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do echo >$i || exit 3; done'
+	record '.reason == "disk" and .limits.workspace == 67108864'
+	run -0 job --workspace-from "$D/src" --user 9 "$ROOTFS" -- sh -c 'stat -c "%u:%g" . one; chmod 755 setuid; ls | xargs'
+	[ "${lines[0]} ${lines[1]}" = "9:9 9:9" ]
+	all_of | diff "$T/before" -
+	refused 125 'is no folder' job --workspace-from "$D/src/one" "$ROOTFS" true
+	refused 125 'No such file' job --workspace-from "$D/nosuch" "$ROOTFS" true
+	refused 125 'there is no workspace' job --workspace 0 --workspace-from "$D/src" "$ROOTFS" true
+	umount "$D/src/mounted"
+	assert_nothing_left
+}
+
 @test "collect: patterns, folders, modes, once each; what was there is replaced" {
 	mkdir "$T/out"
 	echo old >"$T/out/a.txt"

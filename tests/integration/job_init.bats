@@ -49,7 +49,7 @@ teardown() { runtime_teardown; }
 	[[ $output != *survived* ]]
 	record '.reason == "wall" and .signal == 15 and .wall_us < 50000000'
 	# Before the command is there to hear it, too: nothing is lost.
-	"$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" "$ROOTFS" -- \
+	"$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" --wall max --cpu-time max "$ROOTFS" -- \
 		sh -c 'trap "echo heard; exit 5" USR1; echo >/tmp/ready; while :; do sleep 0.1; done' >"$T/said" &
 	wait_until 20 job_runs
 	until [ -e "/proc/$(job_pid)/root/tmp/ready" ]; do sleep 0.1; done
@@ -62,7 +62,7 @@ teardown() { runtime_teardown; }
 }
 
 @test "process 1 is nobody's to look at or to harm: no fd, no memory, no path of the host, no capability" {
-	job "$ROOTFS" -- sh -c 'for what in exe root cwd; do readlink /proc/1/$what && echo bad; done
+	job --wall max --cpu-time max "$ROOTFS" -- sh -c 'for what in exe root cwd; do readlink /proc/1/$what && echo bad; done
 		for what in mem maps environ auxv fd/0 stack syscall; do cat /proc/1/$what && echo bad; done
 		ls /proc/1/fd && echo bad
 		echo bad >/proc/1/comm

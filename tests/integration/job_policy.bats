@@ -31,6 +31,9 @@ policy() {
 	refused 125 'policy.*: images: ' policy '{"version": 1, "images": ["busybox", "my/*"]}' "$ROOTFS" true
 	refused 125 'policy.*: images: ' policy '{"version": 1, "images": ["my/*"]}' busybox true
 	run -0 policy '{"version": 1, "images": ["my/*", "busy*"]}' busybox true
+	refused 125 'policy.*: profiles: ' policy '{"version": 1, "profiles": ["job", "compute"]}' --profile docker "$ROOTFS" true
+	run -0 policy '{"version": 1, "profiles": ["job", "compute"]}' --profile compute "$ROOTFS" true
+	refused 125 '/profiles: must be a list' policy '{"version": 1, "profiles": [1]}' "$ROOTFS" true
 	refused 125 'policy.*: max.wall: --wall must be' policy '{"version": 1, "max": {"wall": "1m"}}' --wall max "$ROOTFS" true
 	run -0 policy '{"version": 1, "max": {"wall": "1m"}}' "$ROOTFS" true
 	refused 125 'policy.*: max.wall: --wall must be' policy '{"version": 1, "max": {"wall": "1m"}}' --wall 61s "$ROOTFS" true

@@ -114,9 +114,36 @@ WAIVED=memory,pids,cpu
 	record '.profile == "dev" and .controls.read_only_root == "absent" and .network == "none"'
 	run -0 job --user 7 "$ROOTFS" -- id
 	[[ $output == "uid=7"*"gid=7"* ]]
-	refused 125 '--profile: "open" is none of' job --profile open "$ROOTFS" true
+	refused 125 '--profile: "open" is none of job, compute, dev, docker' job --profile open "$ROOTFS" true
 	refused 125 '--user: "x" is not' job --user x "$ROOTFS" true
 	refused 125 '--user: "1:" is not' job --user 1: "$ROOTFS" true
 	refused 125 '70000' job --user 70000 "$ROOTFS" true
+	assert_nothing_left
+}
+
+@test "docker: its capabilities, setuid programs, filter and mounts, in a user namespace; and no limits" {
+	cp "$PROBE" "$ROOTFS/bin/setuid"
+	chmod 4755 "$ROOTFS/bin/setuid"
+	run -0 job --profile docker --net none "$ROOTFS" -- sh -c 'probe | tr -d "\n"; echo; echo >/etc/x; chown 7 /etc/x; stat -c %u /etc/x; chroot / echo in; ulimit -n
+		cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ls /sys/firmware; grep -c "^sysfs /sys sysfs ro,nosuid,nodev,noexec" /proc/mounts; grep -c " /tmp " /proc/mounts; pwd; echo $$'
+	jq -se '.[0] | [.CapPrm, .CapEff, .CapBnd] == ["00000000a80425fb", "00000000a80425fb", "00000000a80425fb"] and
+		.CapInh == "0000000000000000" and .CapAmb == "0000000000000000" and .NoNewPrivs == 0 and .Seccomp == 2' <<<"${lines[0]}"
+	[ "$(printf '%s\n' "${lines[@]:1}" | xargs)" = "7 in $(ulimit -H -n) 0 1 0 / 1" ]
+	record '.profile == "docker" and .limits == {"open_files": .limits.open_files} and
+		(.controls | [.capabilities, .no_new_privs, .read_only_root, .landlock, .memory, .wall] | unique == ["absent"]) and
+		(.controls | [.user_namespace, .seccomp, .devices, .keyring] | unique == ["enforced"])'
+	# A user has none, but for what setuid programs give: which they don't in a job.
+	run -0 job --profile docker --net none --user 7 "$ROOTFS" -- sh -c 'probe; setuid'
+	jq -se '(.[0] | .uid == [7, 7, 7] and .CapEff == "0000000000000000" and .CapBnd == "00000000a80425fb") and
+		(.[1] | .uid == [7, 0, 0] and .CapEff == "00000000a80425fb")' <<<"$output"
+	run -0 job --user 7 "$ROOTFS" -- setuid
+	jq -e '.uid == [7, 7, 7] and .CapEff == "0000000000000000"' <<<"$output"
+	run -0 job --profile docker --net none "$ROOTFS" -- probe try mount umount2 bpf keyctl unshare_newuser clone_newuser setns open_by_handle_at \
+		perf_event_open io_uring_setup userfaultfd init_module kexec_load reboot swapon fsopen move_mount socket_vsock
+	jq -es 'map(select(.native != "EPERM" and .native != "EAFNOSUPPORT" and .native != "ENOSYS")) == []' <<<"$output" || { echo "$output"; false; }
+	# What is said counts.
+	run -0 job --profile docker --net none --init yes --writable 2m --memory max --pids 9 --wall 50s "$ROOTFS" -- sh -c 'echo $$; df -k / | tail -n 1 | while read -r a size rest; do echo $size; done'
+	[ "$(xargs <<<"$output")" = "2 2048" ]
+	record '.limits | .wall_ms == 50000'
 	assert_nothing_left
 }

@@ -43,6 +43,7 @@ gc_beside() {
 }
 
 @test "job gc at any moment of a job's life leaves it alone" {
+	[ -z "${KIST_COVERAGE-}" ] || skip "who stands still may hold the file of all counters"
 	"$TOP/tests/tools/build.sh" killat >/dev/null
 	: >"$T/said"
 	gc_beside 71 "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" --workspace 1m --collect x \

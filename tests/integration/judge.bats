@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: verdicts hang on how long a program takes, and an emulated processor takes far longer; limits of the kernel's are those of job.bats
 # The judge of docs/jobs.md, as it stands there: its programs are submitted, its commands run, and
 # they must print what the page says. 60 of the 1,000; all of them in make check-full.
 

@@ -269,7 +269,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	k net create back
 	k net create --internal deep
 	for id in one two; do
-		k job run --id $id "$root" -- sleep 600 &
+		k job run --id $id --wall max "$root" -- sleep 600 &
 		PIDS+=($!)
 	done
 	for id in one two; do

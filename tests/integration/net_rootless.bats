@@ -131,7 +131,7 @@ LOOK=$GET'
 @test "--net user of a detached job: it stays with the job, and ends with it" {
 	WITH=$T/bin
 	cp "${KIST%/*}/kist-monitor" "$T/bin/"
-	job --net user --detach "$HOME_DIR/b/rootfs" -- sleep 1000
+	job --net user --detach --wall max "$HOME_DIR/b/rootfs" -- sleep 1000
 	none none_outside
 	pid=$(outside)
 	[[ "$(tr '\0' ' ' <"/proc/$pid/cmdline")" == */pasta* ]]

@@ -33,9 +33,9 @@ more_than() {
 @test "what a job reaches is what docs/security.md says, and no more" {
 	export TMPDIR=$BATS_TEST_TMPDIR
 	mkdir answers
-	"$TOP/tests/reach.sh" --only "$PWD/answers" job compute dev
-	for name in job compute dev; do
-		documented "\`$name\`" >said
+	"$TOP/tests/reach.sh" --only "$PWD/answers" job compute dev like_docker
+	for name in job compute dev like_docker; do
+		documented "\`${name#like_}\`" >said
 		[ "$(wc -l <said)" -ge 40 ]
 		more_than said "answers/$name" >beyond
 		[ ! -s beyond ] || { echo "$name:"; cat beyond; false; }

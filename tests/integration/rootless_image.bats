@@ -52,6 +52,7 @@ without_subids() {
 	run -124 job --wall 300ms busybox -- sh -c 'trap "" TERM; sleep 1000 & while :; do sleep 1; done'
 	run -7 job busybox -- sh -c 'sleep 1000 & exit 7'
 	refused 125 'needs root' job --net bridge busybox true
+	refused 125 'workspace-from: needs root' job --workspace-from . busybox true
 	assert_nothing_left
 }
 
@@ -137,6 +138,7 @@ without_subids() {
 # Both are a user's store, with her id alone, wherever it was filled.
 @test "in a user namespace with mapped ids: load, fsck, job, rm; and the same store from outside" {
 	need_program python3 unshare
+	native_is_enough
 	python3 "$TOP/tests/lib/make-oci-image.py" "$D/i"
 	chmod -R a+rX "$D/i"
 	inside() { as_alice KIST_STORE="$HERS" unshare -U --map-auto --map-root-user "$@"; }

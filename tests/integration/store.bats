@@ -128,7 +128,7 @@ store_bytes() {
 	ID=${T##*.}
 	img load -q "$FIXTURES/busybox.tar" >/dev/null
 	chain=$(jq -r '.manifests[0].annotations."io.kist.chain"[7:]' "$KIST_STORE/index.json")
-	"$KIST" --root "$ROOT" job run --id "$ID" busybox -- sh -c 'echo up; exec sleep 1000' >out 2>&1 3>&- &
+	"$KIST" --root "$ROOT" job run --id "$ID" --wall max busybox -- sh -c 'echo up; exec sleep 1000' >out 2>&1 3>&- &
 	job=$!
 	wait_until 20 grep -q up out
 	[ "$(jq -r .id "$KIST_STORE"/users/*)" = "$ID" ]
@@ -157,7 +157,7 @@ store_bytes() {
 	[ -z "$(store_content)" ]
 
 	img load -q "$FIXTURES/busybox.tar" >/dev/null
-	"$KIST" --root "$ROOT" job run --id "$ID" busybox -- sh -c 'echo up; exec sleep 1000' >out.killed 2>&1 3>&- &
+	"$KIST" --root "$ROOT" job run --id "$ID" --wall max busybox -- sh -c 'echo up; exec sleep 1000' >out.killed 2>&1 3>&- &
 	job=$!
 	wait_until 20 grep -q up out.killed
 	kill -KILL "$job"

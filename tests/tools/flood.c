@@ -1,7 +1,7 @@
 /*
  * flood.c - yes(1), as fast as a pipe takes it, and then an end.
  *
- *   flood BYTES STATUS
+ *   flood BYTES STATUS FILE      before its end it waits until FILE is there
  *
  * Build:  cc -O2 -static -o flood flood.c
  */
@@ -24,5 +24,7 @@ int main(int argc, char **argv)
 			return 1;
 		left -= (unsigned long long)n;
 	}
+	while (argc > 3 && access(argv[3], F_OK) < 0)
+		usleep(10000);
 	return argc > 2 ? atoi(argv[2]) : 2;
 }

@@ -138,6 +138,26 @@ static void test_refusals(void **state)
 		  "[\"bind\", \"idmap=uids=0-0-1;gids=0-0-1\"], \"uidMappings\": [{\"containerID\": 0, "
 		  "\"hostID\": 1, \"size\": 1}], \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1, "
 		  "\"size\": 1}]}]", "/mounts/0/options/1", "give maps too" },
+#define COW(options, rest)                                                                         \
+	"\"mounts\": [{\"destination\": \"/x\", \"type\": \"kist-cow\", \"options\": [" options "]" rest "}]"
+#define COW_MAPS                                                                                   \
+	", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}], \"gidMappings\": "        \
+	"[{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]"
+#define COW_OF ", \"source\": \"/s\""
+		{ NS_ALL, COW("\"size=1m\", \"lowerdir=/\"", COW_OF COW_MAPS), "/mounts/0/options",
+		  "none of size=" },
+		{ NS_ALL, COW("\"size=1m\", \"uid\"", COW_OF COW_MAPS), "/mounts/0/options",
+		  "none of size=" },
+		{ NS_ALL, COW("\"size=1m\", \"uid=-1\"", COW_OF COW_MAPS), "/mounts/0/options",
+		  "no id" },
+		{ NS_ALL, COW("\"size=1m\", \"gid=x\"", COW_OF COW_MAPS), "/mounts/0/options",
+		  "no id" },
+		{ NS_ALL, COW("\"uid=0\"", COW_OF COW_MAPS), "/mounts/0/options", "size= is missing" },
+		{ NS_ALL, COW("\"size=1m\"", ", \"source\": \"s\"" COW_MAPS), "/mounts/0/source",
+		  "absolute" },
+		{ NS_ALL, COW("\"size=1m\"", COW_OF), "/mounts/0/uidMappings", "missing" },
+		{ NS_ALL, COW("\"size=1m\", \"ridmap\"", COW_OF COW_MAPS), "/mounts/0/uidMappings",
+		  "is not for kist-cow" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/a/../proc//\", \"type\": \"tmpfs\"}]",
 		  "/mounts/0/type", "proc" },
 		{ NS_ALL, "\"mounts\": [{\"destination\": \"/proc/self/attr\", \"source\": \"/s\", "
