@@ -172,6 +172,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 }
 
 @test "one who asks without end: so many questions under way and no more, little memory, and others are answered" {
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: it looks within the seconds that a question is under way"
 	upstream 127.9.9.9 "$LOG" deaf
 	place A B
 	dns attach back web "$A" 10.1.0.2 web
