@@ -15,6 +15,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1) $@')
 BINDIR   ?= $(PREFIX)/bin
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 # Runs of each fuzz target; or FUZZ_SECONDS=N, for a long look.
 FUZZ_RUNS ?= 20000
 
@@ -368,6 +369,9 @@ $(FUZZ): $(B)/%: $(B)/%.o $(TEST_LIB)
 install: all
 	install -d $(DESTDIR)$(BINDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@BINDIR@|$(BINDIR)|' cli/kist-net.service >$(DESTDIR)$(UNITDIR)/kist-net.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/kist-net.service
 	@for page in $(wildcard docs/man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 

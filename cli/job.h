@@ -10,7 +10,7 @@
 
 struct job_request {
 	const char *setting[JOB_OPTIONS_MAX]; /* by job_settings[] */
-	struct option_texts repeated[2];      /* of those that repeat, in their order */
+	struct option_texts repeated[8];      /* of those that repeat, in their order */
 	const char *result, *waived, *store, *id;
 	struct option_texts env, pass_env, files, inputs, collect;
 	const char *log, *log_size, *log_files;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "net/dns_cgroup.h"
 #include "net/dns_sandbox.h"
 #include "net/dns_server.h"
 
@@ -43,6 +44,7 @@ static int prepare(const char *network, struct err *e)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
+	dns_cgroup_enter();
 	if (fchdir(DIR_FD) < 0)
 		return err_set(e, errno, "fchdir to the leases folder");
 	server.owner_uid = geteuid();

@@ -77,7 +77,7 @@ static int check_run(struct fsck *f, const struct digest *const *chains, size_t 
 	}
 	if (got)
 		return got < 0 ? err_wrap(e, "flat layer %.12s", chains[0]->hex) : 0;
-	if (f->options->repair && !store_layer_in_use(&f->store, chains[0])) {
+	if (f->options->repair && !fsck_layer_in_use(f, chains[0])) {
 		got = remove_flat(f, chains[0], e);
 		done = got ? NULL : "removed: starts take the layers it was made of";
 	}

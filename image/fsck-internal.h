@@ -68,6 +68,8 @@ int fsck_images(struct fsck *f, struct err *e);
 int fsck_layer_folders(struct fsck *f, struct err *e);
 /* Every layer of every image: there, and as its blob has it; unpacks again what is not. */
 int fsck_image_layers(struct fsck *f, struct err *e);
+/* Does a container run on it, as the topmost layer or one below? */
+bool fsck_layer_in_use(struct fsck *f, const struct digest *chain);
 /* Every run of small layers that was joined. */
 int fsck_flat_layers(struct fsck *f, struct err *e);
 /* Takes those that cannot run from the index. */

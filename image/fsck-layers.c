@@ -52,6 +52,39 @@ static int marker_wrong(struct fsck *f, const struct digest *chain, char *why, s
 	return 0;
 }
 
+/* Does the chain of `top` hold it? What can't be read might. */
+static bool chain_holds(struct fsck *f, struct digest top, const struct digest *chain)
+{
+	struct layer_marker m;
+	int depth;
+
+	for (depth = 0; depth <= MANIFEST_LAYERS_MAX; depth++) {
+		if (digest_equal(&top, chain) || store_read_marker(&f->store, &top, &m, NULL) != 1)
+			return true;
+		if (!m.has_parent)
+			return false;
+		top = m.parent;
+	}
+	return true;
+}
+
+/* A container holds its image's topmost layer alone, and runs on all below it. */
+bool fsck_layer_in_use(struct fsck *f, const struct digest *chain)
+{
+	DIR *dir = store_open_folder(f->store.dir, "layers/sha256");
+	bool found = dir == NULL;
+	struct dirent *entry;
+	struct digest top;
+	int got = 0;
+
+	while (!found && (got = store_next(dir, "layers/sha256", &entry, NULL)) > 0)
+		found = digest_from_hex("sha256", entry->d_name, &top) &&
+			store_layer_in_use(&f->store, &top) && chain_holds(f, top, chain);
+	if (dir)
+		closedir(dir);
+	return found || got < 0;
+}
+
 /* A load or pull holds the chain's lock while it makes the layer, or counts on it. */
 static bool may_replace(struct fsck *f, const struct digest *chain, int *ret_lock, const char **why)
 {
@@ -60,7 +93,7 @@ static bool may_replace(struct fsck *f, const struct digest *chain, int *ret_loc
 		*why = "; a load or pull is at work on it: nothing was done";
 		return false;
 	}
-	if (store_layer_in_use(&f->store, chain)) {
+	if (fsck_layer_in_use(f, chain)) {
 		store_unlock_chain(&f->store, chain, ret_lock);
 		*why = "; a container uses it: nothing was done";
 		return false;
@@ -101,9 +134,11 @@ static int check_folder(struct fsck *f, const struct digest *chain, struct err *
 	error = marker_wrong(f, chain, why, sizeof(why), e);
 	if (error)
 		return error;
-	if (!why[0] && (fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
-				AT_SYMLINK_NOFOLLOW) < 0 ||
-			!S_ISDIR(st.st_mode)))
+	st.st_mode = 0;
+	if (!why[0] && fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
+			       AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+		return err_set(e, errno, "cannot look at layer %.12s", chain->hex);
+	if (!why[0] && !S_ISDIR(st.st_mode))
 		snprintf(why, sizeof(why), "its folder \"diff\" is missing");
 	return why[0] ? bad_layer(f, chain, why, e) : 0;
 }
@@ -296,6 +331,7 @@ static int check_layer(struct place *p, struct err *e)
 	struct fsck *f = p->f;
 	char why[TREE_DIFFERENCE_MAX];
 	struct layer_marker have;
+	enum fsck_blob blob;
 	int got;
 
 	if (digests_has(&f->seen_layers, p->chain))
@@ -308,7 +344,14 @@ static int check_layer(struct place *p, struct err *e)
 	p->privileged = got ? !have.userxattr : geteuid() == 0;
 	if (got == 0)
 		return layer_missing(p, e);
-	if (f->options->quick || !fsck_blob_good(f, p->blob))
+	if (f->options->quick)
+		return 0;
+	blob = fsck_blob_state(f, p->blob);
+	/* Told already, or it just came to that. */
+	if (blob == FSCK_BLOB_UNREAD && !digests_has(&f->unread_blobs, &p->blob->digest))
+		return err_set(e, EIO, "cannot look at blob %.19s...",
+			       digest_text(&p->blob->digest).text);
+	if (blob != FSCK_BLOB_GOOD)
 		return 0;
 	got = digests_add(&f->seen_layers, p->chain, e);
 	if (got)

@@ -195,6 +195,7 @@ static struct endpoint *make_record(struct plan *p, const struct joining *j, con
 	add_name(ep, id);
 	for (int i = 0; j->join && i < j->join->alias_count; i++)
 		add_name(ep, j->join->aliases[i]);
+	ep->no_names = j->join && j->join->no_names;
 	if (j->join)
 		memcpy(ep->mac, j->join->mac, sizeof ep->mac);
 	for (int i = 0; publishes && i < j->spec->port_count; i++)
@@ -260,7 +261,7 @@ static bool plan_one(struct plan *p, const struct slots *slots, const struct net
 			 slots->netns, slots->address, slots->host6);
 	}
 	plan_inside(p, slots, &j);
-	if (dns_serves(j.n))
+	if (dns_serves(j.n) && !j.ep->no_names)
 		plan_add(p, SIDE_HOST, op_names, op_names_args, j.n, owner, slots->netns);
 	if (s->into_running)
 		plan_add(p, SIDE_HOST, op_settle, op_settle_args, j.n->name, owner);

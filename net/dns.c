@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,14 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "net/dns_cgroup.h"
 #include "net/dns_link.h"
 #include "net/netns.h"
 #include "net/resolv.h"
 
 #define DNS_PORT 53
 #define BACKLOG	 16
+#define END_MS	 1000 /* which it never takes */
 
 bool dns_serves(const struct network *n)
 {
@@ -182,8 +185,8 @@ static int in_use(const struct place *p, const struct endpoint *ep, struct err *
 		"something in the container's network namespace is at " DNS_ADDRESS_TEXT
 		", port 53, where kist's own server for names belongs");
 	return err_fix(e,
-		       "let it listen at another address than 0.0.0.0, or use a network namespace "
-		       "that is new");
+		       "let it listen at another address than 0.0.0.0, or join the network with "
+		       "names=no");
 }
 
 static int hand_over(const struct place *p, const struct endpoint *ep, uint64_t cookie,
@@ -267,12 +270,23 @@ static int attach_there(int all, const char *network, void *user)
 	r = dns_serves(&there->n)
 		    ? endpoint_get(&o->place->store, network, o->ep->owner, &there->ep, o->e)
 		    : 0;
-	if (r == 1)
+	if (r == 1 && !there->ep.no_names)
 		netns = open_netns(&there->ep);
 	if (netns >= 0)
 		r = dns_attach(&there->n, &there->ep, netns, o->e);
 	free(there);
 	return r < 0 ? r : netns >= 0;
+}
+
+/* It ends by itself, since it serves nobody; its cgroup goes with the last of them. */
+static void see_off(uint32_t pid)
+{
+	_cleanup_fd_ int pidfd = pidfd_open((pid_t)pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0)
+		(void)poll(&end, 1, END_MS);
+	dns_cgroup_remove();
 }
 
 int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e)
@@ -294,6 +308,10 @@ int dns_detach(const struct network *n, const struct endpoint *ep, struct err *e
 		return r;
 	if (r < 0 || reply.users == 0)
 		dns_unlink(&p.at);
+	if (r < 0)
+		dns_cgroup_remove();
+	else if (reply.users == 0)
+		see_off(reply.pid);
 	/* The container may stay on another network, and gets its server from there. */
 	o.place = &p;
 	r = lease_each_network(&p.store, attach_there, &o);
@@ -345,7 +363,7 @@ int dns_reconcile(const struct network *n, size_t count, const struct endpoint *
 			for (size_t j = 0; j < count; j++) {
 				int r;
 
-				if (ep[i].first == others || !dns_serves(&n[j]) ||
+				if (ep[i].first == others || ep[i].no_names || !dns_serves(&n[j]) ||
 				    strcmp(ep[i].network, n[j].name) != 0)
 					continue;
 				r = reconcile_one(&n[j], &ep[i], first < 0 ? &later : e);

@@ -31,7 +31,7 @@ static int refuse(const struct lease_store *s, const char *network, const char *
 }
 
 /* 1, 0, -errno. */
-static int read_record(int dir, const char *name, struct endpoint *ret, struct err *e)
+int endpoint_read(int dir, const char *name, struct endpoint *ret, struct err *e)
 {
 	_cleanup_json_ json_t *o = NULL;
 	int r;
@@ -57,7 +57,7 @@ int endpoint_get(const struct lease_store *s, const char *network, const char *o
 	ep = malloc(sizeof *ep);
 	if (!ep)
 		return refuse(s, network, owner, ENOMEM, e);
-	r = read_record(dir, file_name(owner, name), ep, e);
+	r = endpoint_read(dir, file_name(owner, name), ep, e);
 	/* Two names with one hash: the file is the other's. */
 	if (r == 1 && strcmp(ep->owner, owner) != 0)
 		r = 0;
@@ -87,7 +87,7 @@ static int write_record(int dir, const char *name, const char *text)
 static int is_anothers(int dir, const char *name, const char *owner, struct err *e)
 {
 	struct endpoint *old = malloc(sizeof *old);
-	int r = old ? read_record(dir, name, old, e) : -ENOMEM;
+	int r = old ? endpoint_read(dir, name, old, e) : -ENOMEM;
 
 	if (r == 1)
 		r = strcmp(old->owner, owner) != 0;
@@ -112,7 +112,9 @@ int endpoint_put(const struct lease_store *s, const struct endpoint *ep, struct 
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (!text || json_out_of_memory)
 		return refuse(s, ep->network, ep->owner, text ? ENOMEM : EINVAL, e);
-	r = write_record(dir, name, text);
+	r = endpoint_ports_note(s, ep);
+	if (r == 0)
+		r = write_record(dir, name, text);
 	return r < 0 ? refuse(s, ep->network, ep->owner, -r, e) : 0;
 }
 
@@ -132,6 +134,8 @@ int endpoint_remove(const struct lease_store *s, const char *network, const char
 		snprintf(new, sizeof new, ".%s", name);
 		unlinkat(dir, new, 0);
 		r = unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+		if (r == 0)
+			r = endpoint_ports_forget(s, owner);
 	}
 	return r < 0 ? refuse(s, network, owner, -r, e) : 0;
 }
@@ -159,7 +163,7 @@ static int add_record(int dir, const char *name, void *user)
 		l->items = more;
 		l->room = l->room * 2 + 8;
 	}
-	r = read_record(dir, name, &l->items[l->count], l->e);
+	r = endpoint_read(dir, name, &l->items[l->count], l->e);
 	if (r == 1)
 		l->count++;
 	return r < 0 ? r : 0;

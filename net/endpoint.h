@@ -44,6 +44,7 @@ struct endpoint {
 	struct in6_addr address6;
 	bool first;		     /* the network its default route and its resolver are of */
 	bool internal;		     /* as the network is: what asks there, and on no other, asks nobody outside */
+	bool no_names;		     /* it asks nobody of kist's for names */
 	char names[ENDPOINT_NAMES_MAX][ENDPOINT_NAME_MAX]; /* the container's name, then aliases */
 	int name_count;
 	struct published_port ports[ENDPOINT_PORTS_MAX];
@@ -63,6 +64,10 @@ int endpoint_get(const struct lease_store *s, const char *network, const char *o
  * store may be one that is only peeked at. */
 int endpoint_list(const struct lease_store *s, const char *network, struct endpoint **ret,
 		  size_t *ret_count, struct err *e);
+/* Those that have published a port of a number and protocol that `ep` publishes too, on whatever
+ * addresses; itself may be among them. free() them. */
+int endpoint_list_meeting(const struct lease_store *s, const struct endpoint *ep, struct endpoint **ret,
+			  size_t *ret_count, struct err *e);
 /* Absent: 0. */
 int endpoint_remove(const struct lease_store *s, const char *network, const char *owner,
 		    struct err *e);
@@ -76,3 +81,9 @@ bool endpoint_is_dns_name(const char *text);
 
 json_t *endpoint_to_json(const struct endpoint *ep);
 int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e);
+
+/* A record by the name of its file: 1, 0, -errno. */
+int endpoint_read(int dir, const char *name, struct endpoint *ret, struct err *e);
+/* endpoint_ports.c: what put and remove do beside the record. */
+int endpoint_ports_note(const struct lease_store *s, const struct endpoint *ep);
+int endpoint_ports_forget(const struct lease_store *s, const char *owner);

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include "net/lease.h"
 
+/* Of all networks: endpoint_ports.c. No network's name begins with a dot. */
+#define LEASE_PORTS ".ports"
+
 /* 1 read, 0 absent, -errno. */
 int record_get(int dir, const char *name, char *text, size_t size);
 /* -EEXIST: another has the name. */

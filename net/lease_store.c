@@ -173,6 +173,8 @@ void lease_store_close(struct lease_store *s)
 
 int lease_store_remove(struct lease_store *s, struct err *e)
 {
+	/* Nobody is left: what a kill -9 left of the index says nothing. */
+	(void)path_remove_tree(s->dir, LEASE_PORTS, NULL);
 	/* The lock first: who waits for it sees that it lost its name, and starts over. */
 	if (unlinkat(s->dir, "lock", 0) < 0 && errno != ENOENT)
 		return err_set(e, errno, "unlink %s/%s/lock", lease_root, s->key);

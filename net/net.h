@@ -25,7 +25,8 @@ enum net_mode {
 	NET_USER, /* without root: pasta or slirp4netns of the caller's (user.h) */
 };
 
-/* NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME] */
+/* NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME]
+ * [,names=no] */
 struct net_join {
 	const char *name;
 	const struct network *network; /* net_find() */
@@ -34,6 +35,7 @@ struct net_join {
 	uint8_t mac[6];		       /* zeros: the address's own */
 	const char *aliases[ENDPOINT_NAMES_MAX];
 	int alias_count;
+	bool no_names;		       /* no server for names inside */
 	const char *interface;	       /* inside; NULL: the first ethN that is free in the list */
 };
 

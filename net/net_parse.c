@@ -15,7 +15,7 @@
 static int bad_option(const char *word, struct err *e)
 {
 	err_say(e, EINVAL, "a network's \"%.80s\" is not understood", word);
-	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME]");
+	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME][,names=no]");
 }
 
 static bool is_interface_name(const char *text)
@@ -43,6 +43,10 @@ static int set_option(struct net_join *j, const char *key, const char *value, co
 		return 0;
 	if (strcmp(key, "interface") == 0 && !j->interface && is_interface_name(value)) {
 		j->interface = value;
+		return 0;
+	}
+	if (strcmp(key, "names") == 0 && strcmp(value, "no") == 0) {
+		j->no_names = true;
 		return 0;
 	}
 	if (strcmp(key, "alias") == 0 && endpoint_is_dns_name(value)) {

@@ -83,7 +83,7 @@ static int check_ports(const struct lease_store *s, const struct network *n, con
 {
 	struct endpoint *others = NULL;
 	size_t count = 0;
-	int r = ep->port_count ? endpoint_list(s, NULL, &others, &count, e) : 0;
+	int r = ep->port_count ? endpoint_list_meeting(s, ep, &others, &count, e) : 0;
 
 	if (r == 0 && ep->port_count)
 		r = publish_check(n, ep, others, count, e);

@@ -90,6 +90,7 @@ struct job {
 	const char *netns_path;
 	const char *net;              /* --net: words of net_parse_word(), parted by blanks; or NULL */
 	const char *publish;          /* --publish, likewise */
+	const char *dns, *dns_search, *dns_option, *add_host; /* words, parted by blanks; NULL: the host's */
 	struct net_rate rate;         /* of its interfaces */
 	const char *egress;           /* where it may send to: egress.h; NULL: anywhere */
 	bool init, init_said;         /* process 1 is kist's own: runtime/init.h */
@@ -167,6 +168,8 @@ int job_parse_duration(const char *where, const char *text, int64_t *ret_ms, str
 int job_parse_cpus(const char *where, const char *text, uint64_t *ret_quota, struct err *e);
 int job_parse_network(const char *where, const char *text, struct job *job, struct err *e);
 int job_parse_publish(const char *where, const char *text, struct job *job, struct err *e);
+/* One of the four words lists; key: "dns", "dns_search", "dns_option", "add_host". */
+int job_parse_lookup(const char *where, const char *key, const char *text, struct job *job, struct err *e);
 /* "memory,pids": names of what may be missing. */
 int job_parse_waived(const char *where, const char *text, uint32_t *ret, struct err *e);
 

@@ -34,16 +34,16 @@ static size_t add(const struct job *job, const char *path, const char *text, str
 	return 1;
 }
 
-static bool is_served(const struct net_spec *net)
+bool job_is_served(const struct net_spec *net)
 {
 	for (int i = 0; i < net->join_count; i++)
-		if (dns_serves(net->joins[i].network))
+		if (dns_serves(net->joins[i].network) && !net->joins[i].no_names)
 			return true;
 	return false;
 }
 
 /* NULL: the host knows no server that the job could reach; then the image's file is as good. */
-static const char *make_resolv(bool served, bool user, struct arena *a)
+static const char *make_resolv(const struct job *job, bool served, bool user, struct arena *a)
 {
 	char *text = arena_alloc(a, RESOLV_TEXT_MAX);
 	struct buf b = { .text = text, .size = RESOLV_TEXT_MAX };
@@ -54,6 +54,7 @@ static const char *make_resolv(bool served, bool user, struct arena *a)
 		host.server[0] = (struct dns_upstream){ .family = AF_INET, .address = NET_USER_DNS_BYTES };
 		host.count = 1;
 	}
+	job_lookup_apply(job, &host);
 	if (!text || (!served && host.count == 0))
 		return NULL;
 	buf_reset(&b);
@@ -69,19 +70,20 @@ static const char *make_hosts(const struct job *job, bool served, struct arena *
 			    "::1\tlocalhost ip6-localhost ip6-loopback\n"
 			    "ff02::1\tip6-allnodes\n"
 			    "ff02::2\tip6-allrouters\n"
-			    "%s%s%s",
-			    served ? "" : "127.0.1.1\t", served ? "" : job->id, served ? "" : "\n");
+			    "%s%s%s%s",
+			    served ? "" : "127.0.1.1\t", served ? "" : job->id, served ? "" : "\n",
+			    job_lookup_hosts(job, a));
 }
 
 size_t job_names_files(const struct job *job, const struct net_spec *net, struct arena *a,
 		       struct ns_file file[JOB_NAMES_FILES])
 {
-	bool served = is_served(net) || job->shared == JOB_SHARED_SERVED;
+	bool served = job_is_served(net) || job->shared == JOB_SHARED_SERVED;
 	size_t count = 0;
 
 	if (net->mode != NET_BRIDGE && net->mode != NET_USER && job->shared == JOB_SHARED_ALIEN)
 		return 0;
-	count += add(job, "/etc/resolv.conf", make_resolv(served, net->mode == NET_USER, a), file + count);
+	count += add(job, "/etc/resolv.conf", make_resolv(job, served, net->mode == NET_USER, a), file + count);
 	count += add(job, "/etc/hosts", make_hosts(job, served, a), file + count);
 	count += add(job, "/etc/hostname", arena_printf(a, "%s\n", job->id), file + count);
 	return count;

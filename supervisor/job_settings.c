@@ -150,9 +150,15 @@ static int set_init(struct job *job, const struct job_setting *s, const char *wh
 	return set_choice(job, s, where, text, e);
 }
 
+static int set_lookup(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	return job_parse_lookup(where, s->key, text, job, e);
+}
+
 bool job_setting_repeats(const struct job_setting *s)
 {
-	return s->set == set_network || s->set == set_publish;
+	return s->set == set_network || s->set == set_publish || s->set == set_lookup;
 }
 
 static int set_egress(struct job *job, const struct job_setting *s, const char *where,
@@ -239,7 +245,7 @@ const struct job_setting job_settings[] = {
 	  "a writable root: at most SIZE of changes in memory, or kept in DIR",
 	  set_text, AT(writable), 0, NULL, 0 },
 	{ NULL, "network", "net", 0, "NETWORK",
-	  "none (default), bridge, user, or one of kist net ls; may be given often",
+	  "none (default), bridge, user, container:ID, or one of kist net ls; may be given often",
 	  set_network, 0, 0, NULL, 0 },
 	{ NULL, "publish", "publish", 'p', "PORTS",
 	  "[ADDRESS:]HOST:PORT[/udp]: reached at the host's port; may be given often",
@@ -250,6 +256,18 @@ const struct job_setting job_settings[] = {
 	{ NULL, "net_rate", "net-rate", 0, "RATES",
 	  "at most so many bits a second: down=10mbit,up=1mbit",
 	  set_rate, 0, 0, NULL, 0 },
+	{ NULL, "dns", "dns", 0, "ADDRESS",
+	  "ask this server for names instead of the host's; may be given often",
+	  set_lookup, 0, 0, NULL, 0 },
+	{ NULL, "dns_search", "dns-search", 0, "DOMAIN",
+	  "search there instead of the host's (. is nowhere); may be given often",
+	  set_lookup, 0, 0, NULL, 0 },
+	{ NULL, "dns_option", "dns-option", 0, "OPTION",
+	  "of resolv.conf(5), instead of the host's; may be given often",
+	  set_lookup, 0, 0, NULL, 0 },
+	{ NULL, "add_host", "add-host", 0, "NAME:ADDRESS",
+	  "a line more in /etc/hosts; may be given often",
+	  set_lookup, 0, 0, NULL, 0 },
 	{ NULL, "stdin", "stdin", 0, "FILE", "its standard input",
 	  set_text, AT(stdio[0]), 0, NULL, 0 },
 	{ NULL, "stdout", "stdout", 0, "FILE", "its standard output goes there",

@@ -34,7 +34,7 @@ static int look_at_network(int dir, const char *name, void *user)
 	(void)dir;
 	if (ep && n && endpoint_get(l->store, name, l->owner, ep, NULL) == 1) {
 		snprintf(n->name, sizeof n->name, "%s", name);
-		if (dns_serves(n))
+		if (dns_serves(n) && !ep->no_names)
 			l->found = JOB_SHARED_SERVED;
 		else if (!l->found)
 			l->found = JOB_SHARED;

@@ -229,4 +229,13 @@ mended() {
 	mended 4 "a load or pull is at work on it: nothing was done"
 	exec {lock}>&-
 	mended 1 "unpacked again"
+	# One below that which a container holds.
+	low=$KIST_STORE/layers/sha256/$(chain everything 2)
+	touch "$low/diff/new"
+	exec {pin}<"$KIST_STORE/layers/sha256/$(chain everything)"
+	flock -s "$pin"
+	mended 4 "not the image's: /new; a container uses it: nothing was done"
+	[ -e "$low/diff/new" ]
+	exec {pin}<&-
+	mended 1 "unpacked again"
 }

@@ -13,7 +13,7 @@
 # KIST_TEST_IGNORE is a regular expression of leftovers that belong to others on a shared host.
 
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-KIST=${KIST:-${KIST_BUILD:-$TOP/build}/kist}
+export KIST=${KIST:-${KIST_BUILD:-$TOP/build}/kist} # for scripts of tests, too
 FIXTURES=$TOP/build/fixtures
 HOSTSNAP=$TOP/build/tools/hostsnap
 

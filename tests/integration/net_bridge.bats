@@ -215,6 +215,24 @@ steps() { "$DRIVER" plan web | grep -c '^ *[0-9]'; }
 	diff "$BATS_TEST_TMPDIR/calls.$before" "$BATS_TEST_TMPDIR/calls.$after"
 }
 
+@test "a port another container has is refused, whatever the addresses; it is free once that one has left" {
+	place B
+	BEFORE=$(world)
+	net -p 8080-8081:80-81 attach web "$A"
+	for taken in 127.0.0.1:8081:80 8079-8080:80-81 8081:81/tcp; do
+		run net -p "$taken" attach two "$B"
+		[ "$status" = 1 ]
+		[[ $output == *"container web has it"* ]]
+	done
+	net -p 8080:80/udp attach two "$B"
+	net detach two
+	net detach web
+	same_world
+	net -p 8081:80 attach two "$B"
+	net detach two
+	same_world
+}
+
 @test "a host route over the subnet: the next one is taken; a wanted one is refused" {
 	at "$HOST" ip link add lan type bridge
 	at "$HOST" ip addr add 10.87.3.1/24 dev lan

@@ -140,8 +140,9 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	read -r _ port _ < <(grep example.com "$LOG")
 	"$DRIVER" forge 127.9.9.6 53 127.0.0.1 "$port" "$port"
 	until_true eval '[ "$(grep -c example.com "$LOG")" -ge 2 ]'
-	kill "$asker"
-	[ ! -s "$BATS_TEST_TMPDIR/answer" ]
+	# It waits yet, or was told that nobody answers: what was forged it did not get.
+	kill "$asker" 2>/dev/null || true
+	[[ $(<"$BATS_TEST_TMPDIR/answer") != *NOERROR* ]]
 }
 
 @test "hostile bytes: loops, garbage, 64 KiB, slow and many clients; others are answered meanwhile" {
@@ -161,7 +162,8 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	run from "$B" raw 000181000001000000000000 0000010001; is nothing # an answer
 	run ask "$A" bad; is 'NOERROR 10.1.0.3'
 	run ask "$A" -t bad; is 'NOERROR 10.1.0.3'
-	until_true eval '[ "$(fds_of "$pid")" -ge 20 ]'
+	# (Under emulation they have ended by now.)
+	[ -n "${KIST_IN_VM-}" ] || until_true eval '[ "$(fds_of "$pid")" -ge 20 ]'
 	[ "$(fds_of "$pid")" -lt 40 ]
 	wait "$slow"
 	[ "$(<"$BATS_TEST_TMPDIR/slow")" -ge 16 ]
@@ -172,6 +174,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 }
 
 @test "one who asks without end: so many questions under way and no more, little memory, and others are answered" {
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: it looks within the seconds that a question is under way"
 	upstream 127.9.9.9 "$LOG" deaf
 	place A B
 	dns attach back web "$A" 10.1.0.2 web
@@ -239,6 +242,24 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	[[ $output = *'127.0.0.11, port 53'* ]]
 }
 
+@test "kist-dns is in a cgroup of its own: one that started it is killed, and names stay; empty, it goes" {
+	CGROUP=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+	[ -n "$CGROUP" ] || skip "no cgroup v2"
+	place A B
+	mkdir "$CGROUP/starter"
+	DRIVER=$DRIVER STORE=$STORE A=$A CGROUP=$CGROUP bash -c 'echo $$ >"$CGROUP/starter/cgroup.procs"
+		exec "$DRIVER" -d "$STORE" attach back web "$A" 10.1.0.2 web'
+	dns attach back db "$B" 10.1.0.3 db
+	grep -x '0::/kist-dns' "/proc/$(servers)/cgroup"
+	[ ! -e "$CGROUP/starter/cgroup.kill" ] || echo 1 >"$CGROUP/starter/cgroup.kill"
+	until_true rmdir "$CGROUP/starter"
+	run ask "$B" web; is 'NOERROR 10.1.0.2'
+	dns detach back web
+	dns detach back db
+	[ -z "$(servers)" ]
+	[ ! -e "$CGROUP/kist-dns" ]
+}
+
 @test "a job with a network: resolv.conf of the host's without what it can't reach, hosts, hostname; its own files stay" {
 	local root=$DISK/root kist=${KIST_BUILD:-$PWD/build}/kist
 	mkdir -p "$root" "$BATS_TEST_TMPDIR/own"
@@ -254,6 +275,24 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	# without a network there is nothing to say, nor without a server in reach
 	run job "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
 	is /run/nowhere
+	# what the caller says of it; nothing is taken and ignored
+	run job --net bridge --dns 192.0.2.7 --dns 2001:db8::7 --dns-search a.example --dns-search b.example --dns-option ndots:2 \
+		--add-host db:192.0.2.8 --add-host six:[2001:db8::8] "$root" -- sh -c 'cat /etc/resolv.conf; tail -n 2 /etc/hosts'
+	is $'nameserver 192.0.2.7\nnameserver 2001:db8::7\nsearch a.example b.example\noptions ndots:2\n192.0.2.8\tdb\n2001:db8::8\tsix'
+	run job --net bridge --dns-search . "$root" -- cat /etc/resolv.conf
+	is $'nameserver 192.0.2.53\noptions edns0'
+	for bad in --dns=name --dns-search=a/b '--dns-option=a=b' --add-host=db '--add-host=a b:192.0.2.1' --add-host=db:host-gateway; do
+		run job --net bridge "$bad" "$root" -- true
+		[ "$status" = 125 ]
+		[[ $output = *"${bad%%=*}: "* ]]
+	done
+	run job --add-host db:192.0.2.8 "$root" -- true
+	[[ $status = 125 && $output = *"--add-host: the job has no network"* ]]
+	KIST_NETWORKS=$BATS_TEST_TMPDIR/networks "$kist" net create own
+	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own --dns 192.0.2.7 "$root" -- true
+	[[ $status = 125 && $output = *"--dns: kist's own server"*names=no* ]]
+	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own,names=no --dns 192.0.2.7 "$root" -- cat /etc/resolv.conf
+	is $'nameserver 192.0.2.7\nsearch corp.example\noptions edns0'
 	printf 'nameserver 127.0.0.53\n' >/etc/resolv.conf
 	run job --net bridge "$root" -- sh -c 'ls -l /etc/resolv.conf | sed "s/.*-> //"'
 	is /run/nowhere

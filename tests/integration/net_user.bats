@@ -353,6 +353,25 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	same_world
 }
 
+@test "names=no: port 53 is the container's own, at all addresses; others find it by name" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9,names=no"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back"}'
+	detached kist run -d $ID-2
+	server=$(at $ID "$tools/firewall-driver" serve 53)
+	[ "$(at $ID-2 "$tools/firewall-driver" ask udp 10.99.0.9 53)" = "$(of back ".Containers[] | select(.Name == \"$ID-2\").IPv4Address[:-3]")" ]
+	at $ID-2 "$tools/dns-driver" query $ID | grep -F 10.99.0.9
+	# Nobody brings the server back.
+	net reconcile
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:53')" = 0 ]
+	[ "$(at $ID-2 ss -Hlntu | grep -cF '127.0.0.11:53')" = 2 ]
+	kill "$server"
+	kist delete --force $ID
+	kist delete --force $ID-2
+}
+
 @test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
 	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
 	net create --subnet 10.99.0.0/24 back
@@ -375,6 +394,12 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	# Another state folder's is not one's own.
 	run -125 "$KIST" --root "$T/other" job run --net container:$ID "$D/rootfs" -- true
 	[[ $output == *"does not exist"* ]]
+	# The host's own is no container's to share.
+	edit_bundle "$T/b" '.annotations = {} | .linux.namespaces |= map(select(.type != "network"))'
+	detached kist run -d $ID-host
+	run -125 kist job run --net container:$ID-host "$D/rootfs" -- true
+	[[ $output == *"has the host's network"* ]]
+	kist delete --force $ID-host
 	kill -KILL "$(pid_of $ID)"
 	until [ "$(kist state $ID | jq -r .status)" = stopped ]; do sleep 0.05; done
 	run -125 kist job run --net container:$ID "$D/rootfs" -- true
@@ -393,6 +418,8 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	net create --subnet 10.99.0.0/24 back
 	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
 	detached kist run -d $ID
+	# As the unit has it that make install puts there.
+	[ "$(sed -n 's/^ExecStart=//p' "$TOP/cli/kist-net.service")" = '@BINDIR@/kist net reconcile --watch' ]
 	"$KIST" --root "$ROOT" net reconcile --watch 3>&- &
 	watcher=$!
 	nft flush ruleset

@@ -220,11 +220,52 @@ static void test_names(void **state)
 	assert_false(endpoint_is_dns_name(name));
 }
 
+/* Found by number and protocol, in all networks, until it is removed; an entry without a record is none. */
+static void test_meeting(void **state)
+{
+	struct endpoint web = example("back", "web"), other = example("front", "other");
+	struct endpoint *found = NULL;
+	struct lease_store s;
+	struct err e = ERR_INIT;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(lease_store_open(&s, true, &e), 0);
+	assert_int_equal(endpoint_put(&s, &web, &e), 0);
+	other.port_count = 1;
+	other.ports[0] = (struct published_port){ .protocol = IPPROTO_TCP, .host = 8000, .port = 1, .count = 82 };
+	assert_int_equal(endpoint_list_meeting(&s, &other, &found, &count, &e), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(found[0].owner, "web");
+	free(found);
+	for (int i = 0; i < 3; i++) {
+		const struct published_port none[] = {
+			{ .protocol = IPPROTO_UDP, .host = 8080, .port = 1, .count = 1 },
+			{ .protocol = IPPROTO_TCP, .host = 8082, .port = 1, .count = 1 },
+			{ .protocol = IPPROTO_TCP, .host = 8000, .port = 1, .count = 80 },
+		};
+
+		other.ports[0] = none[i];
+		assert_int_equal(endpoint_list_meeting(&s, &other, &found, &count, &e), 0);
+		assert_int_equal(count, 0);
+		free(found);
+	}
+	assert_int_equal(endpoint_remove(&s, "back", "web", &e), 0);
+	assert_int_equal(faccessat(s.dir, ".ports", F_OK, 0), -1);
+	/* What a kill -9 before the record leaves. */
+	assert_int_equal(endpoint_ports_note(&s, &web), 0);
+	other.ports[0].host = 8080;
+	assert_int_equal(endpoint_list_meeting(&s, &other, &found, &count, &e), 0);
+	assert_int_equal(count, 0);
+	free(found);
+	lease_store_close(&s);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_lease_root, remove_lease_root)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_put_get_remove), TEST(test_list),  TEST(test_hostile_record),
+		TEST(test_put_get_remove), TEST(test_meeting), TEST(test_list),  TEST(test_hostile_record),
 		TEST(test_alive),	   TEST(test_names),
 	};
 
