@@ -113,12 +113,13 @@ world() {
 		[ "${process#/proc/}" = "$pid" ] || echo "process $name"
 	done
 }
-same() { # killed processes need a moment to be gone
+same() { # killed processes need a moment to be gone, and gc to see that they are
 	local i
 	for ((i = 0; i < 40; i++)); do
 		world >now 2>/dev/null
 		cmp -s before now && return
 		sleep 0.05
+		[ $((i % 10)) != 9 ] || k net gc >/dev/null 2>&1 || true
 	done
 	return 1
 }

@@ -118,8 +118,9 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	cat >"$ROOTFS/bomb" <<-'END'
 	trap "" TERM HUP INT
 	bomb() { bomb & bomb & }
-	bomb
-	while :; do sleep 1; done
+	bomb &
+	# A shell that can't fork ends: this one need not any more.
+	while :; do :; done
 	END
 	run --separate-stderr -124 job --pids 40 --wall 2s --grace 500ms "$ROOTFS" -- sh /bomb
 	record '.reason == "wall" and .signal == 9 and .pids_refused > 0 and .wall_us < 60000000'
