@@ -13,6 +13,7 @@
 #include "net/address.h"
 #include "net/bridge.h"
 #include "net/dns.h"
+#include "net/dns_cgroup.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -162,6 +163,7 @@ int net_gc(size_t *ret, struct err *e)
 	free(all);
 	if (r == 0)
 		r = sweep_networks(e);
+	dns_cgroup_remove();
 	if (r < 0 && r != -ENOENT)
 		return r;
 	*ret = gone;

@@ -156,7 +156,7 @@ table_of() { "$KIST" "$@" --help | sed -n 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/p';
 		grep -qF "\`tests/sabotage/${file##*/}\`" "$TOP/docs/security.md" ||
 			sed -n 's/^\[\(.*\)\].*/\1/p' "$file" >>"$BATS_TEST_TMPDIR/to-name"
 	done
-	grep -oE '`sabotage: [a-z-]+`' "$TOP/docs/security.md" | tr -d '`' | sed 's/sabotage: //' |
+	grep -oE '`sabotage: [a-z0-9-]+`' "$TOP/docs/security.md" | tr -d '`' | sed 's/sabotage: //' |
 		sort -u >"$BATS_TEST_TMPDIR/named"
 	[ -z "$(sort "$BATS_TEST_TMPDIR/all" | comm -13 - "$BATS_TEST_TMPDIR/named")" ]
 	left_out=$(sort "$BATS_TEST_TMPDIR/to-name" | comm -23 - "$BATS_TEST_TMPDIR/named")
