@@ -105,7 +105,7 @@ static int next_line(struct batch_lines *l, bool at_once, char **ret, size_t *re
 		     struct err *e)
 {
 	for (;;) {
-		char *line = l->data + l->start;
+		char *line = l->data ? l->data + l->start : NULL;
 		char *end = l->size > l->seen ? memchr(l->data + l->seen, '\n', l->size - l->seen)
 					      : NULL;
 		int n;

@@ -134,9 +134,11 @@ static int check_folder(struct fsck *f, const struct digest *chain, struct err *
 	error = marker_wrong(f, chain, why, sizeof(why), e);
 	if (error)
 		return error;
-	if (!why[0] && (fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
-				AT_SYMLINK_NOFOLLOW) < 0 ||
-			!S_ISDIR(st.st_mode)))
+	st.st_mode = 0;
+	if (!why[0] && fstatat(f->store.dir, store_layer_path(chain, "/diff").text, &st,
+			       AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+		return err_set(e, errno, "cannot look at layer %.12s", chain->hex);
+	if (!why[0] && !S_ISDIR(st.st_mode))
 		snprintf(why, sizeof(why), "its folder \"diff\" is missing");
 	return why[0] ? bad_layer(f, chain, why, e) : 0;
 }
@@ -329,6 +331,7 @@ static int check_layer(struct place *p, struct err *e)
 	struct fsck *f = p->f;
 	char why[TREE_DIFFERENCE_MAX];
 	struct layer_marker have;
+	enum fsck_blob blob;
 	int got;
 
 	if (digests_has(&f->seen_layers, p->chain))
@@ -341,7 +344,14 @@ static int check_layer(struct place *p, struct err *e)
 	p->privileged = got ? !have.userxattr : geteuid() == 0;
 	if (got == 0)
 		return layer_missing(p, e);
-	if (f->options->quick || !fsck_blob_good(f, p->blob))
+	if (f->options->quick)
+		return 0;
+	blob = fsck_blob_state(f, p->blob);
+	/* Told already, or it just came to that. */
+	if (blob == FSCK_BLOB_UNREAD && !digests_has(&f->unread_blobs, &p->blob->digest))
+		return err_set(e, EIO, "cannot look at blob %.19s...",
+			       digest_text(&p->blob->digest).text);
+	if (blob != FSCK_BLOB_GOOD)
 		return 0;
 	got = digests_add(&f->seen_layers, p->chain, e);
 	if (got)

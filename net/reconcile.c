@@ -163,6 +163,7 @@ int net_gc(size_t *ret, struct err *e)
 	free(all);
 	if (r == 0)
 		r = sweep_networks(e);
+	/* A kist-dns whose maker was killed ends when its folder goes, and leaves its cgroup. */
 	dns_cgroup_remove();
 	if (r < 0 && r != -ENOENT)
 		return r;

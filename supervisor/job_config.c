@@ -249,7 +249,7 @@ static json_t *seccomp_of(const struct job *job)
 static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 {
 	static const char *const kinds[] = { "user", "pid", "network", "ipc", "uts", "mount",
-					     "cgroup" };
+					     "cgroup", "time" };
 	static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/kcore",
 					      "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats",

@@ -64,7 +64,7 @@ static json_t *controls(const struct job *job)
 {
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
-					      "cgroup_namespace", "seccomp", "devices", "keyring",
+					      "cgroup_namespace", "time_namespace", "seccomp", "devices", "keyring",
 					      "no_core_dumps" };
 	const struct job_walls *w = job_walls(job);
 	json_t *o = json_object();

@@ -100,8 +100,13 @@ static ssize_t copy_block(struct copier *c, int stream)
 	do
 		n = read(c->m->output[stream], c->block, sizeof c->block);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : 0;
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n < 0) {
+		/* Pipes don't; but should one, it is not the end of what was said. */
+		c->m->log->last_error = errno;
+		return 0;
+	}
 	if (n > 0)
 		container_log_put(c->m->log, (enum container_log_stream)stream, c->block,
 				  within(c, stream, (size_t)n));

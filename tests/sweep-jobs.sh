@@ -22,6 +22,8 @@ if [ "${1-}" = --after ]; then
 		if ! jq -e --arg id "$id" '.version == 1 and .id == $id and (.controls | length) > 20' "$record" >/dev/null 2>&1; then
 			echo "half a result: $(head -c 200 "$record")"
 		# It says that all went well: then it did.
+		elif jq -e '.logErrno != 0' "$root/.jobs/$id/end.json" >/dev/null 2>&1; then
+			: # told
 		elif jq -e '.reason == "exit" and .status == 0 and (.log_lost // 0) == 0' "$record" >/dev/null && [[ $said != *all-of-it* ]]; then
 			echo "a false result: the job said '$said'"
 		fi

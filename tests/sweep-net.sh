@@ -104,7 +104,7 @@ world() {
 	cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 	find /run/kist "$work/state" -mindepth 1 \( -name still -prune -o -print \) 2>/dev/null || true
 	find "$work/networks" -name '*.json'
-	find /sys/fs/cgroup -type d 2>/dev/null | grep -v -e suite -e still -e kist-dns || true
+	find /sys/fs/cgroup -fstype cgroup2 -type d 2>/dev/null | grep -v -e suite -e still -e kist-dns || true
 	[[ $(<"/proc/$pid/net/dev") != *eth* ]] || echo "an interface in the one that stays"
 	for process in /proc/[0-9]*; do
 		{ read -r name <"$process/comm"; } 2>/dev/null || continue
@@ -113,12 +113,13 @@ world() {
 		[ "${process#/proc/}" = "$pid" ] || echo "process $name"
 	done
 }
-same() { # killed processes need a moment to be gone
+same() { # killed processes need a moment to be gone, and gc to see that they are
 	local i
 	for ((i = 0; i < 40; i++)); do
 		world >now 2>/dev/null
 		cmp -s before now && return
 		sleep 0.05
+		[ $((i % 10)) != 9 ] || k net gc >/dev/null 2>&1 || true
 	done
 	return 1
 }

@@ -1,6 +1,6 @@
 /*
  * fuzz_netlink.c - any bytes as the kernel's answers to what kist asks over netlink: interfaces,
- * counters, routes, addresses, firewall tables, refusals with words and without.
+ * counters, routes, addresses, firewall tables, flows, refusals with words and without.
  *
  * The first byte says which question; then datagrams, each after its length in two bytes. Sequence
  * numbers are set to those of the question (unless the first byte's highest bit is set), so that
@@ -28,6 +28,7 @@ static int no_socket(int family, int type, int protocol);
 #undef sendto
 #undef socket
 
+#include "net/conntrack.h"
 #include "net/counters.h"
 #include "net/firewall.h"
 #include "net/link.h"
@@ -150,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	as_is = data[0] & 128;
 	next = data + 1;
 	left = size - 1;
-	switch (data[0] & 7) {
+	switch (data[0] & 15) {
 	case 0:
 	case 1:
 		question_link(data[0] & 1);
@@ -167,6 +168,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 6:
 		firewall_remove(&e);
+		break;
+	case 8:
+		conntrack_forget(0x0a500005, &in6addr_any);
+		break;
+	case 9:
+		conntrack_forget(0, &(const struct in6_addr){ .s6_addr = { 0xfd, 1 } });
 		break;
 	default:
 		firewall_is_whole(NULL, 0, NULL, 0, &e);

@@ -129,9 +129,12 @@ swapped() {
 	cat >"$T/fake" <<-'END'
 	#!/bin/sh
 	mount -t tmpfs fake /proc
-	for pid in $(seq $(($1 + 1)) $(($1 + 60))); do
-		mkdir /proc/$pid
-		: >/proc/$pid/uid_map >/proc/$pid/gid_map
+	cd /proc
+	# One mkdir for all: the guest's pid comes after those of what runs here.
+	pids=$(seq $(($1 + 1)) $(($1 + 60)))
+	mkdir $pids
+	for pid in $pids; do
+		: >$pid/uid_map >$pid/gid_map
 	done
 	END
 	# In a mount namespace of its own, where the hook runs too.

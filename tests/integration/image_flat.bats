@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# native only: python makes its images and compares them, slowly under emulation; overlay.bats has the kernel's part
 # Small layers that are joined for faster starts: the same is seen, damage is found, and nothing depends on
 # them.
 
@@ -38,7 +39,6 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 @test "images at random, their small layers joined: overlayfs shows the same, and export writes it; a user's, too" {
 	local seed to=2
 	mkdir empty
-	[ -z "${KIST_IN_VM-}" ] || to=1
 	for ((seed = 1; seed <= to; seed++)); do
 		python3 "$LIB/random-image.py" it "$seed" 24
 		img load -q --tag it:1 it >/dev/null

@@ -118,8 +118,9 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	cat >"$ROOTFS/bomb" <<-'END'
 	trap "" TERM HUP INT
 	bomb() { bomb & bomb & }
-	bomb
-	while :; do sleep 1; done
+	bomb &
+	# A shell that can't fork ends: this one need not any more.
+	while :; do :; done
 	END
 	run --separate-stderr -124 job --pids 40 --wall 2s --grace 500ms "$ROOTFS" -- sh /bomb
 	record '.reason == "wall" and .signal == 9 and .pids_refused > 0 and .wall_us < 60000000'
@@ -133,12 +134,12 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	(trap "" TERM HUP; setsid sh -c 'trap "" TERM HUP; while :; do sleep 1000; done' &) &
 	echo said
 	END
-	for way in 'exit 5' 'kill -STOP $$; sleep 1000' 'kill -STOP 1; sleep 1000'; do
-		run --separate-stderr job --output 1k --wall 4s "$ROOTFS" -- sh -c ". /hold; $way"
+	for way in 'exit 5' 'kill -STOP 1; kill -STOP $$; sleep 1000'; do
+		run --separate-stderr job --output 1k --wall 3s "$ROOTFS" -- sh -c ". /hold; $way"
 		[ "$output" = said ]
 		[ "$status" -eq 124 ] || [ "$status" -eq 5 ]
 		assert_nothing_left
-		job --detach --wall 4s "$ROOTFS" -- sh -c ". /hold; $way"
+		job --detach --wall 3s "$ROOTFS" -- sh -c ". /hold; $way"
 		run kist job wait "$ID"
 		[ "$status" -eq 124 ] || [ "$status" -eq 5 ]
 		[ "$(kist job logs "$ID")" = said ]

@@ -140,8 +140,9 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	read -r _ port _ < <(grep example.com "$LOG")
 	"$DRIVER" forge 127.9.9.6 53 127.0.0.1 "$port" "$port"
 	until_true eval '[ "$(grep -c example.com "$LOG")" -ge 2 ]'
-	kill "$asker"
-	[ ! -s "$BATS_TEST_TMPDIR/answer" ]
+	# It waits yet, or was told that nobody answers: what was forged it did not get.
+	kill "$asker" 2>/dev/null || true
+	[[ $(<"$BATS_TEST_TMPDIR/answer") != *NOERROR* ]]
 }
 
 @test "hostile bytes: loops, garbage, 64 KiB, slow and many clients; others are answered meanwhile" {
@@ -161,7 +162,8 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	run from "$B" raw 000181000001000000000000 0000010001; is nothing # an answer
 	run ask "$A" bad; is 'NOERROR 10.1.0.3'
 	run ask "$A" -t bad; is 'NOERROR 10.1.0.3'
-	until_true eval '[ "$(fds_of "$pid")" -ge 20 ]'
+	# (Under emulation they have ended by now.)
+	[ -n "${KIST_IN_VM-}" ] || until_true eval '[ "$(fds_of "$pid")" -ge 20 ]'
 	[ "$(fds_of "$pid")" -lt 40 ]
 	wait "$slow"
 	[ "$(<"$BATS_TEST_TMPDIR/slow")" -ge 16 ]
@@ -172,6 +174,7 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 }
 
 @test "one who asks without end: so many questions under way and no more, little memory, and others are answered" {
+	[ -z "${KIST_IN_VM-}" ] || skip "natively: it looks within the seconds that a question is under way"
 	upstream 127.9.9.9 "$LOG" deaf
 	place A B
 	dns attach back web "$A" 10.1.0.2 web

@@ -236,7 +236,7 @@ expected() {
 	args sleep 1000
 	detached kist run -d "$ID"
 	[ "$(readlink "$D/w/in-use")" = "$ROOT/$ID" ]
-	run --separate-stderr kist run "$ID-2"
+	run --separate-stderr timeout 60 "$KIST" --root "$ROOT" run "$ID-2"
 	is_one_line 1 "the folder $D/w is in use by container $ID"
 	grep -q '^fix: .*delete that one first' <<<"$stderr"
 	run --separate-stderr kist job run --id "$ID-3" --writable "$D/w" busybox true
@@ -250,6 +250,9 @@ expected() {
 	run -0 kist run "$ID-4"
 	[ "$(ls -A "$D/w" | xargs)" = "ids upper" ]
 	# Other ids are another container's files; a job takes the ids it had.
+	edit_bundle . '.linux.uidMappings[0].hostID = 300000 | .linux.gidMappings[0].hostID = 300000'
+	run --separate-stderr kist run "$ID-5"
+	is_one_line 1 "the folder $D/w has the changes of a root that is 100000:100000 on the host; this container's is 300000:300000"
 	refused 125 "the folder $D/w has the changes of a root that is 100000:100000 on the host|100000 is the start of no range" \
 		kist job run --id "$ID" --writable "$D/w" busybox true
 	run -0 kist job run --id "$ID" --writable "$D/j" busybox -- sh -c 'echo j >/kept; chmod 600 /kept'

@@ -138,6 +138,7 @@ without_subids() {
 # Both are a user's store, with her id alone, wherever it was filled.
 @test "in a user namespace with mapped ids: load, fsck, job, rm; and the same store from outside" {
 	need_program python3 unshare
+	native_is_enough
 	python3 "$TOP/tests/lib/make-oci-image.py" "$D/i"
 	chmod -R a+rX "$D/i"
 	inside() { as_alice KIST_STORE="$HERS" unshare -U --map-auto --map-root-user "$@"; }
