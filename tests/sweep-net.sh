@@ -104,7 +104,7 @@ world() {
 	cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 	find /run/kist "$work/state" -mindepth 1 \( -name still -prune -o -print \) 2>/dev/null || true
 	find "$work/networks" -name '*.json'
-	find /sys/fs/cgroup -type d 2>/dev/null | grep -v -e suite -e still || true
+	find /sys/fs/cgroup -fstype cgroup2 -type d 2>/dev/null | grep -v -e suite -e still -e kist-dns || true
 	[[ $(<"/proc/$pid/net/dev") != *eth* ]] || echo "an interface in the one that stays"
 	for process in /proc/[0-9]*; do
 		{ read -r name <"$process/comm"; } 2>/dev/null || continue

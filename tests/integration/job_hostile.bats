@@ -122,7 +122,7 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	# A shell that can't fork ends: this one need not any more.
 	while :; do :; done
 	END
-	run --separate-stderr -124 job --pids 40 --wall 2s --grace 500ms "$ROOTFS" -- sh /bomb
+	run --separate-stderr -124 job --pids 12 --wall 3s --grace 500ms "$ROOTFS" -- sh /bomb
 	record '.reason == "wall" and .signal == 9 and .pids_refused > 0 and .wall_us < 60000000'
 	assert_nothing_left
 }

@@ -242,8 +242,8 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 		kill "$server"
 		kist delete --force $ID-$n
 	done
-	kill "$LAN"
 	ip link del uplink
+	kill "$LAN"
 }
 
 @test "a bundle's rate: on both ends; what it could take off itself is refused" {
