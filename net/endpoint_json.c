@@ -104,7 +104,7 @@ static int read_process(const json_t *o, struct endpoint *ep, struct err *e)
 	ep->start_time = (uint64_t)start;
 	ep->cookie = (uint64_t)cookie;
 	ep->maker = (pid_t)maker;
-	ep->maker_start_time = (uint64_t)maker_start;
+	ep->maker_start_time = maker ? (uint64_t)maker_start : 0;
 	return 0;
 }
 

@@ -15,6 +15,7 @@ chmod 755 "$tmp"
 trap 'rm -rf "$tmp"' EXIT
 
 ${CC:-cc} -O2 -std=gnu17 -o "$tmp/used" "$here/used.c"
+make -s -C "$repo" B="$tmp/build" "$tmp/build/kist-image"
 make -s -C "$repo" B="$tmp/build" LDFLAGS="-Wl,-Map,$tmp/map" "$tmp/build/kist"
 kist=("$tmp/build/kist" --root "$tmp/state")
 bench_make_bundle "$tmp/bare" "${kist[0]}"
@@ -26,6 +27,14 @@ used() {
 	echo "$*" >&2
 	"$tmp/used" "$tmp/used.$1" "${kist[@]}" "$@" </dev/null >"$tmp/out" 2>&1
 }
+# A start from an image uses what a start from a folder does, and more.
+export KIST_STORE=$tmp/store
+tar -C "$tmp/plain/rootfs" -cf "$tmp/root.tar" .
+"${kist[0]}" image import -q "$tmp/root.tar" order:1 >/dev/null
+cp -r "$tmp/plain" "$tmp/image"
+jq '.annotations = {"io.kist.image": "order:1"}' "$tmp/plain/config.json" >"$tmp/image/config.json"
+used run -b "$tmp/image" image
+mv "$tmp/used.run" "$tmp/used.image"
 used run -b "$tmp/plain" one
 "${kist[@]}" run -d -b "$tmp/stays" two </dev/null >"$tmp/out" 2>&1
 used exec two /bin/true
@@ -45,7 +54,7 @@ sed -n '/^Linker script and memory map/,$p' "$tmp/map" | tr '\n' ' ' |
 	for kind in ours theirs; do
 		echo
 		[ $kind = ours ] || echo '# of the libraries, whole objects'
-		cat "$tmp"/used.{run,exec,state,list,kill,delete} | while read -r offset order; do
+		cat "$tmp"/used.{run,image,exec,state,list,kill,delete} | while read -r offset order; do
 			echo $((0x$offset)) "$order"
 		done | sort -n | awk -v kind=$kind '
 			NR == FNR { from[++n] = $1; to[n] = $1 + $2; name[n] = $3; object[n] = $4; next }

@@ -131,7 +131,7 @@ asked" ]
 	grep -q '^fix: install it beside kist, or in /usr/local/libexec$' <<<"$stderr"
 	assert_nothing_left
 	# shellcheck disable=SC2016 # expanded there
-	run -0 unshare --mount sh -c 'mount -t tmpfs local /usr/local && mkdir /usr/local/libexec && cp "$1" /usr/local/libexec/ && shift && exec "$@"' \
+	run -0 unshare --mount sh -c 'mkdir -p /usr/local && mount -t tmpfs local /usr/local && mkdir /usr/local/libexec && cp "$1" /usr/local/libexec/ && shift && exec "$@"' \
 		sh "${KIST%/*}/kist-monitor" "$T/alone/kist" --root "$ROOT" job run --detach --id "$ID" "$ROOTFS" -- sh -c 'echo hello; exit 3'
 	run -3 kist job wait "$ID"
 	run -0 kist job logs "$ID"

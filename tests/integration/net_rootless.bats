@@ -99,7 +99,7 @@ LOOK=$GET'
 	kill -KILL $runner $(pgrep -P $runner)
 	wait_until 20 is_in_state "$ID" stopped
 	as_alice kist delete --force "$ID"
-	[ ! -e "/proc/$pid" ] || [ "$(proc_status "$pid" State | cut -c1)" = Z ]
+	wait_until 20 is_over "$pid"
 	none_outside
 	assert_nothing_left
 }

@@ -45,6 +45,13 @@ proc_status() {
 	awk -v field="$2:" '$1 == field { $1 = ""; sub(/^ */, ""); print }' "/proc/$1/status"
 }
 
+# is_over PID: it has ended, waited for or not.
+is_over() {
+	local state
+	state=$(proc_status "$1" State 2>/dev/null)
+	[[ ! -e /proc/$1 || $state == Z* ]]
+}
+
 # is_one_line STATUS [PATTERN]: after `run --separate-stderr`: it failed so, and said why in exactly
 # one line "kist: ...", with at most one line "fix: ..." after it, and nothing on stdout.
 is_one_line() {
