@@ -86,8 +86,8 @@ has_ended() { [ -n "$(job_pid)" ] && [ ! -d "/proc/$(job_pid)" ]; }
 }
 
 @test "grace: SIGTERM first, and what it does with it counts; SIGKILL after that time" {
-	run -124 job --wall 2s --grace 60s "$ROOTFS" -- sh -c 'trap "echo asked; exit 7" TERM; while :; do sleep 0.1; done'
-	[[ $output == asked* ]]
+	run -124 --separate-stderr job --wall 2s --grace 60s "$ROOTFS" -- sh -c 'trap "echo asked; exit 7" TERM; while :; do sleep 0.1; done'
+	[ "$output" = asked ]
 	record '.reason == "wall" and .exit_code == 7 and .limits.grace_ms == 60000'
 	run -124 job --wall 200ms --grace 200ms "$ROOTFS" -- sh -c 'trap "" TERM; while :; do sleep 0.1; done'
 	record '.reason == "wall" and .signal == 9 and .wall_us >= 400000'
