@@ -17,7 +17,7 @@ mount -t tmpfs -o size=64m flood "$tmp/state"
 cp "$repo/build/tools/flood" "$tmp/root/bin/flood"
 kist() { "${KIST:-$repo/build/kist}" --root "$tmp/state" "$@"; }
 
-kist job run --detach --id flood --allow-degraded memory,pids,cpu --output 1000g --wall 24h --input "$tmp/in:/in" --log "$format" --log-size 4m --log-files 2 "$tmp/root" -- \
+kist job run --detach --id flood --allow-degraded memory,pids,cpu --output max --cpu-time max --wall 24h --input "$tmp/in:/in" --log "$format" --log-size 4m --log-files 2 "$tmp/root" -- \
 	/bin/flood "$bytes" 7 /in/go >/dev/null
 monitor=$(kist job ls --json | jq -r .monitor_pid)
 pss=0
