@@ -14,6 +14,12 @@ static inline int64_t clock_now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
+/* The earlier of two ends; one below 0 never comes. */
+static inline int64_t clock_earlier(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* As poll(2) takes it: the time that is left until `end` (by clock_now_ms()), at least 0; -1 for an
  * end below 0, which never comes. */
 static inline int clock_left_ms(int64_t end)

@@ -229,12 +229,17 @@ static unsigned int kernel_version(void)
 	return HOST_KERNEL(major, minor);
 }
 
+void host_probe_kernel(struct host *h)
+{
+	h->kernel = kernel_version();
+}
+
 void host_probe_more(struct host *h)
 {
 	char text[16];
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
-	h->kernel = kernel_version();
+	host_probe_kernel(h);
 	h->landlock_abi = abi > 0 ? (int)abi : 0;
 	h->last_cap = CAP_LAST_CAP;
 	/* Nearly always this kernel knows the same ones as its headers did. */

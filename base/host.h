@@ -57,5 +57,7 @@ int host_probe(struct host *ret, struct err *e);
  * the kernel (landlock_abi, last_cap, apparmor, selinux, kernel), which few do. */
 int host_probe_rights(struct host *ret, struct err *e);
 void host_probe_more(struct host *h);
+/* Of that only the age of the kernel. */
+void host_probe_kernel(struct host *h);
 /* "memory,pids" for messages; bits of enum host_controller. */
 const char *host_controller_names(uint32_t bits, char text[96]);

@@ -36,17 +36,13 @@ int net_stats_on_host(struct on_host *h, struct err *e)
 
 static int look_inside(const struct endpoint *ep, struct net_counters *ret, struct err *e)
 {
-	_cleanup_fd_ int netns = -EBADF, rtnl = -EBADF;
+	_cleanup_fd_ int netns = endpoint_open_netns(ep), rtnl = -EBADF;
 	const struct net_counters *found;
 	struct net_counters *all;
 	size_t count;
-	char path[32];
 	int r;
 
-	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)ep->pid);
-	netns = open(path, O_RDONLY | O_CLOEXEC);
-	/* The pid may be somebody else's by now. */
-	if (netns < 0 || !endpoint_is_alive(ep))
+	if (netns < 0)
 		return 0;
 	rtnl = netns_open_rtnl(netns);
 	if (rtnl < 0)

@@ -113,7 +113,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = root_layers_find(s->config, a, &layers, e);
 	if (r > 0) {
 		o.layers = &layers;
-		host_probe_more(&host);
+		host_probe_kernel(&host);
 		r = root_layers_check(&layers, &host, s->ns.root_readonly, e);
 	}
 	if (r == 0)

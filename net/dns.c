@@ -234,21 +234,6 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 
 /* --- detach --------------------------------------------------------------------------- */
 
-static int open_netns(const struct endpoint *ep)
-{
-	char path[40];
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)ep->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Whose it is, once it is open: the pid may be another's by now. */
-	if (!endpoint_is_alive(ep))
-		fd_close(&fd);
-	return fd < 0 ? -ESRCH : fd;
-}
-
 /* 1: attached there. */
 static int attach_there(int all, const char *network, void *user)
 {
@@ -271,7 +256,7 @@ static int attach_there(int all, const char *network, void *user)
 		    ? endpoint_get(&o->place->store, network, o->ep->owner, &there->ep, o->e)
 		    : 0;
 	if (r == 1 && !there->ep.no_names)
-		netns = open_netns(&there->ep);
+		netns = endpoint_open_netns(&there->ep);
 	if (netns >= 0)
 		r = dns_attach(&there->n, &there->ep, netns, o->e);
 	free(there);
@@ -347,7 +332,7 @@ static int reconcile_one(const struct network *n, const struct endpoint *ep, str
 		r = is_served(&p, ep, e);
 	if (r != 0)
 		return r < 0 && r != -ENOENT ? r : 0;
-	netns = open_netns(ep);
+	netns = endpoint_open_netns(ep);
 	return netns < 0 ? 0 : dns_attach(n, ep, netns, e);
 }
 

@@ -236,6 +236,19 @@ bool endpoint_is_alive(const struct endpoint *ep)
 	return is_process(ep->pid, ep->start_time);
 }
 
+int endpoint_open_netns(const struct endpoint *ep)
+{
+	_cleanup_fd_ int fd = -EBADF;
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)ep->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Whose it is, once it is open: the pid may be another's by now. */
+	return endpoint_is_alive(ep) ? fd_take(&fd) : -ESRCH;
+}
+
 bool endpoint_is_made(const struct endpoint *ep)
 {
 	return ep->maker == 0 || is_process(ep->maker, ep->maker_start_time);

@@ -73,6 +73,8 @@ int endpoint_remove(const struct lease_store *s, const char *network, const char
 		    struct err *e);
 /* Whether the process whose network namespace it is in still lives; maker: the same of that one. */
 bool endpoint_is_alive(const struct endpoint *ep);
+/* The network namespace its process is in; -errno, also when that is gone. */
+int endpoint_open_netns(const struct endpoint *ep);
 bool endpoint_is_made(const struct endpoint *ep);
 /* Field 22 of /proc/PID/stat, or 0. */
 uint64_t endpoint_start_time(pid_t pid);

@@ -35,15 +35,12 @@ static int open_inside(int netns, struct err *e)
 
 static int delete_inside(const struct endpoint *ep, struct err *e)
 {
-	_cleanup_fd_ int netns = -EBADF, rtnl = -EBADF;
+	_cleanup_fd_ int netns = endpoint_open_netns(ep), rtnl = -EBADF;
 	struct link_info link;
 	struct nl_batch b;
-	char path[32];
 	int r;
 
-	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)ep->pid);
-	netns = open(path, O_RDONLY | O_CLOEXEC);
-	if (netns < 0 || !endpoint_is_alive(ep))
+	if (netns < 0)
 		return 0; /* it went with its namespace */
 	rtnl = open_inside(netns, e);
 	if (rtnl < 0)

@@ -22,13 +22,10 @@ static int by_interface(const void *a, const void *b)
 
 static int open_inside(const struct endpoint *ep, struct err *e)
 {
-	_cleanup_fd_ int netns = -EBADF;
-	char path[32];
+	_cleanup_fd_ int netns = endpoint_open_netns(ep);
 	int fd;
 
-	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)ep->pid);
-	netns = open(path, O_RDONLY | O_CLOEXEC);
-	if (netns < 0 || !endpoint_is_alive(ep))
+	if (netns < 0)
 		return -ESRCH; /* no routes are needed any more */
 	fd = netns_open_rtnl(netns);
 	return fd < 0 ? err_set(e, -fd, "a rtnetlink socket in the container's network namespace") : fd;

@@ -142,7 +142,7 @@ static int reap(int pidfd, struct attach_result *ret, struct err *e)
 	return 0;
 }
 
-static bool is_terminating(int signal)
+bool attach_is_terminating(int signal)
 {
 	return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
 }
@@ -160,7 +160,7 @@ static int handle_signals(int signals, const struct attach_options *o, bool take
 			continue;
 		} else if (signal == SIGWINCH && o->master >= 0) {
 			copy_window_size(o->master);
-		} else if (take_signals && is_terminating(signal)) {
+		} else if (take_signals && attach_is_terminating(signal)) {
 			return signal;
 		} else if (signal != SIGPIPE && signal != SIGURG && signal != SIGTTOU &&
 			   signal != SIGTTIN) {

@@ -83,6 +83,8 @@ struct attach_result {
 };
 /* Blocks all signals from now on; call before the plan runs, so that none is lost. */
 void attach_block_signals(void);
+/* By which a user ends what kist waits for. */
+bool attach_is_terminating(int signal);
 void attach_restore_signals(void);
 /* The size of the terminal that is stdin; false, and nothing written, when there is none. */
 bool attach_window_size(uint16_t *rows, uint16_t *cols);

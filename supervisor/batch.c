@@ -257,11 +257,6 @@ static int fill(struct running *r, struct err *e)
 	return n < 0 ? n : 0;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 /* Fills r->fds; until when to wait for them. */
 static int64_t look_out(struct running *r)
 {
@@ -279,7 +274,7 @@ static int64_t look_out(struct running *r)
 		if (s->state != RUNNING)
 			continue;
 		job_watch_poll(&s->task.watch, p);
-		next = earlier(next, job_watch_next(&s->task.watch));
+		next = clock_earlier(next, job_watch_next(&s->task.watch));
 	}
 	last[0] = (struct pollfd){ .fd = r->signals, .events = POLLIN };
 	last[1] =
@@ -299,7 +294,7 @@ static int take_signals(struct running *r, struct err *e)
 	while (n == 0 && read(r->signals, &info, sizeof info) == sizeof info) {
 		int signal = (int)info.ssi_signo;
 
-		if (signal != SIGINT && signal != SIGTERM && signal != SIGHUP && signal != SIGQUIT)
+		if (!attach_is_terminating(signal))
 			continue;
 		r->end->signal = signal;
 		n = cancel(r, signal, e);

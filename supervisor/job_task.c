@@ -169,10 +169,10 @@ static int find_files(struct job_task *t, struct err *e)
 /* As the host counts; an id that has none stays kist's own. */
 static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, uint32_t otherwise)
 {
-	for (size_t i = 0; i < count; i++)
-		if (id >= map[i].container && id - map[i].container < map[i].size)
-			return map[i].host + (id - map[i].container);
-	return otherwise;
+	const struct ns_id_maps maps = { map, count };
+	uint32_t host;
+
+	return ns_map_id(&maps, id, &host) ? host : otherwise;
 }
 
 /* The filter of a profile is compiled once. */

@@ -23,11 +23,6 @@
 #define CPU_CHECK_MIN_MS 5
 #define CPU_CHECK_MAX_MS 1000
 
-static int64_t earliest(int64_t a, int64_t b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 /* SIGKILL to all of it. */
 static int kill_all(const struct job_watch *w, struct err *e)
 {
@@ -91,11 +86,6 @@ static int check_cpu(struct job_watch *w, struct err *e)
 	return 0;
 }
 
-static bool is_terminating(int signal)
-{
-	return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
-}
-
 static int take_signals(struct job_watch *w, int signals, struct err *e)
 {
 	struct signalfd_siginfo info;
@@ -104,7 +94,7 @@ static int take_signals(struct job_watch *w, int signals, struct err *e)
 	while (n == 0 && read(signals, &info, sizeof info) == sizeof info) {
 		int signal = (int)info.ssi_signo;
 
-		if (is_terminating(signal))
+		if (attach_is_terminating(signal))
 			n = job_watch_end(w, JOB_CANCELLED, signal, e);
 		else if (signal != SIGCHLD && signal != SIGPIPE && signal != SIGURG &&
 			 signal != SIGTTOU && signal != SIGTTIN)
@@ -170,7 +160,7 @@ void job_watch_poll(const struct job_watch *w, struct pollfd p[JOB_WATCH_FDS])
 
 int64_t job_watch_next(const struct job_watch *w)
 {
-	return earliest(earliest(w->wall_end, w->cpu_check), w->kill_at);
+	return clock_earlier(clock_earlier(w->wall_end, w->cpu_check), w->kill_at);
 }
 
 int job_watch_turn(struct job_watch *w, const struct pollfd p[JOB_WATCH_FDS], struct err *e)
@@ -229,7 +219,7 @@ void job_watch_drain(const struct job_watch *w)
 		job_stream_move(io->stream[2], p[1].revents);
 		/* Who reads our output may never do so: then the user ends the wait. */
 		if (p[2].revents && read(signals, &info, sizeof info) == sizeof info &&
-		    is_terminating((int)info.ssi_signo))
+		    attach_is_terminating((int)info.ssi_signo))
 			return;
 	}
 }

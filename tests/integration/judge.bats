@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load helpers
+load page
 load runtime
 
 setup() {
@@ -70,7 +71,7 @@ try() {
 }
 
 @test "the judge says what the page says, and nothing of the submissions is left" {
-	local line command='' words='' count=0
+	local count
 	kist() {
 		local more=()
 		has_controllers || more=(--allow-degraded=memory,pids,cpu)
@@ -78,22 +79,7 @@ try() {
 		"$KIST" --root "$ROOT" "$1" "${more[@]}" "${@:2}"
 	}
 	submit
-	while IFS= read -r line; do
-		case $line in
-		'    $ '*)
-			[ -z "$command" ] || try "$command" "$words"
-			command=${line#'    $ '} words='' count=$((count + 1))
-			;;
-		'    '*)
-			if [[ $command == *\\ ]]; then
-				command=${command%\\}${line#'    '}
-			else
-				words+=${line#'    '}$'\n'
-			fi
-			;;
-		esac
-	done < <(sed -n '/^## A judge/,$p' "$page")
-	try "$command" "$words"
+	each_command try < <(sed -n '/^## A judge/,$p' "$page")
 	[ "$count" -eq 5 ]
 	[ "$(wc -l <results.jsonl)" -eq "$submitted" ]
 	# All of them within what they may, by what the kernel counted.

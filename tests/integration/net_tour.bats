@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load helpers
+load page
 
 setup() {
 	need_root
@@ -60,26 +61,11 @@ try() {
 }
 
 @test "the commands of the tour print what the page says" {
-	local line command='' words='' count=0
+	local count
 	kist() { kist-of-the-page "$@"; }
 	command -v wget >/dev/null || wget() { # the test machine has none
 		exec 9<>/dev/tcp/127.0.0.1/8080 && printf 'GET / HTTP/1.0\r\n\r\n' >&9 && sed '1,/^\r$/d' <&9
 	}
-	while IFS= read -r line; do
-		case $line in
-		'    $ '*)
-			[ -z "$command" ] || try "$command" "$words"
-			command=${line#'    $ '} words='' count=$((count + 1))
-			;;
-		'    '*)
-			if [[ $command == *\\ ]]; then
-				command=${command%\\}${line#'    '}
-			else
-				words+=${line#'    '}$'\n'
-			fi
-			;;
-		esac
-	done < <(sed -n '/^## A tour/,/^## Which/p' "$TOP/docs/networking.md")
-	try "$command" "$words"
+	each_command try < <(sed -n '/^## A tour/,/^## Which/p' "$TOP/docs/networking.md")
 	[ $count -ge 25 ]
 }

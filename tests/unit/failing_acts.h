@@ -189,3 +189,13 @@ static inline void each_errno(const struct act *a)
 	one_by_one(a, ENOMEM, (struct how){ .memory = true });
 }
 
+/* And what lies outside of their world is as it was. */
+static inline void each_act(const struct act *acts, size_t count)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < count; i++)
+		each_errno(&acts[i]);
+	assert_int_equal(fstatat(top_fd, "outside", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode) && st.st_size == 5);
+}

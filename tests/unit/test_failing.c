@@ -317,13 +317,8 @@ static const struct act acts[] = {
 
 static void each_call_of_a_function(void **state)
 {
-	struct stat st;
-
 	(void)state;
-	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-		each_errno(&acts[i]);
-	assert_int_equal(fstatat(top_fd, "outside", &st, AT_SYMLINK_NOFOLLOW), 0);
-	assert_true(S_ISREG(st.st_mode) && st.st_size == 5);
+	each_act(acts, sizeof acts / sizeof acts[0]);
 }
 
 /* What a signal interrupts is done all the same. Each time with another function's descriptors. */
