@@ -108,7 +108,8 @@ inside() { # FOLDER NAME...
 		# A terminal of its own for each: script(1) waits for all that hold it.
 		export -f "run_$name" kist_job
 		export tmp kist here
-		script -qec "bash -c 'run_$name /bin/reach $port >$tmp/said'" /dev/null \
+		# Run by bash, whatever the user's shell is: others drop exported functions.
+		SHELL=/bin/bash script -qec "bash -c 'run_$name /bin/reach $port >$tmp/said'" /dev/null \
 			</dev/null >"$tmp/terminal" || { cat "$tmp/terminal"; fail "$name: it does not run"; }
 		[ "$(tail -n 1 "$tmp/said")" = end ] || fail "$name: it did not end"
 		sed '$d' "$tmp/said" >"$answers/$name"
