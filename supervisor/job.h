@@ -265,8 +265,6 @@ int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct
 size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
 		 struct ns_id_map ret[JOB_IDMAP_LINES]);
 int job_look_at_owners(struct job *job, struct err *e);
-/* The first range that subuid(5) gives a user; the text is changed. */
-bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user);
