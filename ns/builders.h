@@ -115,6 +115,10 @@ bool ns_overlay_is_detached(const struct host *h);
 /* Sets rootfs->slot_root, which ns_plan_mounts then takes, and whether it is attached already. */
 void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
 		     struct ns_rootfs_options *rootfs);
+/* Where the host joined them (h->root; else nothing is left to do): the guest gets the root; then the
+ * host's own fds are closed, which costs an RCU grace period each and need not be waited for. */
+void ns_plan_overlay_give(struct plan *p, const struct host *h);
+void ns_plan_overlay_close(struct plan *p, const struct ns_overlay *o, const struct host *h);
 
 /*
  * A bind mount more in a container that runs. HOST steps only; the caller holds the container's
