@@ -316,6 +316,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		.landlock_abi = o->host->landlock_abi,
 		.signals_taken = o->host->signals_taken,
 		.preserve_fds = o->preserve_fds,
+		.lock_securebits = o->lock_securebits,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};
