@@ -207,7 +207,7 @@ static int parse_config(struct job_task *t, struct err *e)
 	if (r == 0)
 		r = job_ids_check(&t->ids, &t->user, e);
 	if (r == 0)
-		r = job_look_at_owners(t->job, e);
+		r = job_look_at_inputs(t->job, t->on->root, t->on->store, e);
 	if (r < 0)
 		return r;
 	config = job_config(t->job, t->image ? &t->image->info : NULL, &t->ids, &t->user);
