@@ -62,6 +62,7 @@ struct exec_options {
 	const char *systemd_below; /* `cgroup` below that unit's: "" or "/x" */
 	unsigned int namespaces;   /* CLONE_NEW* to join */
 	int preserve_fds;
+	bool lock_securebits;      /* as in create_options */
 	bool console;
 	const char *console_socket;
 	const char *pidfd_socket;
