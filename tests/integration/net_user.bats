@@ -372,6 +372,44 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete --force $ID-2
 }
 
+@test "port 53 published, or names=aside: the container's own at all addresses, and names are known inside" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools
+	net create --subnet 10.99.0.0/24 back
+	net create --subnet 10.98.0.0/24 front
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "5353:53/udp"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.8,names=aside"}'
+	detached kist run -d $ID-2
+	knows() { # ID NAME ADDRESS
+		local t
+		for t in '' -t; do at "$1" "$tools/dns-driver" query $t "$2" | grep -F "$3" || return; done
+	}
+	server=$(at $ID "$tools/firewall-driver" serve 53)
+	second=$(at $ID-2 "$tools/firewall-driver" serve 53)
+	for protocol in udp tcp; do
+		[ "$(at $ID-2 "$tools/firewall-driver" ask $protocol 10.99.0.9 53)" = 10.99.0.8 ]
+		[ "$(at $ID "$tools/firewall-driver" ask $protocol 10.99.0.8 53)" = 10.99.0.9 ]
+	done
+	"$tools/firewall-driver" ask udp 127.0.0.1 5353 | grep -F 10.99.0.1
+	knows $ID $ID-2 10.99.0.8
+	knows $ID-2 $ID 10.99.0.9
+	# One server at a time, a new one after the old, another network's after the first's.
+	net connect front $ID
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	pgrep -x kist-dns | xargs kill -KILL
+	net reconcile
+	knows $ID $ID-2 10.99.0.8
+	net disconnect back $ID
+	knows $ID $ID.front 10.98.0.
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	kill "$server" "$second"
+	kist delete --force $ID
+	kist delete --force $ID-2
+	annotate '{"io.kist.net": "bridge,names=aside"}'
+	run -1 kist run -d $ID
+	[[ $output == *"names=aside is for"* ]]
+}
+
 @test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
 	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
 	net create --subnet 10.99.0.0/24 back
