@@ -186,6 +186,7 @@ struct owned {
 	const struct place *place;
 	const struct endpoint *ep;
 	const char *except;
+	bool replace; /* servers of other versions of kist: nobody answers for them */
 	struct err *e;
 };
 
@@ -193,22 +194,26 @@ static int serves_owner(int all, const char *network, void *user)
 {
 	const struct owned *o = user;
 	_cleanup_fd_ int dir = lease_network_open(&o->place->store, network, false);
+	const struct dns_place at = { dir, all, network };
 	struct dns_request q;
 	struct dns_reply reply;
+	int r;
 
 	if (dir < 0)
 		return 0;
 	fill(&q, DNS_HAS, o->ep->owner);
 	q.cookie = o->ep->cookie;
 	add_upstream(&q, o->ep);
-	return dns_ask(&(struct dns_place){ dir, all, network }, &q, NULL, 0, &reply, NULL) == 0 &&
-	       reply.result == 1;
+	r = dns_ask(&at, &q, NULL, 0, &reply, NULL);
+	if (r == -EPROTONOSUPPORT && o->replace)
+		(void)dns_end_other(&at, reply.pid);
+	return r == 0 && reply.result == 1;
 }
 
 /* Whether some network's server has the sockets of the container: 1, 0. */
-static int is_served(const struct place *p, const struct endpoint *ep, struct err *e)
+static int is_served(const struct place *p, const struct endpoint *ep, bool replace, struct err *e)
 {
-	struct owned o = { .place = p, .ep = ep };
+	struct owned o = { .place = p, .ep = ep, .replace = replace };
 	int r = lease_each_network(&p->store, serves_owner, &o);
 
 	return r < 0 ? err_set(e, -r, "%s/%s: cannot read the networks", lease_root, p->store.key)
@@ -217,7 +222,7 @@ static int is_served(const struct place *p, const struct endpoint *ep, struct er
 
 static int in_use(const struct place *p, const struct endpoint *ep, struct err *e)
 {
-	int r = is_served(p, ep, e);
+	int r = is_served(p, ep, false, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -258,7 +263,7 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 	if (r < 0)
 		return r == -ENOENT ? err_set(e, ENOENT, "the endpoint's record is not there") : r;
 	/* No socket is in the way of another there: who serves it is asked first. */
-	if (ep->names_aside && (r = is_served(&p, ep, e)) != 0)
+	if (ep->names_aside && (r = is_served(&p, ep, false, e)) != 0)
 		return r < 0 ? r : 0;
 	r = open_sockets(netns_fd, ep->names_aside, fds, &cookie, e);
 	if (r == 0) {
@@ -372,7 +377,7 @@ static int reconcile_one(const struct network *n, const struct endpoint *ep, str
 	int r = place_open(&p, n->name, e);
 
 	if (r == 0)
-		r = is_served(&p, ep, e);
+		r = is_served(&p, ep, true, e);
 	if (r != 0)
 		return r < 0 && r != -ENOENT ? r : 0;
 	netns = endpoint_open_netns(ep);

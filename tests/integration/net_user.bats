@@ -481,6 +481,45 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete --force $ID
 }
 
+@test "an older kist's: its kist-dns gives way to this one's at reconcile, its table of nftables, too; until then it is said" {
+	[ -z "${KIST_SANITIZED-}" ] || skip "an older one is made by changing this one's bytes"
+	mkdir "$T/old"
+	for each in kist kist-dns; do
+		sed 's/kist-dns 2 /kist-dns 1 /' "${KIST%/*}/$each" >"$T/old/$each"
+		chmod 755 "$T/old/$each"
+	done
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "8080:80"}'
+	KIST=$T/old/kist detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.10"}'
+	run -1 kist run -d $ID-2
+	[[ $output == *"is of another version of kist"*"fix: kist net reconcile"* ]]
+	rules=$(nft list ruleset | grep -v handle)
+	# As an earlier version had it: the mark, other chains, one map of ports.
+	nft -f - <<-'EOF2'
+		delete table inet kist
+		delete table bridge kist
+		table inet kist {
+			comment "kist network"
+			map ports {
+				type inet_proto . inet_service : ipv4_addr . inet_service
+				elements = { tcp . 8080 : 10.99.0.9 . 80 }
+			}
+			chain nat_in {
+				type nat hook prerouting priority dstnat
+				dnat ip to meta l4proto . th dport map @ports
+			}
+		}
+	EOF2
+	net reconcile
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	detached kist run -d $ID-2
+	[ "$(pgrep -cx kist-dns)" = 1 ]
+	at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/dns-driver" query $ID-2 | grep -F 10.99.0.10
+	kist delete --force $ID
+	kist delete --force $ID-2
+}
+
 # The whole of it: tests/sweep-net.sh.
 @test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
 	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"
