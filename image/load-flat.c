@@ -72,7 +72,7 @@ static bool make_one(struct load *l, const struct digest *const *chains, size_t 
 		return false;
 	fd = openat(l->tmp.dir, to.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && fchmod(fd, 0755) == 0 &&
-	    flat_make(paths, count, !l->privileged, fd, NULL) == 0)
+	    flat_make(paths, count, l->as, fd, NULL) == 0)
 		return true;
 	path_remove_tree(l->tmp.dir, to.text, NULL);
 	return false;

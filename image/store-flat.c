@@ -50,18 +50,18 @@ static int put(void *user, const struct layer_entry *entry, int fd, uint64_t siz
 	return error ? error : apply_file_done(a, entry, 0, size, e);
 }
 
-int flat_make(char *const *layers, size_t count, bool userxattr, int to, struct err *e)
+int flat_make(char *const *layers, size_t count, enum apply_as as, int to, struct err *e)
 {
 	struct apply a = { .file_fd = -EBADF };
 	struct merge_options m = { .layers = layers,
 				   .count = count,
-				   .userxattr = userxattr,
+				   .as = as,
 				   .as_layer = true,
 				   .each = put,
 				   .user = &a };
 	int error;
 
-	apply_begin(&a, to, !userxattr);
+	apply_begin(&a, to, as);
 	error = image_merge(&m, e);
 	if (!error)
 		error = apply_end(&a, e);

@@ -20,4 +20,4 @@
  * where i is a topmost one; else 0. */
 void flat_partition(const struct layer_marker *markers, size_t count, size_t *ret);
 /* Joins the folders `layers` (absolute, top first) in `to`, which is empty. */
-int flat_make(char *const *layers, size_t count, bool userxattr, int to, struct err *e);
+int flat_make(char *const *layers, size_t count, enum apply_as as, int to, struct err *e);

@@ -60,7 +60,8 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 		mkdir -p "$D/alice" && chown "$ALICE:$ALICE" "$D/alice"
 		chmod -R a+rX it
 		her="as_alice KIST_STORE=$D/alice/store kist"
-		$her image load -q --tag it:1 "$D/it" >/dev/null 2>&1
+		ids=(single mapped)
+		$her image load -q --ids "${ids[seed % 2]}" --tag it:1 "$D/it" >/dev/null 2>&1
 		[ "$(find "$D/alice/store/layers" -name flat | wc -l)" = 2 ]
 		# shellcheck disable=SC2086
 		flat=$(exported $her)
