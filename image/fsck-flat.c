@@ -49,7 +49,7 @@ static int join_beside(struct fsck *f, const struct digest *const *chains, size_
 	to = openat(f->tmp.dir, "flat", FOLDER_FLAGS);
 	if (to < 0 || fchmod(to, 0755) < 0)
 		return err_set(e, errno, "cannot open a layer's folder");
-	error = flat_make(paths, count, as, to, e);
+	error = flat_make(paths, count, as, to, NULL, e);
 	if (!error)
 		*ret = fd_take(&to);
 	return error;

@@ -47,6 +47,7 @@ struct compiled {
 	 * find. */
 	bool ends_as_one;
 	bool host_stays_dumpable;  /* ns_host_stays_dumpable() */
+	int64_t setup_ms;          /* the caller's: given up after that time; 0: never */
 };
 
 /* create and run. Pure. */

@@ -65,6 +65,7 @@ struct job {
 	uint64_t pids;                /* 0: no limit */
 	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
 	int64_t wall_ms;              /* 0: no limit */
+	int64_t setup_ms;             /* until its program runs; 0: no limit */
 	int64_t cpu_ms;               /* of processor time; 0: no limit */
 	int64_t grace_ms;             /* from SIGTERM to SIGKILL; 0: SIGKILL at once */
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
@@ -103,6 +104,7 @@ struct job {
 };
 
 #define JOB_ANNOTATION	     "kist.job" /* its profile: by which gc knows a job */
+#define JOB_SETUP_MS	     60000
 #define JOB_OPEN_FILES	     256
 #define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"

@@ -262,7 +262,10 @@ static int compile(struct job_task *t, struct err *e)
 	if (n == 0)
 		n = job_stdio_open(&t->stdio, job, uid, gid, t->arena, t->result.output, e);
 	o->stdio = t->stdio.given ? t->stdio.fd : NULL;
-	return n < 0 ? n : compile_create(&t->compiled, &t->spec, &on->host, o, t->arena, e);
+	if (n == 0)
+		n = compile_create(&t->compiled, &t->spec, &on->host, o, t->arena, e);
+	t->compiled.setup_ms = job->setup_ms;
+	return n;
 }
 
 /* --- its way --------------------------------------------------------------------------------- */
@@ -330,8 +333,11 @@ static void note_network(const char *owner, struct job_result *ret)
 }
 
 /* What came of the walk. */
-static int started(struct job_task *t, int n)
+static int started(struct job_task *t, int n, struct err *e)
 {
+	if (n == -ETIMEDOUT)
+		err_fix(e, "see to its folders and inputs; --setup-time allows more than %lld ms",
+			(long long)t->job->setup_ms);
 	/* Its first process has its ends, or there is none. */
 	job_stdio_given(&t->stdio);
 	job_ids_settle(&t->ids);
@@ -356,14 +362,16 @@ static int started(struct job_task *t, int n)
 
 int job_task_start(struct job_task *t, struct err *e)
 {
-	return started(t, runtime_walk(&t->compiled, &t->spec, &t->on->host, &t->options, t->on->in,
-				       &t->run, e));
+	int n = runtime_walk(&t->compiled, &t->spec, &t->on->host, &t->options, t->on->in, &t->run, e);
+
+	return started(t, n, e);
 }
 
 int job_task_start_on(struct job_task *t, struct err *e)
 {
-	return started(
-		t, runtime_walk_on(&t->compiled, &t->spec, &t->on->host, &t->options, &t->run, e));
+	int n = runtime_walk_on(&t->compiled, &t->spec, &t->on->host, &t->options, &t->run, e);
+
+	return started(t, n, e);
 }
 
 static int slot_fd(const struct job_task *t, int slot)
