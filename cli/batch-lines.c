@@ -155,15 +155,14 @@ static int choose_outputs(const struct batch_request *q, struct batch_job *j, st
 	return arena_failed(&j->arena) ? err_set(e, ENOMEM, "--outputs") : 0;
 }
 
-static int parse_job(struct batch_lines *l, const char *line, size_t size, struct batch_job *j,
-		     struct err *e)
+static int parse_job(struct batch_lines *l, struct batch_job *j, struct err *e)
 {
 	struct job *job = &j->job;
 	char name[32];
 	int r;
 
 	snprintf(name, sizeof name, "line %zu", j->line);
-	r = json_parse_strict(line, size, name, &j->document, e);
+	r = json_parse_strict(j->text, j->size, name, &j->document, e);
 	if (r == 0)
 		r = job_request_read(j->document, name, l->folder, job, &j->arena, e);
 	if (r < 0)
@@ -190,16 +189,19 @@ int batch_lines_next(void *user, bool over, struct batch_job **ret, struct err *
 	while (n > 0 && !l->too_long && is_blank(line, size));
 	if (n <= 0)
 		return n;
-	j = batch_job_new(l->line);
+	j = batch_job_new(l->line, line, l->too_long ? 0 : size);
 	if (!j)
 		return err_set(e, ENOMEM, "line %zu", l->line);
 	if (l->too_long)
 		err_say(&j->refused, E2BIG, "line %zu: is longer than %u bytes", l->line,
 			LINE_MAX_BYTES);
-	else
-		parse_job(l, line, size, j, &j->refused);
 	*ret = j;
 	return 1;
+}
+
+void batch_lines_read(void *user, struct batch_job *j)
+{
+	parse_job(user, j, &j->refused);
 }
 
 /* --- results --------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,15 @@ static void allow_fds(unsigned slots)
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
 	}
+}
+
+/* As many as can work at a time. */
+static unsigned count_bearers(unsigned slots)
+{
+	cpu_set_t own;
+	unsigned processors = sched_getaffinity(0, sizeof own, &own) < 0 ? 1 : CPU_COUNT(&own);
+
+	return slots < processors ? slots : processors;
 }
 
 static int parse(struct batch_request *q, struct batch *b, struct batch_lines *lines, struct err *e)
@@ -99,11 +109,13 @@ static int run(struct batch_request *q)
 	struct batch b = { .on = &on,
 			   .user = &lines,
 			   .next = batch_lines_next,
+			   .read = batch_lines_read,
 			   .tell = tell,
 			   .sink = STDOUT_FILENO };
 	struct batch_end end = { 0 };
 	_cleanup_fd_ int root = -EBADF;
 	struct err e = ERR_INIT;
+	unsigned bearers;
 	char holder[32];
 	int r = parse(q, &b, &lines, &e);
 
@@ -117,8 +129,9 @@ static int run(struct batch_request *q)
 		snprintf(holder, sizeof holder, "batch-%d", (int)getpid());
 		on.holder = holder;
 		allow_fds(b.slots);
+		bearers = count_bearers(b.slots);
 		batch_progress_begin(&lines, &b);
-		r = batch_run(&b, &end, &e);
+		r = bearers > 1 ? batch_deal(&b, bearers, &end, &e) : batch_run(&b, &end, &e);
 		batch_progress_end(&lines, &end);
 	}
 	job_host_close(&on);

@@ -33,6 +33,7 @@ int batch_lines_open(struct batch_lines *l, const char *file, struct err *e);
 void batch_lines_close(struct batch_lines *l);
 /* For struct batch. */
 int batch_lines_next(void *user, bool over, struct batch_job **ret, struct err *e);
+void batch_lines_read(void *user, struct batch_job *j);
 /* With its end of line; free() it. NULL: no memory. */
 char *batch_result_line(const struct batch_job *j, const struct job_result *result);
 

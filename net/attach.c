@@ -199,6 +199,8 @@ static struct endpoint *make_record(struct plan *p, const struct joining *j, con
 	ep->no_names = j->join && j->join->no_names;
 	if (j->join)
 		memcpy(ep->mac, j->join->mac, sizeof ep->mac);
+	memcpy(ep->servers, j->spec->servers, sizeof ep->servers);
+	ep->server_count = j->spec->server_count;
 	for (int i = 0; publishes && i < j->spec->port_count; i++)
 		ep->ports[ep->port_count++] = j->spec->ports[i];
 	return ep;

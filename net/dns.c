@@ -114,14 +114,23 @@ static void fill(struct dns_request *q, enum dns_verb verb, const char *owner)
 	snprintf(q->owner, sizeof q->owner, "%s", owner);
 }
 
-static void add_upstream(struct dns_request *q)
+static void add_upstream(struct dns_request *q, const struct endpoint *ep)
 {
 	struct resolv host;
+	struct in6_addr address;
 
 	/* They are asked from where kist runs, so its loopback addresses are as good as others. */
 	resolv_read_host(false, &host);
-	q->upstream_count = host.count;
-	memcpy(q->upstream, host.server, sizeof q->upstream);
+	q->host.count = host.count;
+	memcpy(q->host.list, host.server, sizeof q->host.list);
+	for (int i = 0; i < ep->server_count; i++) {
+		struct dns_upstream *u = &q->own.list[q->own.count++];
+		bool four = IN6_IS_ADDR_V4MAPPED(&ep->servers[i]);
+
+		*u = (struct dns_upstream){ .family = four ? AF_INET : AF_INET6, .port = DNS_PORT };
+		address = ep->servers[i];
+		memcpy(u->address, four ? &address.s6_addr[12] : address.s6_addr, four ? 4 : 16);
+	}
 }
 
 /* Starts a server when none answers. */
@@ -160,7 +169,7 @@ static int serves_owner(int all, const char *network, void *user)
 		return 0;
 	fill(&q, DNS_HAS, o->ep->owner);
 	q.cookie = o->ep->cookie;
-	add_upstream(&q);
+	add_upstream(&q, o->ep);
 	return dns_ask(&(struct dns_place){ dir, all, network }, &q, NULL, 0, &reply, NULL) == 0 &&
 	       reply.result == 1;
 }
@@ -198,7 +207,7 @@ static int hand_over(const struct place *p, const struct endpoint *ep, uint64_t 
 
 	fill(&q, DNS_ATTACH, ep->owner);
 	q.cookie = cookie;
-	add_upstream(&q);
+	add_upstream(&q, ep);
 	r = ask_started(&p->at, &q, fds, DNS_FDS, &reply, e);
 	if (r == 0 && reply.result < 0)
 		return err_set(e, -reply.result, "the kist-dns of network %s does not take %s",

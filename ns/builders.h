@@ -27,6 +27,9 @@ struct ns_birth_options {
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
 
+/* Whether kernel and sandbox let this process have keyrings at all: if not, the container has none. */
+bool ns_has_keyrings(void);
+
 /* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. HOST: its
  * birth; then what the host does to it, and then GUEST: ns_plan_join_settle().
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the
@@ -115,6 +118,10 @@ bool ns_overlay_is_detached(const struct host *h);
 /* Sets rootfs->slot_root, which ns_plan_mounts then takes, and whether it is attached already. */
 void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
 		     struct ns_rootfs_options *rootfs);
+/* Where the host joined them (h->root; else nothing is left to do): the guest gets the root; then the
+ * host's own fds are closed, which costs an RCU grace period each and need not be waited for. */
+void ns_plan_overlay_give(struct plan *p, const struct host *h);
+void ns_plan_overlay_close(struct plan *p, const struct ns_overlay *o, const struct host *h);
 
 /*
  * A bind mount more in a container that runs. HOST steps only; the caller holds the container's

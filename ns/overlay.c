@@ -34,7 +34,7 @@ struct joining {
 	struct plan *p;
 	const struct ns_overlay *o;
 	enum side side;
-	bool userxattr;
+	bool userxattr, detached;
 	int layers;  /* the folder of all layers */
 	int changes; /* the tmpfs with upper/ and work/; for a page also with the short names */
 	int upper;   /* where upper/ and work/ are: the same, or a folder */
@@ -328,15 +328,14 @@ static void join_attached(const struct joining *j)
 		plan_add(j->p, SIDE_GUEST, op_chdir, op_text_args, "/");
 }
 
-void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
-		     struct ns_rootfs_options *rootfs)
+static struct joining joining(struct plan *p, const struct ns_overlay *o, const struct host *h)
 {
-	bool detached = ns_overlay_is_detached(h);
 	struct joining j = {
 		.p = p,
 		.o = o,
 		.side = h->root ? SIDE_HOST : SIDE_GUEST,
 		.userxattr = !h->root,
+		.detached = ns_overlay_is_detached(h),
 		.layers = ns_slot(p, "layers"),
 		.changes = ns_slot(p, "changes"),
 		.fs = ns_slot(p, NS_SLOT_FS),
@@ -344,34 +343,62 @@ void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct ho
 		.cwd = ns_slot(p, SLOT_OWN_CWD),
 	};
 
+	j.upper = o->upper_dir ? ns_slot(p, NS_SLOT_TREE) : j.changes;
+	return j;
+}
+
+static void close_joined(const struct joining *j)
+{
+	plan_add(j->p, j->side, op_close, op_close_args, j->layers);
+	if (j->upper != j->changes)
+		plan_add(j->p, j->side, op_close, op_close_args, j->upper);
+	if (!j->o->upper_dir || !j->detached)
+		plan_add(j->p, j->side, op_close, op_close_args, j->changes);
+}
+
+void ns_plan_overlay(struct plan *p, const struct ns_overlay *o, const struct host *h,
+		     struct ns_rootfs_options *rootfs)
+{
+	struct joining j = joining(p, o, h);
+
 	if (o->count == 0 || o->count > NS_LAYERS_MAX)
 		p->error = -E2BIG;
-	j.upper = o->upper_dir ? ns_slot(p, NS_SLOT_TREE) : j.changes;
 	plan_scope(p, "/root/path", NULL);
 	if (o->idmap && j.side == SIDE_HOST)
 		plan_add(p, SIDE_HOST, op_openat, op_openat_args, SLOT_GUEST_PROC, "ns/user",
 			 O_RDONLY, ns_slot(p, NS_SLOT_USERNS));
 	open_layers(&j);
-	if (!o->upper_dir || !detached)
+	if (!o->upper_dir || !j.detached)
 		make_tmpfs(&j, o->upper_dir ? 0 : o->upper_bytes,
 			   o->upper_dir ? 0 : o->upper_inodes);
 	if (!o->readonly)
 		make_upper(&j);
-	else if (detached)
+	else if (j.detached)
 		plan_add(p, j.side, op_mkdirat, op_mkdirat_args, j.changes, "empty", 0755);
-	if (detached)
+	if (j.detached)
 		join_detached(&j);
 	else
 		join_attached(&j);
-	if (j.side == SIDE_HOST) {
-		plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, j.root);
-		plan_add(p, SIDE_HOST, op_close, op_close_args, j.root);
-	}
-	plan_add(p, j.side, op_close, op_close_args, j.layers);
-	if (j.upper != j.changes)
-		plan_add(p, j.side, op_close, op_close_args, j.upper);
-	if (!o->upper_dir || !detached)
-		plan_add(p, j.side, op_close, op_close_args, j.changes);
 	rootfs->slot_root = j.root;
-	rootfs->detached = detached;
+	rootfs->detached = j.detached;
+	if (j.side == SIDE_GUEST)
+		close_joined(&j);
+}
+
+void ns_plan_overlay_give(struct plan *p, const struct host *h)
+{
+	if (!h->root)
+		return;
+	plan_scope(p, "/root/path", "overlay");
+	plan_add(p, SIDE_HOST, op_send_fd, op_send_fd_args, ns_slot(p, NS_SLOT_ROOT));
+}
+
+void ns_plan_overlay_close(struct plan *p, const struct ns_overlay *o, const struct host *h)
+{
+	struct joining j = joining(p, o, h);
+
+	if (!h->root)
+		return;
+	plan_add(p, SIDE_HOST, op_close, op_close_args, j.root);
+	close_joined(&j);
 }

@@ -29,9 +29,8 @@ static bool has_create_hooks(const struct hooks_spec *s)
 	       s->count[HOOK_CREATE_CONTAINER];
 }
 
-static void plan_layers(struct plan *p, const struct container_spec *s, const struct host *h,
-			const struct create_options *o, int slot_pin,
-			struct ns_rootfs_options *rootfs)
+static struct ns_overlay overlay_of(const struct plan *p, const struct container_spec *s,
+				    const struct create_options *o, int slot_pin)
 {
 	struct ns_overlay overlay = {
 		.mount_dir = arena_printf(p->arena, "%s/%s/root", o->root_path, o->id),
@@ -41,25 +40,29 @@ static void plan_layers(struct plan *p, const struct container_spec *s, const st
 		.nodev = ns_has_userns(&s->ns),
 		/* Also under a read-only root there may be mount points to make, before it is that. */
 		.readonly = false,
+		.dir = o->layers->dir,
+		.layers = o->layers->layers,
+		.count = o->layers->count,
+		.upper_dir = o->layers->upper_dir,
+		.upper_bytes = o->layers->upper_bytes,
 	};
 
-	if (!o->layers)
-		return;
-	overlay.dir = o->layers->dir;
-	overlay.layers = o->layers->layers;
-	overlay.count = o->layers->count;
-	overlay.upper_dir = o->layers->upper_dir;
-	overlay.upper_bytes = o->layers->upper_bytes;
 	ns_host_root(&s->ns, &overlay.root_uid, &overlay.root_gid);
+	return overlay;
+}
+
+static void plan_layers(struct plan *p, struct ns_overlay *overlay, const struct host *h,
+			const struct create_options *o, struct ns_rootfs_options *rootfs)
+{
 	plan_scope(p, "/root/path", NULL);
-	if (overlay.upper_dir)
-		overlay.slot_upper = upper_plan_claim(p, overlay.upper_dir,
-						      arena_printf(p->arena, "%s/%s", o->root_path, o->id),
-						      overlay.root_uid, overlay.root_gid,
-						      o->layers->upper_bytes);
+	if (overlay->upper_dir)
+		overlay->slot_upper = upper_plan_claim(p, overlay->upper_dir,
+						       arena_printf(p->arena, "%s/%s", o->root_path, o->id),
+						       overlay->root_uid, overlay->root_gid,
+						       o->layers->upper_bytes);
 	if (!ns_overlay_is_detached(h))
 		publish_plan_mkdir(p, "root");
-	ns_plan_overlay(p, &overlay, h, rootfs);
+	ns_plan_overlay(p, overlay, h, rootfs);
 }
 
 /* prestart and createRuntime hooks find the container's mounts in place, as do those of
@@ -111,16 +114,13 @@ static bool filters_may_wait(const struct container_spec *s)
 }
 
 /* HOST: what need not be done before the guest goes on. */
-static void plan_beside_guest(struct plan *p, const struct container_spec *s, const struct host *h,
-			      const struct create_options *o, int slot_cgroup)
+static void plan_record(struct plan *p, const struct container_spec *s, const struct host *h,
+			const struct create_options *o, int slot_cgroup)
 {
-	int first = p->count;
-
 	if (!s->cgroup.none && !s->cgroup.unit && filters_may_wait(s))
 		cgroup_plan_filters(p, &s->cgroup, h, slot_cgroup);
 	plan_scope(p, "", NULL);
 	publish_plan_state_prepare(p, s, h, o);
-	plan_beside(p, first);
 }
 
 /* Into a cgroup that is there, with its limits. A systemd scope wants a process to begin with: then
@@ -211,8 +211,13 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	const struct seccomp_filter *filter = s->has_seccomp ? &s->seccomp : NULL;
 	struct seccomp_state *agent = arena_alloc(a, sizeof *agent);
 	struct process_found *found;
-	int slot_start = -1, slot_pin = -1, stdio[3];
+	/* Nothing is attached anywhere: the guest need not stand by while the host joins them. */
+	bool layers_beside = o->layers && h->root && ns_overlay_is_detached(h);
+	struct ns_overlay overlay = { .count = 0 };
+	int slot_start = -1, slot_pin = -1, stdio[3], first;
 
+	if (o->layers && root_layers_check_ids(o->layers, &s->ns, e) < 0)
+		return -e->error;
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
 	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
@@ -240,7 +245,14 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	process_plan_host(p, &s->process);
 	process_plan_early_limits(p, &s->process);
 	plan_forget_stdio(p, stdio);
-	plan_beside_guest(p, s, h, o, c.slot_cgroup);
+	if (o->layers)
+		overlay = overlay_of(p, s, o, slot_pin);
+	first = p->count;
+	if (layers_beside)
+		plan_layers(p, &overlay, h, o, &rootfs);
+	else
+		plan_record(p, s, h, o, c.slot_cgroup);
+	plan_beside(p, first);
 	ns_plan_settle(p, &s->ns, h, &birth);
 	if (o->net.mode == NET_BRIDGE)
 		c.slot_netns = net_plan_attach(p, &o->net, h, o->id);
@@ -249,7 +261,16 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 		net_plan_loopback(p);
 	}
 	net_plan_devices(p, &s->net_devices);
-	plan_layers(p, s, h, o, slot_pin, &rootfs);
+	if (o->layers && !layers_beside)
+		plan_layers(p, &overlay, h, o, &rootfs);
+	if (o->layers) {
+		ns_plan_overlay_give(p, h);
+		first = p->count;
+		if (layers_beside)
+			plan_record(p, s, h, o, c.slot_cgroup);
+		ns_plan_overlay_close(p, &overlay, h);
+		plan_beside(p, first);
+	}
 	plan_guest_root(&c, s, h, o, &rootfs, &hooks);
 	if (o->keep_root)
 		plan_keep_root(&c);
@@ -297,6 +318,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		.landlock_abi = o->host->landlock_abi,
 		.signals_taken = o->host->signals_taken,
 		.preserve_fds = o->preserve_fds,
+		.lock_securebits = o->lock_securebits,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "supervisor/batch_wire.h"
 
 #define OUTBOX_FULL (1u << 20)
 
@@ -30,10 +31,7 @@ struct running {
 	struct slot *slot;
 	struct pollfd
 		*fds; /* of slot i from i * JOB_WATCH_FDS on; then the signals', the source's */
-	struct outbox {
-		char *data;
-		size_t size, sent, room;
-	} out;
+	struct outbox out;
 	struct batch_job *again, **again_end; /* to be tried once more */
 	int signals;
 	unsigned busy;
@@ -42,13 +40,40 @@ struct running {
 	bool waits;   /* ... but may have later */
 };
 
-struct batch_job *batch_job_new(size_t line)
+struct batch_job *batch_job_new(size_t line, const char *text, size_t size)
 {
 	struct batch_job *j = calloc(1, sizeof *j);
 
-	if (j)
-		j->line = line;
+	if (!j)
+		return NULL;
+	j->line = line;
+	j->size = size;
+	j->text = malloc(size + 1);
+	if (!j->text) {
+		free(j);
+		return NULL;
+	}
+	memcpy(j->text, text, size);
+	j->text[size] = '\0';
 	return j;
+}
+
+void batch_read(const struct batch *b, struct batch_job *j)
+{
+	if (!j->is_read && !j->refused.error)
+		b->read(b->user, j);
+	j->is_read = true;
+}
+
+void batch_result_unrun(const struct err *why, int signal, struct job_result *ret)
+{
+	job_result_begin(ret);
+	if (why) {
+		job_result_fail(ret, why);
+	} else {
+		ret->reason = JOB_CANCELLED;
+		ret->status = 128 + (signal ? signal : SIGTERM);
+	}
 }
 
 void batch_job_free(struct batch_job *j)
@@ -57,6 +82,7 @@ void batch_job_free(struct batch_job *j)
 		return;
 	json_decref(j->document);
 	arena_free(&j->arena);
+	free(j->text);
 	free(j);
 }
 
@@ -80,52 +106,27 @@ static int cancel(struct running *r, int signal, struct err *e)
 	return n;
 }
 
-static int put(struct outbox *o, const char *text, struct err *e)
-{
-	size_t n = strlen(text);
-
-	if (o->sent == o->size)
-		o->sent = o->size = 0;
-	if (o->size + n > o->room) {
-		size_t room = (o->size + n) * 2;
-		char *data = realloc(o->data, room);
-
-		if (!data)
-			return err_set(e, ENOMEM, "the results");
-		o->data = data;
-		o->room = room;
-	}
-	memcpy(o->data + o->size, text, n);
-	o->size += n;
-	return 0;
-}
-
-/* What poll(2) calls writable takes PIPE_BUF without blocking. */
-static int send_some(struct outbox *o, int sink, struct err *e)
-{
-	size_t left = o->size - o->sent;
-	ssize_t n = write(sink, o->data + o->sent, left < PIPE_BUF ? left : PIPE_BUF);
-
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return err_set(e, errno, "cannot write the results");
-	o->sent += n > 0 ? (size_t)n : 0;
-	return 0;
-}
-
-static int send_all(struct outbox *o, int sink, struct err *e)
-{
-	int n = 0;
-
-	while (n == 0 && o->sent < o->size)
-		n = send_some(o, sink, e);
-	return n;
-}
-
 static bool is_retried(const struct running *r, const struct batch_job *j,
 		       const struct job_result *result)
 {
 	return !r->over && !j->refused.error && j->tries <= r->b->retries &&
 	       (r->b->retry_on & 1u << result->reason);
+}
+
+static int put_result(struct running *r, const struct batch_job *j, int status, const char *text,
+		      struct err *e)
+{
+	size_t size = strlen(text);
+	int n;
+
+	if (!r->b->hear)
+		return outbox_put(&r->out, text, size, e);
+	n = outbox_put_note(&r->out, (struct batch_note){ NOTE_RESULT, status, j->line, size },
+			    text, e);
+	/* At once, if it can be; that nobody is there is heard elsewhere. */
+	if (n == 0)
+		outbox_send_note(&r->out, r->b->sink);
+	return n;
 }
 
 /* Told of, or put back. */
@@ -142,7 +143,8 @@ static int conclude(struct running *r, struct batch_job *j, const struct job_res
 		return 0;
 	}
 	text = r->b->tell(r->b->user, j, result);
-	n = text ? put(&r->out, text, e) : err_set(e, ENOMEM, "the result of line %zu", j->line);
+	n = text ? put_result(r, j, result->status, text, e)
+		 : err_set(e, ENOMEM, "the result of line %zu", j->line);
 	r->end->done++;
 	r->end->failed += result->status != 0;
 	batch_job_free(j);
@@ -157,13 +159,7 @@ static int conclude_unrun(struct running *r, struct batch_job *j, const struct e
 {
 	struct job_result result;
 
-	job_result_begin(&result);
-	if (why) {
-		job_result_fail(&result, why);
-	} else {
-		result.reason = JOB_CANCELLED;
-		result.status = 128 + (r->end->signal ? r->end->signal : SIGTERM);
-	}
+	batch_result_unrun(why, r->end->signal, &result);
 	return conclude(r, j, &result, e);
 }
 
@@ -206,6 +202,7 @@ static int begin(struct running *r, unsigned index, struct batch_job *j, struct 
 	struct slot *s = &r->slot[index];
 	struct err failure = ERR_INIT;
 
+	batch_read(r->b, j);
 	if (j->refused.error)
 		return conclude_unrun(r, j, &j->refused, e);
 	if (r->over)
@@ -257,6 +254,11 @@ static int fill(struct running *r, struct err *e)
 	return n < 0 ? n : 0;
 }
 
+static bool listens(const struct running *r)
+{
+	return r->b->hear || (r->waits && !r->over && r->busy < r->b->slots);
+}
+
 /* Fills r->fds; until when to wait for them. */
 static int64_t look_out(struct running *r)
 {
@@ -271,16 +273,15 @@ static int64_t look_out(struct running *r)
 			p[k] = (struct pollfd){ .fd = -1 };
 		if (s->state == STARTING)
 			p[0] = (struct pollfd){ .fd = s->task.run.sync, .events = POLLIN };
+		if (s->state == STARTING)
+			next = clock_earlier(next, s->task.run.until);
 		if (s->state != RUNNING)
 			continue;
 		job_watch_poll(&s->task.watch, p);
 		next = clock_earlier(next, job_watch_next(&s->task.watch));
 	}
 	last[0] = (struct pollfd){ .fd = r->signals, .events = POLLIN };
-	last[1] =
-		(struct pollfd){ .fd = r->waits && !r->over && r->busy < r->b->slots ? r->b->source
-										     : -1,
-				 .events = POLLIN };
+	last[1] = (struct pollfd){ .fd = listens(r) ? r->b->source : -1, .events = POLLIN };
 	last[2] = (struct pollfd){ .fd = r->out.sent < r->out.size ? r->b->sink : -1,
 				   .events = POLLOUT };
 	return next;
@@ -302,6 +303,24 @@ static int take_signals(struct running *r, struct err *e)
 	return n;
 }
 
+static int hear(struct running *r, struct err *e)
+{
+	int signal = r->b->hear(r->b->user, e);
+
+	if (signal <= 0)
+		return signal;
+	r->end->signal = signal;
+	return cancel(r, signal, e);
+}
+
+static int send_some(struct running *r, struct err *e)
+{
+	if (!r->b->hear)
+		return outbox_send(&r->out, r->b->sink, e);
+	return outbox_send_note(&r->out, r->b->sink) < 0 ? err_set(e, EPIPE, "the batch is gone")
+							 : 0;
+}
+
 static int turn(struct running *r, unsigned index, struct err *e)
 {
 	const struct pollfd *p = r->fds + index * JOB_WATCH_FDS;
@@ -309,7 +328,7 @@ static int turn(struct running *r, unsigned index, struct err *e)
 	struct err failure = ERR_INIT;
 	int n;
 
-	if (s->state == STARTING && p[0].revents)
+	if (s->state == STARTING && (p[0].revents || clock_left_ms(s->task.run.until) == 0))
 		return start_on(r, s, e);
 	if (s->state != RUNNING)
 		return 0;
@@ -334,8 +353,10 @@ static int step(struct running *r, struct err *e)
 	if (last[1].revents)
 		r->drained = false;
 	n = last[0].revents ? take_signals(r, e) : 0;
+	if (n == 0 && last[1].revents && r->b->hear)
+		n = hear(r, e);
 	if (n == 0 && last[2].revents)
-		n = send_some(&r->out, r->b->sink, e);
+		n = send_some(r, e);
 	for (unsigned i = 0; n == 0 && i < r->b->slots; i++)
 		n = turn(r, i, e);
 	return n;
@@ -352,7 +373,8 @@ static void drop_all(struct running *r)
 
 		while (s->state == STARTING) {
 			struct pollfd p = { .fd = s->task.run.sync, .events = POLLIN };
-			int n = poll(&p, 1, -1) < 0 ? 1 : job_task_start_on(&s->task, &ignored);
+			int left = clock_left_ms(s->task.run.until);
+			int n = poll(&p, 1, left) < 0 ? 1 : job_task_start_on(&s->task, &ignored);
 
 			s->state = n > 0 ? STARTING : n < 0 ? FREE : RUNNING;
 		}
@@ -395,7 +417,7 @@ static int go_on(struct running *r, struct err *e)
 		if (r->b->show)
 			r->b->show(r->b->user, r->end, r->busy);
 		if (r->busy == 0 && r->drained && !r->again && (r->over || !r->waits))
-			return send_all(&r->out, r->b->sink, e);
+			return outbox_send_all(&r->out, r->b->sink, e);
 		n = step(r, e);
 		if (n < 0)
 			return n;

@@ -60,6 +60,8 @@ void job_folder_free(struct job_folder *f);
  * error when it could not. */
 typedef void job_gc_said(void *user, const char *id, const struct err *failure);
 int job_gc(int root, job_gc_said *said, void *user, struct err *e);
+/* Of one of them. 0 also when nothing is there; -EAGAIN: somebody is with it. */
+int job_gc_one(int root, const char *id, struct err *e);
 
 /* Becomes kist-monitor. Returns only on failure: the job is still this process's. */
 int job_become_monitor(const struct job *job, int pidfd, const int output[2],

@@ -87,6 +87,17 @@ static bool is_detached(int jobs, const char *id)
 	return jobs >= 0 && exists(jobs, id);
 }
 
+int job_gc_one(int root, const char *id, struct err *e)
+{
+	_cleanup_fd_ int jobs =
+		openat(root, JOBS_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = is_detached(jobs, id) ? 0 : take_away(root, id, e);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return exists(root, id) ? -EAGAIN : 0;
+}
+
 int job_gc(int root, job_gc_said *said, void *user, struct err *e)
 {
 	_cleanup_fd_ int jobs =

@@ -72,18 +72,28 @@ some_run() { # N: so many of this state root are made by now
 	assert_nothing_left
 }
 
-@test "so many at a time, all of them under way at once, in one process" {
+# bearers BATCH: the processes that run its jobs: it itself on one processor.
+bearers() {
+	if [ "$(nproc)" -eq 1 ]; then echo "$1"; else cat "/proc/$1/task/$1/children"; fi
+}
+
+@test "so many at a time, all of them under way at once, by a process for each processor" {
 	for _ in 1 2 3 4 5; do line 'while ! [ -e /in/open ]; do sleep 0.05; done'; done
 	mkdir in
 	"$KIST" --root "$ROOT" batch -j 4 --input "$PWD/in:/in" jobs.jsonl >out &
 	wait_until 60 some_run 4
 	# The fifth waits for a slot; no thread, no other process of kist's.
 	[ "$(find "$ROOT" -mindepth 1 -maxdepth 1 -name 'b*' | wc -l)" -eq 4 ]
-	[ "$(find /proc/$!/task -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
-	[ "$(wc -w </proc/$!/task/$!/children)" -eq 4 ]
+	jobs=
+	for pid in $(bearers $!); do
+		[ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
+		jobs+=" $(cat "/proc/$pid/task/$pid/children")"
+	done
+	[ "$(bearers $! | wc -w)" -eq "$(($(nproc) < 4 ? $(nproc) : 4))" ]
+	[ "$(wc -w <<<"$jobs")" -eq 4 ]
 	# What a job has of its host: nothing of its siblings', either.
-	for pid in $(cat /proc/$!/task/$!/children); do
-		[ "$(find /proc/$pid/fd -mindepth 1 | wc -l)" -le 4 ]
+	for pid in $jobs; do
+		[ "$(find "/proc/$pid/fd" -mindepth 1 | wc -l)" -le 4 ]
 	done
 	touch in/open
 	wait $!
@@ -191,6 +201,55 @@ some_run() { # N: so many of this state root are made by now
 	assert_nothing_left
 }
 
+@test "kill -9 of a process that bears jobs: they are told of, or retried; the others go on" {
+	[ "$(nproc)" -gt 1 ] || return 0 # one process: the test above
+	mkdir in
+	for _ in 1 2 3 4; do line 'while ! [ -e /in/open ]; do sleep 0.05; done'; done
+	"$KIST" --root "$ROOT" batch -j 2 --retry 1 --retry-on wall --input "$PWD/in:/in" jobs.jsonl >out &
+	batch=$!
+	wait_until 60 some_run 2
+	bearer=$(bearers $batch | awk '{ print $1 }')
+	pids=$(cat "/proc/$bearer/task/$bearer/children")
+	kill -KILL "$bearer"
+	# All that it left is gone before it is told of.
+	wait_until 60 test -s out
+	for pid in $pids; do wait_until 20 is_dead "$pid"; done
+	results 'length == 1 and .[0].reason == "sandbox-error" and .[0].status == 125 and .[0].tries == 1 and
+		(.[0].error | test("killed by signal 9"))'
+	[ ! -e "$ROOT/$(jq -r .id out)" ]
+	touch in/open
+	status=0
+	wait $batch || status=$?
+	[ "$status" -eq 1 ]
+	results '[.[].line] == [1, 2, 3, 4] and ([.[] | select(.status == 0)] | length) == 3'
+	assert_nothing_left
+	# What kist failed at is what is retried, without --retry-on.
+	rm in/open
+	"$KIST" --root "$ROOT" batch -j 2 --retry 1 --input "$PWD/in:/in" jobs.jsonl >out &
+	batch=$!
+	wait_until 60 some_run 2
+	kill -KILL $(bearers $batch)
+	touch in/open
+	wait $batch
+	results '[.[].line] == [1, 2, 3, 4] and all(.status == 0) and [.[].tries] == [2, 2, 1, 1]'
+	assert_nothing_left
+	# Nobody but the batch ends by a key of its terminal: none of its group is hit with it.
+	rm in/open
+	"$KIST" --root "$ROOT" batch -j 2 --input "$PWD/in:/in" jobs.jsonl >out &
+	batch=$!
+	wait_until 60 some_run 2
+	for pid in $(bearers $batch); do
+		[ "$(ps -o pgid= -p "$pid" | tr -d ' ')" -eq "$pid" ]
+	done
+	kill -KILL $(bearers $batch)
+	kill -INT $batch
+	status=0
+	wait $batch || status=$?
+	[ "$status" -eq 130 ]
+	results 'length == 4 and all(.status != 0)'
+	assert_nothing_left
+}
+
 @test "what a batch will not do: one line" {
 	: >jobs.jsonl
 	refuse() {
@@ -216,6 +275,29 @@ some_run() { # N: so many of this state root are made by now
 	batch jobs.jsonl >/dev/full 2>err || status=$?
 	[ "$status" -eq 125 ]
 	grep -q 'cannot write the results' err
+	assert_nothing_left
+}
+
+@test "a job whose set-up hangs is given up, the others go on" {
+	[ -c /dev/fuse ] || skip "no /dev/fuse here"
+	mkdir "$T/stuck"
+	"$("$TOP/tests/tools/build.sh" stuckfs)/stuckfs" "$T/stuck" deaf >"$T/stuckfs" 2>&1 3>&- &
+	stuck=$!
+	wait_until 10 grep -q . "$T/stuckfs"
+	grep -q mounted "$T/stuckfs" || skip "no filesystem in user space here"
+	timeout -s KILL 20 stat "$T/stuck" >/dev/null
+	line true '{inputs: [{source: "stuck", path: "/in"}], workdir: "/in/sub", limits: {setup_time: "1s"}}'
+	line true
+	status=0
+	batch -j 1 jobs.jsonl >out || status=$?
+	results 'map(.reason) == ["sandbox-error", "exit"] and (.[0].error | test("does not answer")) and .[0].status == 125'
+	[ "$status" -eq 1 ]
+	run --separate-stderr job --setup-time 500ms --input "$T/stuck:/in" --workdir /in/sub "$ROOTFS" true
+	is_one_line 125 'does not answer'
+	grep -q '^fix: .*--setup-time' <<<"$stderr"
+	kill -KILL $stuck
+	wait $stuck || true
+	umount "$T/stuck"
 	assert_nothing_left
 }
 

@@ -407,6 +407,42 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete $ID
 }
 
+@test "a bundle in another container's network, by its annotation: as a job is; with the pointer, what can't be" {
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
+	detached kist run -d $ID
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "container:'$ID'"}'
+	detached kist run -d $ID-2
+	[ "$(readlink "/proc/$(pid_of $ID)/ns/net")" = "$(readlink "/proc/$(pid_of $ID-2)/ns/net")" ]
+	[ "$(kist plan | jq -r '[.. | strings | select(test("/annotations/io.kist.net"))] | length > 0')" = true ]
+	# Its end takes nothing of the other's along.
+	kist delete --force $ID-2
+	same_world
+	at $ID ip -o -4 addr show eth0 | grep -F ' 10.99.0.9/24 '
+	# Loopback is not its own, so that it must be on the list.
+	annotate '{"io.kist.net": "container:'$ID'", "io.kist.egress": "none"}'
+	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
+	bundle_args "$T/b" sh -c 'nc 127.0.0.1 7000 </dev/null'
+	run kist run $ID-2
+	[ "$status" -ne 0 ]
+	kill "$server"
+	refused_share() { # ANNOTATIONS TEXT
+		annotate "$1"
+		run -1 --separate-stderr kist run $ID-2
+		echo "$stderr"
+		[[ $stderr == *"$2"* ]]
+	}
+	refused_share '{"io.kist.net": "container:nobody"}' '/annotations/io.kist.net: container nobody does not exist'
+	refused_share '{"io.kist.net": "container:'$ID'", "io.kist.publish": "80:80"}' "ports can't be published"
+	refused_share '{"io.kist.net": "container:'$ID'", "io.kist.net-rate": "down=1mbit"}' 'no interface whose rate'
+	refused_share '{"io.kist.net": "container:'$ID' back"}' 'stand alone'
+	edit_bundle "$T/b" '.linux.namespaces |= map(select(.type != "network"))'
+	refused_share '{"io.kist.net": "container:'$ID'"}' "needs a network namespace of the container's own"
+	refused_share '{"io.kist.net": "host"}' "the host's network is no network"
+	kist delete --force $ID
+}
+
 # The whole of it: tests/sweep-net.sh.
 @test "kill -9 at syscalls of connect and disconnect: gc leaves nothing, and the next one works" {
 	[ -z "${KIST_IN_VM-}" ] || skip "natively: too slow under TCG"

@@ -115,6 +115,8 @@ static void add_overlay(struct plan *p, const struct ns_spec *s, const struct ho
 	}
 	ns_host_root(s, &overlay.root_uid, &overlay.root_gid);
 	ns_plan_overlay(p, &overlay, h, rootfs);
+	ns_plan_overlay_give(p, h);
+	ns_plan_overlay_close(p, &overlay, h);
 }
 
 /* Copies what the container writes to its terminal. */

@@ -44,6 +44,8 @@ static void assert_job(bool over, size_t line, int error)
 
 	assert_int_equal(batch_lines_next(&lines, over, &j, &err), 1);
 	assert_int_equal(j->line, line);
+	if (!j->refused.error)
+		batch_lines_read(&lines, j);
 	assert_int_equal(j->refused.error, error);
 	if (!error)
 		assert_true(j->job.alone && j->job.id && strstr(j->job.id, "-"));

@@ -43,6 +43,8 @@ static struct endpoint example(const char *network, const char *owner)
 			     .port = 1,
 			     .count = 1 } },
 		.port_count = 3,
+		.servers = { { .s6_addr = { [10] = 0xff, 0xff, 192, 0, 2, 7 } }, { .s6_addr = { 0xfd, [15] = 7 } } },
+		.server_count = 2,
 		.maker = 5,
 		.maker_start_time = 6,
 	};
@@ -138,6 +140,9 @@ static void test_hostile_record(void **state)
 		{ "address", "\"1.2.3\"" },
 		{ "address6", "\"1.2.3.4\"" },
 		{ "mac", "\"x\"" },
+		{ "servers", "[\"name\"]" },
+		{ "servers", "[7]" },
+		{ "servers", "[\"::1\",\"::1\",\"::1\",\"::1\",\"::1\",\"::1\",\"::1\",\"::1\",\"::1\"]" },
 		{ "mac", "null" },
 		{ "first", "1" },
 		{ "names", "[7]" },

@@ -254,6 +254,8 @@ static void overlay(const struct ns_overlay *o, const struct host *h)
 		plan_init(&p, &arena);
 		failing->armed = true;
 		ns_plan_overlay(&p, o, h, &rootfs);
+		ns_plan_overlay_give(&p, h);
+		ns_plan_overlay_close(&p, o, h);
 		failing->armed = false;
 		r = arena_failed(&arena) ? -ENOMEM : plan_check(&p, &e);
 		arena_free(&arena);

@@ -106,6 +106,8 @@ static void build(const char *config_file, bool overlay, unsigned int kernel, bo
 		o.idmap = ns_has_userns(&s);
 		ns_host_root(&s, &o.root_uid, &o.root_gid);
 		ns_plan_overlay(&p, &o, &h, &options);
+		ns_plan_overlay_give(&p, &h);
+		ns_plan_overlay_close(&p, &o, &h);
 	}
 	ns_plan_mounts(&p, &s, &h, &options);
 	if (terminal)
