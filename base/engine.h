@@ -47,6 +47,9 @@ int run_walk(struct run *r, struct err *e);
 int run_walk_on(struct run *r, struct err *e);
 /* Closes every fd slot and the sync socket. */
 void run_close(struct run *r);
+/* For a step of the guest's that bears a process which goes on in its place, behind this step; in
+ * the same memory, too, on a stack of its own: it never comes back. */
+_Noreturn void run_go_on_alone(struct run *r);
 /* Called by the birth op: tells each side who it is. */
 void run_become_guest(struct run *r);
 void run_become_parent(struct run *r);

@@ -216,6 +216,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct ns_overlay overlay = { .count = 0 };
 	int slot_start = -1, slot_pin = -1, stdio[3], first;
 
+	if (o->layers && root_layers_check_ids(o->layers, &s->ns, e) < 0)
+		return -e->error;
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
 	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);

@@ -269,8 +269,6 @@ size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
 /* Fills the owners of what the job is shown of the host; refuses what no job is shown. `root`: of the
  * state; `store` NULL: the usual one. */
 int job_look_at_inputs(struct job *job, int root, const char *store, struct err *e);
-/* The first range that subuid(5) gives a user; the text is changed. */
-bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user);

@@ -176,8 +176,8 @@ static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, 
 }
 
 /* The filter of a profile is compiled once. */
-static const struct spec_known *known_filter(struct job_host *on, const json_t *config,
-					     struct err *e)
+static const struct spec_known *known_filter(struct job_host *on, const struct job *job,
+					     const json_t *config, struct err *e)
 {
 	static const struct json_at at = { .text = "/linux/seccomp" };
 	json_t *seccomp = json_object_get(json_object_get(config, "linux"), "seccomp");
@@ -190,6 +190,7 @@ static const struct spec_known *known_filter(struct job_host *on, const json_t *
 	if (seccomp_parse(seccomp, &at, on->arena, &k->filter, e) < 0)
 		return NULL;
 	k->seccomp = json_incref(seccomp);
+	k->text = job_walls(job)->seccomp();
 	return k;
 }
 
@@ -212,8 +213,7 @@ static int parse_config(struct job_task *t, struct err *e)
 	config = job_config(t->job, t->image ? &t->image->info : NULL, &t->ids, &t->user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
-	r = spec_parse_knowing(config, "/", t->job->id, t->arena, known_filter(t->on, config, e),
-			       spec, e);
+	r = spec_parse_knowing(config, "/", t->job->id, t->arena, known_filter(t->on, t->job, config, e), spec, e);
 	if (r < 0)
 		return r;
 	spec->cgroup.oom_group = t->job->memory != 0;
@@ -255,6 +255,8 @@ static int compile(struct job_task *t, struct err *e)
 		n = net_check(&o->net, &on->host, e);
 	if (n == 0)
 		n = job_lookup_check(t->job, &o->net, e);
+	if (n == 0)
+		n = job_lookup_servers(t->job, &o->net, e);
 	if (n == 0)
 		n = find_files(t, e);
 	if (n == 0)
