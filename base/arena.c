@@ -17,6 +17,11 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+/* A buffer, of which perhaps nothing is used: its pages come, and go, as they are. */
+#define MAYBE_UNUSED_BYTES (64u << 10)
+
+#define SPARES_MAX 8
+
 /* With the header whole pages. A usual start fills four: what is left of the last one was made for
  * nothing, at 2 us a page. */
 #define CHUNK_BYTES ((32u << 10) - offsetof(struct arena_chunk, data))
@@ -43,7 +48,8 @@ static void give_pages(void *pages, size_t size)
 static void *get_pages(size_t size)
 {
 	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+			   MAP_PRIVATE | MAP_ANONYMOUS |
+				   (size < MAYBE_UNUSED_BYTES ? MAP_POPULATE : 0), -1, 0);
 
 	return pages == MAP_FAILED ? NULL : pages;
 }
@@ -54,34 +60,52 @@ static void give_pages(void *pages, size_t size)
 }
 #endif
 
-/* The last one given back, zeroed: what is worked out in an arena of its own, and thrown away, leaves it
- * for the next. Not under AddressSanitizer, which is to see who still uses it. */
-static struct arena_chunk *spare;
+/* Given back, zeroed: what is worked out in an arena of its own, and thrown away, leaves it for the
+ * next, and one job of a batch for another. Not under AddressSanitizer, which is to see who still uses
+ * it. */
+static struct arena_chunk *spares;
+static unsigned spare_count;
 
 static struct arena_chunk *take_spare(size_t total)
 {
-	struct arena_chunk *c = spare;
+	for (struct arena_chunk **at = &spares; *at; at = &(*at)->next) {
+		struct arena_chunk *c = *at;
 
-	if (!c || sizeof *c + c->size != total)
-		return NULL;
-	spare = NULL;
-	return c;
+		if (sizeof *c + c->size != total)
+			continue;
+		*at = c->next;
+		spare_count--;
+		return c;
+	}
+	return NULL;
+}
+
+/* Those of sizes that nobody asks for any more make room. */
+static void drop_oldest_spare(void)
+{
+	struct arena_chunk **at = &spares, *c;
+
+	while ((*at)->next)
+		at = &(*at)->next;
+	c = *at;
+	*at = NULL;
+	spare_count--;
+	give_pages(c, sizeof *c + c->size);
 }
 
 static void give_chunk(struct arena_chunk *c)
 {
-	bool keep = !spare && c->size == CHUNK_BYTES;
-
-#if SANITIZED
-	keep = false;
-#endif
-	if (!keep) {
+	if (SANITIZED || sizeof *c + c->size >= MAYBE_UNUSED_BYTES) {
 		give_pages(c, sizeof *c + c->size);
 		return;
 	}
+	if (spare_count == SPARES_MAX)
+		drop_oldest_spare();
 	memset(c->data, 0, c->used);
 	c->used = 0;
-	spare = c;
+	c->next = spares;
+	spares = c;
+	spare_count++;
 }
 
 void arena_warm_heap(size_t bytes)

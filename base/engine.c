@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 
@@ -140,13 +141,23 @@ static bool would_wait(const struct run *r)
 	return poll(&p, 1, 0) == 0;
 }
 
+static bool is_late(const struct run *r)
+{
+	return r->until >= 0 && r->side == SIDE_HOST && clock_now_ms() >= r->until;
+}
+
+static int give_up(struct err *e)
+{
+	return err_say(e, ETIMEDOUT, "given up: the setup waits for something that does not answer");
+}
+
 /* Waits for the turn. Returns the step to go on at; 0 at EOF with *ret_eof; WAITS; -errno. */
 static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 {
 	*ret_eof = false;
 	for (;;) {
 		if (would_wait(r))
-			return WAITS;
+			return is_late(r) ? give_up(e) : WAITS;
 		struct message m;
 		int fd = -EBADF;
 		ssize_t n = socket_recv_fd(r->sync, &m, sizeof m, &fd);
@@ -156,6 +167,8 @@ static int wait_turn(struct run *r, bool *ret_eof, struct err *e)
 
 			if (signal)
 				return err_say(e, EINTR, "interrupted by SIG%s", sigabbrev_np(signal));
+			if (is_late(r))
+				return give_up(e);
 			continue;
 		}
 		if (n < 0 && n != -ECONNRESET)
@@ -298,6 +311,12 @@ static _Noreturn void guest_walk(struct run *r, int step)
 			_exit(e.exit_code ? e.exit_code : 1);
 		}
 	}
+}
+
+_Noreturn void run_go_on_alone(struct run *r)
+{
+	report(r, r->step, 0);
+	guest_walk(r, r->step + 1);
 }
 
 /* The guest's end with no record: say how it died. Reaps it. */

@@ -27,6 +27,7 @@ struct run {
 	bool silent;      /* guest: a stand-in passes the turns, since syscalls may be answered */
 	int step;         /* the one being done */
 	bool patient;     /* host: run_walk_on() */
+	int64_t until;    /* host: by clock_now_ms(), when it is given up; below 0: never */
 	bool guests_turn; /* host: since the guest got the turn for step `at` */
 	int at;
 	int last_report;  /* host: the last step the guest reported */
@@ -42,10 +43,13 @@ void run_init(struct run *r, const struct plan *p);
  * dead and reaped; the caller then calls plan_take_back(). The guest never returns from here. */
 int run_walk(struct run *r, struct err *e);
 /* The same for who has other things to do while the guest works: 1 means, call it again once
- * run->sync can be read. */
+ * run->sync can be read, or run->until is over. */
 int run_walk_on(struct run *r, struct err *e);
 /* Closes every fd slot and the sync socket. */
 void run_close(struct run *r);
+/* For a step of the guest's that bears a process which goes on in its place, behind this step; in
+ * the same memory, too, on a stack of its own: it never comes back. */
+_Noreturn void run_go_on_alone(struct run *r);
 /* Called by the birth op: tells each side who it is. */
 void run_become_guest(struct run *r);
 void run_become_parent(struct run *r);

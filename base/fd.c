@@ -217,6 +217,67 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 	return 0;
 }
 
+/* A file without a name: whoever is killed now leaves none. -EOPNOTSUPP: not on this file system. */
+static int make_nameless(int dirfd, const void *data, size_t size, mode_t mode)
+{
+	_cleanup_fd_ int fd = openat(dirfd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+	int r;
+
+	if (fd < 0)
+		return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
+	r = (mode & 077) && fchmod(fd, mode) < 0 ? -errno : fd_write_all(fd, data, size);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? r : fd_take(&fd);
+}
+
+static int link_fd(int fd, int dirfd, const char *name)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* No call puts a nameless file in another's place: it gets one name more, always the same, so that
+ * what a kill leaves of that is gone with the next one. */
+static int link_over(int fd, int dirfd, const char *name)
+{
+	char tmp[300];
+	int r;
+
+	if (snprintf(tmp, sizeof tmp, ".%s.tmp", name) >= (int)sizeof tmp)
+		return -ENAMETOOLONG;
+	for (int tries = 0; tries < 100; tries++) {
+		r = link_fd(fd, dirfd, tmp);
+		if (r == -EEXIST)
+			r = unlinkat(dirfd, tmp, 0) < 0 && errno != ENOENT ? -errno : -EEXIST;
+		else if (r == 0)
+			r = renameat(dirfd, tmp, dirfd, name) < 0 ? -errno : 0;
+		/* Another one may do the same. */
+		if (r != -EEXIST && r != -ENOENT)
+			break;
+	}
+	if (r < 0)
+		unlinkat(dirfd, tmp, 0);
+	return r;
+}
+
+int file_publish_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
+		    struct err *e)
+{
+	_cleanup_fd_ int fd = make_nameless(dirfd, data, size, mode);
+	int r = fd < 0 ? fd : link_fd(fd, dirfd, name);
+
+	if (r == -EOPNOTSUPP || r == -ENOSYS)
+		return file_replace_at(dirfd, name, data, size, mode, true, e);
+	if (r == -EEXIST)
+		r = link_over(fd, dirfd, name);
+	if (r == 0 && fsync(dirfd) < 0)
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "cannot write %s", name) : 0;
+}
+
 int socket_connect(const char *path, int send_timeout, const char *what, struct err *e)
 {
 	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -50,6 +50,11 @@ int file_create_at(int dirfd, const char *name, const void *data, size_t size, s
 /* Atomically replaces dirfd/name (temporary file, fsync when durable, rename, fsync of dirfd). */
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
 		    bool durable, struct err *e);
+/* The same, durable, and for a folder that is not kist's own: where the file system can make a file
+ * without a name, whoever is killed leaves nothing there but, over a file that was there, ".NAME.tmp",
+ * until the next one. */
+int file_publish_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
+		    struct err *e);
 /* Connects to a unix socket. What is sent there may block for send_timeout seconds: a peer that never
  * reads must hold up nobody for ever. fd or -errno; the record names the path, and `what` it is. */
 int socket_connect(const char *path, int send_timeout, const char *what, struct err *e);

@@ -11,7 +11,7 @@
 void run_init(struct run *r, const struct plan *p)
 {
 	*r = (struct run){ .plan = p, .side = SIDE_HOST, .sync = -EBADF, .sync_far = -EBADF,
-			   .fault_step = -1, .last_report = -1 };
+			   .fault_step = -1, .last_report = -1, .until = -1 };
 	for (int i = 0; i < PLAN_SLOTS_MAX; i++)
 		r->slots[i] = -EBADF;
 }

@@ -5,7 +5,9 @@
  * hand; there is no libbpf.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include "base/fd.h"
 #include "cgroup/cgroup_ops.h"
 
+#define KEPT_MAX     8
 #define PROGRAMS_MAX 64 /* the kernel's own limit for one cgroup */
 
 static int bpf(int command, union bpf_attr *attr)
@@ -20,12 +23,54 @@ static int bpf(int command, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
+/* Who starts many containers loads what is the same for all of them once: the verifier takes longer
+ * than all the rest of a cgroup. Kept as long as the process. */
+static struct kept {
+	const struct bpf_kind *kind;
+	void *program;
+	unsigned count;
+	int fd;
+} kept[KEPT_MAX];
+
+static int find_kept(const struct op_bpf_load_args *a)
+{
+	for (struct kept *k = kept; k < kept + KEPT_MAX && k->program; k++)
+		if (k->kind == a->kind && k->count == a->count &&
+		    memcmp(k->program, a->program, a->count * sizeof *a->program) == 0)
+			return fcntl(k->fd, F_DUPFD_CLOEXEC, 3);
+	return -ENOENT;
+}
+
+/* The first ones; what can't be kept is loaded again. */
+static void keep(const struct op_bpf_load_args *a, int fd)
+{
+	size_t size = a->count * sizeof *a->program;
+	struct kept *k = kept;
+
+	while (k < kept + KEPT_MAX && k->program)
+		k++;
+	if (k == kept + KEPT_MAX || !(k->program = malloc(size)))
+		return;
+	memcpy(k->program, a->program, size);
+	k->kind = a->kind;
+	k->count = a->count;
+	k->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (k->fd < 0) {
+		free(k->program);
+		k->program = NULL;
+	}
+}
+
 static int act_load(struct run *r, const void *args, struct err *e)
 {
 	const struct op_bpf_load_args *a = args;
 	union bpf_attr attr;
-	int fd;
+	int fd = r->patient ? find_kept(a) : -ENOENT;
 
+	if (fd >= 0) {
+		run_set_fd(r, a->slot, fd);
+		return 0;
+	}
 	memset(&attr, 0, sizeof(attr)); /* the kernel refuses stray bytes in the union */
 	attr.prog_type = a->kind->type;
 	if (a->kind->bound_to_hook) /* what it may read and answer depends on the hook */
@@ -41,6 +86,8 @@ static int act_load(struct run *r, const void *args, struct err *e)
 			return err_fix(e, "%s", a->kind->fix);
 		return -e->error;
 	}
+	if (r->patient)
+		keep(a, fd);
 	run_set_fd(r, a->slot, fd); /* BPF fds are close-on-exec from birth */
 	return 0;
 }

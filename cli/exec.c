@@ -24,6 +24,7 @@
 #include "runtime/exec_leaf.h"
 #include "runtime/protect.h"
 #include "runtime/publish.h"
+#include "supervisor/job.h"
 
 struct request {
 	const char *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *process_file;
@@ -158,6 +159,24 @@ static int check_caps(const struct request *q, const struct process_spec *spec, 
 	return 0;
 }
 
+/* What enters a job has the job's walls: neither a slip of the finger nor a script opens them. */
+static int heed_job(const json_t *config, const struct request *q, const struct process_spec *spec,
+		    struct exec_options *o, struct err *e)
+{
+	const char *more = q->process_file ? "process" : q->caps.count ? "cap"
+			   : q->preserve_fds ? "preserve-fds" : NULL;
+
+	if (!json_object_get(json_object_get(config, "annotations"), JOB_ANNOTATION))
+		return 0;
+	if (more) {
+		err_say(e, EPERM, "--%s: this is a job, and what enters it has no more than it has",
+			more);
+		return err_fix(e, "leave it out; the rest is as the job's own command has it");
+	}
+	o->lock_securebits = !(spec->caps.bounding | spec->caps.permitted | spec->caps.ambient);
+	return 0;
+}
+
 static int check_status(const struct container *c, const struct request *q, struct err *e)
 {
 	if (c->status == STATUS_PAUSED && !q->ignore_paused)
@@ -282,6 +301,8 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 		r = process_annotate(&spec, config, a, e);
 	if (r == 0)
 		r = check_caps(q, &spec, e);
+	if (r == 0)
+		r = heed_job(config, q, &spec, &o, e);
 	if (r == 0 && process_asks_security(&spec))
 		host_probe_more(&host);
 	if (r == 0)

@@ -175,6 +175,8 @@ int image_cli_import(const struct image_cli *o, struct err *e)
 	error = o->platform ? platform_parse(o->platform, &a, &import.platform, e) : 0;
 
 	if (!error)
+		error = image_cli_enter(o, true, e);
+	if (!error)
 		error = image_load(&load, e);
 	arena_free(&a);
 	return error;
@@ -188,7 +190,10 @@ static int write_export(void *user, int fd, struct err *e)
 int image_cli_export(const struct image_cli *o, struct err *e)
 {
 	struct export_options x = { .store = o->store, .source = o->args[0], .plain = o->rootfs };
-	int error = write_output(o, write_export, &x, e);
+	int error = o->rootfs ? 0 : image_cli_enter(o, false, e);
+
+	if (!error)
+		error = write_output(o, write_export, &x, e);
 
 	return error ? err_wrap(e, "cannot export %.200s", o->args[0]) : 0;
 }

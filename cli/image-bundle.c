@@ -33,8 +33,10 @@ int image_cli_bundle(const struct image_cli *o, struct err *e)
 		.note = note,
 		.user = (void *)(uintptr_t)o,
 	};
+	int error;
 
 	if (base == NULL)
 		return err_set(e, ENOMEM, "no memory for a configuration");
-	return image_bundle(&bundle, e);
+	error = image_cli_enter(o, false, e);
+	return error ? error : image_bundle(&bundle, e);
 }

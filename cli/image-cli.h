@@ -18,7 +18,7 @@ struct image_cli_words { /* of an option that may be given often; NULL-terminate
 };
 
 struct image_cli { /* a parsed command line */
-	const char *store, *tag, *log, *platform, *authfile, *certs_dir, *user, *output, *run_as;
+	const char *store, *tag, *log, *platform, *authfile, *ids, *certs_dir, *user, *output, *run_as;
 	const char *format, *message, *last, *artifact_type, *only;
 	bool help, json, quiet, log_json, plain_http, password_stdin;
 	bool rootless, overlay, tty, rootfs, remote, raw, config, artifact, digests;
@@ -38,6 +38,10 @@ int image_cli_options(int argc, char **argv, struct image_cli *o);
 const char *image_cli_foreign(const struct image_cli *o, const char *verb);
 int image_cli_bad_usage(const char *what, const char *value);
 
+/* Into the namespace that the store's files are owned in, if they are: store-enter.c. First of all. */
+int image_cli_enter(const struct image_cli *o, bool create, struct err *e);
+int image_cli_enter_after(const struct image_cli *o, bool create, void (*before)(void *user), void *user,
+			  struct err *e);
 /* "12 MB" */
 const char *image_cli_size(uint64_t n, char text[24]);
 int image_cli_pull(const struct image_cli *o, struct err *e);

@@ -90,8 +90,10 @@ int image_cli_fsck(const struct image_cli *o, struct err *e)
 					.found = on_found,
 					.user = &report };
 	struct fsck_result result = { 0 };
-	int error = store_fsck(&options, &result, e);
+	int error = image_cli_enter(o, false, e);
 
+	if (!error)
+		error = store_fsck(&options, &result, e);
 	if (error == 0 && o->json)
 		error = print_json(&report, &result, e);
 	else if (error == 0 && !o->quiet)

@@ -30,6 +30,7 @@ static const struct row {
 	{ "max-size", 0, "load pull import", BYTES, AT(bytes_max), 0, "like 512M or 32G" },
 	{ "max-entries", 0, "load pull import", NUMBER, AT(entries_max), INT64_MAX, "a number" },
 	{ "platform", 0, "pull import", WORD, AT(platform), 0, NULL },
+	{ "ids", 0, "load pull import", WORD, AT(ids), 0, NULL },
 	{ "authfile", 0, "pull push login logout tags referrers inspect", WORD, AT(authfile), 0,
 	  NULL },
 	{ "certs-dir", 0, "pull push login tags referrers inspect", WORD, AT(certs_dir), 0, NULL },

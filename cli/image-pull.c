@@ -16,7 +16,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/image-cli.h"
+#include "image/credentials.h"
 #include "image/load.h"
+#include "image/reference.h"
 
 #define BAR_WIDTH	 24
 #define LINE_WIDTH	 76 /* a longer line would wrap, and not be drawn over */
@@ -190,10 +192,29 @@ void image_cli_registry(const struct image_cli *o, struct registry_options *ret)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+struct seeking {
+	const struct image_cli *o;
+	struct credential credential;
+	struct registry_options *registry;
+};
+
+/* A helper asks a keyring, which serves the user, and not root of a user namespace. When it fails now it
+ * is asked again when the registry wants a password. */
+static void seek_credential(void *user)
+{
+	struct seeking *s = user;
+	struct reference r;
+
+	if (reference_parse(s->o->args[0], &r, NULL) == 0 &&
+	    credentials_find(s->o->authfile, r.name, &s->credential, NULL) == 1)
+		s->registry->found = &s->credential;
+}
+
 int image_cli_pull(const struct image_cli *o, struct err *e)
 {
 	struct progress p = { .o = o, .began = now(), .rows = 24, .columns = 80 };
 	struct registry_options registry;
+	struct seeking seeking = { .o = o, .registry = &registry };
 	struct arena a = ARENA_INIT;
 	struct platform platform;
 	struct winsize size;
@@ -227,7 +248,10 @@ int image_cli_pull(const struct image_cli *o, struct err *e)
 		load.platform = &platform;
 	}
 	if (!error)
+		error = image_cli_enter_after(o, true, seek_credential, &seeking, e);
+	if (!error)
 		error = image_load(&load, e);
+	credential_forget(&seeking.credential);
 	arena_free(&a);
 	return error;
 }

@@ -155,6 +155,8 @@ int image_cli_prune(const struct image_cli *o, struct err *e)
 	int error = prune_options(o, &options, labels, &a, e);
 
 	if (!error)
+		error = image_cli_enter(o, false, e);
+	if (!error)
 		error = store_open(&s, o->store, false, e);
 	if (!error)
 		error = store_prune(&s, &options, &a, &result, e);
@@ -282,8 +284,10 @@ static void shared_text(const json_t *shared)
 int image_cli_share(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
-	int error = store_open(&s, o->store, !o->off, e);
+	int error = image_cli_enter(o, !o->off, e);
 
+	if (!error)
+		error = store_open(&s, o->store, !o->off, e);
 	if (!error)
 		error = store_share(&s, !o->off, e);
 	if (error)
@@ -296,6 +300,15 @@ int image_cli_share(const struct image_cli *o, struct err *e)
 	return 0;
 }
 
+static const char *ids_name(const struct store *s)
+{
+	static const char *const names[] = {
+		[APPLY_SINGLE] = "single", [APPLY_MAPPED] = "mapped", [APPLY_ROOT] = "root"
+	};
+
+	return names[store_apply_as(s)];
+}
+
 int image_cli_df(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
@@ -303,8 +316,10 @@ int image_cli_df(const struct image_cli *o, struct err *e)
 	_cleanup_fd_ int lock = -EBADF;
 	struct arena a = ARENA_INIT;
 	struct usage u = { 0 };
-	int error = store_open(&s, o->store, false, e);
+	int error = image_cli_enter(o, false, e);
 
+	if (!error)
+		error = store_open(&s, o->store, false, e);
 	if (!error)
 		error = store_lock(&s, true, &lock, e);
 	if (!error)
@@ -319,6 +334,7 @@ int image_cli_df(const struct image_cli *o, struct err *e)
 	if (!error && o->json) {
 		out = df_json(&u);
 		json_object_set(out, "shared", shared);
+		json_object_set_new(out, "ids", json_string(ids_name(&s)));
 		error = print(out, e);
 	} else if (!error) {
 		df_text(&u);

@@ -55,7 +55,7 @@ int job_write_result(int dir, const char *name, const struct job *job, const str
 		line = NULL;
 		return err_set(e, ENOMEM, "the result");
 	}
-	return file_replace_at(dir, name, line, (size_t)size, 0644, true, e);
+	return file_publish_at(dir, name, line, (size_t)size, 0644, e);
 }
 
 /* A job that kist or the kernel ended does not say so itself. */

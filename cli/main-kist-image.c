@@ -60,15 +60,19 @@ static int run_load(const struct image_cli *o, struct err *e)
 		.user = (void *)(uintptr_t)o,
 	};
 
-	return image_load(&load, e);
+	int error = image_cli_enter(o, true, e);
+
+	return error ? error : image_load(&load, e);
 }
 
 static int run_rm(const struct image_cli *o, struct err *e)
 {
 	_cleanup_store_ struct store s = STORE_INIT;
 	struct store_removed removed = { 0 };
-	int error = store_open(&s, o->store, false, e), i;
+	int error = image_cli_enter(o, false, e), i;
 
+	if (!error)
+		error = store_open(&s, o->store, false, e);
 	if (error == -ENOENT) {
 		err_clear(e);
 		error = err_say(e, ENOENT, "no such image: %.200s (see: kist image ls)", o->args[0]);
@@ -154,6 +158,7 @@ static int usage(FILE *to)
 		"-q, --quiet   digests only (load, pull, push, ls), nothing (rm, prune, fsck, login, logout)\n"
 		    "--log FILE, --log-format text|json   where and how errors go\n"
 		    "-h, --help    this text\n"
+		"--ids auto|single|mapped   of a user's new store: whose files those of images become\n"
 		"limits of load and pull, for all layers of one image: --max-size %lluG (k, M, G, T),\n"
 		"              --max-entries %llu\n"
 		"of all that talk to a registry:\n"

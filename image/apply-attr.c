@@ -19,14 +19,14 @@ void apply_note(struct apply *a, enum note kind, const char *path)
 		snprintf(n->first, sizeof(n->first), "%s", path);
 }
 
-const char *apply_opaque_xattr(bool privileged)
+const char *apply_opaque_xattr(bool trusted)
 {
-	return privileged ? "trusted.overlay.opaque" : "user.overlay.opaque";
+	return trusted ? "trusted.overlay.opaque" : "user.overlay.opaque";
 }
 
 int apply_set_opaque(struct apply *a, int fd, struct err *e)
 {
-	const char *name = apply_opaque_xattr(a->privileged);
+	const char *name = apply_opaque_xattr(a->host);
 
 	if (fsetxattr(fd, name, "y", 1, 0) < 0) {
 		err_set(e, errno, "cannot set %s", name);
@@ -56,7 +56,7 @@ static bool forgivable(const struct apply *a, const char *name, int error)
 {
 	if (strncmp(name, "user.", 5) == 0)
 		return error == EPERM || error == ENOTSUP || error == EACCES;
-	return !a->privileged && (error == EPERM || error == ENOTSUP || error == EINVAL);
+	return !a->host && (error == EPERM || error == ENOTSUP || error == EINVAL);
 }
 
 enum xattr_by { BY_FD, BY_MAGIC_LINK, BY_NAME };
@@ -82,7 +82,7 @@ static int set_xattrs(struct apply *a, enum xattr_by by, int fd, const char *pat
 		const struct layer_xattr *x = &entry->xattrs[i];
 		enum xattr_fate fate = judge(x->name);
 
-		if (!a->privileged && strcmp(x->name, OWNER_XATTR) == 0)
+		if (!a->host && strcmp(x->name, OWNER_XATTR) == 0)
 			fate = XATTR_FOREIGN; /* the entry's own owner counts */
 		if (fate != XATTR_KEEP) {
 			apply_note(a, fate == XATTR_OVERLAY ? NOTE_OVERLAY_XATTR : NOTE_XATTR,
@@ -134,12 +134,15 @@ static int set_owner(struct apply *a, int dirfd, const char *name, int flags,
 
 	if (error)
 		return error;
-	if (!a->privileged)
+	if (!a->owners)
 		return keep_owner(a, flags & AT_EMPTY_PATH ? dirfd : -EBADF, entry, e);
-	if (fchownat(dirfd, name, entry->uid, entry->gid, flags) < 0)
-		return err_set(e, errno, "cannot give it to %llu:%llu",
-			       (unsigned long long)entry->uid, (unsigned long long)entry->gid);
-	return 0;
+	if (fchownat(dirfd, name, entry->uid, entry->gid, flags) == 0)
+		return 0;
+	/* An id that the namespace has not. */
+	if (errno == EINVAL && !a->host && fchownat(dirfd, name, a->uid, a->gid, flags) == 0)
+		return keep_owner(a, flags & AT_EMPTY_PATH ? dirfd : -EBADF, entry, e);
+	return err_set(e, errno, "cannot give it to %llu:%llu", (unsigned long long)entry->uid,
+		       (unsigned long long)entry->gid);
 }
 
 mode_t apply_mode(const struct apply *a, const struct layer_entry *entry)
@@ -147,7 +150,7 @@ mode_t apply_mode(const struct apply *a, const struct layer_entry *entry)
 	mode_t mode = entry->mode & 07777;
 
 	/* Without CAP_DAC_OVERRIDE a folder must stay enterable for its owner. */
-	if (!a->privileged && S_ISDIR(entry->mode))
+	if (!a->owners && S_ISDIR(entry->mode))
 		mode |= 0700;
 	return mode;
 }
@@ -169,14 +172,14 @@ static int drop_xattrs(int fd, struct err *e)
 
 static bool has_owner(const struct apply *a, const struct layer_entry *entry, bool plain)
 {
-	return plain && a->privileged && entry->uid == a->uid && entry->gid == a->gid;
+	return plain && a->owners && entry->uid == a->uid && entry->gid == a->gid;
 }
 
 int apply_attrs_fd(struct apply *a, int fd, const struct layer_entry *entry, bool plain,
 		   struct err *e)
 {
 	mode_t mode = apply_mode(a, entry);
-	bool late = !a->privileged && !(mode & 0200);
+	bool late = !a->owners && !(mode & 0200);
 	int error = 0;
 
 	if (!plain && a->acl_seen)

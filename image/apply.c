@@ -26,11 +26,12 @@
 /* Any entry for the folder itself replaces this: implied.c knows by it which still have none. */
 const struct timespec apply_implied_mtime = { .tv_sec = 1, .tv_nsec = 716253000 };
 
-void apply_begin(struct apply *a, int root, bool privileged)
+void apply_begin(struct apply *a, int root, enum apply_as as)
 {
 	memset(a, 0, sizeof(*a));
 	a->root = root;
-	a->privileged = privileged;
+	a->owners = as != APPLY_SINGLE;
+	a->host = as == APPLY_ROOT;
 	a->uid = geteuid();
 	a->gid = getegid();
 	a->file_fd = -EBADF;
@@ -291,7 +292,7 @@ static int apply_folder(struct apply *a, const char *path, const char *name,
 static int apply_file(struct apply *a, const char *name, const struct layer_entry *entry,
 		      int *ret_fd, struct err *e)
 {
-	mode_t mode = (apply_mode(a, entry) & 0777) | (a->privileged ? 0 : 0200);
+	mode_t mode = (apply_mode(a, entry) & 0777) | (a->owners ? 0 : 0200);
 	int tries, go = 1;
 
 	for (tries = 0; go == 1; tries++) {
@@ -386,7 +387,7 @@ static int apply_node(struct apply *a, const char *name, const struct layer_entr
 		return err_say(e, EPERM,
 			       "char device 0/0 is overlayfs's whiteout; an image may not "
 			       "bring its own");
-	if (!S_ISFIFO(entry->mode) && !a->privileged) {
+	if (!S_ISFIFO(entry->mode) && !a->host) {
 		apply_note(a, NOTE_DEVICE, entry->path);
 		return clear_way(a, name, false, &whiteout, &kept, e);
 	}

@@ -59,9 +59,17 @@ struct apply_folder {
 	bool plain; /* what is made in it is ours and has no other rights than we give it */
 };
 
+/* Whose files a layer's become. */
+enum apply_as {
+	APPLY_SINGLE, /* the caller's; whose they should be is kept in an xattr */
+	APPLY_MAPPED, /* their owners', in a user namespace that has those ids */
+	APPLY_ROOT,   /* the same; and devices and trusted.* xattrs, which root of the host alone gives */
+};
+
 struct apply {
 	int root;	  /* borrowed: the layer's folder */
-	bool privileged;  /* owners, devices and trusted.* xattrs can be set */
+	bool owners;	  /* they, and modes, are set as they should be: not APPLY_SINGLE */
+	bool host;	  /* APPLY_ROOT */
 	bool opaque_root; /* the layer hides everything below it */
 	bool root_said;	  /* it has an entry for its root */
 	struct apply_note notes[NOTE_COUNT];
@@ -80,7 +88,7 @@ struct apply {
 };
 
 /* root: an empty folder, mode 0755 owner 0:0 or whoever runs this. */
-void apply_begin(struct apply *a, int root, bool privileged);
+void apply_begin(struct apply *a, int root, enum apply_as as);
 /* Makes one entry. For a regular file *ret_fd is a borrowed fd to write the content to, and
  * apply_file_done() must follow; otherwise *ret_fd is -EBADF. */
 int apply_entry(struct apply *a, const struct layer_entry *entry, int *ret_fd, struct err *e);
@@ -97,8 +105,8 @@ void apply_free(struct apply *a);
  * owner, mode, ACLs and mtime from the nearest lower layer that has them (else 0:0, 0755, epoch).
  * Without this an image whose layers hold only files would show /tmp as 0755. lowers: fds of the
  * folders below, nearest first. */
-int apply_fix_implied(int root, const char *implied, size_t size, bool privileged,
+int apply_fix_implied(int root, const char *implied, size_t size, enum apply_as as,
 		      const int *lowers, size_t count, struct err *e);
 
 /* The xattr that makes a folder opaque, for this kind of store (overlayfs, "userxattr"). */
-const char *apply_opaque_xattr(bool privileged);
+const char *apply_opaque_xattr(bool trusted);

@@ -53,7 +53,7 @@ static int merge_into(struct bundle *b, int rootfs, struct err *e)
 {
 	struct merge_options m = { .layers = image_layer_paths(&b->image, &b->arena),
 				   .count = b->image.layer_count,
-				   .userxattr = b->image.userxattr,
+				   .as = image_apply_as(&b->image),
 				   .only = b->o->overlay ? "etc" : NULL,
 				   .each = b->o->overlay ? put_users : put,
 				   .user = b };
@@ -61,7 +61,7 @@ static int merge_into(struct bundle *b, int rootfs, struct err *e)
 
 	if (m.layers == NULL)
 		return err_set(e, ENOMEM, "no memory for layers");
-	apply_begin(&b->apply, rootfs, geteuid() == 0);
+	apply_begin(&b->apply, rootfs, store_caller_userxattr() ? APPLY_SINGLE : APPLY_ROOT);
 	error = image_merge(&m, e);
 	if (!error)
 		error = apply_end(&b->apply, e);
@@ -135,6 +135,24 @@ static int read_config(struct bundle *b, json_t **ret, struct err *e)
 	return error ? error : store_read_json(&s, &manifest.config, MANIFEST_CONFIG_MAX, ret, e);
 }
 
+static json_t *id_lines(const struct subid_range *r)
+{
+	return json_pack("[{s:i, s:I, s:i}, {s:i, s:I, s:I}]", "containerID", 0, "hostID",
+			 (json_int_t)r->own, "size", 1, "containerID", 1, "hostID",
+			 (json_int_t)r->first, "size", (json_int_t)r->count);
+}
+
+/* Those that the store's files have: with others they would be nobody's. */
+static void map_ids(struct bundle *b)
+{
+	json_t *l = json_object_get(b->o->base, "linux");
+
+	if (json_object_get(l, "uidMappings") == NULL)
+		return;
+	json_object_set_new(l, "uidMappings", id_lines(&b->image.ids.uid));
+	json_object_set_new(l, "gidMappings", id_lines(&b->image.ids.gid));
+}
+
 /* The runtime finds the layers itself: by digest, since a name may mean another image tomorrow. */
 static int add_overlay(struct bundle *b, struct err *e)
 {
@@ -145,6 +163,8 @@ static int add_overlay(struct bundle *b, struct err *e)
 		return err_set(e, errno, "%s", b->o->dir);
 	if (mkdirat(b->dir, "changes", 0700) < 0)
 		return err_set(e, errno, "cannot make %s/changes", b->o->dir);
+	if (b->image.mapped)
+		map_ids(b);
 	json_object_set_new(annotations, "io.kist.image", json_string(b->image.manifest_digest));
 	json_object_set_new(annotations, "io.kist.image.store", json_string(b->image.store));
 	json_object_set_new(annotations, "io.kist.image.writable", json_sprintf("%s/changes", dir));

@@ -15,6 +15,7 @@
 #include "image/export.h"
 #include "image/merge.h"
 #include "image/store.h"
+#include "image/store-layout.h"
 
 #define BLOCK (256u << 10)
 
@@ -173,14 +174,15 @@ int image_export(const struct export_options *o, int fd, struct err *e)
 	struct arena a = ARENA_INIT;
 	struct image_info image = { 0 };
 	char *folder = (char *)(uintptr_t)o->source;
-	struct merge_options m = { .layers = &folder, .count = 1, .plain = o->plain };
+	struct merge_options m = { .layers = &folder, .count = 1, .plain = o->plain,
+				   .as = APPLY_ROOT };
 	_cleanup_fd_ int pin = -EBADF;
 	int error = o->plain ? 0 : image_resolve_layers(o->store, o->source, &a, &image, &pin, e);
 
 	if (!error && !o->plain) {
 		m.layers = image_layer_paths(&image, &a);
 		m.count = image.layer_count;
-		m.userxattr = image.userxattr;
+		m.as = image_apply_as(&image);
 		if (m.layers == NULL)
 			error = err_set(e, ENOMEM, "no memory for layers");
 	}

@@ -30,7 +30,7 @@ static int remove_flat(struct fsck *f, const struct digest *top, struct err *e)
 
 /* Into tmp/flat. */
 static int join_beside(struct fsck *f, const struct digest *const *chains, size_t count,
-		       bool userxattr, int *ret, struct err *e)
+		       enum apply_as as, int *ret, struct err *e)
 {
 	char *paths[MANIFEST_LAYERS_MAX];
 	_cleanup_fd_ int to = -EBADF;
@@ -49,14 +49,14 @@ static int join_beside(struct fsck *f, const struct digest *const *chains, size_
 	to = openat(f->tmp.dir, "flat", FOLDER_FLAGS);
 	if (to < 0 || fchmod(to, 0755) < 0)
 		return err_set(e, errno, "cannot open a layer's folder");
-	error = flat_make(paths, count, userxattr, to, e);
+	error = flat_make(paths, count, as, to, NULL, e);
 	if (!error)
 		*ret = fd_take(&to);
 	return error;
 }
 
 static int check_run(struct fsck *f, const struct digest *const *chains, size_t count,
-		     bool userxattr, struct err *e)
+		     enum apply_as as, struct err *e)
 {
 	_cleanup_fd_ int want = -EBADF;
 	_cleanup_fd_ int have =
@@ -71,7 +71,7 @@ static int check_run(struct fsck *f, const struct digest *const *chains, size_t 
 		return err_set(e, errno, "cannot open %s",
 			       store_layer_path(chains[0], "/flat").text);
 	if (have >= 0) {
-		got = join_beside(f, chains, count, userxattr, &want, e);
+		got = join_beside(f, chains, count, as, &want, e);
 		if (!got)
 			got = tree_same(want, have, why, e);
 	}
@@ -112,7 +112,7 @@ static int check_image(struct fsck *f, const struct fsck_image *image, struct er
 	if (count)
 		flat_partition(markers, count, runs);
 	for (i = 0; !error && i < count; i += runs[i])
-		error = check_run(f, &chains[i], runs[i], markers[i].userxattr, e);
+		error = check_run(f, &chains[i], runs[i], markers[i].userxattr ? store_apply_as(&f->store) : APPLY_ROOT, e);
 	return error;
 }
 

@@ -155,7 +155,7 @@ struct place {
 	size_t at;
 	const struct digest *chain;
 	const struct descriptor *blob;
-	bool privileged; /* how it is unpacked */
+	enum apply_as as;
 };
 
 static int fix_implied(const struct place *p, int root, const struct apply *a, struct err *e)
@@ -174,8 +174,8 @@ static int fix_implied(const struct place *p, int root, const struct apply *a, s
 			count++;
 	}
 	if (!error)
-		error = apply_fix_implied(root, a->implied, a->implied_size, p->privileged, lowers,
-					  count, e);
+		error = apply_fix_implied(root, a->implied, a->implied_size,
+					  p->as, lowers, count, e);
 	while (count > 0)
 		close(lowers[--count]);
 	return error;
@@ -207,7 +207,7 @@ static int unpack_beside(const struct place *p, int *ret_root, struct layer_mark
 				  .expect = { p->blob->digest, p->blob->size },
 				  .copy_fd = -EBADF,
 				  .diffid = p->image->config.diff_ids[p->at],
-				  .privileged = p->privileged,
+				  .as = p->as,
 				  .budget = &budget };
 	struct unpack_result result = { .apply = { .file_fd = -EBADF } };
 	int error;
@@ -225,7 +225,7 @@ static int unpack_beside(const struct place *p, int *ret_root, struct layer_mark
 				      .has_parent = p->at > 0,
 				      .entries = result.entries,
 				      .bytes = result.bytes,
-				      .userxattr = !p->privileged,
+				      .userxattr = p->as != APPLY_ROOT,
 				      .opaque_root = result.apply.opaque_root };
 	if (p->at > 0)
 		ret->parent = p->image->chains[p->at - 1];
@@ -341,7 +341,7 @@ static int check_layer(struct place *p, struct err *e)
 		return 0; /* told already, and nothing could be done */
 	if (got < 0)
 		return got;
-	p->privileged = got ? !have.userxattr : geteuid() == 0;
+	p->as = got && !have.userxattr ? APPLY_ROOT : store_apply_as(&f->store);
 	if (got == 0)
 		return layer_missing(p, e);
 	if (f->options->quick)

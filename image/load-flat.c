@@ -15,15 +15,20 @@
 #include "image/store-flat.h"
 
 struct flat_path {
-	char text[sizeof("flat/") + DIGEST_HEX_MAX];
+	char text[sizeof("flat/") + DIGEST_HEX_MAX + sizeof(".bytes")];
 };
 
-static struct flat_path tmp_path(const struct digest *top)
+static struct flat_path tmp_path_of(const struct digest *top, const char *tail)
 {
 	struct flat_path p;
 
-	snprintf(p.text, sizeof(p.text), "flat/%s", top->hex);
+	snprintf(p.text, sizeof(p.text), "flat/%s%s", top->hex, tail);
 	return p;
+}
+
+static struct flat_path tmp_path(const struct digest *top)
+{
+	return tmp_path_of(top, "");
 }
 
 /* Top first, down to one that hides all below. */
@@ -59,6 +64,7 @@ static bool make_one(struct load *l, const struct digest *const *chains, size_t 
 	char *paths[MANIFEST_LAYERS_MAX];
 	struct flat_path to = tmp_path(chains[0]);
 	_cleanup_fd_ int fd = -EBADF;
+	uint64_t bytes = 0;
 	size_t i;
 
 	for (i = 0; i < count; i++)
@@ -72,8 +78,10 @@ static bool make_one(struct load *l, const struct digest *const *chains, size_t 
 		return false;
 	fd = openat(l->tmp.dir, to.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && fchmod(fd, 0755) == 0 &&
-	    flat_make(paths, count, !l->privileged, fd, NULL) == 0)
+	    flat_make(paths, count, l->as, fd, &bytes, NULL) == 0) {
+		flat_note_bytes(l->tmp.dir, tmp_path_of(chains[0], ".bytes").text, bytes);
 		return true;
+	}
 	path_remove_tree(l->tmp.dir, to.text, NULL);
 	return false;
 }
@@ -125,8 +133,12 @@ int load_move_flat(struct load *l, struct err *e)
 
 	for (i = 0; i < l->image_count; i++)
 		for (k = 0; k < l->images[i].stack.count; k++) {
-			if (!chain_of_flat(l->images[i].stack.names[k], &top) ||
-			    renameat(l->tmp.dir, tmp_path(&top).text, l->store.dir,
+			if (!chain_of_flat(l->images[i].stack.names[k], &top))
+				continue;
+			/* A convenience, and the same whoever writes it. */
+			renameat(l->tmp.dir, tmp_path_of(&top, ".bytes").text, l->store.dir,
+				 store_layer_path(&top, "/flat-bytes").text);
+			if (renameat(l->tmp.dir, tmp_path(&top).text, l->store.dir,
 				     store_layer_path(&top, "/flat").text) == 0)
 				continue;
 			/* Moved for another image; or another load was first. */

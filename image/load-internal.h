@@ -46,7 +46,7 @@ struct load {
 	struct load_layer *layers; /* sorted by chain */
 	size_t layer_count;
 	struct unpack_budget budget;
-	bool privileged;
+	enum apply_as as;
 };
 
 /* Reads a JSON document of the source: exact size, digest verified. */

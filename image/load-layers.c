@@ -62,7 +62,7 @@ int load_make_root(struct load *l, const struct load_layer *layer, int *ret, str
 static int do_layer(struct load *l, struct load_layer *layer, struct err *e)
 {
 	_cleanup_fd_ int blob = -EBADF, copy = -EBADF, root = -EBADF;
-	struct unpack_job job = { .budget = &l->budget, .privileged = l->privileged };
+	struct unpack_job job = { .budget = &l->budget, .as = l->as };
 	int error = load_open_blob(l, layer->blob, &blob, e);
 
 	if (!error && layer->copy && !l->source.spooled)
@@ -166,7 +166,8 @@ static int fix_layer(struct load *l, struct load_layer *layer, const struct dige
 			count++;
 	}
 	if (!error)
-		error = apply_fix_implied(root, a->implied, a->implied_size, l->privileged, lowers,
+		error = apply_fix_implied(root, a->implied, a->implied_size, l->as,
+					  lowers,
 					  count, e);
 	while (count > 0)
 		close(lowers[--count]);
@@ -183,7 +184,7 @@ static int finish_layer(struct load *l, struct load_layer *layer, struct err *e)
 		.parent = layer->parent,
 		.entries = layer->result.entries,
 		.bytes = layer->result.bytes,
-		.userxattr = !l->privileged,
+		.userxattr = l->as != APPLY_ROOT,
 		.opaque_root = layer->result.apply.opaque_root,
 	};
 

@@ -398,7 +398,7 @@ static int fetch_layer(struct load *l, struct load_layer *layer, struct http *ht
 			   .user = w };
 	struct blob_reader from = { fetch_read, &f, fetch_cancel };
 	struct unpack_job job = { .budget = &l->budget,
-				  .privileged = l->privileged,
+				  .as = l->as,
 				  .blob_fd = have,
 				  .from = have < 0 ? &from : NULL,
 				  .expect = { layer->blob->digest, layer->blob->size },

@@ -406,11 +406,14 @@ static int open_all(struct load *l, struct err *e)
 	int error = store_open(&l->store, l->options->store, true, e);
 
 	if (!error)
+		error = store_check_ids(&l->store, e);
+	if (!error)
 		error = store_lock(&l->store, true, &lock, e);
 	if (!error)
 		error = store_tmp_new(&l->store, &l->tmp, e);
 	if (error)
 		return error;
+	l->as = store_apply_as(&l->store);
 	fd_close(&lock);
 	if (mkdirat(l->tmp.dir, "blobs", 0700) < 0 || mkdirat(l->tmp.dir, "layers", 0700) < 0 ||
 	    mkdirat(l->tmp.dir, "spool", 0700) < 0)
@@ -467,7 +470,6 @@ int image_load(const struct load_options *o, struct err *e)
 		.tmp = STORE_TMP_INIT,
 		.source = SOURCE_INIT,
 		.budget = { .entries_max = o->entries_max, .bytes_max = o->bytes_max },
-		.privileged = !store_caller_userxattr(),
 		.platform = o->platform ? *o->platform : platform_here(),
 	};
 	int error = run(&l, e), later;

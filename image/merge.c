@@ -195,7 +195,7 @@ static int read_xattrs(struct merge *m, int dirfd, const char *name, struct laye
 			return err_set(m->e, errno, "cannot read the xattr %.64s of /%s", at,
 				       m->path);
 		/* a layer unpacked without root: how the image has it */
-		if (got >= 0 && m->o->userxattr && strcmp(at, OWNER_XATTR) == 0) {
+		if (got >= 0 && m->o->as != APPLY_ROOT && strcmp(at, OWNER_XATTR) == 0) {
 			take_owner(&x[entry->xattr_count], entry);
 			continue;
 		}
@@ -212,8 +212,8 @@ static int hand_on(struct merge *m, int dirfd, const char *name, const struct st
 	struct layer_entry entry = {
 		.path = m->path[0] ? m->path : ".",
 		.mode = st->st_mode,
-		.uid = m->o->userxattr ? 0 : st->st_uid,
-		.gid = m->o->userxattr ? 0 : st->st_gid,
+		.uid = m->o->as == APPLY_SINGLE ? 0 : st->st_uid,
+		.gid = m->o->as == APPLY_SINGLE ? 0 : st->st_gid,
 		.mtime = st->st_mtim,
 		.rdev = st->st_rdev,
 	};
@@ -291,7 +291,7 @@ static int is_opaque(const struct merge *m, int fd)
 
 	if (m->o->plain)
 		return 0;
-	n = fgetxattr(fd, apply_opaque_xattr(!m->o->userxattr), value, sizeof(value));
+	n = fgetxattr(fd, apply_opaque_xattr(m->o->as == APPLY_ROOT), value, sizeof(value));
 	if (n < 0 && errno != ENODATA && errno != ENOTSUP && errno != ERANGE)
 		return err_set(m->e, errno, "cannot read the xattrs of /%s", m->path);
 	return n == 1 && value[0] == 'y';

@@ -17,7 +17,7 @@ struct merge_options {
 	bool as_layer; /* the result is to lie upon others: whiteouts and opaque folders are handed on,
 			* as a layer's tar has them (.wh.NAME, .wh..wh..opq) */
 	const char *only; /* of the root's names this one alone; or NULL */
-	bool userxattr; /* the layers were unpacked without root */
+	enum apply_as as; /* how the layers were unpacked */
 	/* fd: a regular file's content, at its beginning, else -EBADF; size: its bytes. A folder
 	 * comes before what it holds, the root (".") first; sockets are left out. */
 	int (*each)(void *user, const struct layer_entry *entry, int fd, uint64_t size,

@@ -211,6 +211,8 @@ static int renew(struct round *w, const struct http_reply *reply, struct err *e)
 
 	/* A mirror is another registry: it must not learn the first one's password. */
 	snprintf(whose, sizeof(whose), "%s%s%s", host->name, r->path[0] ? "/" : "", r->path);
+	if (r->options->found && strcmp(whose, r->reference.name) == 0)
+		o.credential = r->options->found;
 	return auth_renew(&r->slots[w->host], &o, w->h, w->url, host, whose, reply->challenge,
 			  w->header, e);
 }

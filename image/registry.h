@@ -24,6 +24,7 @@ struct registry_options {
 	struct registry_hosts_options hosts;
 	const char *authfile;
 	const struct credential *credential; /* of login; else NULL */
+	const struct credential *found; /* the repository's own, looked for already; else NULL */
 	unsigned tries;			     /* of one request, at least 1 */
 	unsigned idle_seconds;
 	const char *push_scope; /* of a push: what else its tokens should allow, or ""; else NULL */

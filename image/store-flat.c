@@ -2,10 +2,15 @@
  * store-flat.c - joining a run of small layers.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/fd.h"
 #include "image/merge.h"
 #include "image/store-flat.h"
+#include "image/tree.h"
 
 static bool is_small(const struct layer_marker *m)
 {
@@ -39,35 +44,72 @@ void flat_partition(const struct layer_marker *markers, size_t count, size_t *re
 		ret[0] = end;
 }
 
+struct making {
+	struct apply apply;
+	uint64_t bytes;
+};
+
 static int put(void *user, const struct layer_entry *entry, int fd, uint64_t size, struct err *e)
 {
-	struct apply *a = user;
-	int to = -EBADF, error = apply_entry(a, entry, &to, e);
+	struct making *m = user;
+	int to = -EBADF, error = apply_entry(&m->apply, entry, &to, e);
 
 	if (error || to < 0)
 		return error;
+	m->bytes += size;
 	error = merge_copy_content(fd, to, size, e);
-	return error ? error : apply_file_done(a, entry, 0, size, e);
+	return error ? error : apply_file_done(&m->apply, entry, 0, size, e);
 }
 
-int flat_make(char *const *layers, size_t count, bool userxattr, int to, struct err *e)
+int flat_make(char *const *layers, size_t count, enum apply_as as, int to, uint64_t *ret_bytes,
+	      struct err *e)
 {
-	struct apply a = { .file_fd = -EBADF };
+	struct making making = { .apply.file_fd = -EBADF };
+	struct apply *a = &making.apply;
 	struct merge_options m = { .layers = layers,
 				   .count = count,
-				   .userxattr = userxattr,
+				   .as = as,
 				   .as_layer = true,
 				   .each = put,
-				   .user = &a };
+				   .user = &making };
 	int error;
 
-	apply_begin(&a, to, !userxattr);
+	apply_begin(a, to, as);
 	error = image_merge(&m, e);
 	if (!error)
-		error = apply_end(&a, e);
+		error = apply_end(a, e);
 	/* What this file system, or caller, can't keep a second time must not be missing. */
-	if (!error && (a.notes[NOTE_XATTR].count || a.notes[NOTE_DEVICE].count))
+	if (!error && (a->notes[NOTE_XATTR].count || a->notes[NOTE_DEVICE].count))
 		error = err_say(e, ENOTSUP, "it holds what can't be copied");
-	apply_free(&a);
+	apply_free(a);
+	if (!error && ret_bytes)
+		*ret_bytes = making.bytes;
 	return error;
+}
+
+void flat_note_bytes(int dir, const char *path, uint64_t bytes)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)bytes);
+	_cleanup_fd_ int fd =
+		openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && fd_write_all(fd, text, n) < 0)
+		unlinkat(dir, path, 0);
+}
+
+uint64_t flat_bytes(const struct store *s, const struct digest *chain)
+{
+	_cleanup_fd_ int layer = openat(s->dir, store_layer_path(chain, "").text,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char text[24], *end = text;
+	uint64_t bytes = 0;
+	ssize_t n;
+
+	if (layer < 0 || faccessat(layer, "flat", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	n = file_read_at(layer, "flat-bytes", text, sizeof(text));
+	if (n > 0)
+		bytes = strtoull(text, &end, 10);
+	return n > 0 && *end == '\n' ? bytes : tree_bytes(layer, "flat");
 }

@@ -19,5 +19,11 @@
 /* Which layers (markers: top first, those that show) go into one: ret[i] is how many do from i on,
  * where i is a topmost one; else 0. */
 void flat_partition(const struct layer_marker *markers, size_t count, size_t *ret);
-/* Joins the folders `layers` (absolute, top first) in `to`, which is empty. */
-int flat_make(char *const *layers, size_t count, bool userxattr, int to, struct err *e);
+/* Joins the folders `layers` (absolute, top first) in `to`, which is empty. *ret_bytes (may be NULL): of
+ * its files. */
+int flat_make(char *const *layers, size_t count, enum apply_as as, int to, uint64_t *ret_bytes,
+	      struct err *e);
+/* Of the one beside a layer, 0 when there is none: the file CHAINID/flat-bytes says it, whose maker
+ * writes it by flat_note_bytes() (path: below dir); else it is counted. */
+uint64_t flat_bytes(const struct store *s, const struct digest *chain);
+void flat_note_bytes(int dir, const char *path, uint64_t bytes);

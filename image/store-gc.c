@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/fd.h"
+#include "image/store-flat.h"
 #include "image/store-gc.h"
 
 #define PINS_BYTES_MAX (16u << 20)
@@ -184,7 +185,7 @@ uint64_t store_layer_bytes(const struct store *s, const struct digest *chain)
 {
 	struct layer_marker m;
 
-	return store_read_marker(s, chain, &m, NULL) == 1 ? m.bytes : 0;
+	return (store_read_marker(s, chain, &m, NULL) == 1 ? m.bytes : 0) + flat_bytes(s, chain);
 }
 
 struct holding {

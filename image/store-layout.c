@@ -25,7 +25,7 @@ int store_default_path(char *text, size_t size)
 
 	if (env && env[0]) {
 		n = snprintf(text, size, "%s", env);
-	} else if (geteuid() == 0) {
+	} else if (geteuid() == 0 && !store_has_entered()) {
 		n = snprintf(text, size, "/var/lib/kist");
 	} else if ((env = getenv("XDG_DATA_HOME")) != NULL && env[0] == '/') {
 		n = snprintf(text, size, "%s/kist", env);
@@ -144,8 +144,10 @@ static int fill(const struct store *s, struct err *e)
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		if (mkdirat(s->dir, folders[i], 0700) < 0 && errno != EEXIST)
 			return err_set(e, errno, "cannot make %s/%s", s->path, folders[i]);
-	if (faccessat(s->dir, "oci-layout", F_OK, 0) == 0)
-		return 0;
+	/* Before it is a store for all to see: of which kind. */
+	error = store_write_kind(s, e);
+	if (error || faccessat(s->dir, "oci-layout", F_OK, 0) == 0)
+		return error;
 	error = store_lock(s, true, &lock, e);
 	if (error)
 		return error;
@@ -221,8 +223,6 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 			error = store_check_kind(s->path, s->userxattr, e);
 		if (!error)
 			error = fill(s, e);
-		if (!error)
-			error = store_write_kind(s, e);
 		if (error)
 			return error;
 		store_reserve_keep(s);
@@ -238,6 +238,22 @@ int store_open(struct store *s, const char *path, bool create, struct err *e)
 	if (!error)
 		error = check_own(s, e);
 	return error ? error : store_read_kind(s, e);
+}
+
+int store_look_at(struct store *s, const char *path, struct err *e)
+{
+	int error = resolve_path(s, path, e);
+
+	if (error)
+		return error;
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "cannot open the store %s", s->path);
+	if (faccessat(s->dir, "xattrs", F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    faccessat(s->dir, "oci-layout", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "cannot look at the store %s", s->path);
+	error = store_read_kind(s, e);
+	return error ? error : 1;
 }
 
 int store_open_shared(struct store *s, const char *path, struct err *e)

@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/subids.h"
+#include "image/apply.h"
 #include "image/manifest.h"
 
 #define STORE_PATH_MAX 2048
@@ -25,6 +27,8 @@ struct store {
 	int dir;		   /* the store's folder */
 	char path[STORE_PATH_MAX]; /* absolute */
 	bool userxattr;		   /* its layers have user.overlay.*: made without root */
+	bool mapped;		   /* and belong to who they should, of these ids: store-enter.c */
+	struct subids ids;
 	bool shared;		   /* only read: store-shared.c */
 };
 #define STORE_INIT                                                                                 \
@@ -83,6 +87,28 @@ extern const size_t store_part_count;
 
 /* Of which kind this caller's stores are; of which kind this one is (the file `xattrs`). */
 bool store_caller_userxattr(void);
+enum apply_as store_apply_as(const struct store *s);
+struct image_info;
+enum apply_as image_apply_as(const struct image_info *image);
+/* Of a mapped store: does the caller have its ids, as they are there? */
+int store_check_ids(const struct store *s, struct err *e);
+/* What a store that this process makes will be: mapped, with these; NULL: single. */
+void store_choose_ids(const struct subids *ids);
+/* 1 and its kind; 0 when there is no store; -errno. Makes nothing. */
+int store_look_at(struct store *s, const char *path, struct err *e);
+
+/* Goes into the user namespace that a mapped store's files are owned in, if that store is one: whoever
+ * reads or changes its layers must. Once, before there are threads. `create`: if it is not there, it
+ * will be made, mapped or not. */
+enum store_ids { STORE_IDS_AUTO, STORE_IDS_SINGLE, STORE_IDS_MAPPED };
+/* before (may be NULL): is called when it will go in, and has not yet. */
+int store_enter(const char *path, enum store_ids want, bool create, void (*before)(void *user),
+		void *user, struct err *e);
+/* Did it? Then the caller's own id looks like 0, and that of root like nobody's. */
+bool store_has_entered(void);
+void store_note_entered(void);
+/* Before that: which stores of others may be used. */
+void store_vouch_shared(void);
 int store_read_kind(struct store *s, struct err *e);
 int store_write_kind(const struct store *s, struct err *e);
 

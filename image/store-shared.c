@@ -101,6 +101,49 @@ static int check_trust(const struct store *s, const char *name, const struct sta
 	return 0;
 }
 
+/* In a user namespace root's files look like nobody's: whoever enters one of its own (store-enter.c)
+ * looked before. */
+static struct vouched {
+	dev_t dev;
+	ino_t ino;
+	struct err refused;
+} vouched[STORE_SHARED_MAX];
+static size_t vouched_count;
+
+void store_vouch_shared(void)
+{
+	struct arena a = ARENA_INIT;
+	struct store_list list = { .count = 0 };
+	struct stat st;
+	size_t i;
+
+	if (store_shared_list(&a, &list, NULL))
+		list.count = 0;
+	for (i = 0; i < list.count; i++) {
+		_cleanup_store_ struct store s = STORE_INIT;
+		struct vouched *v = &vouched[vouched_count];
+
+		err_clear(&v->refused);
+		store_open_shared(&s, list.paths[i], &v->refused);
+		if (s.dir < 0 || fstat(s.dir, &st) < 0)
+			continue;
+		v->dev = st.st_dev;
+		v->ino = st.st_ino;
+		vouched_count++;
+	}
+	arena_free(&a);
+}
+
+static const struct err *find_vouched(const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; i < vouched_count; i++)
+		if (vouched[i].dev == st->st_dev && vouched[i].ino == st->st_ino)
+			return &vouched[i].refused;
+	return NULL;
+}
+
 static int check_part(const struct store *s, const char *name, bool folder, struct err *e)
 {
 	struct stat st;
@@ -126,6 +169,16 @@ int store_check_shared(const struct store *s, struct err *e)
 
 	if (fstat(s->dir, &st) < 0)
 		return err_set(e, errno, "the shared store %s", s->path);
+	if (store_has_entered()) {
+		const struct err *refused = find_vouched(&st);
+
+		if (refused == NULL)
+			return err_say(e, EPERM, "the shared store %s is not used: it was another before",
+				       s->path);
+		if (refused->error && e)
+			*e = *refused;
+		return -refused->error;
+	}
 	error = check_trust(s, "it", &st, e);
 	for (i = 0; !error && i < sizeof(folders) / sizeof(folders[0]); i++)
 		error = check_part(s, folders[i], true, e);

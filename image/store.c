@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "base/fd.h"
+#include "base/host.h"
 #include "image/store.h"
 #include "image/store-layout.h"
 
@@ -135,6 +136,17 @@ static int read_image(const struct store *s, const struct index_entry *entry,
 	return 0;
 }
 
+/* As the caller counts: in a user namespace that has the store's ids they are those after 0. */
+static int find_ids(const struct store *s, struct image_info *info, struct err *e)
+{
+	info->mapped = s->mapped;
+	info->ids = s->ids;
+	if (!s->mapped || store_has_entered() || !host_in_user_namespace())
+		return 0;
+	info->ids = (struct subids){ { 0, 1, s->ids.uid.count }, { 0, 1, s->ids.gid.count } };
+	return store_check_ids(s, e);
+}
+
 static int fill_info(const struct store *s, const struct index_entry *entry, bool layers_only,
 		     struct arena *a, struct image_info *ret, int *ret_pin_fd, struct err *e)
 {
@@ -147,6 +159,8 @@ static int fill_info(const struct store *s, const struct index_entry *entry, boo
 
 	if (!error)
 		error = pin(s, &top, &pin_fd, e);
+	if (!error)
+		error = find_ids(s, &info, e);
 	if (!error) {
 		known = store_read_stack(s, &top, a, &stack);
 		info.layer_names = stack.names;

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/plan.h"
+#include "base/subids.h"
 
 struct image_info {		     /* all in the arena */
 	const char *reference;	     /* canonical: docker.io/library/busybox:latest */
@@ -27,6 +28,8 @@ struct image_info {		     /* all in the arena */
 	const char *workdir, *user;	 /* "" when the image says nothing */
 	bool userxattr; /* layers were unpacked without root: mount with userxattr */
 	const char *store; /* absolute */
+	bool mapped;	   /* the files are who they should be's, of these ids */
+	struct subids ids;
 	bool shared;	   /* one that is only read: store-shared.c */
 	const char *chain; /* sha256:HEX of the topmost layer */
 };

@@ -311,7 +311,7 @@ int unpack_layer(const struct unpack_job *job, struct unpack_result *ret, struct
 	mode_t mask = own ? umask(0) : 0;
 	int error = decompress_new(job->blob_fd, &job->expect, job->copy_fd, &u.in, e);
 
-	apply_begin(&u.apply, job->root, job->privileged);
+	apply_begin(&u.apply, job->root, job->as);
 	u.apply.umask_is_zero = own;
 	if (!error)
 		decompress_read_from(u.in, job->from);

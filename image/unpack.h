@@ -27,7 +27,7 @@ struct unpack_job {
 	int copy_fd;	      /* -EBADF, or where the compressed bytes go as well */
 	struct digest diffid; /* of the plain bytes */
 	int root;	      /* an empty folder */
-	bool privileged;
+	enum apply_as as;
 	struct unpack_budget *budget;
 };
 

@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <fcntl.h>
 #include "base/fd.h"
+#include "image/store-flat.h"
 #include "image/usage.h"
 
 struct piece {
-	struct digest digest; /* of a blob, or a chainID: they cannot be mistaken */
+	struct digest digest; /* of a blob, or a chainID, */
+	bool is_layer;	      /* which of a lowest layer that came plain are the same */
 	uint64_t bytes;
 	size_t image; /* the first entry of that image */
 };
@@ -23,8 +25,8 @@ struct pieces {
 	size_t count, room;
 };
 
-static int add(struct pieces *p, const struct digest *d, uint64_t bytes, size_t image,
-	       struct err *e)
+static int add(struct pieces *p, const struct digest *d, bool is_layer, uint64_t bytes,
+	       size_t image, struct err *e)
 {
 	if (p->count == p->room) {
 		size_t room = p->room ? 2 * p->room : 256;
@@ -35,7 +37,7 @@ static int add(struct pieces *p, const struct digest *d, uint64_t bytes, size_t 
 		p->list = more;
 		p->room = room;
 	}
-	p->list[p->count++] = (struct piece){ *d, bytes, image };
+	p->list[p->count++] = (struct piece){ *d, is_layer, bytes, image };
 	return 0;
 }
 
@@ -50,7 +52,7 @@ static int add_layers(const struct store *s, struct pieces *p, const char *top, 
 		got = store_read_marker(s, &chain, &m, e);
 		if (got <= 0)
 			return got;
-		got = add(p, &chain, m.bytes, image, e);
+		got = add(p, &chain, true, m.bytes + flat_bytes(s, &chain), image, e);
 		chain = m.parent;
 	}
 	return got;
@@ -64,11 +66,11 @@ static int add_image(const struct store *s, struct pieces *p, const struct index
 	int error = store_read_manifest(s, &entry->descriptor, a, &m, e);
 
 	if (!error)
-		error = add(p, &entry->descriptor.digest, entry->descriptor.size, image, e);
+		error = add(p, &entry->descriptor.digest, false, entry->descriptor.size, image, e);
 	if (!error)
-		error = add(p, &m.config.digest, m.config.size, image, e);
+		error = add(p, &m.config.digest, false, m.config.size, image, e);
 	for (i = 0; !error && i < m.layer_count; i++)
-		error = add(p, &m.layers[i].digest, m.layers[i].size, image, e);
+		error = add(p, &m.layers[i].digest, false, m.layers[i].size, image, e);
 	if (!error && entry->chain)
 		error = add_layers(s, p, entry->chain, image, e);
 	return error ? err_wrap(e, "image %.200s", entry->ref_name ? entry->ref_name : "") : 0;
@@ -79,6 +81,7 @@ static int compare_pieces(const void *a, const void *b)
 	const struct piece *x = a, *y = b;
 	int order = strcmp(x->digest.hex, y->digest.hex);
 
+	order = order ? order : x->is_layer - y->is_layer;
 	return order ? order : (x->image > y->image) - (x->image < y->image);
 }
 
@@ -130,7 +133,8 @@ int usage_of_images(const struct store *s, const struct image_index *index, stru
 	if (!error && p.count)
 		qsort(p.list, p.count, sizeof(*p.list), compare_pieces);
 	for (i = from = 0; !error && i < p.count; i++) {
-		if (i + 1 < p.count && digest_equal(&p.list[i].digest, &p.list[i + 1].digest))
+		if (i + 1 < p.count && p.list[i].is_layer == p.list[i + 1].is_layer &&
+		    digest_equal(&p.list[i].digest, &p.list[i + 1].digest))
 			continue;
 		count_run(&u, p.list, from, i + 1);
 		from = i + 1;

@@ -27,6 +27,9 @@ struct ns_birth_options {
 void ns_plan_settle(struct plan *p, const struct ns_spec *s, const struct host *h,
 		    const struct ns_birth_options *o /* may be NULL */);
 
+/* Whether kernel and sandbox let this process have keyrings at all: if not, the container has none. */
+bool ns_has_keyrings(void);
+
 /* For exec: a guest in the namespaces (CLONE_NEW* bits) of the process behind the pidfd. HOST: its
  * birth; then what the host does to it, and then GUEST: ns_plan_join_settle().
  * oom_score_adj (NULL: the caller's) is the joiner's work, where the host can't write that of the

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/engine.h"
+#include "ns/builders.h"
 #include "ns/ops.h"
 
 /* Bits of keyctl_setperm(3), which only libkeyutils's headers have. */
@@ -91,6 +92,12 @@ static int act_session_keyring(struct run *r, const void *args, struct err *e)
 	permissions = POSSESSOR_ALL | USER_VIEW | USER_READ | USER_SEARCH;
 	return keyctl(KEYCTL_SETPERM, keyring, (long)permissions, 0) < 0
 		       ? half_way(errno, "KEYCTL_SETPERM", e) : 0;
+}
+
+bool ns_has_keyrings(void)
+{
+	return keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0) >= 0 ||
+	       (errno != ENOSYS && errno != EPERM);
 }
 
 static void show_session_keyring(struct buf *out, const struct plan *p, const void *args)

@@ -216,6 +216,8 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	struct ns_overlay overlay = { .count = 0 };
 	int slot_start = -1, slot_pin = -1, stdio[3], first;
 
+	if (o->layers && root_layers_check_ids(o->layers, &s->ns, e) < 0)
+		return -e->error;
 	plan_init(p, a);
 	c.intent = container_plan_begin(p, o->id, o->root, s->config_text);
 	hooks_plan_poststop(p, &s->hooks, p->count - 2, s->bundle);
@@ -316,6 +318,7 @@ int compile_exec(struct compiled *ret, const struct process_spec *process,
 		.landlock_abi = o->host->landlock_abi,
 		.signals_taken = o->host->signals_taken,
 		.preserve_fds = o->preserve_fds,
+		.lock_securebits = o->lock_securebits,
 		.has_user_namespace = (o->namespaces & CLONE_NEWUSER) || !o->host->root,
 		.agent = &o->state,
 	};

@@ -47,6 +47,7 @@ struct compiled {
 	 * find. */
 	bool ends_as_one;
 	bool host_stays_dumpable;  /* ns_host_stays_dumpable() */
+	int64_t setup_ms;          /* the caller's: given up after that time; 0: never */
 };
 
 /* create and run. Pure. */
@@ -62,6 +63,7 @@ struct exec_options {
 	const char *systemd_below; /* `cgroup` below that unit's: "" or "/x" */
 	unsigned int namespaces;   /* CLONE_NEW* to join */
 	int preserve_fds;
+	bool lock_securebits;      /* as in create_options */
 	bool console;
 	const char *console_socket;
 	const char *pidfd_socket;

@@ -11,6 +11,7 @@
 #include "runtime/init.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -20,9 +21,11 @@
 
 #include "base/engine.h"
 #include "base/reap.h"
+#include "base/sanitized.h"
 #include "base/self.h"
 
-#define INIT_NAME "kist-init"
+#define INIT_NAME   "kist-init"
+#define STACK_BYTES 65536
 
 /* The host reads the signal from our name: reap.h. */
 static _Noreturn void end_as(int status)
@@ -74,38 +77,63 @@ static _Noreturn void be_init(pid_t child)
 	}
 }
 
+struct command {
+	struct run *run;
+	sigset_t mask;
+};
+
+/* The command on its way to its execve, in init's memory: init sleeps until then. */
+static int be_command(void *user)
+{
+	struct command *c = user;
+
+	/* A group of its own: kill(0) is the command's own matter. */
+	if (setsid() < 0 || sigprocmask(SIG_SETMASK, &c->mask, NULL) < 0)
+		_exit(125);
+	run_go_on_alone(c->run);
+}
+
+/* No copy of this memory for the moment until its execve. */
+static int bear_command(struct command *c)
+{
+#if SANITIZED /* AddressSanitizer knows one stack, and no memory of two processes */
+	int child = (int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	return child == 0 ? be_command(c) : child;
+#else
+	static char stack[STACK_BYTES] __attribute__((aligned(16)));
+
+	return clone(be_command, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
+#endif
+}
+
 static int act_stay_as_init(struct run *run, const void *args, struct err *e)
 {
-	sigset_t all, before;
-	long child;
+	struct command c = { .run = run };
+	sigset_t all;
+	int child;
 
-	(void)run;
 	(void)args;
 	/* Also what comes before there is anybody to pass it on to. */
 	sigfillset(&all);
-	if (sigprocmask(SIG_SETMASK, &all, &before) < 0)
+	if (sigprocmask(SIG_SETMASK, &all, &c.mask) < 0)
 		return -errno;
-	child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	child = bear_command(&c);
 	if (child < 0) {
-		err_set(e, errno, "clone(SIGCHLD)");
+		err_set(e, errno, "clone(CLONE_VM|CLONE_VFORK|SIGCHLD)");
 		if (errno == EAGAIN)
 			err_fix(e, "the limit of processes must leave room for two: init and the "
 				   "command");
 		return -e->error;
 	}
-	if (child > 0)
-		be_init((pid_t)child);
-	/* A group of its own: kill(0) is the command's own matter. */
-	if (setsid() < 0 || sigprocmask(SIG_SETMASK, &before, NULL) < 0)
-		return -errno;
-	return 0;
+	be_init((pid_t)child);
 }
 
 static void show_stay_as_init(struct buf *out, const struct plan *p, const void *args)
 {
 	(void)p;
 	(void)args;
-	buf_add(out, "stay_as_init() /* child = clone(SIGCHLD), which goes on; the guest reaps */");
+	buf_add(out, "stay_as_init() /* child = clone(CLONE_VM|CLONE_VFORK|SIGCHLD), which goes on; the guest reaps */");
 }
 
 const struct op op_stay_as_init = { .name = "stay_as_init",

@@ -34,6 +34,9 @@ void root_layers_of_image(const struct image_info *image, int pin, struct root_l
 /* "64m", "/folder", or "/folder:64m". The text must live as long as the arena. */
 int root_layers_parse_writable(const char *text, struct arena *a, struct root_layers *l,
 			       struct err *e);
+/* Refuses user namespaces in which the image's files would be nobody's. */
+struct ns_spec;
+int root_layers_check_ids(const struct root_layers *l, const struct ns_spec *ns, struct err *e);
 /* Refuses what this host can't give such a root. readonly: only mount points are made in it. */
 int root_layers_check(const struct root_layers *l, const struct host *h, bool readonly,
 		      struct err *e);

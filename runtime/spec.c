@@ -197,6 +197,39 @@ static int parse_all(struct container_spec *s, const char *id, struct arena *a,
 	return r < 0 ? r : 0;
 }
 
+/* The largest part of a configuration is its filter. */
+static char *text_around(json_t *config, const struct spec_known *known)
+{
+	json_t *linux_object = json_object_get(config, "linux");
+	_cleanup_free_ char *rest = NULL, *own = NULL;
+	char *text;
+
+	json_incref(linux_object);
+	json_object_del(linux_object, "seccomp");
+	json_object_del(config, "linux");
+	rest = json_dumps(config, JSON_COMPACT);
+	own = json_dumps(linux_object, JSON_COMPACT);
+	json_object_set(linux_object, "seccomp", known->seccomp);
+	json_object_set_new(config, "linux", linux_object);
+	/* Neither is empty: each ends with a bracket behind something. */
+	if (json_out_of_memory || !rest || !own ||
+	    asprintf(&text, "%.*s,\"linux\":%.*s,\"seccomp\":%s}}", (int)strlen(rest) - 1, rest,
+		     (int)strlen(own) - 1, own, known->text) < 0)
+		return NULL;
+	return text;
+}
+
+static char *make_text(json_t *config, const struct spec_known *known)
+{
+	const json_t *linux_object = json_object_get(config, "linux");
+
+	if (known && known->text && json_object_size(config) > 1 &&
+	    json_object_size(linux_object) > 1 &&
+	    json_object_get(linux_object, "seccomp") == known->seccomp)
+		return text_around(config, known);
+	return json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /* Takes over the reference and the text, which is stored at create; NULL: made anew. */
 static int parse_text(json_t *config, char *text, const char *bundle, const char *id,
 		      struct arena *a, const struct spec_known *known,
@@ -205,7 +238,7 @@ static int parse_text(json_t *config, char *text, const char *bundle, const char
 	struct container_spec s = { .config = config, .bundle = arena_strdup(a, bundle) };
 	int r;
 
-	s.config_text = text ? text : json_dumps(config, JSON_COMPACT | JSON_ENCODE_ANY);
+	s.config_text = text ? text : make_text(config, known);
 	r = s.config_text && s.bundle ? parse_all(&s, id, a, known, e)
 				      : err_set(e, ENOMEM, "config.json");
 	if (r < 0) {

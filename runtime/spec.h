@@ -42,9 +42,10 @@ int spec_load(const char *bundle, const char *file, json_t *mount, const char *i
 int spec_parse(json_t *config, const char *bundle, const char *id, struct arena *a,
 	       struct container_spec *ret, struct err *e);
 /* The same for who parses many: a seccomp object that is the very one of `known` (NULL: none) is not
- * parsed and compiled again. */
+ * parsed and compiled again, nor made text of. */
 struct spec_known {
 	json_t *seccomp;
+	const char *text; /* the same as text; NULL: made anew */
 	struct seccomp_filter filter;
 };
 int spec_parse_knowing(json_t *config, const char *bundle, const char *id, struct arena *a,

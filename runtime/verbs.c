@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/sanitized.h"
@@ -59,6 +60,8 @@ int runtime_create(struct compiled *c, const struct container_spec *s, const str
 void runtime_walk_begin(struct compiled *c, const struct runtime_hooks_in *in, struct run *run)
 {
 	run_init(run, &c->plan);
+	if (c->setup_ms > 0)
+		run->until = clock_now_ms() + c->setup_ms;
 	if (in) {
 		run->report = in->report;
 		run->user = in->user;

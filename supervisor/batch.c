@@ -273,6 +273,8 @@ static int64_t look_out(struct running *r)
 			p[k] = (struct pollfd){ .fd = -1 };
 		if (s->state == STARTING)
 			p[0] = (struct pollfd){ .fd = s->task.run.sync, .events = POLLIN };
+		if (s->state == STARTING)
+			next = clock_earlier(next, s->task.run.until);
 		if (s->state != RUNNING)
 			continue;
 		job_watch_poll(&s->task.watch, p);
@@ -326,7 +328,7 @@ static int turn(struct running *r, unsigned index, struct err *e)
 	struct err failure = ERR_INIT;
 	int n;
 
-	if (s->state == STARTING && p[0].revents)
+	if (s->state == STARTING && (p[0].revents || clock_left_ms(s->task.run.until) == 0))
 		return start_on(r, s, e);
 	if (s->state != RUNNING)
 		return 0;
@@ -371,7 +373,8 @@ static void drop_all(struct running *r)
 
 		while (s->state == STARTING) {
 			struct pollfd p = { .fd = s->task.run.sync, .events = POLLIN };
-			int n = poll(&p, 1, -1) < 0 ? 1 : job_task_start_on(&s->task, &ignored);
+			int left = clock_left_ms(s->task.run.until);
+			int n = poll(&p, 1, left) < 0 ? 1 : job_task_start_on(&s->task, &ignored);
 
 			s->state = n > 0 ? STARTING : n < 0 ? FREE : RUNNING;
 		}

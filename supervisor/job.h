@@ -33,7 +33,7 @@ struct job_file { /* of the job's root */
 };
 struct job_input { /* a file or folder of the host, read-only */
 	const char *source, *path;
-	uint32_t uid, gid; /* its owner: job_look_at_owners() */
+	uint32_t uid, gid; /* its owner: job_look_at_inputs() */
 };
 #define JOB_LIST_MAX 256
 
@@ -66,6 +66,7 @@ struct job {
 	uint64_t pids;                /* 0: no limit */
 	uint64_t cpu_quota;           /* microseconds per 100 ms; 0: no limit */
 	int64_t wall_ms;              /* 0: no limit */
+	int64_t setup_ms;             /* until its program runs; 0: no limit */
 	int64_t cpu_ms;               /* of processor time; 0: no limit */
 	int64_t grace_ms;             /* from SIGTERM to SIGKILL; 0: SIGKILL at once */
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
@@ -75,7 +76,7 @@ struct job {
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
 	const char *workspace_from;   /* a folder of the host that it begins as, and that stays */
-	uint32_t from_uid, from_gid;  /* its owner: job_look_at_owners() */
+	uint32_t from_uid, from_gid;  /* its owner: job_look_at_inputs() */
 	uint64_t workspace, workspace_inodes; /* a tmpfs at JOB_WORKSPACE; bytes 0: none */
 	struct job_file file[JOB_LIST_MAX];
 	size_t file_count;
@@ -105,6 +106,7 @@ struct job {
 };
 
 #define JOB_ANNOTATION	     "kist.job" /* its profile: by which gc knows a job */
+#define JOB_SETUP_MS	     60000
 #define JOB_OPEN_FILES	     256
 #define JOB_OPEN_FILES_MAX   1048576
 #define JOB_WORKSPACE	     "/work"
@@ -266,9 +268,9 @@ int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct
 #define JOB_IDMAP_LINES 5
 size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
 		 struct ns_id_map ret[JOB_IDMAP_LINES]);
-int job_look_at_owners(struct job *job, struct err *e);
-/* The first range that subuid(5) gives a user; the text is changed. */
-bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret);
+/* Fills the owners of what the job is shown of the host; refuses what no job is shown. `root`: of the
+ * state; `store` NULL: the usual one. */
+int job_look_at_inputs(struct job *job, int root, const char *store, struct err *e);
 /* The OCI configuration of the job. `image` NULL for a folder. New reference. */
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "runtime/landlock.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -241,9 +242,10 @@ static json_t *resources(const struct job *job)
 static json_t *seccomp_of(const struct job *job)
 {
 	static json_t *parsed[JOB_PROFILES];
+	const char *text = job_walls(job)->seccomp();
 
 	if (!parsed[job->profile])
-		parsed[job->profile] = json_loads(job_walls(job)->seccomp(), 0, NULL);
+		json_parse_strict(text, strlen(text), "the profile", &parsed[job->profile], NULL);
 	return parsed[job->profile];
 }
 
@@ -255,7 +257,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats",
 					      "/proc/sched_debug", "/proc/scsi", "/proc/kallsyms",
-					      "/proc/interrupts", NULL };
+					      "/proc/interrupts", "/proc/pressure", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
 	json_t *namespaces = json_array(), *hidden = strings(masked), *o;

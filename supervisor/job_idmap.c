@@ -7,9 +7,6 @@
  */
 #include "supervisor/job.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 struct lines {
 	struct ns_id_map *line;
 	size_t count;
@@ -53,26 +50,4 @@ size_t job_idmap(const struct ns_id_map *range, uint32_t owner, uint32_t user,
 	add_one(&l, high, first + low);
 	add(&l, high + 1, end, first);
 	return l.count;
-}
-
-static int look(const char *path, uint32_t *uid, uint32_t *gid, const char *what, struct err *e)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return err_set(e, errno, "%s: %.200s", what, path);
-	*uid = st.st_uid;
-	*gid = st.st_gid;
-	return 0;
-}
-
-int job_look_at_owners(struct job *job, struct err *e)
-{
-	int r = 0;
-
-	if (job->workspace_from)
-		r = look(job->workspace_from, &job->from_uid, &job->from_gid, "workspace-from", e);
-	for (size_t i = 0; r == 0 && i < job->input_count; i++)
-		r = look(job->input[i].source, &job->input[i].uid, &job->input[i].gid, "input", e);
-	return r;
 }

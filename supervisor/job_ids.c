@@ -11,98 +11,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/fd.h"
-#include "base/ids.h"
+#include "base/subids.h"
 #include "runtime/idrange.h"
 #include "runtime/upper.h"
 
-#define FILE_MAX_BYTES (1u << 20)
+_Static_assert(SUBIDS_MAX == IDRANGE_SIZE - 1, "a user's job has as many ids as root's");
 
-/* The next line's first three fields, which are changed to strings; false at the end. */
-static bool next_fields(char **at, char *field[3])
+static struct ns_id_map after_own(const struct subid_range *r)
 {
-	while (**at) {
-		char *line = *at, *end = line + strcspn(line, "\n");
-		int n = 0;
-
-		*at = *end ? end + 1 : end;
-		*end = '\0';
-		while (n < 3 && line)
-			field[n++] = strsep(&line, ":");
-		if (n == 3)
-			return true;
-	}
-	return false;
-}
-
-/* The caller's name in /etc/passwd, or "". */
-static void find_name(char *passwd, uid_t uid, char name[64])
-{
-	char *field[3];
-	uint32_t id;
-
-	name[0] = '\0';
-	while (next_fields(&passwd, field))
-		if (id_parse(field[2], strlen(field[2]), &id) == 0 && id == uid) {
-			snprintf(name, 64, "%s", field[0]);
-			return;
-		}
-}
-
-bool job_ids_find_sub(char *text, uid_t uid, const char *name, struct ns_id_map *ret)
-{
-	char *field[3], number[16];
-	uint32_t start, count;
-
-	snprintf(number, sizeof number, "%u", uid);
-	while (next_fields(&text, field)) {
-		if (strcmp(field[0], number) != 0 && (!name[0] || strcmp(field[0], name) != 0))
-			continue;
-		if (id_parse(field[1], strlen(field[1]), &start) < 0 ||
-		    id_parse(field[2], strlen(field[2]), &count) < 0 || count == 0 ||
-		    UINT32_MAX - start < count)
-			continue;
-		*ret = (struct ns_id_map){ .container = 1,
-					   .host = start,
-					   .size = count > IDRANGE_SIZE - 1 ? IDRANGE_SIZE - 1
-									    : count };
-		return true;
-	}
-	return false;
-}
-
-static bool sub_range(const char *file, uid_t uid, const char *name, struct ns_id_map *ret)
-{
-	_cleanup_free_ char *text = NULL;
-	struct err ignored = ERR_INIT;
-	size_t size;
-
-	return file_read_whole(AT_FDCWD, file, FILE_MAX_BYTES, &text, &size, &ignored) == 0 &&
-	       job_ids_find_sub(text, uid, name, ret);
+	return (struct ns_id_map){ .container = 1, .host = r->first, .size = r->count };
 }
 
 static void user_ids(const struct host *h, struct job_ids *ret)
 {
-	_cleanup_free_ char *passwd = NULL;
-	struct err ignored = ERR_INIT;
-	char name[64] = "";
-	size_t size;
+	struct subids s;
 
 	ret->uid[0] = (struct ns_id_map){ .host = h->uid, .size = 1 };
 	ret->gid[0] = (struct ns_id_map){ .host = h->gid, .size = 1 };
 	ret->count = 1;
-	if (!h->idmap_helpers)
+	if (!h->idmap_helpers || !subids_of_caller(&s))
 		return;
-	if (file_read_whole(AT_FDCWD, "/etc/passwd", FILE_MAX_BYTES, &passwd, &size, &ignored) == 0)
-		find_name(passwd, h->uid, name);
-	if (sub_range("/etc/subuid", h->uid, name, &ret->uid[1]) &&
-	    sub_range("/etc/subgid", h->uid, name, &ret->gid[1]))
-		ret->count = 2;
+	ret->uid[1] = after_own(&s.uid);
+	ret->gid[1] = after_own(&s.gid);
+	ret->count = 2;
 }
 
 /* What this user namespace has from 0 on. */
@@ -120,6 +54,22 @@ static uint32_t own_size(const char *file)
 	if (first != 0 || size == 0)
 		return 1;
 	return size > IDRANGE_SIZE ? IDRANGE_SIZE : (uint32_t)size;
+}
+
+/* A line of a map must lie within one of the namespace above: a user's with ids of /etc/subuid has its
+ * own id in one, and those in another. */
+static void namespace_ids(struct job_ids *ret)
+{
+	struct subids s;
+
+	ret->uid[0].size = own_size("/proc/self/uid_map");
+	ret->gid[0].size = own_size("/proc/self/gid_map");
+	if (ret->uid[0].size > 1 || ret->gid[0].size > 1 || !subids_of_namespace(&s))
+		return;
+	s.uid.first = s.gid.first = 1;
+	ret->uid[1] = after_own(&s.uid);
+	ret->gid[1] = after_own(&s.gid);
+	ret->count = 2;
 }
 
 int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char *id,
@@ -148,8 +98,7 @@ int job_ids_take(struct job_ids *ret, const struct host *h, int root, const char
 		ret->uid[0].host = ret->gid[0].host = first;
 		ret->leased = r == 0;
 	} else {
-		ret->uid[0].size = own_size("/proc/self/uid_map");
-		ret->gid[0].size = own_size("/proc/self/gid_map");
+		namespace_ids(ret);
 	}
 	return r;
 }

@@ -114,4 +114,5 @@ void job_profile_apply(struct job *job)
 	settle_time(&job->cpu_ms, d.cpu_ms);
 	settle_time(&job->wall_ms, d.wall_ms);
 	settle_time(&job->grace_ms, 0);
+	settle_time(&job->setup_ms, JOB_SETUP_MS);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/utc.h"
+#include "ns/builders.h"
 
 static const char *const reasons[] = { "exit", "signal", "oom", "wall", "cpu", "output",
 				       "disk", "pids", "cancelled", "sandbox-error" };
@@ -64,13 +65,15 @@ static json_t *controls(const struct job *job)
 {
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
-					      "cgroup_namespace", "time_namespace", "seccomp", "devices", "keyring",
+					      "cgroup_namespace", "time_namespace", "seccomp", "devices",
 					      "no_core_dumps" };
 	const struct job_walls *w = job_walls(job);
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		json_object_set_new(o, always[i], json_string("enforced"));
+	/* A kernel or a sandbox that has none for kist has none for the job, and no wall is there. */
+	json_object_set_new(o, "keyring", json_string(ns_has_keyrings() ? "enforced" : "absent"));
 	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
 	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
 	if (job->shares || job->host_net)

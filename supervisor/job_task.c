@@ -176,8 +176,8 @@ static uint32_t host_id(const struct ns_id_map *map, size_t count, uint32_t id, 
 }
 
 /* The filter of a profile is compiled once. */
-static const struct spec_known *known_filter(struct job_host *on, const json_t *config,
-					     struct err *e)
+static const struct spec_known *known_filter(struct job_host *on, const struct job *job,
+					     const json_t *config, struct err *e)
 {
 	static const struct json_at at = { .text = "/linux/seccomp" };
 	json_t *seccomp = json_object_get(json_object_get(config, "linux"), "seccomp");
@@ -190,6 +190,7 @@ static const struct spec_known *known_filter(struct job_host *on, const json_t *
 	if (seccomp_parse(seccomp, &at, on->arena, &k->filter, e) < 0)
 		return NULL;
 	k->seccomp = json_incref(seccomp);
+	k->text = job_walls(job)->seccomp();
 	return k;
 }
 
@@ -206,14 +207,13 @@ static int parse_config(struct job_task *t, struct err *e)
 	if (r == 0)
 		r = job_ids_check(&t->ids, &t->user, e);
 	if (r == 0)
-		r = job_look_at_owners(t->job, e);
+		r = job_look_at_inputs(t->job, t->on->root, t->on->store, e);
 	if (r < 0)
 		return r;
 	config = job_config(t->job, t->image ? &t->image->info : NULL, &t->ids, &t->user);
 	if (!config)
 		return err_set(e, ENOMEM, "the job's configuration (is every argument UTF-8?)");
-	r = spec_parse_knowing(config, "/", t->job->id, t->arena, known_filter(t->on, config, e),
-			       spec, e);
+	r = spec_parse_knowing(config, "/", t->job->id, t->arena, known_filter(t->on, t->job, config, e), spec, e);
 	if (r < 0)
 		return r;
 	spec->cgroup.oom_group = t->job->memory != 0;
@@ -256,11 +256,16 @@ static int compile(struct job_task *t, struct err *e)
 	if (n == 0)
 		n = job_lookup_check(t->job, &o->net, e);
 	if (n == 0)
+		n = job_lookup_servers(t->job, &o->net, e);
+	if (n == 0)
 		n = find_files(t, e);
 	if (n == 0)
 		n = job_stdio_open(&t->stdio, job, uid, gid, t->arena, t->result.output, e);
 	o->stdio = t->stdio.given ? t->stdio.fd : NULL;
-	return n < 0 ? n : compile_create(&t->compiled, &t->spec, &on->host, o, t->arena, e);
+	if (n == 0)
+		n = compile_create(&t->compiled, &t->spec, &on->host, o, t->arena, e);
+	t->compiled.setup_ms = job->setup_ms;
+	return n;
 }
 
 /* --- its way --------------------------------------------------------------------------------- */
@@ -328,8 +333,11 @@ static void note_network(const char *owner, struct job_result *ret)
 }
 
 /* What came of the walk. */
-static int started(struct job_task *t, int n)
+static int started(struct job_task *t, int n, struct err *e)
 {
+	if (n == -ETIMEDOUT)
+		err_fix(e, "see to its folders and inputs; --setup-time allows more than %lld ms",
+			(long long)t->job->setup_ms);
 	/* Its first process has its ends, or there is none. */
 	job_stdio_given(&t->stdio);
 	job_ids_settle(&t->ids);
@@ -354,14 +362,16 @@ static int started(struct job_task *t, int n)
 
 int job_task_start(struct job_task *t, struct err *e)
 {
-	return started(t, runtime_walk(&t->compiled, &t->spec, &t->on->host, &t->options, t->on->in,
-				       &t->run, e));
+	int n = runtime_walk(&t->compiled, &t->spec, &t->on->host, &t->options, t->on->in, &t->run, e);
+
+	return started(t, n, e);
 }
 
 int job_task_start_on(struct job_task *t, struct err *e)
 {
-	return started(
-		t, runtime_walk_on(&t->compiled, &t->spec, &t->on->host, &t->options, &t->run, e));
+	int n = runtime_walk_on(&t->compiled, &t->spec, &t->on->host, &t->options, &t->run, e);
+
+	return started(t, n, e);
 }
 
 static int slot_fd(const struct job_task *t, int slot)

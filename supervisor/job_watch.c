@@ -137,6 +137,16 @@ static int check_limits(struct job_watch *w, struct err *e)
 	return n;
 }
 
+/* Asked once. */
+static int count_processors(void)
+{
+	static long processors;
+
+	if (processors < 1)
+		processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return processors < 1 ? 1 : (int)processors;
+}
+
 void job_watch_begin(struct job_watch *w)
 {
 	w->end = (struct job_end){ .exit_code = -1 };
@@ -145,9 +155,7 @@ void job_watch_begin(struct job_watch *w)
 		w->wall_end = clock_now_ms() + w->job->wall_ms;
 	if (!w->job->cpu_ms || w->cgroup < 0)
 		return;
-	w->processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	if (w->processors < 1)
-		w->processors = 1;
+	w->processors = count_processors();
 	w->cpu_check = clock_now_ms();
 }
 

@@ -28,6 +28,9 @@ if [ "${1-}" = --after ]; then
 			echo "a false result: the job said '$said'"
 		fi
 	done
+	# Nothing but results is where they are.
+	strange=$(cd "$work/results" && ls -A | grep -v '^sweep-' || true)
+	[ -z "$strange" ] || echo "beside the results: $strange"
 	# Not killed but disturbed, and it says that all went well.
 	[ "${status:-1}" != 0 ] || [ -e "$root/.jobs/$id" ] || [[ $said == *all-of-it* ]] || echo "a false status: the job said '$said'"
 	# A folder that was only just made is left alone for a second.

@@ -278,6 +278,29 @@ bearers() {
 	assert_nothing_left
 }
 
+@test "a job whose set-up hangs is given up, the others go on" {
+	[ -c /dev/fuse ] || skip "no /dev/fuse here"
+	mkdir "$T/stuck"
+	"$("$TOP/tests/tools/build.sh" stuckfs)/stuckfs" "$T/stuck" deaf >"$T/stuckfs" 2>&1 3>&- &
+	stuck=$!
+	wait_until 10 grep -q . "$T/stuckfs"
+	grep -q mounted "$T/stuckfs" || skip "no filesystem in user space here"
+	timeout -s KILL 20 stat "$T/stuck" >/dev/null
+	line true '{inputs: [{source: "stuck", path: "/in"}], workdir: "/in/sub", limits: {setup_time: "1s"}}'
+	line true
+	status=0
+	batch -j 1 jobs.jsonl >out || status=$?
+	results 'map(.reason) == ["sandbox-error", "exit"] and (.[0].error | test("does not answer")) and .[0].status == 125'
+	[ "$status" -eq 1 ]
+	run --separate-stderr job --setup-time 500ms --input "$T/stuck:/in" --workdir /in/sub "$ROOTFS" true
+	is_one_line 125 'does not answer'
+	grep -q '^fix: .*--setup-time' <<<"$stderr"
+	kill -KILL $stuck
+	wait $stuck || true
+	umount "$T/stuck"
+	assert_nothing_left
+}
+
 @test "a bar on a terminal, and none with --quiet" {
 	line true
 	line false

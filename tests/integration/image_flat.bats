@@ -60,7 +60,8 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 		mkdir -p "$D/alice" && chown "$ALICE:$ALICE" "$D/alice"
 		chmod -R a+rX it
 		her="as_alice KIST_STORE=$D/alice/store kist"
-		$her image load -q --tag it:1 "$D/it" >/dev/null 2>&1
+		ids=(single mapped)
+		$her image load -q --ids "${ids[seed % 2]}" --tag it:1 "$D/it" >/dev/null 2>&1
 		[ "$(find "$D/alice/store/layers" -name flat | wc -l)" = 2 ]
 		# shellcheck disable=SC2086
 		flat=$(exported $her)
@@ -106,6 +107,17 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 	look 30 && [ "$output" = "29 29$rest" ]
 	look 7 && [ "$output" = "6 6$rest" ]
 	flat=$LAYERS/$(stack_of many:30 | head -n 1)
+	# What is joined is counted, too; so rm frees what df says it would.
+	on_disk() { find "$LAYERS" "$KIST_STORE/blobs" -type f ! -name complete ! -name stack ! -name flat-bytes -printf '%s\n' | awk '{n += $1} END {print n}'; }
+	df=$(img df --json)
+	echo "$(jq -c .images <<<"$df") $(on_disk)"
+	[ "$(jq .images.bytes <<<"$df")" = "$(on_disk)" ]
+	[ "$(cat "${flat}-bytes")" = "$(find "$flat" -type f -printf '%s\n' | awk '{n += $1} END {print n}')" ]
+	mv "${flat}-bytes" "$D/bytes"
+	[ "$(img df --json)" = "$df" ]
+	mv "$D/bytes" "${flat}-bytes"
+	own=$(jq '.list[] | select(.reference | test(":30")) | .own' <<<"$df")
+	before=$(on_disk)
 	[ -d "$flat/in" ]
 	echo altered >"$flat/in/l3"
 	run -4 img fsck
@@ -126,6 +138,8 @@ exported() { sha256sum < <("$@" image export "it:1") | cut -d' ' -f1; }
 	img load -q long >/dev/null
 	[ -d "$flat/in" ]
 	look 30 && [ "$output" = "29 29$rest" ]
-	img rm -q many:30 many:7
+	img rm -q many:30
+	[ "$((before - $(on_disk)))" = "$own" ]
+	img rm -q many:7
 	[ -z "$(ls "$LAYERS")" ]
 }

@@ -238,6 +238,12 @@ teardown() { runtime_teardown; }
 	refused 125 '--input: "/x" is not' job --input /x "$ROOTFS" true
 	refused 125 'input: /no/such: No such file' job --input /no/such:/x "$ROOTFS" true
 	refused 125 '--input: nothing is put into /dev' job --input "$T:/dev/x" "$ROOTFS" true
+	# The kernel's files, all of the host, kist's own folders, and what these are in.
+	for source in /proc /proc/1/environ /sys / "$ROOT" "$T" "$KIST_STORE" "${KIST_STORE%/*}"; do
+		mkdir -p "$ROOT" "$KIST_STORE"
+		refused 125 "input: $source [ih][so]" job --input "$source:/x" "$ROOTFS" true
+		refused 125 "workspace-from: $source [ih][so]" job --workspace-from "$source" "$ROOTFS" true
+	done
 	refused 125 'collect: the job has nowhere' job --collect x --collect-to "$T" "$ROOTFS" true
 	refused 125 'collect: where to' job --workspace 1m --collect x "$ROOTFS" true
 	refused 125 'collect-to: nothing' job --workspace 1m --collect-to "$T" "$ROOTFS" true

@@ -43,7 +43,10 @@ look() { # ERRNO CALL FILE: what the job's program sees where that call is refus
 			ran=$((ran + 1))
 			# The program's own call of that name is refused as well.
 			diff <(grep -v "^$call" "$T/reference") <(grep -v "^$call" "$T/seen") || { echo "$call $error: weaker"; false; }
+			# Without keyctl nobody has a keyring, and it says so.
+			[ $call != keyctl ] || sed -i 's/"keyring":"enforced"/"keyring":"absent"/' "$T/controls"
 			jq -c .controls "$RESULT" | diff "$T/controls" -
+			[ $call != keyctl ] || sed -i 's/"keyring":"absent"/"keyring":"enforced"/' "$T/controls"
 			echo "$call $error: the same"
 		else
 			[ ! -s "$T/seen" ] || { echo "$call $error: refused, and yet it ran"; cat "$T/err"; false; }

@@ -39,6 +39,35 @@ WAIVED=memory,pids,cpu
 	record '.controls.landlock == "absent"'
 }
 
+@test "exec into a job: all walls of the job's, and no way to ask for fewer" {
+	"$TOP/tests/tools/build.sh" posture >/dev/null
+	cp "$TOP/build/tools/posture" "$ROOTFS/bin/posture"
+	mkdir -m 777 "$D/mistake"
+	mkdir -p "$ROOTFS/mnt"
+	job --wall max "$ROOTFS" -- sh -c 'posture once >/tmp/own; mv /tmp/own /tmp/seen; sleep 1000' &
+	wait_until 20 job_runs
+	wait_until 60 test -e "/proc/$(job_pid)/root/tmp/seen"
+	# All that it sees of itself but for its descriptors, a shell's variables, its place among processes.
+	own() { grep -vE '^(fd |env |pid |node /tmp/|/proc/self/status NSpid)' | sed -E 's/ death [0-9]+//'; }
+	run -0 kist exec "$ID" posture once
+	grep -q 'securebits 239' <<<"$output"
+	diff <(own <<<"$output") <(kist exec "$ID" cat /tmp/seen | own)
+	# Landlock, where the mounts fail.
+	kist mounts add "$ID" "$D/mistake:/mnt"
+	run -1 kist exec "$ID" sh -c 'echo x >/mnt/x'
+	[[ $output == *"Permission denied"* ]]
+	[ ! -e "$D/mistake/x" ]
+	echo '{"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}}' >"$T/process.json"
+	for more in "--cap CAP_SYS_ADMIN $ID true" "--process $T/process.json $ID" "--preserve-fds 1 $ID true"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr kist exec $more 3</dev/null
+		is_one_line 255 "${more%% *}: this is a job"
+	done
+	kist kill "$ID" KILL
+	wait $! || true
+	assert_nothing_left
+}
+
 @test "a kernel without Landlock: refused, or waived by name and on the record" {
 	refuse=$TOP/build/tools/refuse
 	[ -x "$refuse" ] || "$TOP/tests/tools/build.sh" refuse
@@ -96,6 +125,9 @@ WAIVED=memory,pids,cpu
 		(.controls | [.memory, .pids, .cpu] | unique | . == ["enforced"] or . == ["waived"])'
 	run -0 job --profile compute --allow-degraded $WAIVED "$ROOTFS" -- probe try socket_inet mount bpf getpid
 	jq -es 'map({(.name): .native}) | add | .socket_inet == "EPERM" and .mount == "EPERM" and .bpf == "EPERM" and .getpid == "OK"' <<<"$output"
+	# The host's pressure is nobody's to read, and a trigger on it nobody's to set.
+	run -0 job "$ROOTFS" -- sh -c 'ls /proc/pressure; echo some 500000 2000000 >/proc/pressure/cpu || echo refused'
+	[[ $output == *refused ]] && [[ $output != *memory* ]]
 	# What the caller says counts.
 	run -0 job --profile compute --allow-degraded $WAIVED --wall 5s --open-files 99 "$ROOTFS" -- sh -c 'ulimit -n'
 	[ "$output" = 99 ]

@@ -32,6 +32,28 @@ teardown() {
 	[[ $output == *"job gc: "* ]]
 }
 
+@test "killed as it writes its result: no unfinished file stays" {
+	"$TOP/tests/tools/build.sh" killat >/dev/null
+	RESULT=$T/results/result.json
+	mkdir "$T/results"
+	fatal() { "$TOP/build/tools/killat" kill "$@" --timeout 60 -o "$T/hits" -- "$KIST" --root "$ROOT" job run --id "$ID" --result "$RESULT" "$ROOTFS" true; }
+	# A new one has no other name at any time.
+	run -137 fatal 'linkat:1'
+	[ -z "$(ls -A "$T/results")" ]
+	run -137 fatal 'linkat:1' --exit
+	[ "$(ls -A "$T/results")" = result.json ]
+	record '.reason == "exit"'
+	# Over one that was there: whole, the old or the new one; the next takes away what is left.
+	run -137 fatal 'linkat:2' --exit
+	record '.reason == "exit"'
+	[ "$(ls -A "$T/results" | xargs)" = ".result.json.tmp result.json" ]
+	run -3 job "$ROOTFS" -- sh -c 'exit 3'
+	record '.status == 3'
+	[ "$(ls -A "$T/results")" = result.json ]
+	kist job gc
+	assert_nothing_left
+}
+
 # gc_beside EVERY CMD...: gc runs at each EVERY-th system call of all that CMD starts, while they stand still.
 gc_beside() {
 	local every=$1

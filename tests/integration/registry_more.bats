@@ -6,9 +6,11 @@ bats_require_minimum_version 1.5.0
 load helpers
 load runtime
 load registry
+load rootless
 
 setup_file() {
 	export PLAIN=
+	rootless_setup_file
 	registry_begin
 	plain_begin
 }
@@ -49,6 +51,34 @@ plain_put() { # LAYOUT[:REF] NAME [OPTION...]: skopeo puts it into the plain reg
 	[ "$status" -eq 1 ]
 	"$KIST" rmi -q debian:12
 	[ "$(img ls --json | jq -r '.[].reference')" = example.org/team/debian:12 ]
+}
+
+# Her own registry's name, too; and her store is mapped: the keyring is asked as herself, before that.
+@test "a new user who is not root: the same; and a credential helper runs as that user, not as root of a namespace" {
+	need_root
+	need_plain
+	[ -n "${KIST_TEST_ISOLATED-}" ] || skip "needs a mount namespace of its own: tests/integration.sh"
+	rootless_setup
+	cp "$KIST_IMAGE" "$T/bin/"
+	plain_put "oci-archive:$FIXTURES/busybox.tar" debian:12
+	kist pull -q localhost:5000/debian:12 && run kist job run debian:12 -- cat /etc/os-release
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$(cat "$FIXTURES/busybox-rootfs/etc/os-release")" ]
+	[ "$(head -n 1 "$HOME_DIR/.local/share/kist/xattrs")" = user-mapped ]
+	mount -t tmpfs helpers /usr/local/sbin
+	cat >/usr/local/sbin/docker-credential-test <<-END
+		#!/bin/sh
+		echo "\$(id -u) \$(xargs </proc/self/uid_map)" >>$HOME_DIR/helper.log
+		echo '{"ServerURL":"x","Username":"user","Secret":"pass word"}'
+	END
+	chmod 755 /usr/local/sbin/docker-credential-test
+	mkdir "$HOME_DIR/.docker"
+	echo '{"credsStore": "test"}' >"$HOME_DIR/.docker/config.json"
+	chown -R "$ALICE:$ALICE" "$HOME_DIR/.docker"
+	kist pull -q "127.0.0.1:$HTTP/basic/small"
+	[ "$(cat "$HOME_DIR/helper.log")" = "$ALICE $(xargs </proc/self/uid_map)" ]
+	umount /usr/local/sbin
 }
 
 @test "tags: all pages, from where one says, as many as one wants; a registry that lies about them" {

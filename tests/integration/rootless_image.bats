@@ -21,7 +21,9 @@ setup() {
 }
 teardown() { runtime_teardown; }
 
-her_store() { as_alice KIST_STORE="$HERS" kist image load -q "$T/busybox.tar" >/dev/null 2>&1; }
+# her_store [OPTION...]
+her_store() { as_alice KIST_STORE="$HERS" kist image load -q "$@" "$T/busybox.tar" >/dev/null 2>&1; }
+img() { as_alice KIST_STORE="$HERS" kist image "$@"; }
 job() { as_alice KIST_STORE="$HERS" kist job run --id "$ID" "$@"; }
 old() { as_alice KIST_STORE="$HERS" setarch --uname-2.6 kist job run --id "$ID" "$@"; }
 without_subids() {
@@ -32,7 +34,7 @@ without_subids() {
 
 @test "job run IMAGE by a user: her ids, mapped; a limit she cannot have is refused, by name" {
 	her_store
-	[ "$(cat "$HERS/xattrs")" = user ]
+	[ "$(xargs <"$HERS/xattrs")" = "user-mapped uids $ALICE $FIRST 65535 gids $ALICE $FIRST 65535" ]
 	for by in job old; do
 		run $by busybox -- sh -c 'id -u; xargs </proc/self/uid_map; stat -c %u:%g /bin/busybox; touch /x /tmp/x 2>&1; grep " / / " /proc/self/mountinfo; cat /proc/self/gid_map | xargs'
 		echo "$output"
@@ -57,7 +59,8 @@ without_subids() {
 }
 
 @test "one id alone: the same, and an image that wants another user is refused" {
-	her_store
+	her_store --ids single
+	[ "$(cat "$HERS/xattrs")" = user ]
 	run without_subids "busybox -- sh -c 'xargs </proc/self/uid_map; stat -c %u:%g /bin/busybox /'"
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -122,7 +125,7 @@ without_subids() {
 }
 
 @test "kist run of a bundle that names an image, by a user" {
-	her_store
+	her_store --ids single
 	for edit in . "$MORE_IDS"; do
 		rootless_bundle "$edit | .annotations = {\"io.kist.image\": \"busybox\", \"io.kist.image.store\": \"$HERS\"}"
 		args sh -c 'stat -c %u:%g / /bin/busybox; grep " / / " /proc/self/mountinfo'
@@ -135,7 +138,7 @@ without_subids() {
 	assert_nothing_left
 }
 
-# Both are a user's store, with her id alone, wherever it was filled.
+# Both are a user's store, with her id alone, wherever it was filled: that is so from inside unless she asks.
 @test "in a user namespace with mapped ids: load, fsck, job, rm; and the same store from outside" {
 	need_program python3 unshare
 	native_is_enough
@@ -157,4 +160,150 @@ without_subids() {
 	as_alice KIST_STORE="$HERS" kist image load -q "$D/i" >/dev/null 2>&1
 	run -0 inside kist image fsck
 	[[ $output == *" looked at: clean" ]]
+}
+
+# An image whose files are of several owners, as tar; its name is owned.
+owned_image() {
+	local r=$T/r
+	mkdir -p "$r/var/www" "$r/secret"
+	cp -a "$FIXTURES/busybox-rootfs/." "$r/"
+	echo page >"$r/var/www/page"
+	chown -R 33:34 "$r/var/www"
+	chmod 400 "$r/var/www/page"
+	cp "$r/bin/busybox" "$r/bin/suid"
+	chown 65535:65535 "$r/bin/suid"
+	chmod 6755 "$r/bin/suid"
+	ln -s nowhere "$r/link"
+	chown -h 5:6 "$r/link"
+	echo s >"$r/secret/s"
+	chown -R 7:8 "$r/secret"
+	chmod 000 "$r/secret/s"
+	chmod 700 "$r/secret"
+	tar --numeric-owner -cf "$T/owned.tar" -C "$r" .
+	chmod 644 "$T/owned.tar"
+}
+OWNED='stat -c "%u:%g %a %n" /var/www/page /bin/suid /link /secret'
+OWNERS='33:34 400 /var/www/page
+65535:65535 6755 /bin/suid
+5:6 777 /link
+7:8 700 /secret'
+
+@test "a mapped store: files are who they should be's: job, bundle, export, fsck, df, rm, what the dead left; and all of it goes" {
+	owned_image
+	run -0 --separate-stderr img import --change 'CMD ["sh"]' "$T/owned.tar" owned:1
+	[ -z "$stderr" ]
+	diff=$(echo "$HERS"/layers/sha256/*/diff)
+	[ "$(stat -c %u:%g "$diff/var/www/page" "$diff/bin/suid" "$diff/link" "$diff/bin/busybox" | xargs)" = \
+		"$((FIRST + 32)):$((FIRST + 33)) $((FIRST + 65534)):$((FIRST + 65534)) $((FIRST + 4)):$((FIRST + 5)) $ALICE:$ALICE" ]
+	[ "$(stat -c %a "$HERS")" = 700 ]
+	run -0 job owned:1 -- sh -c "$OWNED"
+	[ "$output" = "$OWNERS" ]
+	# Its folders can be written by whom they belong to, as on no single store.
+	run -0 job --user 33:34 --writable "$D/alice/w" owned:1 -- sh -c 'cat /var/www/page; touch /var/www/x && stat -c %u:%g /var/www/x'
+	[ "$output" = $'page\n33:34' ]
+	run -0 img export -o "$D/alice/x.tar" owned:1
+	tar --numeric-owner -tvf "$D/alice/x.tar" >"$T/list"
+	grep -q ' 33/34 .* var/www/page$' "$T/list"
+	grep -q ' 5/6 .* link -> nowhere$' "$T/list"
+	grep -q '^-rwsr-sr-x 65535/65535 .* bin/suid$' "$T/list"
+	# A copy is hers, as other tools want it; one that starts from the store has its ids.
+	run -0 img bundle owned:1 "$D/alice/copy"
+	[ "$(find "$D/alice/copy" ! -uid $ALICE | wc -l)" = 0 ]
+	run -0 img bundle --overlay owned:1 "$D/alice/o" -- sh -c "$OWNED"
+	cd "$D/alice/o"
+	run -0 kist run "$ID"
+	[ "$output" = "$OWNERS" ]
+	edit_bundle . 'del(.linux.uidMappings[1])'
+	refused 1 "/linux/uidMappings: .*are of the ids 0 = $ALICE, 1 to 65535 = $FIRST to $((FIRST + 65534)), which the container does not" kist run "$ID"
+	cd "$T"
+	run -0 img fsck
+	[[ $output == *" looked at: clean" ]]
+	chown $((FIRST + 40)) "$diff/var/www"
+	run -4 img fsck
+	[[ $output == *"another owner: /var/www"* ]]
+	run -1 img fsck --repair
+	run -0 img fsck
+	# What a load that was killed left, with files that are not hers.
+	mkdir -p "$HERS/tmp/1-dead/x"
+	touch "$HERS/tmp/1-dead/x/f"
+	chown -R $((FIRST + 6)):$((FIRST + 7)) "$HERS/tmp/1-dead"
+	chmod 700 "$HERS/tmp/1-dead/x"
+	chown $ALICE:$ALICE "$HERS/tmp/1-dead"
+	run -0 img df --json
+	[ "$(jq .leftovers.total <<<"$output")" = 1 ]
+	[ "$(jq -r .ids <<<"$output")" = mapped ]
+	img prune -q
+	[ ! -e "$HERS/tmp/1-dead" ]
+	run -0 img rm -q owned:1
+	[ "$(find "$HERS" ! -uid $ALICE | wc -l)" = 0 ]
+	as_alice rm -r "$HERS"
+	assert_nothing_left
+}
+
+@test "mapped or single: on record, never mixed; other ids, or none, are refused by name" {
+	native_is_enough
+	owned_image
+	load() { img load "$@" "$T/busybox.tar"; }
+	mine() { # SUBUID-LINE COMMANDS
+		echo "$1" >"$T/subids"
+		# shellcheck disable=SC2016
+		in_a_mount_namespace 'mount --bind $T/subids /etc/subuid; mount --bind $T/subids /etc/subgid; as_alice KIST_STORE='"$HERS $2"
+	}
+	refused 1 '--ids is auto, single or mapped, not other' load --ids other
+	her_store --ids mapped
+	her_store # and nothing to say of it
+	refused 1 "the store $HERS is mapped: all its files belong to who they should" load --ids single
+	refused 1 "/usr/bin/newuidmap: .*not allowed" mine "alice:500000:65536" "kist image load $T/busybox.tar"
+	grep -q '^fix: .*/etc/subuid as when the store was made' <<<"$stderr"
+	refused 125 "are of the ids 0 = $ALICE, 1 to 65535 = $FIRST to" mine "alice:500000:65536" "kist job run --id $ID busybox true"
+	refused 125 "are of the ids 0 = $ALICE, 1 to 65535 = $FIRST to" mine "" "kist job run --id $ID busybox true"
+	# What needs no layer needs no ids.
+	run -0 mine "" "kist image ls -q"
+	run -0 mine "" "kist image inspect busybox"
+	# A namespace of hers with the same ids will do; another one not.
+	run -0 as_alice KIST_STORE="$HERS" unshare -U --map-auto --map-root-user kist image fsck
+	[[ $output == *"looked at: clean" ]]
+	run -0 as_alice KIST_STORE="$HERS" unshare -U --map-auto --map-root-user kist job run --id "$ID" busybox id -u
+	refused 1 "are of the ids $FIRST to .* which are not those of 1 to 65535 here" \
+		as_alice KIST_STORE="$HERS" unshare -U --map-root-user kist image load "$T/busybox.tar"
+	as_alice chmod -R u+rwX "$HERS" 2>/dev/null || true
+	rm -rf "$HERS"
+	# Ids for some of its files alone; the others' owners are kept, as in a single store.
+	run -0 --separate-stderr mine "alice:200000:100" "kist image import $T/owned.tar owned:1"
+	[[ $stderr == *"files belong to you instead of their owners"* ]]
+	run -0 mine "alice:200000:100" "kist job run --id $ID owned:1 -- sh -c '$OWNED'"
+	[ "$output" = "${OWNERS/65535:65535/0:0}" ]
+	run -0 mine "alice:200000:100" "kist image export -o $D/alice/x.tar owned:1"
+	tar --numeric-owner -tvf "$D/alice/x.tar" | grep '^-rwsr-sr-x 65535/65535 .* bin/suid$'
+	run -0 mine "alice:200000:100" "kist image fsck"
+	mine "alice:200000:100" "kist image prune -qa"
+	rm -rf "$HERS"
+	refused 1 '--ids mapped: the caller has no ids but its own' mine "" "kist image load --ids mapped $T/busybox.tar"
+	run -0 mine "" "kist image load -q $T/busybox.tar"
+	[ "$(cat "$HERS/xattrs")" = user ]
+	refused 1 "the store $HERS is single: all its files belong to the user alone" load --ids mapped
+	her_store
+	[ "$(find "$HERS/layers" ! -uid $ALICE | wc -l)" = 0 ]
+	run --separate-stderr env KIST_STORE="$D/roots" "$KIST" image load --ids mapped "$T/busybox.tar"
+	is_one_line 1 "--ids is for users: in root's store files belong to who they should"
+	echo user-mapped >"$HERS/xattrs"
+	refused 1 "does not say which ids its files are of" load
+}
+
+@test "a mapped store and the shared ones: root's is used, another user's is not, and whose it is is said" {
+	native_is_enough
+	KIST_STORE=$D/roots "$KIST" image load -q "$T/busybox.tar" >/dev/null
+	KIST_STORE=$D/roots "$KIST" image share -q
+	cp -a "$D/roots" "$D/bobs"
+	chown -R 4400:4400 "$D/bobs"
+	her_store --ids mapped
+	shared() { as_alice KIST_STORE="$HERS" KIST_SHARED_STORES="$D/roots:$D/bobs" kist image "$@"; }
+	run -0 shared df --json
+	[ "$(jq -c '[.shared[] | [.images, .used]]' <<<"$output")" = '[[1,true],[0,false]]' ]
+	[[ $(jq -r '.shared[1].why' <<<"$output") == *"it belongs to uid 4400, who could put anything there"* ]]
+	shared rm -q busybox
+	run -1 shared rm busybox
+	[[ $output == *"is in the shared store $D/roots, which is only read"* ]]
+	run -0 shared load -q --image busybox "$D/roots"
+	run -0 shared fsck
 }

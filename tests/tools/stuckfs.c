@@ -1,9 +1,10 @@
 /*
  * stuckfs.c - a filesystem that never answers: who touches it sleeps where no signal wakes it.
  *
- *   stuckfs FOLDER [attributes]   mounts it there, answers the first request, reads the others and
+ *   stuckfs FOLDER [attributes|deaf]   mounts it there, answers the first request, reads the others and
  *                    is silent, until it is killed: then all of them fail. With "attributes" it tells
- *                    what the folder itself is, so that it can be bound.
+ *                    what the folder itself is, so that it can be bound; with "deaf" it tells that
+ *                    once, for good, and reads no request any more: who waits can be killed then.
  *
  * Needs /dev/fuse. Prints "mounted" once it is, "silent" for each request it will not answer.
  *
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -22,6 +24,7 @@ int main(int argc, char **argv)
 	static char request[1 << 18];
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	char options[100];
+	bool deaf = argc > 2 && strcmp(argv[2], "deaf") == 0;
 
 	if (argc < 2 || fd < 0) {
 		perror("stuckfs: /dev/fuse");
@@ -59,13 +62,19 @@ int main(int argc, char **argv)
 		} else if (in->opcode == FUSE_GETATTR && argc > 2) {
 			out.head.len = sizeof out.head + sizeof out.attr;
 			out.attr.attr = (struct fuse_attr){ .ino = 1, .mode = 040755, .nlink = 2 };
+		} else if (deaf) { /* FUSE_STATX, for one */
+			out.head.len = sizeof out.head;
+			out.head.error = -ENOSYS;
 		} else {
 			/* From now on its caller is beyond signals. */
 			puts("silent");
 			fflush(stdout);
 			continue;
 		}
+		out.attr.attr_valid = deaf && in->opcode == FUSE_GETATTR ? 3600 : out.attr.attr_valid;
 		if (write(fd, &out, out.head.len) < 0)
 			return 1;
+		while (deaf && in->opcode == FUSE_GETATTR)
+			pause();
 	}
 }

@@ -378,11 +378,11 @@ static void check(int n, const char *as, int error, const struct err *e, const s
 	exit(1);
 }
 
-static void unpack_one(int n, const char *as, bool privileged, const struct look *before,
+static void unpack_one(int n, const char *as, enum apply_as how, const struct look *before,
 		       int *refused)
 {
 	struct unpack_budget budget = { .entries_max = 100, .bytes_max = 1 << 20 };
-	struct unpack_job job = { .copy_fd = -EBADF, .budget = &budget, .privileged = privileged };
+	struct unpack_job job = { .copy_fd = -EBADF, .budget = &budget, .as = how };
 	struct unpack_result result;
 	struct err e = ERR_INIT;
 	int error;
@@ -419,10 +419,10 @@ static int links(int stride, int part)
 	look_at_victim(&before);
 	for (n = part; n < COMBINATIONS; n += stride, done++) {
 		make_layer(n);
-		unpack_one(n, "as root", true, &before, &refused);
-		unpack_one(n, "as a user", false, &before, &refused);
+		unpack_one(n, "as root", APPLY_ROOT, &before, &refused);
+		unpack_one(n, "as a user", APPLY_SINGLE, &before, &refused);
 		path_openat2_missing = true;
-		unpack_one(n, "without openat2", true, &before, &refused);
+		unpack_one(n, "without openat2", APPLY_ROOT, &before, &refused);
 		path_openat2_missing = false;
 	}
 	printf("%d layers, 3 times each: %d refused, %d contained\n", done, refused,
@@ -488,7 +488,7 @@ static int many_entries(uint64_t count)
 	struct unpack_budget budget = { .entries_max = UNPACK_ENTRIES_MAX,
 					.bytes_max = UNPACK_BYTES_MAX };
 	struct unpack_job job = {
-		.copy_fd = -EBADF, .blob_fd = -EBADF, .budget = &budget, .privileged = true
+		.copy_fd = -EBADF, .blob_fd = -EBADF, .budget = &budget, .as = APPLY_ROOT
 	};
 	struct stream s = { .count = count };
 	struct blob_reader from = { read_stream, &s, NULL };

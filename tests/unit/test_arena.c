@@ -69,6 +69,29 @@ static void test_large_wastes_nothing(void **state)
 	arena_free(&a);
 }
 
+/* What one left another gets as if it were new: of any size, and for as many as there are. */
+static void test_spares_are_zeroed(void **state)
+{
+	static const size_t sizes[] = { 100, 20000, 40000, 20000, 60000, 100000, 33000 };
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		struct arena a = ARENA_INIT;
+
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+			size_t size = sizes[i] + (i == 6 ? (size_t)round * 16 : 0);
+			char *p = arena_alloc(&a, size);
+
+			assert_non_null(p);
+			for (size_t k = 0; k < size; k++)
+				assert_int_equal(p[k], 0);
+			memset(p, 0xa5, size);
+		}
+		arena_free(&a);
+		assert_null(a.chunks);
+	}
+}
+
 static void test_overflow_is_sticky(void **state)
 {
 	static const size_t sizes[][2] = {
@@ -120,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_zeroed_aligned_apart),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_large_wastes_nothing),
+		cmocka_unit_test(test_spares_are_zeroed),
 		cmocka_unit_test(test_overflow_is_sticky),
 		cmocka_unit_test(test_texts),
 	};

@@ -337,6 +337,38 @@ static void pure(void **state)
 	arena_free(&arena);
 }
 
+/* A filter that is known, with its text: the configuration that is stored is the same. */
+static void text_of_what_is_known(void **state)
+{
+	static const char filter[] = "{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }";
+	json_t *config = spec_default(false), *seccomp = json_loads(filter, 0, NULL), *stored, *as_it_was;
+	struct spec_known known = { .seccomp = seccomp };
+	struct arena arena = ARENA_INIT;
+	struct container_spec spec;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	json_object_set(json_object_get(config, "linux"), "seccomp", seccomp);
+	as_it_was = json_deep_copy(config);
+	for (int with_text = 0; with_text < 2; with_text++) {
+		known.text = with_text ? filter : NULL;
+		assert_int_equal(spec_parse_knowing(json_incref(config), "/bundle", "web", &arena,
+						    &known, &spec, &e), 0);
+		assert_ptr_equal(json_object_get(json_object_get(config, "linux"), "seccomp"),
+				 seccomp);
+		assert_true(json_equal(config, as_it_was));
+		stored = json_loads(spec.config_text, JSON_REJECT_DUPLICATES, NULL);
+		assert_true(json_equal(stored, as_it_was));
+		assert_int_equal(strstr(spec.config_text, filter) != NULL, with_text);
+		json_decref(stored);
+		spec_free(&spec);
+	}
+	json_decref(as_it_was);
+	json_decref(seccomp);
+	json_decref(config);
+	arena_free(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +381,7 @@ int main(void)
 		cmocka_unit_test(rootless_exec),
 		cmocka_unit_test(restored),
 		cmocka_unit_test(pure),
+		cmocka_unit_test(text_of_what_is_known),
 	};
 
 	return cmocka_run_group_tests_name("compile", tests, NULL, NULL);

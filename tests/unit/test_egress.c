@@ -485,6 +485,62 @@ static void the_verifier_takes_any(void **state)
 			}
 }
 
+static unsigned loaded_id(struct run *r, const struct op_bpf_load_args *a)
+{
+	struct bpf_prog_info info = { 0 };
+	union bpf_attr attr;
+	struct err e = ERR_INIT;
+
+	if (op_bpf_load.act(r, a, &e) < 0)
+		fail_msg("%s", strerror(e.error));
+	memset(&attr, 0, sizeof attr);
+	attr.info.bpf_fd = (unsigned)run_slot(r, a->slot);
+	attr.info.info_len = sizeof info;
+	attr.info.info = (uintptr_t)&info;
+	assert_int_equal(syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr), 0);
+	return info.id;
+}
+
+static struct op_bpf_load_args program_of(const char *text, struct plan *p)
+{
+	struct op_bpf_load_args a = { .kind = &bpf_egress_kinds[0] };
+	struct egress list;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	assert_int_equal(egress_parse(text, &arena, &list, &e), 0);
+	a.program = bpf_egress_assemble(&list, 0, &arena, &count);
+	a.count = (unsigned)count;
+	a.slot = plan_new_slot(p, "program");
+	return a;
+}
+
+/* By who has many containers under way; never another's, and never by who has one. */
+static void the_same_is_loaded_once(void **state)
+{
+	struct op_bpf_load_args one, again, other;
+	unsigned first;
+	struct plan p;
+	struct run r;
+
+	(void)state;
+	live_or_skip(0);
+	plan_init(&p, &arena);
+	one = program_of("1.2.3.4:80", &p);
+	again = program_of("1.2.3.4:80", &p);
+	other = program_of("1.2.3.4:81", &p);
+	run_init(&r, &p);
+	assert_int_not_equal(loaded_id(&r, &one), loaded_id(&r, &again));
+	r.patient = true;
+	first = loaded_id(&r, &one);
+	assert_int_equal(loaded_id(&r, &again), first);
+	assert_int_not_equal(run_slot(&r, one.slot), run_slot(&r, again.slot));
+	assert_int_not_equal(loaded_id(&r, &other), first);
+	run_close(&r);
+	assert_int_equal(loaded_id(&r, &one), first);
+	run_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +548,7 @@ int main(void)
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(the_kernel_obeys),
 		cmocka_unit_test(the_verifier_takes_any),
+		cmocka_unit_test(the_same_is_loaded_once),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 

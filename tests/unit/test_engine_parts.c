@@ -2,6 +2,7 @@
  * test_engine_parts.c - base/engine.c: a walk in parts, by a host that has other things to do.
  */
 #include <poll.h>
+#include "base/clock.h"
 #include "tests/unit/fake_plan.h"
 
 /* Waits until the test lets it go on. */
@@ -138,6 +139,35 @@ static void test_a_host_on_a_visit_waits(void **state)
 	assert_no_fd_left();
 }
 
+/* One that never answers is given up at its time, in parts and in one walk: dead, and reaped. */
+static void test_a_guest_that_hangs(void **state)
+{
+	int slot = plan_new_slot(&plan, "gate"), gate[2];
+
+	(void)state;
+	birth();
+	plan_add(&plan, SIDE_GUEST, op_wait, fake_args, .id = 1, .slot = slot);
+	host(2);
+	for (int parts = 0; parts < 2; parts++) {
+		run_init(&run, &plan);
+		assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+		run_set_fd(&run, slot, gate[0]);
+		run.until = clock_now_ms() + 300;
+		if (parts) {
+			assert_int_equal(run_walk_on(&run, &err), 1);
+			assert_int_equal(poll(NULL, 0, clock_left_ms(run.until) + 1), 0);
+		}
+		assert_int_equal(parts ? run_walk_on(&run, &err) : run_walk(&run, &err), -ETIMEDOUT);
+		assert_true(clock_left_ms(run.until) == 0);
+		assert_no_child();
+		run_close(&run);
+		close(gate[1]);
+		assert_no_fd_left();
+		err_clear(&err);
+	}
+	assert_string_equal(done(), "");
+}
+
 #define PARTS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -146,6 +176,7 @@ int main(void)
 		PARTS(test_a_walk_in_parts),
 		PARTS(test_a_guest_that_dies_between_two_parts),
 		PARTS(test_a_host_on_a_visit_waits),
+		PARTS(test_a_guest_that_hangs),
 	};
 
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -86,6 +86,14 @@ static int replaces_a_file(void)
 	assert_int_equal(r, -e.error);
 	return r;
 }
+static int publishes_a_file(void)
+{
+	struct err e = ERR_INIT;
+	int r = file_publish_at(root, "c", "new", 3, 0600, &e);
+
+	assert_int_equal(r, -e.error);
+	return r;
+}
 static int reads_a_file(void)
 {
 	struct err e = ERR_INIT;
@@ -283,6 +291,7 @@ static const struct act acts[] = {
 	{ .name = "replaces_a_file",
 	  .run = replaces_a_file,
 	  .tolerant = true }, /* the file that was left of the last time */
+	{ .name = "publishes_a_file", .run = publishes_a_file, .tolerant = true }, /* likewise */
 	{ .name = "reads_a_file", .run = reads_a_file },
 	{ .name = "reads_a_small_file", .run = reads_a_small_file },
 	{ .name = "writes_a_file", .run = writes_a_file },

@@ -183,6 +183,38 @@ static void test_replace(void **state)
 	assert_int_equal(count_files(), 4);
 }
 
+static void test_publish(void **state)
+{
+	struct err e = ERR_INIT;
+	struct stat st;
+	char text[32], longname[300];
+
+	(void)state;
+	umask(077);
+	assert_int_equal(file_publish_at(dirfd_, "f", "one", 3, 0644, &e), 0);
+	umask(022);
+	assert_int_equal(fstatat(dirfd_, "f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	/* Over one that is there, and over what a killed one left. */
+	put(".f.tmp", "half", 4);
+	assert_int_equal(file_publish_at(dirfd_, "f", "second", 6, 0600, &e), 0);
+	assert_int_equal(file_read_at(dirfd_, "f", text, sizeof text), 6);
+	assert_int_equal(count_files(), 1);
+	put("target", "t", 1);
+	assert_int_equal(symlinkat("target", dirfd_, "link"), 0);
+	assert_int_equal(file_publish_at(dirfd_, "link", "new", 3, 0600, &e), 0);
+	assert_int_equal(fstatat(dirfd_, "link", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(file_read_at(dirfd_, "target", text, sizeof text), 1);
+	assert_int_equal(mkdirat(dirfd_, "folder", 0700), 0);
+	put("folder/x", "", 0);
+	assert_true(file_publish_at(dirfd_, "folder", "x", 1, 0600, &e) < 0);
+	memset(longname, 'n', sizeof longname - 1);
+	longname[sizeof longname - 1] = '\0';
+	assert_true(file_publish_at(dirfd_, longname, "x", 1, 0600, &e) < 0);
+	assert_int_equal(count_files(), 4);
+}
+
 static void test_read_full_over_a_pipe(void **state)
 {
 	int ends[2], status;
@@ -306,6 +338,7 @@ int main(void)
 		IN_DIR(test_write_one),
 		IN_DIR(test_read_whole),
 		IN_DIR(test_replace),
+		IN_DIR(test_publish),
 		cmocka_unit_test(test_read_full_over_a_pipe),
 		cmocka_unit_test(test_write_all_through_a_full_pipe),
 		IN_DIR(test_fd_over_a_socket),

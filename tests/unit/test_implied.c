@@ -1,5 +1,6 @@
 /* test_implied.c - image/implied.c: what a folder without an entry looks like. */
 #include "image_test.h"
+#include <sys/xattr.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include "image/apply-attr.h"
@@ -66,7 +67,7 @@ static int tear_down(void **state)
 
 static int fix(struct err *e)
 {
-	return apply_fix_implied(root, IMPLIED, sizeof(IMPLIED), geteuid() == 0, lowers, 2, e);
+	return apply_fix_implied(root, IMPLIED, sizeof(IMPLIED), geteuid() == 0 ? APPLY_ROOT : APPLY_SINGLE, lowers, 2, e);
 }
 
 static void looks(const char *name, mode_t mode, time_t seconds)
@@ -86,6 +87,29 @@ static void nearest_lower_folder_decides(void **state)
 	assert_int_equal(fix(&e), 0);
 	looks("a", 01777, 1000);
 	looks("a/b", 0750, 2000);
+}
+
+/* Whom a folder of a user's store should belong to: in root's that xattr is the image's own affair. */
+static void a_kept_owner_goes_along(void **state)
+{
+	static const char owner[] = "user.rootlesscontainers";
+	struct timespec implied[2] = { { .tv_nsec = UTIME_OMIT }, apply_implied_mtime };
+	struct err e = ERR_INIT;
+	char text[160];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s/near/a", path);
+	if (setxattr(text, owner, "\010\041", 2, 0) < 0)
+		skip(); /* no user xattrs here */
+	date(lowers[0], "a", 1000);
+	snprintf(text, sizeof(text), "%s/root/a", path);
+	assert_int_equal(apply_fix_implied(root, IMPLIED, sizeof(IMPLIED), APPLY_SINGLE, lowers, 2, &e), 0);
+	assert_int_equal(getxattr(text, owner, NULL, 0), 2);
+	assert_int_equal(removexattr(text, owner), 0);
+	assert_int_equal(utimensat(root, "a", implied, 0), 0);
+	if (geteuid() == 0)
+		assert_int_equal(apply_fix_implied(root, IMPLIED, sizeof(IMPLIED), APPLY_ROOT, lowers, 2, &e), 0);
+	assert_int_equal(getxattr(text, owner, NULL, 0), -1);
 }
 
 static void what_hides_the_lower_ones_ends_the_search(void **state)
@@ -142,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nearest_lower_folder_decides),
+		TEST(a_kept_owner_goes_along),
 		TEST(what_hides_the_lower_ones_ends_the_search),
 		TEST(a_folder_that_was_replaced_stays),
 		TEST(what_cannot_be_opened_is_an_error),

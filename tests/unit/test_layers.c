@@ -68,33 +68,6 @@ static void tmpfs_without_xattrs(void **state)
 	assert_int_equal(root_layers_check(&memory, &root, false, &e), 0);
 }
 
-static void ids_of_subuid(void **state)
-{
-	static const struct {
-		const char *text, *name;
-		uint32_t start, size; /* size 0: none */
-	} cases[] = {
-		{ "alice:100000:65536\n", "alice", 100000, 65535 },
-		{ "1000:5:7\n", "", 5, 7 },
-		{ "bob:1:2\nalice:3:4", "alice", 3, 4 },
-		{ "# x\n\nalice:1\nalice:x:1\nalice:1:0\nalice:9:9:9\n", "alice", 9, 9 },
-		{ "alice:4294967290:100\nalice:-1:5\nalice:+1:5\n", "alice", 0, 0 },
-		{ ":1:2\n", "", 0, 0 },
-		{ "al:1:2\nalice2:1:2\n", "alice", 0, 0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		_cleanup_free_ char *text = strdup(cases[i].text);
-		struct ns_id_map map = { 0 };
-
-		assert_int_equal(job_ids_find_sub(text, 1000, cases[i].name, &map), cases[i].size > 0);
-		assert_int_equal(map.host, cases[i].start);
-		assert_int_equal(map.size, cases[i].size);
-		assert_int_equal(map.container, cases[i].size > 0);
-	}
-}
-
 #define DEEP 9
 static struct store store = STORE_INIT;
 
@@ -267,7 +240,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(where_changes_go),
 		cmocka_unit_test(tmpfs_without_xattrs),
-		cmocka_unit_test(ids_of_subuid),
 		cmocka_unit_test_setup_teardown(stack_is_exact_or_unused, make_deep, remove_deep),
 		cmocka_unit_test_setup_teardown(a_stack_holds_until_the_folder_changes, make_deep,
 						remove_deep),
