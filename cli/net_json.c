@@ -53,7 +53,7 @@ static json_t *counters_json(const struct endpoint *ep, const struct on_host *h)
 static json_t *endpoint_json(const struct network *n, const struct endpoint *ep, const struct on_host *h)
 {
 	char v4[CIDR_TEXT] = "", v6[CIDR_TEXT] = "", mac[18], id[17];
-	json_t *names = json_array();
+	json_t *names = json_array(), *servers = json_array();
 
 	snprintf(id, sizeof id, "%016llx", (unsigned long long)lease_hash(ep->owner));
 	if (ep->address)
@@ -62,9 +62,11 @@ static json_t *endpoint_json(const struct network *n, const struct endpoint *ep,
 		cidr6_format(&ep->address6, n->prefix6, v6);
 	for (int i = 0; i < ep->name_count; i++)
 		json_array_append_new(names, json_string(ep->names[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:o}", "Name", ep->id, "EndpointID", id,
+	for (int i = 0; i < ep->server_count; i++)
+		json_array_append_new(servers, endpoint_server_json(&ep->servers[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o}", "Name", ep->id, "EndpointID", id,
 			 "MacAddress", mac_format(ep->mac, mac), "IPv4Address", v4, "IPv6Address", v6,
-			 "Interface", ep->interface, "HostInterface", ep->host_if, "DNSNames", names, "Pid",
+			 "Interface", ep->interface, "HostInterface", ep->host_if, "DNSNames", names, "DNSServers", servers, "Pid",
 			 (int)ep->pid, "Counters", counters_json(ep, h));
 }
 

@@ -19,6 +19,7 @@
 #include "runtime/exit_record.h"
 #include "runtime/hot_net.h"
 #include "runtime/protect.h"
+#include "runtime/shared_net.h"
 
 /* What create and run are asked for. */
 struct request {
@@ -82,6 +83,7 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 				    .console_socket = q->console_socket,
 				    .pidfd_socket = q->pidfd_socket };
 	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
+	_cleanup_fd_ int shared = -EBADF;
 	char pid_file[PATH_MAX];
 	struct host host;
 	int r;
@@ -109,6 +111,8 @@ static int create(struct request *q, const char *id, bool wait_for_start, bool f
 		r = check_terminal(q, s, foreground, e);
 	if (r == 0)
 		r = net_of_annotations(s, &host, cli.root_text, &o.net, a, e);
+	if (r == 0)
+		r = shared_net_join(s, &o.net, root, a, &shared, e);
 	if (r == 0)
 		r = root_layers_find(s->config, a, &layers, e);
 	if (r > 0) {
@@ -283,6 +287,7 @@ int command_plan(int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct create_options o = { .id = "plan", .root = -1, .root_path = "/run/kist" };
 	_cleanup_layers_ struct root_layers layers = ROOT_LAYERS_INIT;
+	_cleanup_fd_ int shared = -EBADF, root = -EBADF;
 	struct compiled c;
 	struct host host;
 	json_t *plan;
@@ -298,6 +303,10 @@ int command_plan(int argc, char **argv)
 		r = cli_settle(&s, o.id, &host, &arena, &e);
 	if (r == 0)
 		r = net_of_annotations(&s, &host, o.root_path, &o.net, &arena, &e);
+	if (r == 0 && o.net.mode == NET_CONTAINER)
+		r = cli_open_root(false, &root, &e);
+	if (r == 0)
+		r = shared_net_join(&s, &o.net, root, &arena, &shared, &e);
 	if (r == 0)
 		r = root_layers_find(s.config, &arena, &layers, &e);
 	if (r > 0) {

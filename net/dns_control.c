@@ -13,7 +13,7 @@
 
 uint32_t dns_control_version(void)
 {
-	return (uint32_t)lease_hash("kist-dns 1 " KIST_VERSION);
+	return (uint32_t)lease_hash("kist-dns 2 " KIST_VERSION);
 }
 
 int dns_control_send(int sock, const void *data, size_t size, const int *fds, int count)

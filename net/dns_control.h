@@ -21,7 +21,7 @@
 enum dns_verb {
 	DNS_ATTACH = 1, /* serve this owner: with its UDP socket, TCP socket, pidfd */
 	DNS_DETACH,	/* don't any more */
-	DNS_HAS,	/* do you serve this owner? 1, 0; the upstream servers are taken over */
+	DNS_HAS,	/* do you serve this owner? 1, 0; the servers are taken over */
 	DNS_STATUS,	/* only the figures */
 };
 
@@ -32,13 +32,18 @@ struct dns_upstream {
 	uint8_t address[16];
 };
 
+struct dns_servers {
+	uint32_t count;
+	struct dns_upstream list[DNS_UPSTREAM_MAX];
+};
+
 struct dns_request {
 	uint32_t version;
 	uint32_t verb;
 	char owner[LEASE_OWNER_MAX];
-	uint64_t cookie; /* of the owner's network namespace */
-	uint32_t upstream_count;
-	struct dns_upstream upstream[DNS_UPSTREAM_MAX];
+	uint64_t cookie;	/* of the owner's network namespace */
+	struct dns_servers host; /* whom to ask */
+	struct dns_servers own;	 /* instead, for this owner; none: the host's */
 };
 
 struct dns_reply {

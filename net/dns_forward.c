@@ -25,6 +25,11 @@
 
 static void try_next(struct dns_server *s, struct dns_forward *f);
 
+static struct dns_upstreams *asked_of(struct dns_server *s, struct dns_client *c)
+{
+	return c->own.servers.count ? &c->own : &s->upstream;
+}
+
 /* --- the end of it ------------------------------------------------------------------ */
 
 static void close_try(struct dns_forward *f)
@@ -87,12 +92,12 @@ static void take_answer(struct dns_server *s, struct dns_forward *f, uint8_t *m,
 	int rcode = dns_rcode_of(m);
 	bool unable = rcode == DNS_SERVFAIL || rcode == DNS_REFUSED || rcode == DNS_NOTIMP;
 
-	if (unable && f->tries < s->upstream_count) {
+	if (unable && f->tries < asked_of(s, f->client)->servers.count) {
 		try_next(s, f);
 		return;
 	}
 	if (!unable)
-		s->preferred = f->upstream;
+		asked_of(s, f->client)->preferred = f->upstream;
 	deliver(s, f, m, size);
 }
 
@@ -213,7 +218,7 @@ static void on_expired(struct dns_server *s, struct dns_timer *t)
 
 static bool try_one(struct dns_server *s, struct dns_forward *f)
 {
-	f->fd = connect_to(&s->upstream[f->upstream], f->tcp ? SOCK_STREAM : SOCK_DGRAM);
+	f->fd = connect_to(&asked_of(s, f->client)->servers.list[f->upstream], f->tcp ? SOCK_STREAM : SOCK_DGRAM);
 	if (f->fd < 0)
 		return false;
 	dns_set_id(f->query, dns_random16(s));
@@ -229,9 +234,11 @@ static bool try_one(struct dns_server *s, struct dns_forward *f)
 /* Whichever server answered last is asked first; all are asked ROUNDS times. */
 static bool try_some(struct dns_server *s, struct dns_forward *f)
 {
-	while (f->tries < s->upstream_count * ROUNDS) {
+	const struct dns_upstreams *u = asked_of(s, f->client);
+
+	while (f->tries < u->servers.count * ROUNDS) {
 		close_try(f);
-		f->upstream = (s->preferred + f->tries++) % s->upstream_count;
+		f->upstream = (u->preferred + f->tries++) % u->servers.count;
 		if (try_one(s, f))
 			return true;
 	}
@@ -251,7 +258,7 @@ int dns_forward_start(struct dns_server *s, struct dns_client *c, struct dns_con
 {
 	struct dns_forward *f;
 
-	if (!s->upstream_count || c->asked >= DNS_ASKED_MAX || s->forward_count >= DNS_ALL_MAX)
+	if (!asked_of(s, c)->servers.count || c->asked >= DNS_ASKED_MAX || s->forward_count >= DNS_ALL_MAX)
 		return DNS_SERVFAIL;
 	f = calloc(1, sizeof *f);
 	if (!f)

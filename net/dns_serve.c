@@ -37,16 +37,20 @@ static void on_expired(struct dns_server *s, struct dns_timer *t)
 	close_control(s, of(t, struct control, timer));
 }
 
-static bool is_request(const struct dns_request *q, ssize_t size)
+static bool are_servers(const struct dns_servers *s)
 {
-	if (size != sizeof *q || q->upstream_count > DNS_UPSTREAM_MAX)
+	if (s->count > DNS_UPSTREAM_MAX)
 		return false;
-	if (!q->owner[0] || !memchr(q->owner, '\0', sizeof q->owner))
-		return false;
-	for (unsigned i = 0; i < q->upstream_count; i++)
-		if (q->upstream[i].family != AF_INET && q->upstream[i].family != AF_INET6)
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->list[i].family != AF_INET && s->list[i].family != AF_INET6)
 			return false;
 	return true;
+}
+
+static bool is_request(const struct dns_request *q, ssize_t size)
+{
+	return size == sizeof *q && q->owner[0] && memchr(q->owner, '\0', sizeof q->owner) &&
+	       are_servers(&q->host) && are_servers(&q->own);
 }
 
 static int act(struct dns_server *s, const struct dns_request *q, int fds[DNS_FDS])
@@ -54,12 +58,11 @@ static int act(struct dns_server *s, const struct dns_request *q, int fds[DNS_FD
 	struct dns_client *c;
 
 	dns_watch_drain(s);
-	if (q->verb == DNS_ATTACH || q->verb == DNS_HAS) {
-		s->upstream_count = q->upstream_count;
-		memcpy(s->upstream, q->upstream, sizeof s->upstream);
-		s->preferred = 0;
-	}
 	c = dns_client_find(s, q->owner);
+	if (q->verb == DNS_ATTACH || q->verb == DNS_HAS)
+		s->upstream = (struct dns_upstreams){ .servers = q->host };
+	if (q->verb == DNS_HAS && c && c->cookie == q->cookie)
+		c->own = (struct dns_upstreams){ .servers = q->own };
 	switch (q->verb) {
 	case DNS_ATTACH:
 		return dns_client_add(s, q, fds);

@@ -174,6 +174,7 @@ int dns_client_add(struct dns_server *s, const struct dns_request *q, int fds[DN
 	c->pidfd = fd_take(&fds[2]);
 	memcpy(c->owner, q->owner, sizeof c->owner);
 	c->cookie = q->cookie;
+	c->own.servers = q->own;
 	c->generation = s->table.generation - 1;
 	c->accepting = true;
 	c->udp_source.ready = dns_udp_ready;

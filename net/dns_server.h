@@ -46,6 +46,11 @@ struct dns_object {
 	struct dns_object *next;
 };
 
+struct dns_upstreams {
+	struct dns_servers servers;
+	unsigned preferred; /* the one that answered last */
+};
+
 struct dns_client { /* a container that asks */
 	struct dns_object object;
 	struct dns_client *prev, *next;
@@ -57,6 +62,7 @@ struct dns_client { /* a container that asks */
 	bool may_forward;
 	unsigned network_count;
 	unsigned *networks;
+	struct dns_upstreams own; /* whom to ask for it; none: whom all are asked for */
 	bool accepting;
 	int conn_count, asked;
 	struct dns_conn *conns;
@@ -104,8 +110,7 @@ struct dns_server {
 	bool gone;	 /* the network's folder, and the socket in it */
 	uid_t owner_uid; /* who may control it */
 	int64_t now;
-	unsigned upstream_count, preferred;
-	struct dns_upstream upstream[DNS_UPSTREAM_MAX];
+	struct dns_upstreams upstream;
 	struct dns_queue tries, idle, controls;
 	struct dns_object *dead;
 	struct dns_source control_source, watch_source;

@@ -19,6 +19,7 @@
 
 #define ENDPOINT_NAMES_MAX 32
 #define ENDPOINT_PORTS_MAX 128 /* ranges count as one */
+#define ENDPOINT_SERVERS_MAX 8
 #define ENDPOINT_NAME_MAX  64  /* with the NUL: a DNS label */
 
 /* --publish [ADDRESS:]HOST[-HOST]:PORT[-PORT][/tcp|/udp] */
@@ -45,8 +46,11 @@ struct endpoint {
 	bool first;		     /* the network its default route and its resolver are of */
 	bool internal;		     /* as the network is: what asks there, and on no other, asks nobody outside */
 	bool no_names;		     /* it asks nobody of kist's for names */
+	bool names_aside;	     /* port 53 is its own; the server for names is asked by way of another */
 	char names[ENDPOINT_NAMES_MAX][ENDPOINT_NAME_MAX]; /* the container's name, then aliases */
 	int name_count;
+	struct in6_addr servers[ENDPOINT_SERVERS_MAX]; /* asked for it instead of the host's; IPv4 as ::ffff:0:0/96 */
+	int server_count;
 	struct published_port ports[ENDPOINT_PORTS_MAX];
 	int port_count;
 	/* While it is being connected or disconnected by a process of its own (`kist net connect`):
@@ -81,6 +85,8 @@ uint64_t endpoint_start_time(pid_t pid);
 /* Whether text is one label that DNS may answer: letters, digits, '-', '_'; '-' at neither end. */
 bool endpoint_is_dns_name(const char *text);
 
+/* One of its servers, as text. */
+json_t *endpoint_server_json(const struct in6_addr *server);
 json_t *endpoint_to_json(const struct endpoint *ep);
 int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e);
 

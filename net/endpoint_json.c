@@ -35,6 +35,15 @@ static json_t *port_to_json(const struct published_port *p)
 	return o;
 }
 
+json_t *endpoint_server_json(const struct in6_addr *server)
+{
+	bool four = IN6_IS_ADDR_V4MAPPED(server);
+	char text[INET6_ADDRSTRLEN];
+
+	return json_string(inet_ntop(four ? AF_INET : AF_INET6, &server->s6_addr[four ? 12 : 0], text,
+				     sizeof text));
+}
+
 json_t *endpoint_to_json(const struct endpoint *ep)
 {
 	char mac[18], text[INET6_ADDRSTRLEN] = "";
@@ -52,8 +61,14 @@ json_t *endpoint_to_json(const struct endpoint *ep)
 		json_array_append_new(names, json_string(ep->names[i]));
 	for (int i = 0; i < ep->port_count; i++)
 		json_array_append_new(ports, port_to_json(&ep->ports[i]));
+	if (ep->server_count)
+		json_object_set_new(o, "servers", json_array());
+	for (int i = 0; i < ep->server_count; i++)
+		json_array_append_new(json_object_get(o, "servers"), endpoint_server_json(&ep->servers[i]));
 	if (ep->no_names)
 		json_object_set_new(o, "noNames", json_true());
+	if (ep->names_aside)
+		json_object_set_new(o, "namesAside", json_true());
 	if (ep->address)
 		json_object_set_new(o, "address", json_string(ipv4_format(ep->address, text)));
 	if (!in6_is_zero(&ep->address6))
@@ -125,6 +140,29 @@ static int read_names(const json_t *o, struct endpoint *ep, struct err *e)
 		if (!text || !endpoint_is_dns_name(text))
 			return record_bad(&JSON_AT_ROOT, "names", e);
 		snprintf(ep->names[ep->name_count++], ENDPOINT_NAME_MAX, "%s", text);
+	}
+	return 0;
+}
+
+static int read_servers(const json_t *o, struct endpoint *ep, struct err *e)
+{
+	json_t *servers = NULL, *server;
+	size_t i;
+	int r = json_get_array(o, &JSON_AT_ROOT, "servers", &servers, e);
+
+	if (r <= 0)
+		return r;
+	if (json_array_size(servers) > ENDPOINT_SERVERS_MAX)
+		return record_bad(&JSON_AT_ROOT, "servers", e);
+	json_array_foreach(servers, i, server)
+	{
+		struct in6_addr *to = &ep->servers[ep->server_count++];
+		const char *text = json_string_value(server);
+
+		to->s6_addr[10] = to->s6_addr[11] = 0xff;
+		if (!text || (inet_pton(AF_INET, text, &to->s6_addr[12]) != 1 &&
+			      inet_pton(AF_INET6, text, to) != 1))
+			return record_bad(&JSON_AT_ROOT, "servers", e);
 	}
 	return 0;
 }
@@ -214,7 +252,11 @@ int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e)
 	if (r >= 0)
 		r = json_get_bool(o, &JSON_AT_ROOT, "noNames", &ep->no_names, e);
 	if (r >= 0)
+		r = json_get_bool(o, &JSON_AT_ROOT, "namesAside", &ep->names_aside, e);
+	if (r >= 0)
 		r = read_names(o, ep, e);
+	if (r >= 0)
+		r = read_servers(o, ep, e);
 	if (r >= 0)
 		r = read_ports(o, ep, e);
 	if (r >= 0)

@@ -26,7 +26,7 @@ enum net_mode {
 };
 
 /* NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME]
- * [,names=no] */
+ * [,names=no|aside][,dns=ADDRESS]... */
 struct net_join {
 	const char *name;
 	const struct network *network; /* net_find() */
@@ -50,6 +50,10 @@ struct net_spec {
 	int join_count;
 	const struct published_port *ports; /* on the first network that is not internal */
 	int port_count;
+	/* Whom the server for names asks for it, instead of the host's; as in struct endpoint. */
+	bool names_aside;
+	struct in6_addr servers[ENDPOINT_SERVERS_MAX];
+	int server_count;
 	const char *container; /* NET_CONTAINER: its id */
 	const char *user_program; /* NET_USER: net_find(); NULL: there is none */
 	bool user_is_pasta;
@@ -63,6 +67,8 @@ struct net_spec {
 int net_mode_parse(const char *text, enum net_mode *ret, struct err *e);
 /* Adds a word of --net: a mode, or a network with what is wanted of it. Texts in the arena. */
 int net_parse_word(const char *text, struct net_spec *s, struct arena *a, struct err *e);
+/* Adds a server for names. */
+int net_parse_server(const char *text, struct net_spec *s, struct err *e);
 /* Adds --publish. */
 int net_parse_publish(const char *text, struct net_spec *s, struct arena *a, struct err *e);
 /* Both annotations, words parted by blanks; neither there: the spec stays as it is. */

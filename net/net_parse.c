@@ -15,7 +15,7 @@
 static int bad_option(const char *word, struct err *e)
 {
 	err_say(e, EINVAL, "a network's \"%.80s\" is not understood", word);
-	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME][,names=no]");
+	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME][,names=no|aside][,dns=ADDRESS]...");
 }
 
 static bool is_interface_name(const char *text)
@@ -27,8 +27,20 @@ static bool is_interface_name(const char *text)
 	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == length;
 }
 
-static int set_option(struct net_join *j, const char *key, const char *value, const char *word,
-		      struct err *e)
+int net_parse_server(const char *text, struct net_spec *s, struct err *e)
+{
+	struct in6_addr address = { .s6_addr = { [10] = 0xff, 0xff } };
+
+	if (inet_pton(AF_INET, text, &address.s6_addr[12]) != 1 && inet_pton(AF_INET6, text, &address) != 1)
+		return err_say(e, EINVAL, "\"%.64s\" is no address of a server for names", text);
+	if (s->server_count == ENDPOINT_SERVERS_MAX)
+		return err_say(e, EINVAL, "more than %d servers for names", ENDPOINT_SERVERS_MAX);
+	s->servers[s->server_count++] = address;
+	return 0;
+}
+
+static int set_option(struct net_spec *s, struct net_join *j, const char *key, const char *value,
+		      const char *word, struct err *e)
 {
 	static const uint8_t none[6];
 
@@ -49,6 +61,12 @@ static int set_option(struct net_join *j, const char *key, const char *value, co
 		j->no_names = true;
 		return 0;
 	}
+	if (strcmp(key, "names") == 0 && strcmp(value, "aside") == 0) {
+		s->names_aside = true;
+		return 0;
+	}
+	if (strcmp(key, "dns") == 0)
+		return net_parse_server(value, s, e);
 	if (strcmp(key, "alias") == 0 && endpoint_is_dns_name(value)) {
 		/* The container's own name is one more. */
 		if (j->alias_count == ENDPOINT_NAMES_MAX - 1)
@@ -59,7 +77,7 @@ static int set_option(struct net_join *j, const char *key, const char *value, co
 	return bad_option(word, e);
 }
 
-static int parse_join(char *text, struct net_join *j, struct err *e)
+static int parse_join(char *text, struct net_spec *s, struct net_join *j, struct err *e)
 {
 	char *next = text, *word;
 	int r = 0;
@@ -73,7 +91,7 @@ static int parse_join(char *text, struct net_join *j, struct err *e)
 		if (!equals || equals - word >= (int)sizeof key)
 			return bad_option(word, e);
 		snprintf(key, sizeof key, "%.*s", (int)(equals - word), word);
-		r = set_option(j, key, equals + 1, word, e);
+		r = set_option(s, j, key, equals + 1, word, e);
 	}
 	return r;
 }
@@ -129,7 +147,7 @@ int net_parse_word(const char *text, struct net_spec *s, struct arena *a, struct
 	copy = arena_strdup(a, text);
 	if (!s->joins || !copy)
 		return err_set(e, ENOMEM, "a network");
-	r = parse_join(copy, &s->joins[s->join_count], e);
+	r = parse_join(copy, s, &s->joins[s->join_count], e);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < s->join_count; i++)

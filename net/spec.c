@@ -8,6 +8,7 @@
 
 #include "net/address.h"
 #include "net/bridge.h"
+#include "net/dns.h"
 #include "net/lease.h"
 #include "net/link.h"
 #include "net/net.h"
@@ -64,6 +65,19 @@ static int check_join(const struct net_join *j, struct err *e)
 	return r < 0 ? err_wrap(e, "network %s", n->name) : 0;
 }
 
+/* Else they would be taken and ignored. */
+static int check_servers(const struct net_spec *s, struct err *e)
+{
+	for (int i = 0; i < s->join_count; i++)
+		if (dns_serves(s->joins[i].network) && !s->joins[i].no_names)
+			return 0;
+	if (!s->server_count && !s->names_aside)
+		return 0;
+	err_say(e, EINVAL, "%s is for kist's server for names, which is on none of the networks",
+		s->server_count ? "dns=" : "names=aside");
+	return err_fix(e, "leave it out: the container's resolv.conf says whom it asks (a job's: --dns)");
+}
+
 static int check_joins(const struct net_spec *s, struct err *e)
 {
 	bool way_in = s->join_count == 0;
@@ -113,6 +127,8 @@ int net_check(const struct net_spec *s, const struct host *h, struct err *e)
 		return err_fix(e, "run as root, or use --net none");
 	}
 	r = s->prefix ? subnet_check(s->subnet, s->prefix, e) : 0;
+	if (r == 0)
+		r = check_servers(s, e);
 	return r < 0 ? r : check_joins(s, e);
 }
 

@@ -62,16 +62,16 @@ int net_of_annotations(const struct container_spec *s, const struct host *h, con
 		r = parse_rate(s, rate, &spec.rate, e);
 	if (r < 0)
 		return r;
-	if (spec.mode == NET_HOST || spec.mode == NET_CONTAINER) {
-		err_say(e, EINVAL, "is for networks: a namespace that is there already is joined by its path");
+	if (spec.mode == NET_HOST) {
+		err_say(e, EINVAL, "the host's network is no network to join");
 		err_at(e, "/annotations/" NET_ANNOTATION);
-		return err_fix(e, "in /linux/namespaces: {\"type\": \"network\", \"path\": \"/proc/PID/ns/net\"}, "
-			       "PID being that of kist state ID; or no \"network\" for the host's");
+		return err_fix(e, "leave {\"type\": \"network\"} out of /linux/namespaces");
 	}
-	if ((spec.mode == NET_BRIDGE || spec.mode == NET_USER) && !(s->ns.new_namespaces & CLONE_NEWNET)) {
+	if (spec.mode != NET_NONE && !(s->ns.new_namespaces & CLONE_NEWNET)) {
 		err_say(e, EINVAL, "needs a network namespace of the container's own");
 		err_at(e, "/annotations/" NET_ANNOTATION);
-		return err_fix(e, "add {\"type\": \"network\"}, without a path, to /linux/namespaces");
+		return err_fix(e, "add {\"type\": \"network\"}, without a path, to /linux/namespaces%s",
+			       spec.mode == NET_CONTAINER ? ": that container's stands in for it" : "");
 	}
 	/* Who makes the interface enters both. */
 	if (spec.mode == NET_USER && host_unprivileged(h) &&
@@ -163,18 +163,24 @@ static int open_process(const struct container *c, int *ret_proc, int *ret_netns
 	return 0;
 }
 
-static int find_default(const char *owner, bool *ret, struct err *e)
+/* What it has already, by its other networks: a default route, servers for names of its own. */
+static int find_default(const char *owner, struct net_spec *spec, struct err *e)
 {
 	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	struct endpoint *all = NULL;
 	size_t count = 0;
 	int r = lease_store_peek(&s, e);
 
-	*ret = false;
 	if (r == 0)
 		r = endpoint_list(&s, NULL, &all, &count, e);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		*ret |= strcmp(all[i].owner, owner) == 0 && all[i].first;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (strcmp(all[i].owner, owner) != 0)
+			continue;
+		spec->has_default |= all[i].first;
+		memcpy(spec->servers, all[i].servers, sizeof spec->servers);
+		spec->server_count = all[i].server_count;
+		spec->names_aside = all[i].names_aside;
+	}
 	free(all);
 	return r == -ENOENT ? 0 : r;
 }
@@ -252,7 +258,7 @@ static int connect_locked(const struct container *c, struct net_spec *s, const s
 		s->joins[0].interface = name;
 	}
 	if (r == 0)
-		r = find_default(owner, &s->has_default, e);
+		r = find_default(owner, s, e);
 	if (r == 0)
 		r = mark(c, e);
 	if (r == 0)

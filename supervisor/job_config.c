@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "runtime/landlock.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -240,9 +241,10 @@ static json_t *resources(const struct job *job)
 static json_t *seccomp_of(const struct job *job)
 {
 	static json_t *parsed[JOB_PROFILES];
+	const char *text = job_walls(job)->seccomp();
 
 	if (!parsed[job->profile])
-		parsed[job->profile] = json_loads(job_walls(job)->seccomp(), 0, NULL);
+		json_parse_strict(text, strlen(text), "the profile", &parsed[job->profile], NULL);
 	return parsed[job->profile];
 }
 

@@ -108,12 +108,21 @@ int job_lookup_check(const struct job *job, const struct net_spec *net, struct e
 		err_say(e, EINVAL, "%s: the job has no network of its own", first);
 		return err_fix(e, "add --net bridge, or leave it out");
 	}
-	if (job->dns && job_is_served(net)) {
-		err_say(e, EINVAL, "--dns: kist's own server answers on that network, and asks those of the host's "
-			"resolv.conf");
-		return err_fix(e, "leave --dns out; or --net NETWORK,names=no, and containers' names are not known");
-	}
 	return 0;
+}
+
+int job_lookup_servers(const struct job *job, struct net_spec *net, struct err *e)
+{
+	char word[INET6_ADDRSTRLEN];
+	int r = 0;
+
+	if (!job->dns || !job_is_served(net))
+		return 0;
+	for (const char *at = job->dns; r == 0 && *(at += strspn(at, " ")); at += strcspn(at, " ")) {
+		snprintf(word, sizeof word, "%.*s", (int)strcspn(at, " "), at);
+		r = net_parse_server(word, net, e);
+	}
+	return r < 0 ? err_wrap(e, "--dns") : 0;
 }
 
 /* A file of the job's words, read as the host's is. */

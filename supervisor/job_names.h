@@ -17,6 +17,8 @@ bool job_is_served(const struct net_spec *net);
 
 /* job_lookup.c: what the caller says of names. Refused where nothing would come of it. */
 int job_lookup_check(const struct job *job, const struct net_spec *net, struct err *e);
+/* Those of --dns are whom kist's server asks for the job, where that answers. */
+int job_lookup_servers(const struct job *job, struct net_spec *net, struct err *e);
 void job_lookup_apply(const struct job *job, struct resolv *r);
 /* Lines of /etc/hosts; "" when there are none. In the arena. */
 const char *job_lookup_hosts(const struct job *job, struct arena *a);

@@ -1,23 +1,16 @@
 /*
- * job_share.c - a job in the network namespace of a container: --net container:ID.
- *
- * Only of one in the caller's own state folder, which nobody else can write to: whose id it is, and
- * which process it has, is the caller's own word. Held by an fd, which was its when it was looked at.
+ * job_share.c - a job in the network namespace of a container (--net container:ID), and who answers
+ * it there when it asks for names.
  */
 #include "supervisor/job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "net/dns.h"
 #include "net/lease.h"
-#include "runtime/container.h"
+#include "runtime/shared_net.h"
 
 struct looking {
 	const struct lease_store *store;
@@ -55,26 +48,6 @@ static enum job_shared look(const char *owner)
 	return l.found;
 }
 
-static int open_netns(const struct container *c, struct err *e)
-{
-	_cleanup_fd_ int fd = -EBADF;
-	struct stat own, its;
-	char path[32];
-
-	if (c->pidfd < 0)
-		return err_say(e, ESRCH, "container %s is not running", c->id);
-	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)c->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	/* The number may be another's by now: then who had it is gone. */
-	if (fd < 0 || pidfd_send_signal(c->pidfd, 0, NULL, 0) < 0)
-		return err_say(e, ESRCH, "container %s has ended meanwhile", c->id);
-	if (fstat(fd, &its) < 0 || stat("/proc/self/ns/net", &own) < 0)
-		return err_set(e, errno, "%s", path);
-	if (its.st_ino == own.st_ino && its.st_dev == own.st_dev)
-		return err_say(e, EINVAL, "container %s has the host's network", c->id);
-	return fd_take(&fd);
-}
-
 int job_share_network(struct job *job, const struct host *h, int root, const char *realm, struct arena *a,
 		      struct err *e)
 {
@@ -85,9 +58,7 @@ int job_share_network(struct job *job, const struct host *h, int root, const cha
 	if (r == 0)
 		r = net_check(&net, h, e);
 	if (r == 0)
-		r = container_open(root, net.container, false, &c, e);
-	if (r == 0)
-		r = fd = open_netns(&c, e);
+		r = fd = shared_net_open(root, net.container, &c, e);
 	if (r < 0)
 		return err_wrap(e, "--net container:%.64s", net.container ? net.container : "");
 	job->netns_path = arena_printf(a, "/proc/self/fd/%d", fd);

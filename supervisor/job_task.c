@@ -256,6 +256,8 @@ static int compile(struct job_task *t, struct err *e)
 	if (n == 0)
 		n = job_lookup_check(t->job, &o->net, e);
 	if (n == 0)
+		n = job_lookup_servers(t->job, &o->net, e);
+	if (n == 0)
 		n = find_files(t, e);
 	if (n == 0)
 		n = job_stdio_open(&t->stdio, job, uid, gid, t->arena, t->result.output, e);

@@ -107,6 +107,40 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	[ "$(wc -l <"$LOG")" = 1 ]
 }
 
+@test "servers of one's own: they are asked for that container alone, through reconcile and a new server, on its next network, too" {
+	local each
+	upstream 127.9.9.9 "$LOG"
+	for each in 7 8; do upstream 127.9.9.$each "$LOG-$each"; done
+	: >"$LOG-7"
+	place A B
+	dns attach back web "$A" 10.1.0.2 web dns=127.9.9.7
+	dns attach back db "$B" 10.1.0.3 db
+	mine() { # of all that is asked for A nothing goes to the host's server, and none of B's to A's
+		: >"$LOG"
+		: >"$LOG-7"
+		run ask "$A" a.example; is 'NOERROR 192.0.2.9'
+		run ask "$A" -t a.example; is 'NOERROR 192.0.2.9'
+		run ask "$B" bb.example; is 'NOERROR 192.0.2.10'
+		[ "$(grep -c 'a.example.$' "$LOG-7")" = 2 ]
+		[ "$(cut -d ' ' -f 4 "$LOG-7" | sort -u)" = a.example. ]
+		[ "$(cut -d ' ' -f 4 "$LOG" | sort -u)" = bb.example. ]
+	}
+	mine
+	run ask "$A" db; is 'NOERROR 10.1.0.3'
+	printf 'nameserver 127.9.9.9\nnameserver 127.9.9.8\n' >/etc/resolv.conf
+	dns reconcile
+	mine
+	for_each_server kill -KILL
+	until_true gone
+	dns reconcile
+	mine
+	dns attach other web "$A" 10.2.0.2 web dns=127.9.9.7 record
+	dns detach back web
+	run ask "$A" a.example; is 'NOERROR 192.0.2.9'
+	[ "$(grep -c 'a.example.$' "$LOG-7")" = 3 ]
+	[ ! -s "$LOG-8" ]
+}
+
 @test "an internal network asks nobody outside: refused, and not a packet" {
 	upstream 127.9.9.9 "$LOG"
 	place A B
@@ -257,8 +291,14 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	dns detach back web
 	dns detach back db
 	until_true gone
-	# Gone, unless the server took its time; nobody is in it.
-	until_true eval '[ ! -e "$CGROUP/kist-dns" ] || rmdir "$CGROUP/kist-dns" 2>/dev/null'
+	# Who sends the last server off takes its cgroup away, unless the kernel or the server took its time.
+	leave() { dns attach back db "$B" 10.1.0.3 db && dns detach back db && [ ! -e "$CGROUP/kist-dns" ]; }
+	until_true leave
+	until_true gone
+	# What stayed, gc takes.
+	mkdir -p "$CGROUP/kist-dns"
+	"${KIST_BUILD:-$PWD/build}/kist" net gc
+	[ ! -e "$CGROUP/kist-dns" ]
 }
 
 @test "a job with a network: resolv.conf of the host's without what it can't reach, hosts, hostname; its own files stay" {
@@ -290,8 +330,14 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	run job --add-host db:192.0.2.8 "$root" -- true
 	[[ $status = 125 && $output = *"--add-host: the job has no network"* ]]
 	KIST_NETWORKS=$BATS_TEST_TMPDIR/networks "$kist" net create own
-	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own --dns 192.0.2.7 "$root" -- true
-	[[ $status = 125 && $output = *"--dns: kist's own server"*names=no* ]]
+	# kist's own server answers on that one, and asks those of --dns
+	upstream 127.9.9.7 "$LOG"
+	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own --dns 127.9.9.7 "$root" -- \
+		sh -c 'head -n 1 /etc/resolv.conf; nslookup a.example | grep 192.0.2.'
+	[[ $output = 'nameserver 127.0.0.11'*'192.0.2.9' ]]
+	grep -q ' a.example.$' "$LOG"
+	run job --net bridge,dns=192.0.2.7 "$root" -- true
+	[[ $status = 125 && $output = *'dns= is for'*--dns* ]]
 	run env KIST_NETWORKS="$BATS_TEST_TMPDIR/networks" "$kist" --root "$BATS_TEST_TMPDIR/state" job run --net own,names=no --dns 192.0.2.7 "$root" -- cat /etc/resolv.conf
 	is $'nameserver 192.0.2.7\nsearch corp.example\noptions edns0'
 	printf 'nameserver 127.0.0.53\n' >/etc/resolv.conf

@@ -372,6 +372,44 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete --force $ID-2
 }
 
+@test "port 53 published, or names=aside: the container's own at all addresses, and names are known inside" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools
+	net create --subnet 10.99.0.0/24 back
+	net create --subnet 10.98.0.0/24 front
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "5353:53/udp"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.8,names=aside"}'
+	detached kist run -d $ID-2
+	knows() { # ID NAME ADDRESS
+		local t
+		for t in '' -t; do at "$1" "$tools/dns-driver" query $t "$2" | grep -F "$3" || return; done
+	}
+	server=$(at $ID "$tools/firewall-driver" serve 53)
+	second=$(at $ID-2 "$tools/firewall-driver" serve 53)
+	for protocol in udp tcp; do
+		[ "$(at $ID-2 "$tools/firewall-driver" ask $protocol 10.99.0.9 53)" = 10.99.0.8 ]
+		[ "$(at $ID "$tools/firewall-driver" ask $protocol 10.99.0.8 53)" = 10.99.0.9 ]
+	done
+	"$tools/firewall-driver" ask udp 127.0.0.1 5353 | grep -F 10.99.0.1
+	knows $ID $ID-2 10.99.0.8
+	knows $ID-2 $ID 10.99.0.9
+	# One server at a time, a new one after the old, another network's after the first's.
+	net connect front $ID
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	pgrep -x kist-dns | xargs kill -KILL
+	net reconcile
+	knows $ID $ID-2 10.99.0.8
+	net disconnect back $ID
+	knows $ID $ID.front 10.98.0.
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	kill "$server" "$second"
+	kist delete --force $ID
+	kist delete --force $ID-2
+	annotate '{"io.kist.net": "bridge,names=aside"}'
+	run -1 kist run -d $ID
+	[[ $output == *"names=aside is for"* ]]
+}
+
 @test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
 	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
 	net create --subnet 10.99.0.0/24 back
@@ -405,6 +443,81 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	run -125 kist job run --net container:$ID "$D/rootfs" -- true
 	[[ $output == *"is not running"* ]]
 	kist delete $ID
+}
+
+@test "a bundle in another container's network, by its annotation: as a job is; with the pointer, what can't be" {
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9"}'
+	detached kist run -d $ID
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "container:'$ID'"}'
+	detached kist run -d $ID-2
+	[ "$(readlink "/proc/$(pid_of $ID)/ns/net")" = "$(readlink "/proc/$(pid_of $ID-2)/ns/net")" ]
+	[ "$(kist plan | jq -r '[.. | strings | select(test("/annotations/io.kist.net"))] | length > 0')" = true ]
+	# Its end takes nothing of the other's along.
+	kist delete --force $ID-2
+	same_world
+	at $ID ip -o -4 addr show eth0 | grep -F ' 10.99.0.9/24 '
+	# Loopback is not its own, so that it must be on the list.
+	annotate '{"io.kist.net": "container:'$ID'", "io.kist.egress": "none"}'
+	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
+	bundle_args "$T/b" sh -c 'nc 127.0.0.1 7000 </dev/null'
+	run kist run $ID-2
+	[ "$status" -ne 0 ]
+	kill "$server"
+	refused_share() { # ANNOTATIONS TEXT
+		annotate "$1"
+		run -1 --separate-stderr kist run $ID-2
+		echo "$stderr"
+		[[ $stderr == *"$2"* ]]
+	}
+	refused_share '{"io.kist.net": "container:nobody"}' '/annotations/io.kist.net: container nobody does not exist'
+	refused_share '{"io.kist.net": "container:'$ID'", "io.kist.publish": "80:80"}' "ports can't be published"
+	refused_share '{"io.kist.net": "container:'$ID'", "io.kist.net-rate": "down=1mbit"}' 'no interface whose rate'
+	refused_share '{"io.kist.net": "container:'$ID' back"}' 'stand alone'
+	edit_bundle "$T/b" '.linux.namespaces |= map(select(.type != "network"))'
+	refused_share '{"io.kist.net": "container:'$ID'"}' "needs a network namespace of the container's own"
+	refused_share '{"io.kist.net": "host"}' "the host's network is no network"
+	kist delete --force $ID
+}
+
+@test "an older kist's: its kist-dns gives way to this one's at reconcile, its table of nftables, too; until then it is said" {
+	[ -z "${KIST_SANITIZED-}" ] || skip "an older one is made by changing this one's bytes"
+	mkdir "$T/old"
+	for each in kist kist-dns; do
+		sed 's/kist-dns 2 /kist-dns 1 /' "${KIST%/*}/$each" >"$T/old/$each"
+		chmod 755 "$T/old/$each"
+	done
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "8080:80"}'
+	KIST=$T/old/kist detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.10"}'
+	run -1 kist run -d $ID-2
+	[[ $output == *"is of another version of kist"*"fix: kist net reconcile"* ]]
+	rules=$(nft list ruleset | grep -v handle)
+	# As an earlier version had it: the mark, other chains, one map of ports.
+	nft -f - <<-'EOF2'
+		delete table inet kist
+		delete table bridge kist
+		table inet kist {
+			comment "kist network"
+			map ports {
+				type inet_proto . inet_service : ipv4_addr . inet_service
+				elements = { tcp . 8080 : 10.99.0.9 . 80 }
+			}
+			chain nat_in {
+				type nat hook prerouting priority dstnat
+				dnat ip to meta l4proto . th dport map @ports
+			}
+		}
+	EOF2
+	net reconcile
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	detached kist run -d $ID-2
+	[ "$(pgrep -cx kist-dns)" = 1 ]
+	at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/dns-driver" query $ID-2 | grep -F 10.99.0.10
+	kist delete --force $ID
+	kist delete --force $ID-2
 }
 
 # The whole of it: tests/sweep-net.sh.

@@ -3,7 +3,7 @@
  * own stands for a container.
  *
  *   dns-driver [-d STORE] VERB ...
- *     attach NETWORK OWNER PID ADDRESS NAME[,NAME...] [internal] [record]
+ *     attach NETWORK OWNER PID ADDRESS NAME[,NAME...] [internal] [record] [dns=ADDRESS]
  *                                 writes the endpoint's record and attaches it (record: only that)
  *     detach NETWORK OWNER [record]   and the other way round
  *     reconcile, status NETWORK   as kist does
@@ -69,6 +69,11 @@ static int attach(int argc, char **argv)
 	snprintf(ep.host_if, sizeof ep.host_if, "kv0");
 	snprintf(ep.interface, sizeof ep.interface, "eth0");
 	ep.mac[0] = 2;
+	for (int i = 5; i < argc; i++)
+		if (strncmp(argv[i], "dns=", 4) == 0) {
+			ep.servers[ep.server_count] = (struct in6_addr){ .s6_addr = { [10] = 0xff, 0xff } };
+			inet_pton(AF_INET, argv[i] + 4, &ep.servers[ep.server_count++].s6_addr[12]);
+		}
 	ep.internal = has(argc - 5, argv + 5, "internal");
 	snprintf(network.name, sizeof network.name, "%s", argv[0]);
 	snprintf(path, sizeof path, "/proc/%s/ns/net", argv[2]);
