@@ -172,6 +172,26 @@ void link_put_up(struct nl_batch *b, const char *name)
 	nl_end(b, m);
 }
 
+void link_put_down(struct nl_batch *b, int index)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_index = index;
+	info->ifi_change = IFF_UP;
+	nl_end(b, m);
+}
+
+void link_put_name(struct nl_batch *b, int index, const char *name)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_index = index;
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_end(b, m);
+}
+
 void link_put_up_index(struct nl_batch *b, int index)
 {
 	struct nlmsghdr *m;
