@@ -12,6 +12,7 @@
 #include "net/attach_ops.h"
 #include "net/bridge.h"
 #include "net/devices.h"
+#include "net/direct.h"
 #include "net/dns.h"
 #include "net/dns_op.h"
 #include "net/lease.h"
@@ -173,6 +174,15 @@ static void add_name(struct endpoint *ep, const char *name)
 		snprintf(ep->names[ep->name_count++], ENDPOINT_NAME_MAX, "%s", name);
 }
 
+/* Who publishes it has a server of its own for names, which listens at all addresses. */
+static bool publishes_53(const struct net_spec *s)
+{
+	for (int i = 0; i < s->port_count; i++)
+		if (s->ports[i].port <= 53 && 53 - s->ports[i].port < s->ports[i].count)
+			return true;
+	return false;
+}
+
 static struct endpoint *make_record(struct plan *p, const struct joining *j, const char *id,
 				    const char *owner, int number, bool publishes)
 {
@@ -198,6 +208,7 @@ static struct endpoint *make_record(struct plan *p, const struct joining *j, con
 	ep->no_names = j->join && j->join->no_names;
 	if (j->join)
 		memcpy(ep->mac, j->join->mac, sizeof ep->mac);
+	ep->names_aside = j->spec->names_aside || publishes_53(j->spec);
 	memcpy(ep->servers, j->spec->servers, sizeof ep->servers);
 	ep->server_count = j->spec->server_count;
 	for (int i = 0; publishes && i < j->spec->port_count; i++)
@@ -263,6 +274,7 @@ static bool plan_one(struct plan *p, const struct slots *slots, const struct net
 			 slots->netns, slots->address, slots->host6);
 	}
 	plan_inside(p, slots, &j);
+	direct_plan(p, j.n, j.ep, slots->rtnl);
 	if (dns_serves(j.n) && !j.ep->no_names)
 		plan_add(p, SIDE_HOST, op_names, op_names_args, j.n, owner, slots->netns);
 	if (s->into_running)
