@@ -240,7 +240,8 @@ static int begin(struct running *r, unsigned index, struct batch_job *j, struct 
 	if (r->over)
 		return conclude_unrun(r, j, NULL, e);
 	j->tries++;
-	j->job.cpus = r->b->cpus ? r->b->cpus[index] : NULL;
+	if (r->b->cpus)
+		j->job.cpus = r->b->cpus[index];
 	s->job = j;
 	s->state = STARTING;
 	r->busy++;
