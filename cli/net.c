@@ -13,6 +13,7 @@
 #include "cli/net_json.h"
 #include "cli/net_stats.h"
 #include "net/address.h"
+#include "net/direct.h"
 #include "net/lease.h"
 #include "runtime/hot_net.h"
 
@@ -39,7 +40,7 @@ static int need_root(struct err *e)
 struct create_request {
 	struct option_texts subnets, gateways, labels;
 	const char *driver, *parent;
-	bool ipv6, no_ipv4, internal, isolated;
+	bool ipv6, no_ipv4, internal, isolated, direct;
 	int64_t mtu;
 };
 
@@ -89,6 +90,8 @@ static int set_driver(const struct create_request *q, struct network *n, struct 
 	}
 	if (q->isolated)
 		return err_say(e, EINVAL, "--isolated: a macvlan has no ports that could be");
+	if (q->direct)
+		return err_say(e, EINVAL, "--direct: a macvlan has no bridge to go past");
 	if (!q->subnets.count) {
 		err_say(e, EINVAL, "--driver macvlan: the network is the parent's, kist chooses no subnet");
 		return err_fix(e, "add --subnet, and --gateway if there is one");
@@ -122,6 +125,9 @@ static int create(const struct create_request *q, const char *name, struct netwo
 	snprintf(n->name, sizeof n->name, "%s", name);
 	n->internal = q->internal;
 	n->isolated = q->isolated;
+	n->direct = q->direct;
+	if (q->direct && q->isolated)
+		return err_say(e, EINVAL, "--direct, --isolated: there is nobody to deliver to");
 	if (q->mtu > NETWORK_MTU_MAX)
 		return err_say(e, EINVAL, "--mtu: at most %d", NETWORK_MTU_MAX);
 	n->mtu = (int)q->mtu;
@@ -130,6 +136,8 @@ static int create(const struct create_request *q, const char *name, struct netwo
 		r = set_subnets(q, n, e);
 	if (r == 0)
 		r = set_labels(q, n, e);
+	if (r == 0 && n->direct && direct_probe(e) < 0)
+		r = err_wrap(e, "--direct");
 	/* A macvlan's subnets are those that were named. */
 	return r < 0 ? r : network_create(n, q->ipv6, q->no_ipv4 || (n->prefix6 && !n->prefix &&
 						       n->driver == NETWORK_MACVLAN), e);
@@ -150,6 +158,8 @@ static int net_create(int argc, char **argv)
 		{ "internal", 0, OPTION_FLAG, &q.internal, NULL, "no way out, none in" },
 		{ "isolated", 0, OPTION_FLAG, &q.isolated, NULL,
 		  "its containers do not reach one another" },
+		{ "direct", 0, OPTION_FLAG, &q.direct, NULL,
+		  "what they send one another goes past the bridge, and others' rules for it" },
 		{ "mtu", 0, OPTION_NUMBER, &q.mtu, "N", "of its interfaces (default: the kernel's)" },
 		{ "label", 0, OPTION_TEXTS, &q.labels, "KEY=VALUE", "kept with it" },
 		{ "driver", 'd', OPTION_TEXT, &q.driver, "DRIVER", "bridge (default) or macvlan" },

@@ -108,12 +108,12 @@ static json_t *network_json(const struct network *n, const struct endpoint *all,
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(all[i].network, n->name) == 0)
 			json_object_set_new(containers, all[i].owner, endpoint_json(n, &all[i], h));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:o}, s:b, s:b, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:o}, s:b, s:b, s:b, s:o, s:o, s:o}",
 			 "Name", n->name, "Id", n->id, "Created", created, "Scope", "local", "Driver",
 			 n->driver == NETWORK_MACVLAN ? "macvlan" : "bridge", "EnableIPv4",
 			 n->prefix || network_is_default(n), "EnableIPv6", n->prefix6 != 0, "IPAM",
 			 "Driver", "default", "Config", config_json(n), "Internal", n->internal,
-			 "Isolated", n->isolated, "Containers", containers, "Options", options_json(n),
+			 "Isolated", n->isolated, "Direct", n->direct, "Containers", containers, "Options", options_json(n),
 			 "Labels", labels_json(n));
 }
 

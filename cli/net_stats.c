@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "net/counters.h"
+#include "net/direct.h"
 #include "net/endpoint.h"
 #include "net/lease.h"
 #include "net/netlink.h"
@@ -60,14 +61,18 @@ static int look_inside(const struct endpoint *ep, struct net_counters *ret, stru
 int net_stats_of(const struct endpoint *ep, const struct on_host *h, struct net_counters *ret,
 		 struct err *e)
 {
+	_cleanup_lease_store_ struct lease_store s = LEASE_STORE_INIT;
 	const struct net_counters *found;
 
 	if (!ep->host_if[0])
 		return look_inside(ep, ret, e);
 	found = net_counters_find(h->all, h->count, ep->host_if);
-	if (found)
-		*ret = net_counters_turned(found);
-	return found != NULL;
+	if (!found)
+		return 0;
+	*ret = net_counters_turned(found);
+	if (lease_store_peek(&s, NULL) == 0)
+		direct_count(&s, ep, ret);
+	return 1;
 }
 
 static json_t *counters_json(const struct endpoint *ep, const struct net_counters *c)

@@ -12,6 +12,7 @@
 #include "net/attach_ops.h"
 #include "net/bridge.h"
 #include "net/devices.h"
+#include "net/direct.h"
 #include "net/dns.h"
 #include "net/dns_op.h"
 #include "net/lease.h"
@@ -273,6 +274,7 @@ static bool plan_one(struct plan *p, const struct slots *slots, const struct net
 			 slots->netns, slots->address, slots->host6);
 	}
 	plan_inside(p, slots, &j);
+	direct_plan(p, j.n, j.ep, slots->rtnl);
 	if (dns_serves(j.n) && !j.ep->no_names)
 		plan_add(p, SIDE_HOST, op_names, op_names_args, j.n, owner, slots->netns);
 	if (s->into_running)

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "net/address.h"
+#include "net/direct.h"
 #include "net/forward.h"
 #include "net/dns.h"
 #include "net/lease.h"
@@ -178,8 +179,10 @@ int network_leave(const char *network, const char *owner, struct err *e)
 	/* The rules first: they forward to nobody's address. The record last: it says what there is. */
 	if (r == 0)
 		r = network_firewall_detach(&s, network, owner, e);
-	if (r == 0)
+	if (r == 0) {
+		direct_forget(&s, network, owner);
 		r = lease_drop(&s, network, owner, e);
+	}
 	if (r == 0)
 		r = endpoint_remove(&s, network, owner, e);
 	if (r == 0)

@@ -67,6 +67,11 @@ int lease_subnet_set(const struct lease_store *s, const char *network, uint32_t 
 /* The interface that the network has on the host. 1 read, 0 absent, -errno. */
 int lease_interface_get(const struct lease_store *s, const char *network, char *name, size_t size);
 int lease_interface_set(const struct lease_store *s, const char *network, const char *name);
+/* Anything else that is known of a network in use; `set` replaces it. 1 read, 0 absent, -errno. */
+int lease_network_note_get(const struct lease_store *s, const char *network, const char *name, char *text,
+			   size_t size);
+int lease_network_note_set(const struct lease_store *s, const char *network, const char *name,
+			   const char *text);
 
 /* Leases a free address to `owner`: not the subnet's own, not the first (the gateway), not the
  * broadcast address. The search begins at a place the owner's name gives, so that an address just

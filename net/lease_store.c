@@ -336,13 +336,29 @@ int lease_each_network(const struct lease_store *s, lease_entry each, void *user
 	return lease_each_entry(s->dir, filter_network, &f);
 }
 
-int lease_interface_get(const struct lease_store *s, const char *network, char *name, size_t size)
+int lease_network_note_get(const struct lease_store *s, const char *network, const char *name, char *text,
+			   size_t size)
 {
 	_cleanup_fd_ int dir = lease_network_open(s, network, false);
 
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
-	return record_get(dir, "interface", name, size);
+	return record_get(dir, name, text, size);
+}
+
+int lease_network_note_set(const struct lease_store *s, const char *network, const char *name,
+			   const char *text)
+{
+	_cleanup_fd_ int dir = lease_network_open(s, network, true);
+
+	int r = dir < 0 ? dir : record_remove(dir, name);
+
+	return r < 0 ? r : record_set(dir, name, text);
+}
+
+int lease_interface_get(const struct lease_store *s, const char *network, char *name, size_t size)
+{
+	return lease_network_note_get(s, network, "interface", name, size);
 }
 
 int lease_interface_set(const struct lease_store *s, const char *network, const char *name)

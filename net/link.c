@@ -291,6 +291,8 @@ static int take_link(const struct nlmsghdr *m, void *user)
 	nl_for_each(attr, m, sizeof *info) {
 		if (nl_attr_type(attr) == IFLA_IFALIAS)
 			copy_string(attr, link->alias, sizeof link->alias);
+		if (nl_attr_type(attr) == IFLA_QDISC)
+			copy_string(attr, link->qdisc, sizeof link->qdisc);
 		if (nl_attr_type(attr) == IFLA_ADDRESS &&
 		    nl_attr_len(attr) == sizeof link->mac)
 			memcpy(link->mac, nl_attr_payload(attr), sizeof link->mac);

@@ -17,7 +17,7 @@ struct link_info {
 	int index, master;
 	unsigned flags; /* IFF_* */
 	uint8_t mac[6];
-	char kind[IFNAMSIZ];
+	char kind[IFNAMSIZ], qdisc[IFNAMSIZ];
 	char alias[LINK_ALIAS_MAX];
 };
 

@@ -43,6 +43,7 @@ struct network {
 	int prefix6;	 /* 0: no IPv6 */
 	bool internal;	 /* no way out, no way in from outside, no default route */
 	bool isolated;	 /* its containers do not reach one another */
+	bool direct;	 /* what they send one another goes past the bridge: direct.h */
 	int mtu;	 /* 0: the kernel's */
 	int64_t created; /* ns since the epoch */
 	struct network_label labels[NETWORK_LABELS_MAX];

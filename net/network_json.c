@@ -35,11 +35,11 @@ json_t *network_to_json(const struct network *n)
 	char text[CIDR_TEXT];
 	json_t *labels = labels_to_json(n);
 	json_t *o = !labels ? NULL
-			    : json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:I, s:o}", "name",
+			    : json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:o}", "name",
 					n->name, "id", n->id, "driver", driver_names[n->driver],
 					"interface", n->interface, "internal", n->internal,
-					"isolated", n->isolated, "mtu", n->mtu, "created",
-					(json_int_t)n->created, "labels", labels);
+					"isolated", n->isolated, "direct", n->direct, "mtu", n->mtu,
+					"created", (json_int_t)n->created, "labels", labels);
 
 	if (!o)
 		return NULL;
@@ -152,6 +152,10 @@ static int read_all(const json_t *o, struct network *n, struct err *e)
 		r = json_get_bool(o, &JSON_AT_ROOT, "internal", &n->internal, e);
 	if (r >= 0)
 		r = json_get_bool(o, &JSON_AT_ROOT, "isolated", &n->isolated, e);
+	if (r >= 0)
+		r = json_get_bool(o, &JSON_AT_ROOT, "direct", &n->direct, e);
+	if (r >= 0 && n->direct && (n->isolated || n->driver != NETWORK_BRIDGE))
+		r = record_bad(&JSON_AT_ROOT, "direct", e);
 	if (r >= 0)
 		r = json_get_int(o, &JSON_AT_ROOT, "mtu", 0, NETWORK_MTU_MAX, &mtu, e);
 	if (r >= 0)

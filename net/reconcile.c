@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/bridge.h"
+#include "net/direct.h"
 #include "net/dns.h"
 #include "net/dns_cgroup.h"
 #include "net/lease.h"
@@ -236,6 +237,8 @@ static int settle_network(const struct lease_store *s, const struct network *n, 
 		used = true;
 		if (r == 0)
 			r = settle_port(n, rtnl, bridge, &all[i], e);
+		if (r == 0 && n->direct)
+			r = direct_settle(s, n, &all[i], rtnl, false, e);
 	}
 	if (r == 0 && used && !n->internal)
 		r = network_settle_forward(s, n, e);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "net/direct.h"
 #include "net/lease.h"
 #include "net/netlink.h"
 #include "net/netns.h"
@@ -46,6 +47,8 @@ static int add_network(int dir, const char *network, void *user)
 	if (ep && g->result->traffic_count < JOB_TRAFFIC_MAX &&
 	    endpoint_get(g->store, network, g->result->owner, ep, NULL) == 1 &&
 	    read_one(ep, g->netns, &t->counters) == 1) {
+		if (ep->host_if[0])
+			direct_count(g->store, ep, &t->counters);
 		memcpy(t->network, ep->network, sizeof t->network);
 		memcpy(t->interface, ep->interface, sizeof t->interface);
 		g->result->traffic_count++;

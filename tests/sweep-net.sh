@@ -68,7 +68,7 @@ bundle() { # DIR ANNOTATIONS
 bundle still '{}'
 bundle one '{"io.kist.net": "back,ip=10.99.0.9,alias=www inner", "io.kist.publish": "8080:80"}'
 start() { k run -d -b "$1" "$1" </dev/null >/dev/null 2>&1; }
-k net create --subnet 10.99.0.0/24 --ipv6 back >/dev/null
+k net create --subnet 10.99.0.0/24 --ipv6 --direct back >/dev/null
 k net create --subnet 10.98.0.0/24 --internal inner >/dev/null
 start still || fail "cannot run"
 pid=$(k state still | jq .pid)

@@ -1,8 +1,9 @@
 #!/bin/bash
 # net.sh - what it costs to put a container on a network: kist beside the same done with ip and nft,
 # and, with a published port, beside CNI's bridge and portmap plugins and netavark; the last of many
-# beside the first; what goes through, to a neighbour and to a published port, beside a bare veth
-# pair and a bridge without rules; and how many names a second are answered, beside dnsmasq.
+# beside the first; what goes through, to a neighbour (also on a network made with --direct) and to a
+# published port, beside a bare veth pair and a bridge without rules; and how many names a second are
+# answered, beside dnsmasq.
 #
 # usage: net.sh [-r ROUNDS] [-n CONTAINERS]
 #
@@ -186,10 +187,17 @@ end() { # NAME PID|- ADDRESS: one end of a pair; - for the host
 }
 
 throughput() {
-	local a b c d e f lan n
-	for n in a b c d e f lan; do namespace "$n"; done
+	local a b c d e f g h lan n direct=
+	for n in a b c d e f g h lan; do namespace "$n"; done
 	"$driver" -d "$tmp/store" -p 5201:5201 attach through-a "$a"
 	by_kist through-b "$b"
+	# Past the bridge, where the kernel can.
+	export KIST_NETWORKS=$tmp/networks
+	if "$repo/build/kist" net create --direct --subnet 10.94.0.0/24 direct >/dev/null; then
+		direct=10.94.0.5
+		"$driver" -d "$tmp/store" -n "direct,names=no,ip=$direct" attach through-g "$g"
+		"$driver" -d "$tmp/store" -n direct,names=no attach through-h "$h"
+	fi
 	# A bare pair; a bridge without rules, of as many namespaces; somebody outside.
 	ip link add bare0 type veth peer name bare1
 	end bare0 "$c" 10.97.0.1/24
@@ -208,6 +216,7 @@ throughput() {
 	for _ in 1 2 3; do
 		gbits "$c" "$d" 10.97.0.1 >>"$tmp/through.veth"
 		gbits "$a" "$b" "$n" >>"$tmp/through.kist"
+		[ -z "$direct" ] || gbits "$g" "$h" "$direct" >>"$tmp/through.direct"
 		gbits "$e" "$f" 10.96.0.1 >>"$tmp/through.bridge"
 		gbits "$a" "$lan" 192.0.2.1 >>"$tmp/through.published"
 	done
@@ -260,6 +269,7 @@ row() {
 if [ -x "$iperf" ]; then
 	throughput
 	row throughput_of_veth 'through %6.1f Gbit/s to a neighbour, %6.1f a bare pair' "$tmp"/through.{kist,veth}
+	row direct_of_veth 'through %6.1f Gbit/s to a neighbour with --direct, %6.1f a bare pair' "$tmp"/through.{direct,veth}
 	row throughput_of_bridge 'through %6.1f Gbit/s to a neighbour, %6.1f a bridge without rules' "$tmp"/through.{kist,bridge}
 	row published_of_veth 'through %6.1f Gbit/s to a published port, %6.1f a bare pair' "$tmp"/through.{published,veth}
 fi

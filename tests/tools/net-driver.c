@@ -2,13 +2,14 @@
  * net-driver.c - runs the network's plan alone, for the tests: any process in a network namespace
  * of its own stands for the guest.
  *
- *   net-driver [-d STORE] [-s SUBNET/PREFIX] [-r REALM] [-f STEP] [-k STEP] VERB ID [PID]
+ *   net-driver [-d STORE] [-s SUBNET/PREFIX] [-r REALM] [-n NET] [-f STEP] [-k STEP] VERB ID [PID]
  *     plan ID         prints the steps and the lines to do them by hand
  *     attach ID PID   runs them; on an error takes them back, as the runtime does
  *     detach ID       takes all back, as `kist delete --force` does
  *     address ID      prints the leased address
  *     loopback        as the guest would: lo up, in the caller's namespace
  *     namespace [user], serve PORT, connect ADDRESS PORT [SOURCE]: see net-peer.inc
+ *   -n joins a network as `kist job run --net` names it, instead of the default one.
  *   -f fails step STEP with EIO, -k ends the process by SIGKILL before step STEP.
  */
 #include <arpa/inet.h>
@@ -142,14 +143,17 @@ int main(int argc, char **argv)
 	struct plan p;
 	int option, fault = -1, status = 2;
 
-	while ((option = getopt(argc, argv, "d:s:r:f:k:p:")) != -1) {
+	while ((option = getopt(argc, argv, "d:s:r:f:k:p:n:")) != -1) {
 		if (option == 'd')
 			lease_root = optarg;
 		else if (option == 's')
 			parse_subnet(optarg, &spec);
 		else if (option == 'p' && net_parse_publish(optarg, &spec, &arena, &e) < 0)
 			return fail(&e);
-		else if (option == 'p')
+		else if (option == 'n' && (net_parse_word(optarg, &spec, &arena, &e) < 0 ||
+					   net_find(&spec, &arena, &e) < 0))
+			return fail(&e);
+		else if (option == 'p' || option == 'n')
 			continue;
 		else if (option == 'r')
 			spec.realm = optarg;

@@ -129,6 +129,7 @@ static void test_several(void **state)
 	both.subnet6.s6_addr[0] = 0xfd;
 	both.gateway6 = in6_host(&both.subnet6, 64, 1);
 	joins[1].address6 = in6_host(&both.subnet6, 64, 0x77);
+	six.direct = true;
 	six.prefix = 0;
 	six.prefix6 = 64;
 	six.subnet6.s6_addr[0] = 0xfc;
@@ -146,6 +147,10 @@ static void test_several(void **state)
 				     "fd00::77) = <address>/<prefix>, <host number>"));
 	assert_non_null(strstr(text, "RTM_NEWLINK bridge kb000000000002 mtu 1400 group_fwd_mask 0xfff8 ageing_time 100000000 mcast_snooping 0 alias kist"));
 	assert_int_equal(count_of(text, " isolated"), 1);
+	/* Last, when there is a queue if there will be one. */
+	assert_int_equal(count_of(text, "kist_direct"), 1);
+	assert_non_null(strstr(text, "ingress pref 65535 bpf direct-action; bpf(BPF_MAP_UPDATE_ELEM, "
+				     "{kb000000000003}) unless it has a queue"));
 	assert_int_equal(count_of(text, " mtu 1400"), 2);
 	assert_non_null(strstr(text, "conf/kb000000000001/disable_ipv6, \"1\""));
 	assert_non_null(strstr(text, "conf/kb000000000002/disable_ipv6, \"0\""));

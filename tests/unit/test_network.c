@@ -75,7 +75,7 @@ static void test_create_find_forget(void **state)
 	assert_int_equal(found.subnet, n.subnet);
 	assert_memory_equal(&found.gateway6, &n.gateway6, 16);
 	assert_true(found.internal);
-	assert_false(found.isolated);
+	assert_false(found.isolated || found.direct);
 	assert_int_equal(found.mtu, 1400);
 	assert_int_equal(found.created, n.created);
 	assert_string_equal(found.labels[0].key, "a\"b");
