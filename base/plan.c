@@ -39,7 +39,7 @@ void plan_scope(struct plan *p, const char *why, const char *about)
 
 static bool make_room(struct plan *p)
 {
-	int room = p->room ? p->room * 2 : 256; /* a usual start has some 200 */
+	int room = p->room ? p->room * 2 : 320; /* a usual start has some 200, a job 260 */
 	struct step *steps;
 
 	if (p->count < p->room)

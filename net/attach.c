@@ -174,6 +174,15 @@ static void add_name(struct endpoint *ep, const char *name)
 		snprintf(ep->names[ep->name_count++], ENDPOINT_NAME_MAX, "%s", name);
 }
 
+/* Who publishes it has a server of its own for names, which listens at all addresses. */
+static bool publishes_53(const struct net_spec *s)
+{
+	for (int i = 0; i < s->port_count; i++)
+		if (s->ports[i].port <= 53 && 53 - s->ports[i].port < s->ports[i].count)
+			return true;
+	return false;
+}
+
 static struct endpoint *make_record(struct plan *p, const struct joining *j, const char *id,
 				    const char *owner, int number, bool publishes)
 {
@@ -199,6 +208,7 @@ static struct endpoint *make_record(struct plan *p, const struct joining *j, con
 	ep->no_names = j->join && j->join->no_names;
 	if (j->join)
 		memcpy(ep->mac, j->join->mac, sizeof ep->mac);
+	ep->names_aside = j->spec->names_aside || publishes_53(j->spec);
 	memcpy(ep->servers, j->spec->servers, sizeof ep->servers);
 	ep->server_count = j->spec->server_count;
 	for (int i = 0; publishes && i < j->spec->port_count; i++)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "net/dns_aside.h"
 #include "net/dns_cgroup.h"
 #include "net/dns_link.h"
 #include "net/netns.h"
@@ -21,6 +22,7 @@
 
 #define DNS_PORT 53
 #define BACKLOG	 16
+#define TRIES	 10
 #define END_MS	 1000 /* which it never takes */
 
 bool dns_serves(const struct network *n)
@@ -30,11 +32,11 @@ bool dns_serves(const struct network *n)
 
 /* --- the two sockets ---------------------------------------------------------------- */
 
-static int bound_socket(int type)
+static int bound_socket(int type, in_port_t port)
 {
 	_cleanup_fd_ int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(DNS_PORT),
+				       .sin_port = htons(port),
 				       .sin_addr.s_addr = htonl(DNS_ADDRESS) };
 	const int yes = 1;
 
@@ -49,18 +51,47 @@ static int bound_socket(int type)
 	return fd_take(&fd);
 }
 
+static int bind_both(int fds[DNS_FDS], in_port_t port)
+{
+	int r = fds[0] = bound_socket(SOCK_DGRAM, port);
+
+	if (r >= 0)
+		r = fds[1] = bound_socket(SOCK_STREAM, port);
+	return r;
+}
+
+/* The kernel draws a port, which may be taken for the other protocol. */
+static int bind_aside(int fds[DNS_FDS], struct err *e)
+{
+	struct sockaddr_in at = { 0 };
+	int r = -EADDRNOTAVAIL;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		socklen_t size = sizeof at;
+
+		fd_close(&fds[0]);
+		r = fds[0] = bound_socket(SOCK_DGRAM, 0);
+		if (r >= 0 && getsockname(fds[0], (struct sockaddr *)&at, &size) < 0)
+			r = -errno;
+		if (r >= 0)
+			r = fds[1] = bound_socket(SOCK_STREAM, ntohs(at.sin_port));
+		if (r != -EADDRINUSE)
+			break;
+	}
+	if (r == -EADDRINUSE)
+		r = -EADDRNOTAVAIL;
+	return r < 0 ? r : dns_aside_lead(ntohs(at.sin_port), e);
+}
+
 /* In the container's namespace: fds[0] and [1]; whose cookie it is. */
-static int open_sockets(int netns, int fds[DNS_FDS], uint64_t *ret_cookie)
+static int open_sockets(int netns, bool aside, int fds[DNS_FDS], uint64_t *ret_cookie, struct err *e)
 {
 	socklen_t size = sizeof *ret_cookie;
 	int back, r = netns_enter(netns, &back);
 
 	if (r < 0)
 		return r;
-	fds[0] = bound_socket(SOCK_DGRAM);
-	r = fds[0];
-	if (r >= 0)
-		r = fds[1] = bound_socket(SOCK_STREAM);
+	r = aside ? bind_aside(fds, e) : bind_both(fds, DNS_PORT);
 	netns_leave(back);
 	if (r >= 0 && getsockopt(fds[0], SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &size) < 0)
 		r = -errno;
@@ -155,6 +186,7 @@ struct owned {
 	const struct place *place;
 	const struct endpoint *ep;
 	const char *except;
+	bool replace; /* servers of other versions of kist: nobody answers for them */
 	struct err *e;
 };
 
@@ -162,22 +194,26 @@ static int serves_owner(int all, const char *network, void *user)
 {
 	const struct owned *o = user;
 	_cleanup_fd_ int dir = lease_network_open(&o->place->store, network, false);
+	const struct dns_place at = { dir, all, network };
 	struct dns_request q;
 	struct dns_reply reply;
+	int r;
 
 	if (dir < 0)
 		return 0;
 	fill(&q, DNS_HAS, o->ep->owner);
 	q.cookie = o->ep->cookie;
 	add_upstream(&q, o->ep);
-	return dns_ask(&(struct dns_place){ dir, all, network }, &q, NULL, 0, &reply, NULL) == 0 &&
-	       reply.result == 1;
+	r = dns_ask(&at, &q, NULL, 0, &reply, NULL);
+	if (r == -EPROTONOSUPPORT && o->replace)
+		(void)dns_end_other(&at, reply.pid);
+	return r == 0 && reply.result == 1;
 }
 
 /* Whether some network's server has the sockets of the container: 1, 0. */
-static int is_served(const struct place *p, const struct endpoint *ep, struct err *e)
+static int is_served(const struct place *p, const struct endpoint *ep, bool replace, struct err *e)
 {
-	struct owned o = { .place = p, .ep = ep };
+	struct owned o = { .place = p, .ep = ep, .replace = replace };
 	int r = lease_each_network(&p->store, serves_owner, &o);
 
 	return r < 0 ? err_set(e, -r, "%s/%s: cannot read the networks", lease_root, p->store.key)
@@ -186,7 +222,7 @@ static int is_served(const struct place *p, const struct endpoint *ep, struct er
 
 static int in_use(const struct place *p, const struct endpoint *ep, struct err *e)
 {
-	int r = is_served(p, ep, e);
+	int r = is_served(p, ep, false, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -194,8 +230,8 @@ static int in_use(const struct place *p, const struct endpoint *ep, struct err *
 		"something in the container's network namespace is at " DNS_ADDRESS_TEXT
 		", port 53, where kist's own server for names belongs");
 	return err_fix(e,
-		       "let it listen at another address than 0.0.0.0, or join the network with "
-		       "names=no");
+		       "let it listen at another address than 0.0.0.0, or make the container with names=aside, or "
+		       "join with names=no");
 }
 
 static int hand_over(const struct place *p, const struct endpoint *ep, uint64_t cookie,
@@ -226,7 +262,10 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 	r = place_open(&p, n->name, e);
 	if (r < 0)
 		return r == -ENOENT ? err_set(e, ENOENT, "the endpoint's record is not there") : r;
-	r = open_sockets(netns_fd, fds, &cookie);
+	/* No socket is in the way of another there: who serves it is asked first. */
+	if (ep->names_aside && (r = is_served(&p, ep, false, e)) != 0)
+		return r < 0 ? r : 0;
+	r = open_sockets(netns_fd, ep->names_aside, fds, &cookie, e);
 	if (r == 0) {
 		fds[2] = pidfd_open(ep->pid, 0);
 		r = fds[2] < 0 ? -errno : 0;
@@ -235,7 +274,7 @@ int dns_attach(const struct network *n, const struct endpoint *ep, int netns_fd,
 		r = hand_over(&p, ep, cookie, fds, e);
 	else if (r == -EADDRINUSE)
 		r = in_use(&p, ep, e);
-	else
+	else if (!e || !e->error)
 		err_set(e, -r, "cannot open " DNS_ADDRESS_TEXT ", port 53, for names");
 	close_all(fds);
 	return r;
@@ -338,7 +377,7 @@ static int reconcile_one(const struct network *n, const struct endpoint *ep, str
 	int r = place_open(&p, n->name, e);
 
 	if (r == 0)
-		r = is_served(&p, ep, e);
+		r = is_served(&p, ep, true, e);
 	if (r != 0)
 		return r < 0 && r != -ENOENT ? r : 0;
 	netns = endpoint_open_netns(ep);

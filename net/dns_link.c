@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -53,6 +56,7 @@ static int exchange(int sock, const struct dns_request *q, const int *fds, int c
 	int got[DNS_FDS], r = dns_control_send(sock, q, sizeof *q, fds, count);
 	ssize_t n;
 
+	*ret = (struct dns_reply){ 0 };
 	if (r == -EPIPE || r == -ECONNRESET)
 		return -ECONNREFUSED;
 	if (r < 0)
@@ -84,8 +88,8 @@ int dns_ask(const struct dns_place *p, struct dns_request *q, const int *fds, in
 		err_say(e, -r,
 			"the " HELPER " that serves network %s is of another version of kist",
 			p->network);
-		return err_fix(e, "end it (its pid: kist net inspect %s), then: kist net reconcile",
-			       p->network);
+		err_fix(e, "kist net reconcile: it puts one of this version in its place");
+		return r;
 	}
 	if (r < 0)
 		return err_set(e, -r, "cannot ask the " HELPER " of network %s", p->network);
@@ -181,6 +185,28 @@ int dns_start(const struct dns_place *p, struct err *e)
 	if (r < 0)
 		dns_unlink(p);
 	return r;
+}
+
+static bool is_helper(int pidfd, uint32_t pid)
+{
+	char path[32], name[32] = "";
+
+	snprintf(path, sizeof path, "/proc/%u/comm", pid);
+	/* Its number is still its own when it can be told that it lives. */
+	return file_read_at(AT_FDCWD, path, name, sizeof name) > 0 && strcmp(name, HELPER) == 0 &&
+	       pidfd_send_signal(pidfd, 0, NULL, 0) == 0;
+}
+
+bool dns_end_other(const struct dns_place *p, uint32_t pid)
+{
+	_cleanup_fd_ int pidfd = pid ? pidfd_open((pid_t)pid, 0) : -1;
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0 || !is_helper(pidfd, pid) || pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 ||
+	    poll(&end, 1, DNS_ANSWER_MS) != 1)
+		return false;
+	dns_unlink(p);
+	return true;
 }
 
 void dns_unlink(const struct dns_place *p)

@@ -46,6 +46,7 @@ struct endpoint {
 	bool first;		     /* the network its default route and its resolver are of */
 	bool internal;		     /* as the network is: what asks there, and on no other, asks nobody outside */
 	bool no_names;		     /* it asks nobody of kist's for names */
+	bool names_aside;	     /* port 53 is its own; the server for names is asked by way of another */
 	char names[ENDPOINT_NAMES_MAX][ENDPOINT_NAME_MAX]; /* the container's name, then aliases */
 	int name_count;
 	struct in6_addr servers[ENDPOINT_SERVERS_MAX]; /* asked for it instead of the host's; IPv4 as ::ffff:0:0/96 */

@@ -67,6 +67,8 @@ json_t *endpoint_to_json(const struct endpoint *ep)
 		json_array_append_new(json_object_get(o, "servers"), endpoint_server_json(&ep->servers[i]));
 	if (ep->no_names)
 		json_object_set_new(o, "noNames", json_true());
+	if (ep->names_aside)
+		json_object_set_new(o, "namesAside", json_true());
 	if (ep->address)
 		json_object_set_new(o, "address", json_string(ipv4_format(ep->address, text)));
 	if (!in6_is_zero(&ep->address6))
@@ -249,6 +251,8 @@ int endpoint_from_json(const json_t *o, struct endpoint *ret, struct err *e)
 		r = json_get_bool(o, &JSON_AT_ROOT, "internal", &ep->internal, e);
 	if (r >= 0)
 		r = json_get_bool(o, &JSON_AT_ROOT, "noNames", &ep->no_names, e);
+	if (r >= 0)
+		r = json_get_bool(o, &JSON_AT_ROOT, "namesAside", &ep->names_aside, e);
 	if (r >= 0)
 		r = read_names(o, ep, e);
 	if (r >= 0)

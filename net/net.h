@@ -26,7 +26,7 @@ enum net_mode {
 };
 
 /* NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME]
- * [,names=no][,dns=ADDRESS]... */
+ * [,names=no|aside][,dns=ADDRESS]... */
 struct net_join {
 	const char *name;
 	const struct network *network; /* net_find() */
@@ -51,6 +51,7 @@ struct net_spec {
 	const struct published_port *ports; /* on the first network that is not internal */
 	int port_count;
 	/* Whom the server for names asks for it, instead of the host's; as in struct endpoint. */
+	bool names_aside;
 	struct in6_addr servers[ENDPOINT_SERVERS_MAX];
 	int server_count;
 	const char *container; /* NET_CONTAINER: its id */

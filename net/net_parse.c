@@ -15,7 +15,7 @@
 static int bad_option(const char *word, struct err *e)
 {
 	err_say(e, EINVAL, "a network's \"%.80s\" is not understood", word);
-	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME][,names=no][,dns=ADDRESS]...");
+	return err_fix(e, "NAME[,ip=ADDRESS][,ip6=ADDRESS][,mac=MAC][,alias=NAME]...[,interface=NAME][,names=no|aside][,dns=ADDRESS]...");
 }
 
 static bool is_interface_name(const char *text)
@@ -59,6 +59,10 @@ static int set_option(struct net_spec *s, struct net_join *j, const char *key, c
 	}
 	if (strcmp(key, "names") == 0 && strcmp(value, "no") == 0) {
 		j->no_names = true;
+		return 0;
+	}
+	if (strcmp(key, "names") == 0 && strcmp(value, "aside") == 0) {
+		s->names_aside = true;
 		return 0;
 	}
 	if (strcmp(key, "dns") == 0)

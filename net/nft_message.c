@@ -352,6 +352,14 @@ void nft_lookup_map(struct nft_rule *r, int reg, const char *map, int to)
 	end(r);
 }
 
+void nft_immediate(struct nft_rule *r, int reg, const void *value, size_t size)
+{
+	begin(r, "immediate");
+	reg_number(r, NFTA_IMMEDIATE_DREG, reg);
+	put_data(r->message, NFTA_IMMEDIATE_DATA, value, size);
+	end(r);
+}
+
 void nft_dnat(struct nft_rule *r, int family, int address_reg, int port_reg)
 {
 	begin(r, "nat");

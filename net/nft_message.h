@@ -83,6 +83,7 @@ void nft_mask(struct nft_rule *r, int reg, const void *mask, uint32_t size);
 void nft_lookup(struct nft_rule *r, int reg, const char *set, bool inverted);
 /* The map's value into `to`. */
 void nft_lookup_map(struct nft_rule *r, int reg, const char *map, int to);
+void nft_immediate(struct nft_rule *r, int reg, const void *value, size_t size);
 void nft_dnat(struct nft_rule *r, int family, int address_reg, int port_reg);
 void nft_masquerade(struct nft_rule *r);
 /* NF_ACCEPT, NF_DROP; NFT_GOTO, NFT_JUMP with a chain. */

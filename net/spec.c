@@ -71,10 +71,11 @@ static int check_servers(const struct net_spec *s, struct err *e)
 	for (int i = 0; i < s->join_count; i++)
 		if (dns_serves(s->joins[i].network) && !s->joins[i].no_names)
 			return 0;
-	if (!s->server_count)
+	if (!s->server_count && !s->names_aside)
 		return 0;
-	err_say(e, EINVAL, "dns= is for kist's server for names, which is on none of the networks");
-	return err_fix(e, "leave dns= out: the container's resolv.conf says whom it asks (a job's: --dns)");
+	err_say(e, EINVAL, "%s is for kist's server for names, which is on none of the networks",
+		s->server_count ? "dns=" : "names=aside");
+	return err_fix(e, "leave it out: the container's resolv.conf says whom it asks (a job's: --dns)");
 }
 
 static int check_joins(const struct net_spec *s, struct err *e)

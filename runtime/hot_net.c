@@ -179,6 +179,7 @@ static int find_default(const char *owner, struct net_spec *spec, struct err *e)
 		spec->has_default |= all[i].first;
 		memcpy(spec->servers, all[i].servers, sizeof spec->servers);
 		spec->server_count = all[i].server_count;
+		spec->names_aside = all[i].names_aside;
 	}
 	free(all);
 	return r == -ENOENT ? 0 : r;

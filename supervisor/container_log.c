@@ -279,30 +279,25 @@ static char *put_text(char *to, const unsigned char *s, size_t size)
 	return to;
 }
 
-/* When it was read: one time for all that was read at once. */
-static void read_clock(struct container_log *l)
+/* Whose it is, and when it was read: one time for all that was read at once. */
+static void make_tail(struct container_log *l, enum container_log_stream stream)
 {
 	struct timespec now;
-	size_t length;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (now.tv_sec != l->second) {
 		utc_format(now.tv_sec, l->time_text);
 		l->second = now.tv_sec;
-		l->second_length = strlen(l->time_text);
 	}
-	length = l->second_length;
-	l->time_length = length + (size_t)snprintf(l->time_text + length, sizeof l->time_text - length,
-						   ".%09ldZ", now.tv_nsec);
+	l->tail_length = (size_t)snprintf(l->tail, sizeof l->tail,
+					  "\",\"stream\":\"%s\",\"time\":\"%s.%09ldZ\"}\n",
+					  stream == CONTAINER_LOG_STDOUT ? "stdout" : "stderr",
+					  l->time_text, now.tv_nsec);
 }
 
-static void put_record(struct container_log *l, enum container_log_stream stream, const char *text,
-		       size_t size)
+/* After make_tail() of this stream. */
+static void put_record(struct container_log *l, const char *text, size_t size)
 {
-	static const char *const tails[] = {
-		[CONTAINER_LOG_STDOUT] = "\",\"stream\":\"stdout\",\"time\":\"",
-		[CONTAINER_LOG_STDERR] = "\",\"stream\":\"stderr\",\"time\":\"",
-	};
 	size_t most = 6 * size + CONTAINER_LOG_RECORD, length;
 	char *record, *to;
 
@@ -311,9 +306,7 @@ static void put_record(struct container_log *l, enum container_log_stream stream
 	record = l->out + l->pending;
 	to = put(record, RECORD_HEAD, strlen(RECORD_HEAD));
 	to = put_text(to, (const unsigned char *)text, size);
-	to = put(to, tails[stream], strlen(tails[stream]));
-	to = put(to, l->time_text, l->time_length);
-	to = put(to, "\"}\n", 3);
+	to = put(to, l->tail, l->tail_length);
 	length = (size_t)(to - record);
 	if (l->options.max_size && l->size + l->pending > 0 &&
 	    l->size + l->pending + length > l->options.max_size) {
@@ -350,7 +343,7 @@ static void put_line(struct container_log *l, enum container_log_stream stream, 
 		size_t n = newline ? (size_t)(newline + 1 - data) : size, whole;
 
 		if (line->used == 0 && newline && n <= CONTAINER_LOG_LINE) {
-			put_record(l, stream, data, n);
+			put_record(l, data, n);
 			data += n;
 			size -= n;
 			continue;
@@ -362,11 +355,11 @@ static void put_line(struct container_log *l, enum container_log_stream stream, 
 		data += n;
 		size -= n;
 		if (line->text[line->used - 1] == '\n') {
-			put_record(l, stream, line->text, line->used);
+			put_record(l, line->text, line->used);
 			line->used = 0;
 		} else if (line->used == CONTAINER_LOG_LINE) {
 			whole = whole_characters(line->text, line->used);
-			put_record(l, stream, line->text, whole);
+			put_record(l, line->text, whole);
 			memmove(line->text, line->text + whole, line->used - whole);
 			line->used -= whole;
 		}
@@ -411,7 +404,7 @@ void container_log_put(struct container_log *l, enum container_log_stream stream
 	l->received += size;
 	switch (l->options.format) {
 	case CONTAINER_LOG_JSON:
-		read_clock(l);
+		make_tail(l, stream);
 		put_line(l, stream, data, size);
 		flush(l);
 		break;
@@ -427,11 +420,10 @@ void container_log_close(struct container_log *l)
 {
 	int i;
 
-	read_clock(l);
 	for (i = 0; i < 2 && l->fd >= 0; i++) {
+		make_tail(l, (enum container_log_stream)i);
 		if (l->line[i].used)
-			put_record(l, (enum container_log_stream)i, l->line[i].text,
-				   l->line[i].used);
+			put_record(l, l->line[i].text, l->line[i].used);
 		l->line[i].used = 0;
 	}
 	if (l->fd >= 0)

@@ -48,8 +48,9 @@ struct container_log {
 	unsigned rotations;
 	int last_error; /* errno of the newest failure, 0 */
 	time_t second; /* which `time_text` is of */
-	size_t second_length, time_length;
 	char time_text[64];
+	size_t tail_length;
+	char tail[128]; /* of all records of what was read at once */
 	size_t pending; /* bytes in `out` */
 	uint64_t pending_received;
 	struct container_log_line line[2];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "runtime/landlock.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -201,9 +202,10 @@ static json_t *mounts(const struct job *job, const struct job_ids *ids,
 	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
-	if (w->sysfs)
+	/* A sysfs shows a network namespace, and mounts for its owner alone. */
+	if (w->sysfs && !job->host_net)
 		add_mount(list, "/sys", "sysfs", "nosuid,noexec,nodev,ro");
-	else
+	if (!w->sysfs)
 		add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
 	if (!w->hidden)
 		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
@@ -240,9 +242,10 @@ static json_t *resources(const struct job *job)
 static json_t *seccomp_of(const struct job *job)
 {
 	static json_t *parsed[JOB_PROFILES];
+	const char *text = job_walls(job)->seccomp();
 
 	if (!parsed[job->profile])
-		parsed[job->profile] = json_loads(job_walls(job)->seccomp(), 0, NULL);
+		json_parse_strict(text, strlen(text), "the profile", &parsed[job->profile], NULL);
 	return parsed[job->profile];
 }
 
@@ -265,14 +268,15 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	}
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
+		if (!job->host_net || strcmp(kinds[i], "network") != 0)
+			json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
 					strcmp(kinds[i], "network") == 0 ? job->netns_path : NULL));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      hidden, "readonlyPaths", strings(readonly));
 	json_object_set(o, "seccomp", seccomp_of(job));
 	/* Docker's, since 20.10: its containers' root binds any port without a capability. */
-	if (job->profile == JOB_PROFILE_DOCKER)
+	if (job->profile == JOB_PROFILE_DOCKER && !job->host_net)
 		json_object_set_new(o, "sysctl", json_pack("{s:s}",
 							   "net.ipv4.ip_unprivileged_port_start", "0"));
 	return o;
@@ -287,6 +291,8 @@ static json_t *annotations(const struct job *job)
 	json_object_set_new(o, JOB_ANNOTATION, json_string(job_profile_name(job->profile)));
 	if (job->egress)
 		json_object_set_new(o, EGRESS_ANNOTATION, json_string(job->egress));
+	if (job->scoped)
+		json_object_set_new(o, LANDLOCK_SCOPE, json_string("abstract-unix-socket"));
 	if (job->landlock) {
 		json_object_set_new(o, LANDLOCK_READ_ONLY, json_string("/"));
 		json_object_set_new(o, LANDLOCK_READ_WRITE,

@@ -76,11 +76,13 @@ static json_t *controls(const struct job *job)
 	json_object_set_new(o, "keyring", json_string(ns_has_keyrings() ? "enforced" : "absent"));
 	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
 	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
-	if (job->shares)
+	if (job->shares || job->host_net)
 		json_object_set_new(o, "network_namespace", json_string("absent"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "landlock",
 			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));
+	json_object_set_new(o, "abstract_sockets", json_string(!job->host_net || job->scoped
+							       ? "enforced" : "absent"));
 	json_object_set_new(o, "hidden_processes", json_string(w->hidden ? "enforced" : "absent"));
 	json_object_set_new(o, "no_sockets", json_string(w->hidden ? "enforced" : "absent"));
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));

@@ -248,7 +248,7 @@ const struct job_setting job_settings[] = {
 	  "a writable root: at most SIZE of changes in memory, or kept in DIR",
 	  set_text, AT(writable), 0, NULL, 0 },
 	{ NULL, "network", "net", 0, "NETWORK",
-	  "none (default), bridge, user, container:ID, or one of kist net ls; may be given often",
+	  "none (default), bridge, user, host, container:ID, or one of kist net ls; may be given often",
 	  set_network, 0, 0, NULL, 0 },
 	{ NULL, "publish", "publish", 'p', "PORTS",
 	  "[ADDRESS:]HOST:PORT[/udp]: reached at the host's port; may be given often",

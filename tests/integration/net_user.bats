@@ -400,6 +400,44 @@ watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep
 	kist delete --force $ID-2
 }
 
+@test "port 53 published, or names=aside: the container's own at all addresses, and names are known inside" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools
+	net create --subnet 10.99.0.0/24 back
+	net create --subnet 10.98.0.0/24 front
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "5353:53/udp"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.8,names=aside"}'
+	detached kist run -d $ID-2
+	knows() { # ID NAME ADDRESS
+		local t
+		for t in '' -t; do at "$1" "$tools/dns-driver" query $t "$2" | grep -F "$3" || return; done
+	}
+	server=$(at $ID "$tools/firewall-driver" serve 53)
+	second=$(at $ID-2 "$tools/firewall-driver" serve 53)
+	for protocol in udp tcp; do
+		[ "$(at $ID-2 "$tools/firewall-driver" ask $protocol 10.99.0.9 53)" = 10.99.0.8 ]
+		[ "$(at $ID "$tools/firewall-driver" ask $protocol 10.99.0.8 53)" = 10.99.0.9 ]
+	done
+	"$tools/firewall-driver" ask udp 127.0.0.1 5353 | grep -F 10.99.0.1
+	knows $ID $ID-2 10.99.0.8
+	knows $ID-2 $ID 10.99.0.9
+	# One server at a time, a new one after the old, another network's after the first's.
+	net connect front $ID
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	pgrep -x kist-dns | xargs kill -KILL
+	net reconcile
+	knows $ID $ID-2 10.99.0.8
+	net disconnect back $ID
+	knows $ID $ID.front 10.98.0.
+	[ "$(at $ID ss -Hlntu | grep -cF '127.0.0.11:')" = 2 ]
+	kill "$server" "$second"
+	kist delete --force $ID
+	kist delete --force $ID-2
+	annotate '{"io.kist.net": "bridge,names=aside"}'
+	run -1 kist run -d $ID
+	[[ $output == *"names=aside is for"* ]]
+}
+
 @test "a job in another container's network: its addresses, its loopback, its names; of one's own alone, that runs" {
 	cp -a "$FIXTURES/busybox-rootfs" "$D/rootfs"
 	net create --subnet 10.99.0.0/24 back
@@ -469,6 +507,45 @@ watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep
 	refused_share '{"io.kist.net": "container:'$ID'"}' "needs a network namespace of the container's own"
 	refused_share '{"io.kist.net": "host"}' "the host's network is no network"
 	kist delete --force $ID
+}
+
+@test "an older kist's: its kist-dns gives way to this one's at reconcile, its table of nftables, too; until then it is said" {
+	[ -z "${KIST_SANITIZED-}" ] || skip "an older one is made by changing this one's bytes"
+	mkdir "$T/old"
+	for each in kist kist-dns; do
+		sed 's/kist-dns 2 /kist-dns 1 /' "${KIST%/*}/$each" >"$T/old/$each"
+		chmod 755 "$T/old/$each"
+	done
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back,ip=10.99.0.9", "io.kist.publish": "8080:80"}'
+	KIST=$T/old/kist detached kist run -d $ID
+	annotate '{"io.kist.net": "back,ip=10.99.0.10"}'
+	run -1 kist run -d $ID-2
+	[[ $output == *"is of another version of kist"*"fix: kist net reconcile"* ]]
+	rules=$(nft list ruleset | grep -v handle)
+	# As an earlier version had it: the mark, other chains, one map of ports.
+	nft -f - <<-'EOF2'
+		delete table inet kist
+		delete table bridge kist
+		table inet kist {
+			comment "kist network"
+			map ports {
+				type inet_proto . inet_service : ipv4_addr . inet_service
+				elements = { tcp . 8080 : 10.99.0.9 . 80 }
+			}
+			chain nat_in {
+				type nat hook prerouting priority dstnat
+				dnat ip to meta l4proto . th dport map @ports
+			}
+		}
+	EOF2
+	net reconcile
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	detached kist run -d $ID-2
+	[ "$(pgrep -cx kist-dns)" = 1 ]
+	at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/dns-driver" query $ID-2 | grep -F 10.99.0.10
+	kist delete --force $ID
+	kist delete --force $ID-2
 }
 
 # The whole of it: tests/sweep-net.sh.

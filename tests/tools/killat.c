@@ -427,31 +427,39 @@ static void wait_for_current(void)
 	}
 }
 
-/* Lets everybody go on as if we had never been there. */
+/* False: it was killed meanwhile, and its end is still to be told. */
+static bool let_go(struct task *t)
+{
+	int event = t->stop >> 16;
+	int signal = event || WSTOPSIG(t->stop) & 0x80 ? 0 : WSTOPSIG(t->stop);
+	unsigned long tid;
+
+	/* A child born this moment is traced too. */
+	if ((event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_CLONE ||
+	     event == PTRACE_EVENT_VFORK) &&
+	    ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &tid) == 0 && !task_find((pid_t)tid))
+		task_add((pid_t)tid);
+	if (ptrace(PTRACE_DETACH, t->tid, 0, (long)signal) == 0)
+		return true;
+	t->state = RUNNING;
+	return false;
+}
+
+/* Lets everybody go on as if we had never been there. They are waited for in no order: the first
+ * process of a pid namespace ends only after who waits for the others has heard of their ends. */
 static void detach_everybody(void)
 {
-	while (task_count > 0) {
-		struct task *t = tasks[0];
-		unsigned long tid;
-		int status = t->stop, event, signal;
+	for (int i = 0; i < task_count; i++)
+		if (tasks[i]->state != HELD)
+			ptrace(PTRACE_INTERRUPT, tasks[i]->tid, 0, 0);
+	do {
+		for (int i = task_count - 1; i >= 0; i--) {
+			struct task *t = tasks[i];
 
-		if (t->state != HELD) {
-			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
-			if (waitpid(t->tid, &status, __WALL) < 0 || !WIFSTOPPED(status)) {
+			if (t->state == HELD && let_go(t))
 				task_remove(t);
-				continue;
-			}
 		}
-		event = status >> 16;
-		signal = event || WSTOPSIG(status) & 0x80 ? 0 : WSTOPSIG(status);
-		/* A child born this moment is traced too. */
-		if ((event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_CLONE ||
-		     event == PTRACE_EVENT_VFORK) &&
-		    ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &tid) == 0 && !task_find((pid_t)tid))
-			task_add((pid_t)tid);
-		ptrace(PTRACE_DETACH, t->tid, 0, (long)signal);
-		task_remove(t);
-	}
+	} while (task_count > 0 && reap(0));
 }
 
 static void walk(void)
@@ -463,7 +471,7 @@ static void walk(void)
 			;
 		if (main_status != -1 && want.detach_after_main) {
 			detach_everybody();
-			return;
+			break;
 		}
 		t = choose();
 		if (t)

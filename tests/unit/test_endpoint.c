@@ -45,6 +45,7 @@ static struct endpoint example(const char *network, const char *owner)
 		.port_count = 3,
 		.servers = { { .s6_addr = { [10] = 0xff, 0xff, 192, 0, 2, 7 } }, { .s6_addr = { 0xfd, [15] = 7 } } },
 		.server_count = 2,
+		.names_aside = true,
 		.maker = 5,
 		.maker_start_time = 6,
 	};

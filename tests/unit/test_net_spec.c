@@ -73,12 +73,12 @@ static int words(const char *const *list, struct net_spec *s, struct arena *a, s
 
 static void test_words(void **state)
 {
-	static const char *const good[] = { "back,ip=10.80.0.5,alias=db,alias=db-1,mac=02:00:00:00:00:09",
+	static const char *const good[] = { "back,ip=10.80.0.5,names=aside,alias=db,alias=db-1,mac=02:00:00:00:00:09",
 					    "front,ip6=fd00::5,interface=wan,names=no,dns=192.0.2.7,dns=2001:db8::7", NULL };
 	static const char *const bad[][3] = {
 		{ "" },			 { ",ip=1.2.3.4" },	  { "a,ip=" },	       { "a,ip=1.2.3" },
 		{ "a,ip=0.0.0.0" },	 { "a,ip=1.2.3.4,ip=1.2.3.5" }, { "a,ip6=1.2.3.4" },
-		{ "a,dns=name" }, { "a,dns=" }, { "a,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1" },
+		{ "a,names=yes" }, { "a,dns=name" }, { "a,dns=" }, { "a,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1,dns=::1" },
 		{ "a,mac=01:00:00:00:00:00" }, { "a,alias=a.b" },  { "a,alias=" },     { "a," },
 		{ "a,x=1" },		 { "a,names=yes" },		 { "a,interface=lo" },	  { "a,interface=a/b" },
 		{ "a,interface=0123456789abcdef" }, { "a", "none" }, { "host", "a" },  { "host", "none" },
@@ -100,6 +100,7 @@ static void test_words(void **state)
 	assert_int_equal(s.joins[0].mac[5], 9);
 	assert_int_equal(s.joins[1].address6.s6_addr[15], 5);
 	assert_string_equal(s.joins[1].interface, "wan");
+	assert_true(s.names_aside);
 	assert_int_equal(s.server_count, 2);
 	assert_true(IN6_IS_ADDR_V4MAPPED(&s.servers[0]) && s.servers[0].s6_addr[15] == 7 &&
 		    s.servers[1].s6_addr[0] == 0x20);
