@@ -188,9 +188,19 @@ void link_put_up_index(struct nl_batch *b, int index)
 	put_up_or_down(b, index, IFF_UP);
 }
 
-void link_put_down_index(struct nl_batch *b, int index)
+void link_put_down(struct nl_batch *b, int index)
 {
 	put_up_or_down(b, index, 0);
+}
+
+void link_put_name(struct nl_batch *b, int index, const char *name)
+{
+	struct nlmsghdr *m;
+	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
+
+	info->ifi_index = index;
+	nl_put_string(m, IFLA_IFNAME, name);
+	nl_end(b, m);
 }
 
 void link_put_master(struct nl_batch *b, int index, int master)

@@ -47,8 +47,10 @@ void link_put_no_address6(struct nl_batch *b, const char *name);
 void link_put_up(struct nl_batch *b, const char *name);
 /* A port of the bridge with index `master`. */
 void link_put_master(struct nl_batch *b, int index, int master);
+/* Another name; an interface that is up has to be down for that. */
+void link_put_down(struct nl_batch *b, int index);
+void link_put_name(struct nl_batch *b, int index, const char *name);
 void link_put_up_index(struct nl_batch *b, int index);
-void link_put_down_index(struct nl_batch *b, int index);
 /* Into the network namespace behind netns_fd, under another name and index there. */
 void link_put_move(struct nl_batch *b, int index, int netns_fd, const char *name, int new_index);
 void link_put_delete(struct nl_batch *b, int index);

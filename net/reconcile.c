@@ -17,6 +17,7 @@
 #include "net/dns_cgroup.h"
 #include "net/lease.h"
 #include "net/link.h"
+#include "net/names.h"
 #include "net/net.h"
 #include "net/netlink.h"
 #include "net/netns.h"
@@ -219,7 +220,7 @@ static int settle_port(const struct network *n, int rtnl, int bridge, const stru
 	nl_batch_init(&b);
 	/* Only a port can be isolated: until it is, nobody hears it. */
 	if (n->isolated)
-		link_put_down_index(&b, link.index);
+		link_put_down(&b, link.index);
 	if (link.master != bridge)
 		link_put_master(&b, link.index, bridge);
 	if (n->isolated)
@@ -232,7 +233,7 @@ static int settle_port(const struct network *n, int rtnl, int bridge, const stru
 static int settle_network(const struct lease_store *s, const struct network *n, int rtnl,
 			  const struct endpoint *all, size_t count, struct err *e)
 {
-	int bridge = 0, r = 0;
+	int bridge = 0, r = names_settle(n, rtnl, all, count, e);
 	bool used = false;
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
