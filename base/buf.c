@@ -98,6 +98,18 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
+/* What turns the text beside it around (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), or ends a
+ * line of it (U+2028, U+2029): a name could be shown as another. 0: none of these. */
+static unsigned turning_character(const unsigned char *s, size_t n)
+{
+	unsigned c = n == 3 ? (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu) : 0;
+
+	return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+			       (c >= 0x2066 && c <= 0x2069)
+		       ? c
+		       : 0;
+}
+
 void buf_add_clean(struct buf *b, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -109,6 +121,8 @@ void buf_add_clean(struct buf *b, const char *text)
 
 		if (*s == '\n')
 			buf_add(b, "\\n");
+		else if (turning_character(s, n))
+			buf_addf(b, "\\u%04x", turning_character(s, n));
 		else if (n == 0 || control)
 			buf_addf(b, "\\x%02x", s[n > 1 ? 1 : 0]);
 		else

@@ -337,7 +337,7 @@ int job_request_settle(struct job_request *q, char **words, struct job *job, str
 		r = find_inputs(job, a, e);
 	if (r == 0 && job->is_folder && !q->kept)
 		r = find_folder(job, a, e);
-	if (r == 0 && job->egress && !job->bridge && !job->shares)
+	if (r == 0 && job->egress && !job->bridge && !job->shares && !job->host_net)
 		return refuse_egress(job, e);
 	if (r == 0)
 		r = check_detached(q, job, e);

@@ -26,7 +26,7 @@ static int check_lost(const struct container_spec *s, struct err *e)
 	if (s->process.has_scheduler &&
 	    (s->process.scheduler.policy > SCHED_IDLE || s->process.scheduler.flags))
 		return refuse(e, "/process/scheduler", "criu does not keep a deadline, nor flags");
-	if (s->process.landlock.count)
+	if (landlock_is_asked(&s->process.landlock))
 		return refuse(e, "/annotations", "criu does not keep a Landlock domain");
 	return 0;
 }

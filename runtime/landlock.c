@@ -20,6 +20,14 @@
 #define ACCESS_TRUNCATE	 (1ULL << 14)
 #define ACCESS_IOCTL_DEV (1ULL << 15)
 
+#define SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)
+#define SCOPE_SIGNAL		   (1ULL << 1)
+
+/* struct landlock_ruleset_attr, as far as ABI 6 has it. */
+struct ruleset_attr {
+	uint64_t handled_access_fs, handled_access_net, scoped;
+};
+
 #define ACCESS_READ                                                                                \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 /* What a rule on something that is no folder may hold. */
@@ -67,6 +75,32 @@ static int parse_list(const json_t *annotations, const struct json_at *at, const
 	}
 }
 
+static int parse_scope(const json_t *annotations, const struct json_at *at, uint64_t *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		uint64_t bit;
+	} known[] = { { "abstract-unix-socket", SCOPE_ABSTRACT_UNIX_SOCKET }, { "signal", SCOPE_SIGNAL } };
+	struct json_at here = json_at_key(at, LANDLOCK_SCOPE);
+	const char *text = "";
+	int r = json_get_string(annotations, at, LANDLOCK_SCOPE, &text, e);
+	size_t len, i;
+
+	if (r <= 0)
+		return r;
+	for (;; text += len + 1) {
+		len = strcspn(text, ",");
+		for (i = 0; i < 2; i++)
+			if (strlen(known[i].name) == len && strncmp(text, known[i].name, len) == 0)
+				break;
+		if (i == 2)
+			return json_bad(e, &here, "must be abstract-unix-socket or signal, or both with , between");
+		*ret |= known[i].bit;
+		if (!text[len])
+			return 0;
+	}
+}
+
 int landlock_parse(const json_t *config, struct arena *a, struct landlock_spec *ret, struct err *e)
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
@@ -75,7 +109,8 @@ int landlock_parse(const json_t *config, struct arena *a, struct landlock_spec *
 	int r = json_get_object(config, &root, "annotations", &annotations, e);
 
 	if (r <= 0 || (!json_object_get(annotations, LANDLOCK_READ_ONLY) &&
-		       !json_object_get(annotations, LANDLOCK_READ_WRITE)))
+		       !json_object_get(annotations, LANDLOCK_READ_WRITE) &&
+		       !json_object_get(annotations, LANDLOCK_SCOPE)))
 		return r < 0 ? r : 0;
 	s.paths = arena_array(a, LANDLOCK_PATHS_MAX, sizeof *s.paths);
 	if (!s.paths)
@@ -83,6 +118,8 @@ int landlock_parse(const json_t *config, struct arena *a, struct landlock_spec *
 	r = parse_list(annotations, &at, LANDLOCK_READ_ONLY, false, a, &s, e);
 	if (r >= 0)
 		r = parse_list(annotations, &at, LANDLOCK_READ_WRITE, true, a, &s, e);
+	if (r >= 0)
+		r = parse_scope(annotations, &at, &s.scoped, e);
 	if (r < 0)
 		return r;
 	*ret = s;
@@ -93,6 +130,11 @@ int landlock_check(const struct landlock_spec *s, const struct host *h, struct e
 {
 	struct json_at root = JSON_AT_ROOT, at = json_at_key(&root, "annotations");
 
+	if (s->scoped && h->landlock_abi < LANDLOCK_ABI_SCOPE) {
+		at = json_at_key(&at, LANDLOCK_SCOPE);
+		json_bad(e, &at, "this kernel's Landlock has no scopes, or is off");
+		return err_fix(e, "drop the annotation, or boot Linux 6.12 or newer with landlock in lsm=");
+	}
 	if (!s->count || h->landlock_abi > 0)
 		return 0;
 	at = json_at_key(&at, s->paths[0].write ? LANDLOCK_READ_WRITE : LANDLOCK_READ_ONLY);
@@ -103,7 +145,7 @@ int landlock_check(const struct landlock_spec *s, const struct host *h, struct e
 /* --- the ops ------------------------------------------------------------------- */
 
 struct ruleset_args {
-	uint64_t handled;
+	uint64_t handled, scoped;
 	int slot;
 };
 struct rule_args {
@@ -115,9 +157,10 @@ struct rule_args {
 static int act_create_ruleset(struct run *r, const void *args, struct err *e)
 {
 	const struct ruleset_args *a = args;
-	struct landlock_ruleset_attr attr = { .handled_access_fs = a->handled };
-	/* The first field alone: later ones are the network's and signals'. */
-	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
+	struct ruleset_attr attr = { .handled_access_fs = a->handled, .scoped = a->scoped };
+	/* The first field alone is all that every kernel knows. */
+	long fd = syscall(SYS_landlock_create_ruleset, &attr,
+			  a->scoped ? sizeof attr : sizeof attr.handled_access_fs, 0);
 
 	(void)e;
 	if (fd < 0)
@@ -131,8 +174,11 @@ static void show_create_ruleset(struct buf *out, const struct plan *p, const voi
 	const struct ruleset_args *a = args;
 
 	plan_show_slot(out, p, a->slot);
-	buf_addf(out, " = landlock_create_ruleset({handled_access_fs=%#llx})",
+	buf_addf(out, " = landlock_create_ruleset({handled_access_fs=%#llx",
 		 (unsigned long long)a->handled);
+	if (a->scoped)
+		buf_addf(out, ", scoped=%#llx", (unsigned long long)a->scoped);
+	buf_add(out, "})");
 }
 
 static const struct op op_create_ruleset = {
@@ -210,14 +256,14 @@ static const struct op op_restrict_self = {
 
 void landlock_plan(struct plan *p, const struct landlock_spec *s, int abi)
 {
-	uint64_t all = all_access(abi);
+	uint64_t all = s->count ? all_access(abi) : 0;
 	int slot;
 
-	if (!s->count)
+	if (!landlock_is_asked(s))
 		return;
 	slot = plan_new_slot(p, "ruleset");
 	plan_scope(p, "/annotations", "landlock");
-	plan_add(p, SIDE_GUEST, op_create_ruleset, ruleset_args, all, slot);
+	plan_add(p, SIDE_GUEST, op_create_ruleset, ruleset_args, all, s->scoped, slot);
 	for (size_t i = 0; i < s->count; i++) {
 		plan_scope(p,
 			   s->paths[i].write ? "/annotations/" LANDLOCK_READ_WRITE
@@ -227,5 +273,5 @@ void landlock_plan(struct plan *p, const struct landlock_spec *s, int abi)
 			 s->paths[i].write ? all : ACCESS_READ);
 	}
 	plan_scope(p, "/annotations", "landlock");
-	plan_add(p, SIDE_GUEST, op_restrict_self, ruleset_args, all, slot);
+	plan_add(p, SIDE_GUEST, op_restrict_self, ruleset_args, all, s->scoped, slot);
 }

@@ -98,7 +98,7 @@ int process_set_env(struct process_spec *s, struct arena *a, const char *name, c
 /* Labels or Landlock: wants host_probe_more(). */
 static inline bool process_asks_security(const struct process_spec *s)
 {
-	return s->labels.apparmor || s->labels.selinux || s->landlock.count;
+	return s->labels.apparmor || s->labels.selinux || landlock_is_asked(&s->landlock);
 }
 
 struct process_exec_options {

@@ -141,7 +141,7 @@ static void plan_prctl(struct plan *p, int option, unsigned long arg)
 /* CAP_SYS_ADMIN while it is needed to load the filter; see above. */
 static uint64_t caps_for_filter(const struct process_spec *s, const struct seccomp_filter *filter)
 {
-	return (filter || s->landlock.count) && !s->no_new_privs ? CAP_SYS_ADMIN_BIT : 0;
+	return (filter || landlock_is_asked(&s->landlock)) && !s->no_new_privs ? CAP_SYS_ADMIN_BIT : 0;
 }
 
 static void plan_ids(struct plan *p, const struct process_spec *s,

@@ -55,6 +55,7 @@ struct job {
 	bool user_given;
 	uint32_t uid, gid;            /* with user_given: instead of the image's user */
 	bool landlock;                /* filled by job_check() */
+	bool scoped;                  /* likewise: abstract sockets outside of the job are out of reach */
 	char *const *args;            /* NULL-terminated; empty: the image's own */
 	const char *const *env;       /* "NAME=value", added to the image's */
 	size_t env_count;
@@ -71,6 +72,7 @@ struct job {
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
 	bool output_kills;            /* ... and more ends the job, instead of being dropped */
 	uint64_t file_size;           /* 0: no limit */
+	uint64_t stack;               /* 0: 8 MiB, or the caller's in an open profile */
 	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */
@@ -86,6 +88,7 @@ struct job {
 	const char *collect_to;       /* a folder of the host */
 	uint64_t collect_bytes;       /* at most; 0: JOB_COLLECT_BYTES */
 	bool bridge;                  /* on a network; otherwise none */
+	bool host_net;                /* the host's network, and no namespace of its own */
 	bool shares;                  /* another container's network: job_share.c ... */
 	enum job_shared shared;       /* ... which fills these */
 	const char *netns_path;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/buf.h"
+#include "runtime/landlock.h"
 #include "supervisor/job.h"
 
 #define STATUS_FAILED 125
@@ -108,6 +109,8 @@ static int check_landlock(struct job *job, const struct host *h, struct err *e)
 {
 	/* A root that is all writable has no second wall. */
 	job->landlock = !job_walls(job)->open && !job->writable;
+	/* They belong to a network namespace, and need no rights of a file. */
+	job->scoped = job->host_net && h->landlock_abi >= LANDLOCK_ABI_SCOPE;
 	if (!job->landlock || h->landlock_abi)
 		return 0;
 	job->landlock = false;
@@ -142,7 +145,7 @@ static int check_cpus(const struct job *job, const struct host *h, struct err *e
 		"processors of its own can't be had: there is no cgroup v2 controller \"cpuset\" here%s",
 		h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
 	err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or leave out "
-		   "--pin and --cpuset");
+		   "--cpuset-cpus, --pin and --cpuset");
 	e->exit_code = STATUS_FAILED;
 	return -ENOTSUP;
 }

@@ -72,11 +72,13 @@ static json_t *rlimits(const struct job *job)
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
+	if (job->stack || job_walls(job)->limited)
+		add_limit(list, "RLIMIT_STACK", job->stack ? job->stack : 8u << 20,
+			  job->stack ? job->stack : 8u << 20);
 	if (job_walls(job)->limited) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
 		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
-		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
 }
@@ -203,9 +205,10 @@ static json_t *mounts(const struct job *job, const struct job_ids *ids,
 	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
-	if (w->sysfs)
+	/* A sysfs shows a network namespace, and mounts for its owner alone. */
+	if (w->sysfs && !job->host_net)
 		add_mount(list, "/sys", "sysfs", "nosuid,noexec,nodev,ro");
-	else
+	if (!w->sysfs)
 		add_mount(list, "/tmp", "tmpfs", "nosuid,nodev,mode=1777," TMP_OPTIONS);
 	if (!w->hidden)
 		add_mount(list, "/sys/fs/cgroup", "cgroup2", "nosuid,noexec,nodev,ro");
@@ -268,14 +271,15 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 	}
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
+		if (!job->host_net || strcmp(kinds[i], "network") != 0)
+			json_array_append_new(namespaces, json_pack("{s:s, s:s*}", "type", kinds[i], "path",
 					strcmp(kinds[i], "network") == 0 ? job->netns_path : NULL));
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces, "uidMappings",
 		      map(ids->uid, ids->count), "gidMappings", map(ids->gid, ids->count), "resources", resources(job), "maskedPaths",
 		      hidden, "readonlyPaths", strings(readonly));
 	json_object_set(o, "seccomp", seccomp_of(job));
 	/* Docker's, since 20.10: its containers' root binds any port without a capability. */
-	if (job->profile == JOB_PROFILE_DOCKER)
+	if (job->profile == JOB_PROFILE_DOCKER && !job->host_net)
 		json_object_set_new(o, "sysctl", json_pack("{s:s}",
 							   "net.ipv4.ip_unprivileged_port_start", "0"));
 	return o;
@@ -290,6 +294,8 @@ static json_t *annotations(const struct job *job)
 	json_object_set_new(o, JOB_ANNOTATION, json_string(job_profile_name(job->profile)));
 	if (job->egress)
 		json_object_set_new(o, EGRESS_ANNOTATION, json_string(job->egress));
+	if (job->scoped)
+		json_object_set_new(o, LANDLOCK_SCOPE, json_string("abstract-unix-socket"));
 	if (job->landlock) {
 		json_object_set_new(o, LANDLOCK_READ_ONLY, json_string("/"));
 		json_object_set_new(o, LANDLOCK_READ_WRITE,

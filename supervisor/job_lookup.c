@@ -104,7 +104,7 @@ int job_lookup_check(const struct job *job, const struct net_spec *net, struct e
 
 	if (!first)
 		return 0;
-	if (net->mode != NET_BRIDGE && net->mode != NET_USER) {
+	if (net->mode != NET_BRIDGE && net->mode != NET_USER && net->mode != NET_HOST) {
 		err_say(e, EINVAL, "%s: the job has no network of its own", first);
 		return err_fix(e, "add --net bridge, or leave it out");
 	}

@@ -7,12 +7,18 @@
  */
 #include "supervisor/job.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/fd.h"
 #include "net/dns.h"
 #include "net/resolv.h"
 #include "net/user.h"
 #include "supervisor/job_names.h"
+
+/* As much as a job is given of the host's /etc/hosts, which block lists have large. */
+#define HOSTS_MAX (4u << 20)
 
 static bool is_given(const struct job *job, const char *path)
 {
@@ -49,7 +55,7 @@ static const char *make_resolv(const struct job *job, bool served, bool user, st
 	struct buf b = { .text = text, .size = RESOLV_TEXT_MAX };
 	struct resolv host;
 
-	resolv_read_host(!served && !user, &host);
+	resolv_read_host(!served && !user && !job->host_net, &host);
 	if (user) {
 		host.server[0] = (struct dns_upstream){ .family = AF_INET, .address = NET_USER_DNS_BYTES };
 		host.count = 1;
@@ -62,15 +68,25 @@ static const char *make_resolv(const struct job *job, bool served, bool user, st
 	return text;
 }
 
+static const char plain_hosts[] = "127.0.0.1\tlocalhost\n"
+				  "::1\tlocalhost ip6-localhost ip6-loopback\n"
+				  "ff02::1\tip6-allnodes\n"
+				  "ff02::2\tip6-allrouters\n";
+
+static const char *hosts_of_host(struct arena *a)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+
+	if (file_read_whole(AT_FDCWD, "/etc/hosts", HOSTS_MAX, &text, &size, NULL) < 0 || size == 0)
+		return plain_hosts;
+	return arena_printf(a, "%s%s", text, text[size - 1] == '\n' ? "" : "\n");
+}
+
 /* Its own name leads to its own address by the server, which knows that; without one to itself. */
 static const char *make_hosts(const struct job *job, bool served, struct arena *a)
 {
-	return arena_printf(a,
-			    "127.0.0.1\tlocalhost\n"
-			    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-			    "ff02::1\tip6-allnodes\n"
-			    "ff02::2\tip6-allrouters\n"
-			    "%s%s%s%s",
+	return arena_printf(a, "%s%s%s%s%s", job->host_net ? hosts_of_host(a) : plain_hosts,
 			    served ? "" : "127.0.1.1\t", served ? "" : job->id, served ? "" : "\n",
 			    job_lookup_hosts(job, a));
 }
@@ -81,7 +97,8 @@ size_t job_names_files(const struct job *job, const struct net_spec *net, struct
 	bool served = job_is_served(net) || job->shared == JOB_SHARED_SERVED;
 	size_t count = 0;
 
-	if (net->mode != NET_BRIDGE && net->mode != NET_USER && job->shared == JOB_SHARED_ALIEN)
+	if (net->mode != NET_BRIDGE && net->mode != NET_USER && net->mode != NET_HOST &&
+	    job->shared == JOB_SHARED_ALIEN)
 		return 0;
 	count += add(job, "/etc/resolv.conf", make_resolv(job, served, net->mode == NET_USER, a), file + count);
 	count += add(job, "/etc/hosts", make_hosts(job, served, a), file + count);

@@ -95,19 +95,19 @@ int job_parse_network(const char *where, const char *text, struct job *job, stru
 
 	if (strspn(text, " \t\n") == strlen(text))
 		return err_say(e, EINVAL, "%s: is empty", where);
+	/* What a namespace of its own has without any network. */
+	if (strcmp(text, "loopback") == 0)
+		text = "none";
 	r = net_parse_annotations(text, NULL, &net, &scratch, e);
 	/* Above the pointer of an annotation, which this is not. */
 	if (r < 0)
 		snprintf(e->where, sizeof e->where, "%s", where);
-	else if (net.mode == NET_HOST) {
-		err_say(e, EINVAL, "%s: \"%.40s\" would be no network of the job's own", where, text);
-		r = err_fix(e, "none, bridge, user, container:ID, or a network of kist net ls");
-	}
 	arena_free(&scratch);
 	if (r < 0)
 		return r;
 	job->bridge = net.mode == NET_BRIDGE;
 	job->shares = net.mode == NET_CONTAINER;
+	job->host_net = net.mode == NET_HOST;
 	job->net = text;
 	return 0;
 }

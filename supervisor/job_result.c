@@ -78,11 +78,13 @@ static json_t *controls(const struct job *job)
 			    json_string(job->profile == JOB_PROFILE_DOCKER ? "absent" : "enforced"));
 	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
 	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
-	if (job->shares)
+	if (job->shares || job->host_net)
 		json_object_set_new(o, "network_namespace", json_string("absent"));
 	json_object_set_new(o, "read_only_root", json_string(job->writable ? "absent" : "enforced"));
 	json_object_set_new(o, "landlock",
 			    json_string(limit_control(job, JOB_LANDLOCK, job->landlock)));
+	json_object_set_new(o, "abstract_sockets", json_string(!job->host_net || job->scoped
+							       ? "enforced" : "absent"));
 	json_object_set_new(o, "hidden_processes", json_string(w->hidden ? "enforced" : "absent"));
 	json_object_set_new(o, "no_sockets", json_string(w->hidden ? "enforced" : "absent"));
 	json_object_set_new(o, "memory", json_string(limit_control(job, JOB_MEMORY, job->memory)));
@@ -127,6 +129,10 @@ static json_t *limits(const struct job *job)
 	if (job->collect_count && job->collect_bytes != JOB_NO_LIMIT)
 		json_object_set_new(o, "collect", json_integer((json_int_t)(job->collect_bytes
 				    ? job->collect_bytes : JOB_COLLECT_BYTES)));
+	if (job->stack)
+		json_object_set_new(o, "stack", json_integer((json_int_t)job->stack));
+	if (job->cpus)
+		json_object_set_new(o, "cpuset_cpus", json_string(job->cpus));
 	json_object_set_new(o, "open_files", json_integer((json_int_t)job->open_files));
 	return o;
 }

@@ -101,7 +101,9 @@ load_image() {
 	refused 125 '--pids: "1e3"' job --pids 1e3 busybox true
 	refused 125 '--cpus: "0.0"' job --cpus 0.0 busybox true
 	refused 125 '--wall: "5 parsecs"' job --wall "5 parsecs" busybox true
-	refused 125 '--net: "host"' job --net host busybox true
+	refused 125 'none, host, user' job --net 'host bridge' "$ROOTFS" true
+	refused 125 'without a network' job --net host --publish 8080:80 "$ROOTFS" true
+	refused 125 'no interface' job --net host --net-rate up=1mbit "$ROOTFS" true
 	refused 125 '--env: "NOEQUALS"' job --env NOEQUALS busybox true
 	refused 125 '--workdir' job --workdir relative busybox true
 	refused 125 '--allow-degraded: "everything"' job --allow-degraded everything busybox true
@@ -406,6 +408,41 @@ network_world() { at "$host" sh -c 'ip -o link | cut -d: -f2; nft list ruleset';
 	run at "$host" "$KIST" --root "$ROOT" job run "$ROOTFS" -- nc -w 3 192.0.2.2 80 </dev/null
 	[ "$status" -ne 0 ]
 	kill -KILL "$host" "$outside" "$server"
+	assert_nothing_left
+}
+
+@test "--net host: the host's network and names; its sockets without an address, and its devices, stay closed" {
+	port=
+	timeout 60 "$TOP/build/tools/reach" listen >"$T/port" &
+	server=$!
+	until [ -s "$T/port" ]; do sleep 0.02; done
+	read -r port <"$T/port"
+	mkdir -p "$T/root"/{bin,proc,sys,dev,tmp,etc}
+	cp "$TOP/build/tools/reach" "$T/root/bin/reach"
+	for profile in job dev docker; do
+		run -0 job --profile $profile --net host "$T/root" -- /bin/reach "$port"
+		printf '%s\n' "${lines[@]}" >"$T/reach"
+		grep -q "^the host by TCP	yes" "$T/reach" || { cat "$T/reach"; false; }
+		if [ "$(kist info | sed -n 's/.*landlockABI: //p')" -ge 6 ]; then
+			grep -q "^the host's abstract sockets	no" "$T/reach"
+			record '.controls.abstract_sockets == "enforced"'
+		else
+			record '.controls.abstract_sockets == "absent"'
+		fi
+		record '.network == "host" and .controls.network_namespace == "absent" and .controls.user_namespace == "enforced"'
+	done
+	for list in none/no "127.0.0.1:$port/yes"; do
+		run -0 job --net host --egress "${list%/*}" "$T/root" -- /bin/reach "$port"
+		grep -q "^the host by TCP	${list##*/}" <<<"$output"
+	done
+	kill "$server"
+	run -0 job --net host "$ROOTFS" -- sh -c 'readlink /proc/self/ns/net; cat /etc/hosts; ip link add x type dummy 2>&1 || echo closed'
+	[ "${lines[0]}" = "$(readlink /proc/self/ns/net)" ]
+	[ "$(printf '%s\n' "${lines[@]:1}" | head -n "$(wc -l </etc/hosts)")" = "$(grep . /etc/hosts)" ]
+	[ "${lines[-1]}" = closed ]
+	run -0 job --net loopback "$ROOTFS" -- sh -c 'wc -l </proc/net/dev'
+	[ "$output" = 3 ]
+	record '.network == "none"'
 	assert_nothing_left
 }
 

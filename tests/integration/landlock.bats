@@ -69,3 +69,29 @@ allowed=$'read\nlisted\nx\nmade\nmoved\ndone'
 	edit_bundle . '.annotations["org.kist.landlock.read-write"] = "/link"'
 	refused 1 '/link' kist run $ID
 }
+
+@test "Landlock's scope: no abstract socket of outside, where the network is the host's" {
+	read -r abi <<<"$(kist info | sed -n 's/.*landlockABI: //p')"
+	edit_bundle . '.annotations = {"org.kist.landlock.scope": "abstract-unix-socket"} |
+		.linux.namespaces |= map(select(.type != "network")) | .linux.sysctl = {}'
+	cp "$TOP/build/tools/reach" rootfs/bin/
+	timeout 60 "$TOP/build/tools/reach" listen >port &
+	server=$!
+	until [ -s port ]; do sleep 0.02; done
+	bundle_args . /bin/reach "$(cat port)"
+	run kist run $ID
+	kill "$server"
+	if [ "${abi:-0}" -lt 6 ]; then
+		is_one_line 1 /annotations/org.kist.landlock.scope
+		return
+	fi
+	grep "^the host's abstract sockets	no" <<<"$output"
+	edit_bundle . '.annotations = {}'
+	timeout 60 "$TOP/build/tools/reach" listen >port &
+	server=$!
+	until [ -s port ]; do sleep 0.02; done
+	bundle_args . /bin/reach "$(cat port)"
+	run kist run $ID
+	kill "$server"
+	grep "^the host's abstract sockets	yes" <<<"$output"
+}

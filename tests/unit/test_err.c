@@ -158,6 +158,10 @@ static void test_c1_controls_are_quoted(void **state)
 	(void)state;
 	err_set(&e, ENOENT, "id \xc2\x9b" "2J");
 	assert_null(strstr(format(&e), "\xc2\x9b"));
+	/* Nor what would show a name as another: from right to left, or on a line of its own. */
+	err_clear(&e);
+	err_set(&e, ENOENT, "a\u202e" "b\u2067" "c\u2028" "d\u200f" "e\u200d\u2065");
+	assert_non_null(strstr(format(&e), "a\\u202eb\\u2067c\\u2028d\\u200fe\u200d\u2065"));
 }
 
 /* Somebody's percent signs are no format. */

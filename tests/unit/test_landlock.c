@@ -50,6 +50,30 @@ static void parses(void **state)
 	assert_string_equal(s.paths[2].path, "/");
 	assert_false(s.paths[1].write);
 	assert_true(s.paths[2].write);
+	assert_int_equal(s.scoped, 0);
+	assert_int_equal(parse("{\"annotations\": {\"org.kist.landlock.scope\": \"signal\"}}", &s, &e), 0);
+	assert_int_equal(s.scoped, 2);
+	assert_int_equal(s.count, 0);
+	assert_int_equal(parse("{\"annotations\": {\"org.kist.landlock.scope\":"
+			       "\"abstract-unix-socket,signal\"}}", &s, &e), 0);
+	assert_int_equal(s.scoped, 3);
+}
+
+static void refuses_a_scope(void **state)
+{
+	static const char *const bad[] = { "\"\"", "\"signals\"", "\"signal,\"", "\",signal\"", "1",
+					   "\"signal, abstract-unix-socket\"", "\"abstract\"" };
+	struct landlock_spec s = { .count = 77 };
+	struct err e;
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(text, sizeof text, "{\"annotations\": {\"org.kist.landlock.scope\": %s}}", bad[i]);
+		assert_int_equal(parse(text, &s, &e), -EINVAL);
+		assert_string_equal(e.where, "/annotations/org.kist.landlock.scope");
+		assert_int_equal(s.count, 77);
+	}
 }
 
 static void refuses(void **state)
@@ -73,7 +97,7 @@ static void refuses(void **state)
 static void needs_the_kernel(void **state)
 {
 	struct landlock_path path = { "/", true };
-	struct landlock_spec none = { 0 }, some = { &path, 1 };
+	struct landlock_spec scoped = { .scoped = 1 }, none = { 0 }, some = { .paths = &path, .count = 1 };
 	struct host without = { 0 }, with = { .landlock_abi = 1 };
 	struct err e = ERR_INIT;
 
@@ -82,6 +106,11 @@ static void needs_the_kernel(void **state)
 	assert_int_equal(landlock_check(&some, &with, &e), 0);
 	assert_int_equal(landlock_check(&some, &without, &e), -EINVAL);
 	assert_string_equal(e.where, "/annotations/org.kist.landlock.read-write");
+	with.landlock_abi = LANDLOCK_ABI_SCOPE - 1;
+	assert_int_equal(landlock_check(&scoped, &with, &e), -EINVAL);
+	assert_string_equal(e.where, "/annotations/org.kist.landlock.scope");
+	with.landlock_abi = LANDLOCK_ABI_SCOPE;
+	assert_int_equal(landlock_check(&scoped, &with, &e), 0);
 }
 
 /* A right that an old kernel does not know would make it refuse the ruleset. */
@@ -92,7 +121,7 @@ static void asks_for_what_the_abi_has(void **state)
 		const char *handled;
 	} cases[] = { { 1, "0x1fff}" }, { 2, "0x3fff}" }, { 3, "0x7fff}" }, { 5, "0xffff}" } };
 	struct landlock_path path = { "/bin", false };
-	struct landlock_spec s = { &path, 1 };
+	struct landlock_spec s = { .paths = &path, .count = 1 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -117,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(parses, clean),
 		cmocka_unit_test_teardown(refuses, clean),
+		cmocka_unit_test_teardown(refuses_a_scope, clean),
 		cmocka_unit_test(needs_the_kernel),
 		cmocka_unit_test_teardown(asks_for_what_the_abi_has, clean),
 	};
