@@ -64,7 +64,8 @@ static json_t *rlimits(const struct job *job)
 	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
 	json_t *list = json_array();
 
-	add_limit(list, "RLIMIT_CORE", 0, 0);
+	/* Not 0: profile_job.c says why. */
+	add_limit(list, "RLIMIT_CORE", 1, 1);
 	add_limit(list, "RLIMIT_NOFILE", job->open_files, job->open_files);
 	if (job->file_size)
 		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
