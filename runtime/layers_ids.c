@@ -5,6 +5,7 @@
  * in /etc/subuid then. In another user namespace they would be nobody's.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "ns/spec.h"
 #include "runtime/layers.h"
@@ -26,7 +27,8 @@ int root_layers_check_ids(const struct root_layers *l, const struct ns_spec *ns,
 {
 	const struct subids *ids = l->image ? &l->image->ids : NULL;
 
-	if (!ids || !l->image->mapped ||
+	/* A namespace that is joined has the ids it has. */
+	if (!ids || !l->image->mapped || (ns->join_namespaces & CLONE_NEWUSER) ||
 	    (has_range(&ns->uid_maps, &ids->uid) && has_range(&ns->gid_maps, &ids->gid)))
 		return 0;
 	err_say(e, EINVAL,
