@@ -32,8 +32,7 @@ int root_layers_check_ids(const struct root_layers *l, const struct ns_spec *ns,
 	    (has_range(&ns->uid_maps, &ids->uid) && has_range(&ns->gid_maps, &ids->gid)))
 		return 0;
 	err_say(e, EINVAL,
-		"the files in the store %.100s are of the ids 0 = %u, 1 to %u = %u to %u, which "
-		"the "
+		"the files in the store %.100s are of the ids 0 = %u, 1 to %u = %u to %u, which the "
 		"container does not have",
 		l->image->store, ids->uid.own, ids->uid.count, ids->uid.first,
 		ids->uid.first + ids->uid.count - 1);
