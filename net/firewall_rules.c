@@ -119,6 +119,12 @@ static void load_source(struct nft_rule *r, int family, int reg)
 		    family == NFPROTO_IPV4 ? 4 : 16, reg);
 }
 
+static void load_target(struct nft_rule *r, int family, int reg)
+{
+	nft_payload(r, NFT_PAYLOAD_NETWORK_HEADER, family == NFPROTO_IPV4 ? IP4_TARGET : IP6_TARGET,
+		    family == NFPROTO_IPV4 ? 4 : 16, reg);
+}
+
 static void source_in(struct nft_rule *r, int family)
 {
 	is_family(r, family);
@@ -293,16 +299,45 @@ static void put_input(struct nl_batch *b)
 	put_rows(b, "input", input_rows, sizeof input_rows / sizeof *input_rows);
 }
 
+static struct nft_rule within(struct nl_batch *b)
+{
+	struct nft_rule r = in_chain(b, "forward");
+
+	nft_meta(&r, NFT_META_IIFNAME, 0);
+	nft_meta(&r, NFT_META_OIFNAME, IFNAME_WORDS);
+	nft_lookup(&r, 0, firewall_sets[SET_WITHIN].name, false);
+	return r;
+}
+
+/* What a container has the host send back to its own network, for each of 65000 addresses that nobody
+ * has: the host would look for them all, and its table of neighbours, of which there is one for all
+ * networks, would be full. */
+static void put_nobodys(struct nl_batch *b, int family)
+{
+	const uint32_t unicast = RTN_UNICAST;
+	bool four = family == NFPROTO_IPV4;
+	struct nft_rule r = within(b);
+
+	is_family(&r, family);
+	load_target(&r, family, 0);
+	nft_lookup(&r, 0, firewall_sets[four ? SET_SUBNETS4 : SET_SUBNETS6].name, false);
+	nft_fib_type(&r, 0);
+	nft_compare(&r, 0, NFT_CMP_EQ, &unicast, sizeof unicast);
+	nft_meta(&r, NFT_META_OIFNAME, 0);
+	load_target(&r, family, IFNAME_WORDS);
+	nft_lookup(&r, 0, firewall_sets[four ? SET_MEMBERS4 : SET_MEMBERS6].name, true);
+	end_drop(&r, "to nobody's address");
+}
+
 static void put_forward(struct nl_batch *b)
 {
 	struct nft_rule r;
 
 	nft_put_base_chain(b, NFPROTO_INET, "forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
+	put_nobodys(b, NFPROTO_IPV4);
+	put_nobodys(b, NFPROTO_IPV6);
 	/* Bridged packets come here too where br_netfilter is loaded. */
-	r = in_chain(b, "forward");
-	nft_meta(&r, NFT_META_IIFNAME, 0);
-	nft_meta(&r, NFT_META_OIFNAME, IFNAME_WORDS);
-	nft_lookup(&r, 0, firewall_sets[SET_WITHIN].name, false);
+	r = within(b);
 	end_accept(&r, "within a network");
 	put_rows(b, "forward", forward_rows, sizeof forward_rows / sizeof *forward_rows);
 }
@@ -317,9 +352,7 @@ static void put_dnat(struct nl_batch *b, int family, enum firewall_set map, bool
 
 	is_family(&r, family);
 	if (with_address) {
-		nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER,
-			    family == NFPROTO_IPV4 ? IP4_TARGET : IP6_TARGET, (uint32_t)words * 4,
-			    0);
+		load_target(&r, family, 0);
 		at = words;
 	}
 	nft_meta(&r, NFT_META_L4PROTO, at);

@@ -246,22 +246,72 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kill "$LAN"
 }
 
-@test "a bundle's rate: on both ends; what it could take off itself is refused" {
-	tc qdisc add dev lo root tbf rate 1mbit burst 32k latency 50ms 2>/dev/null || skip "no sch_tbf in this kernel"
-	tc qdisc del dev lo root
+@test "addresses that nobody has: the host does not look for them on a container's behalf" {
+	local tools=${KIST_BUILD:-$TOP/build}/tests/tools each
+	net create --subnet 10.99.0.0/16 --subnet fd00:99::/64 back
+	for each in 8 9; do
+		annotate '{"io.kist.net": "back,ip=10.99.0.'$each',ip6=fd00:99::'$each'"}'
+		detached kist run -d $ID-$each
+	done
+	bridge=$(of back '.Options["com.docker.network.bridge.name"]')
+	# Back to its own network by way of the host, as with a gateway's MAC in raw frames.
+	at $ID-8 ip route add 10.99.4.0/24 via 10.99.0.1
+	at $ID-8 ip -6 route add fd00:99::4:0/112 via fd00:99::1
+	at $ID-8 ip route add 10.99.0.9 via 10.99.0.1
+	at $ID-8 bash -c 'for i in {1..20}; do echo x >/dev/udp/10.99.4.$i/9; echo x >"/dev/udp/fd00:99::4:$i/9"; done' || true
+	[ -z "$(ip neigh show dev "$bridge" | grep -e '^10.99.4' -e '^fd00:99::4:')" ]
+	# To those who are there that way leads.
+	server=$(at $ID-9 "$tools/firewall-driver" serve 80)
+	[ "$(at $ID-8 "$tools/firewall-driver" ask tcp 10.99.0.9 80)" = 10.99.0.8 ]
+	kill "$server"
+	for each in 8 9; do kist delete --force $ID-$each; done
+}
+
+@test "reconcile: a bridge and an interface that were given other names have theirs again" {
+	net create --subnet 10.99.0.0/24 --subnet fd00:99::/64 back
+	net create --subnet 10.98.0.0/24 front
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "back,ip=10.99.0.9 front"}'
+	detached kist run -d $ID
+	annotate '{"io.kist.net": "back"}'
+	detached kist run -d $ID-2
+	rename() { ip link set "$1" down && ip link set "$1" name "$2" && ip link set "$2" up; }
+	seen() { ip -o addr | grep -v fe80 | sed 's/ [0-9]*: / /'; ip -o link | sed 's/^[0-9]*: //; s/@.*master/ master/; s/ qlen.*//'; }
+	all=$(seen)
+	rename "$(of back '.Options["com.docker.network.bridge.name"]')" mine
+	rename "$(of back ".Containers[] | select(.Name == \"$ID\").HostInterface")" yours
+	rename "$(of front '.Containers[].HostInterface')" theirs
+	net reconcile
+	until_true eval '[ "$(seen)" = "$all" ]' || diff <(echo "$all") <(seen)
+	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
+	at $ID-2 "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" connect 10.99.0.9 7000
+	kill "$server"
+	kist delete --force $ID
+	kist delete --force $ID-2
+	same_world
+}
+
+@test "a bundle's rate that it could take off itself is refused" {
 	net create --subnet 10.99.0.0/24 back
 	annotate '{"io.kist.net": "back", "io.kist.net-rate": "down=8mbit,up=4mbit"}'
 	edit_bundle "$T/b" '.process.capabilities.bounding = ["CAP_NET_ADMIN"]'
 	run -1 kist run -d $ID
 	[[ $output == *"/annotations/io.kist.net-rate"*"up= would not hold"* ]]
 	edit_bundle "$T/b" '.process.capabilities = {}'
+	annotate '{"io.kist.net-rate": "down=8mbit"}'
+	run -1 kist run -d $ID
+	[[ $output == *"/annotations/io.kist.net-rate"*"no interface whose rate"* ]]
+}
+
+@test "a bundle's rate: on both ends" {
+	tc qdisc add dev lo root tbf rate 1mbit burst 32k latency 50ms 2>/dev/null || skip "no sch_tbf in this kernel"
+	tc qdisc del dev lo root
+	net create --subnet 10.99.0.0/24 back
+	annotate '{"io.kist.net": "back", "io.kist.net-rate": "down=8mbit,up=4mbit"}'
 	detached kist run -d $ID
 	tc qdisc show dev "$(of back '.Containers[].HostInterface')" | grep -F 'tbf' | grep -F 'rate 8Mbit'
 	at $ID tc qdisc show dev eth0 | grep -F 'tbf' | grep -F 'rate 4Mbit'
 	kist delete --force $ID
-	annotate '{"io.kist.net-rate": "down=8mbit"}'
-	run -1 kist run -d $ID
-	[[ $output == *"/annotations/io.kist.net-rate"*"no interface whose rate"* ]]
 }
 
 @test "gc frees what an ended container has; reconcile brings back rules, bridge and addresses" {
@@ -287,6 +337,34 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	[ "$(net gc)" = "1 freed" ]
 	same_world
 	kist delete $ID
+}
+
+watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep -q ' lo: ' "$1"; }
+@test "an isolated port is at no time up and not isolated: neither when it comes nor when reconcile puts it back" {
+	net create --subnet 10.99.0.0/24 --isolated back
+	annotate '{"io.kist.net": "back"}'
+	ip -d -o monitor link >"$T/events" 2>&1 3>&- &
+	monitor=$!
+	until_true watches "$T/events"
+	detached kist run -d $ID
+	port=$(of back '.Containers[].HostInterface')
+	ip link del "$(of back '.Options["com.docker.network.bridge.name"]')"
+	net reconcile
+	ip -d -o link show "$port" | grep 'isolated on'
+	# Taken off by hand, it comes back as well.
+	bridge link set dev "$port" isolated off
+	bridge -d link show dev "$port" | grep 'isolated off'
+	net reconcile
+	ip -d -o link show "$port" | grep 'isolated on'
+	ip link set lo alias last
+	until_true grep -q 'alias last' "$T/events"
+	kill "$monitor"
+	ip link set lo alias ''
+	grep " $port[@:]" "$T/events" | grep 'master kb' | grep -E '[<,]UP[,>]' >"$T/up"
+	# As it was taken off by hand, once; never else.
+	[ "$(grep -c 'isolated on' "$T/up")" -ge 2 ]
+	[ "$(grep -c 'isolated off' "$T/up")" -le 1 ]
+	kist delete --force $ID
 }
 
 @test "a network whose last lease went with a kill -9 right behind goes with the other's" {
