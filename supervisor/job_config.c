@@ -110,10 +110,12 @@ static json_t *process(const struct job *job, const struct image_info *image,
 
 	for (size_t i = 0; i < user->gid_count; i++)
 		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
-	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:o, s:o}",
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:o, s:b, s:o, s:o}",
 			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
 			 (json_int_t)user->gid, "additionalGids", groups,
-			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
+			 "args", command(job, image), "env", environment(job, image), "cwd",
+			 /* an image's may begin without it, as in a bundle */
+			 cwd[0] == '/' ? json_string(cwd) : json_sprintf("/%s", cwd),
 			 "noNewPrivileges", !job_walls(job)->new_privs, "capabilities",
 			 capabilities(job, user), "rlimits", rlimits(job));
 }
