@@ -285,6 +285,14 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	until_true eval '[ "$(seen)" = "$all" ]' || diff <(echo "$all") <(seen)
 	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
 	at $ID-2 "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" connect 10.99.0.9 7000
+	# Without a definition nothing is made of it, but neither are its containers left unguarded.
+	rules=$(nft list ruleset | grep -v handle)
+	mv "$KIST_NETWORKS/back.json" "$T"
+	run -1 net reconcile
+	[[ $output == *"network back has no definition any more, and $ID"*"is on it"*"fix: bring back $KIST_NETWORKS/back.json"* ]]
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	mv "$T/back.json" "$KIST_NETWORKS"
+	net reconcile
 	kill "$server"
 	kist delete --force $ID
 	kist delete --force $ID-2
