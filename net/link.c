@@ -172,14 +172,25 @@ void link_put_up(struct nl_batch *b, const char *name)
 	nl_end(b, m);
 }
 
-void link_put_down(struct nl_batch *b, int index)
+static void put_up_or_down(struct nl_batch *b, int index, unsigned flags)
 {
 	struct nlmsghdr *m;
 	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
 
 	info->ifi_index = index;
+	info->ifi_flags = flags;
 	info->ifi_change = IFF_UP;
 	nl_end(b, m);
+}
+
+void link_put_up_index(struct nl_batch *b, int index)
+{
+	put_up_or_down(b, index, IFF_UP);
+}
+
+void link_put_down(struct nl_batch *b, int index)
+{
+	put_up_or_down(b, index, 0);
 }
 
 void link_put_name(struct nl_batch *b, int index, const char *name)
@@ -192,23 +203,11 @@ void link_put_name(struct nl_batch *b, int index, const char *name)
 	nl_end(b, m);
 }
 
-void link_put_up_index(struct nl_batch *b, int index)
-{
-	struct nlmsghdr *m;
-	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
-
-	info->ifi_index = index;
-	info->ifi_flags = info->ifi_change = IFF_UP;
-	nl_end(b, m);
-}
-
 void link_put_master(struct nl_batch *b, int index, int master)
 {
 	struct nlmsghdr *m;
-	struct ifinfomsg *info = begin_link(b, RTM_SETLINK, 0, &m);
 
-	info->ifi_index = index;
-	info->ifi_flags = info->ifi_change = IFF_UP;
+	begin_link(b, RTM_SETLINK, 0, &m)->ifi_index = index;
 	nl_put_u32(m, IFLA_MASTER, (uint32_t)master);
 	nl_end(b, m);
 }
@@ -298,11 +297,33 @@ static void copy_string(const struct nlattr *attr, char *text, size_t size)
 		snprintf(text, size, "%s", nl_attr_string(attr));
 }
 
+static bool says_isolated(const struct nlattr *port)
+{
+	const struct nlattr *attr;
+
+	nl_for_each_in(attr, port)
+		if (nl_attr_type(attr) == IFLA_BRPORT_ISOLATED && nl_attr_len(attr) == 1)
+			return *(const uint8_t *)nl_attr_payload(attr) != 0;
+	return false;
+}
+
+static void take_kind(const struct nlattr *attr, struct link_info *link)
+{
+	const struct nlattr *inner;
+
+	nl_for_each_in(inner, attr) {
+		if (nl_attr_type(inner) == IFLA_INFO_KIND)
+			copy_string(inner, link->kind, sizeof link->kind);
+		if (nl_attr_type(inner) == IFLA_INFO_SLAVE_DATA)
+			link->isolated = says_isolated(inner);
+	}
+}
+
 static int take_link(const struct nlmsghdr *m, void *user)
 {
 	struct link_info *link = user;
 	const struct ifinfomsg *info = nl_payload(m);
-	const struct nlattr *attr, *inner;
+	const struct nlattr *attr;
 
 	if (m->nlmsg_type != RTM_NEWLINK || nl_payload_len(m) < sizeof *info)
 		return 0;
@@ -319,9 +340,7 @@ static int take_link(const struct nlmsghdr *m, void *user)
 		if (nl_attr_type(attr) == IFLA_MASTER && nl_attr_is_u32(attr))
 			link->master = (int)nl_attr_u32(attr);
 		if (nl_attr_type(attr) == IFLA_LINKINFO)
-			nl_for_each_in(inner, attr)
-				if (nl_attr_type(inner) == IFLA_INFO_KIND)
-					copy_string(inner, link->kind, sizeof link->kind);
+			take_kind(attr, link);
 	}
 	return 0;
 }

@@ -17,6 +17,7 @@ struct link_info {
 	int index, master;
 	unsigned flags; /* IFF_* */
 	uint8_t mac[6];
+	bool isolated; /* as a bridge's port */
 	char kind[IFNAMSIZ], qdisc[IFNAMSIZ];
 	char alias[LINK_ALIAS_MAX];
 };
@@ -44,7 +45,7 @@ void link_put_alias(struct nl_batch *b, const char *name, const char *alias);
 /* It gives itself no link-local address. -EAFNOSUPPORT: the kernel has no IPv6. */
 void link_put_no_address6(struct nl_batch *b, const char *name);
 void link_put_up(struct nl_batch *b, const char *name);
-/* A port of the bridge with index `master`, and up. */
+/* A port of the bridge with index `master`. */
 void link_put_master(struct nl_batch *b, int index, int master);
 /* Another name; an interface that is up has to be down for that. */
 void link_put_down(struct nl_batch *b, int index);

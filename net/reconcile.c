@@ -212,14 +212,20 @@ static int settle_port(const struct network *n, int rtnl, int bridge, const stru
 	struct nl_batch b;
 	int r = link_get(rtnl, ep->host_if, &link, e);
 
-	if (r == -ENODEV || (r == 0 && link.master == bridge && (link.flags & IFF_UP)))
+	if (r == -ENODEV || (r == 0 && link.master == bridge && (link.flags & IFF_UP) &&
+			     (link.isolated || !n->isolated)))
 		return 0;
 	if (r < 0)
 		return r;
 	nl_batch_init(&b);
-	link_put_master(&b, link.index, bridge);
+	/* Only a port can be isolated: until it is, nobody hears it. */
+	if (n->isolated)
+		link_put_down(&b, link.index);
+	if (link.master != bridge)
+		link_put_master(&b, link.index, bridge);
 	if (n->isolated)
 		link_put_isolated(&b, ep->host_if);
+	link_put_up_index(&b, link.index);
 	r = nl_talk(rtnl, &b, NULL, NULL, e);
 	return r < 0 ? err_wrap(e, "interface %s", ep->host_if) : 0;
 }

@@ -71,11 +71,13 @@ static json_t *rlimits(const struct job *job)
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
+	if (job->stack || job_walls(job)->limited)
+		add_limit(list, "RLIMIT_STACK", job->stack ? job->stack : 8u << 20,
+			  job->stack ? job->stack : 8u << 20);
 	if (job_walls(job)->limited) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
 		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
-		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
 }

@@ -127,6 +127,10 @@ static json_t *limits(const struct job *job)
 	if (job->collect_count && job->collect_bytes != JOB_NO_LIMIT)
 		json_object_set_new(o, "collect", json_integer((json_int_t)(job->collect_bytes
 				    ? job->collect_bytes : JOB_COLLECT_BYTES)));
+	if (job->stack)
+		json_object_set_new(o, "stack", json_integer((json_int_t)job->stack));
+	if (job->cpus)
+		json_object_set_new(o, "cpuset_cpus", json_string(job->cpus));
 	json_object_set_new(o, "open_files", json_integer((json_int_t)job->open_files));
 	return o;
 }

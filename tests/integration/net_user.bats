@@ -372,6 +372,34 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	kist delete $ID
 }
 
+watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep -q ' lo: ' "$1"; }
+@test "an isolated port is at no time up and not isolated: neither when it comes nor when reconcile puts it back" {
+	net create --subnet 10.99.0.0/24 --isolated back
+	annotate '{"io.kist.net": "back"}'
+	ip -d -o monitor link >"$T/events" 2>&1 3>&- &
+	monitor=$!
+	until_true watches "$T/events"
+	detached kist run -d $ID
+	port=$(of back '.Containers[].HostInterface')
+	ip link del "$(of back '.Options["com.docker.network.bridge.name"]')"
+	net reconcile
+	ip -d -o link show "$port" | grep 'isolated on'
+	# Taken off by hand, it comes back as well.
+	bridge link set dev "$port" isolated off
+	bridge -d link show dev "$port" | grep 'isolated off'
+	net reconcile
+	ip -d -o link show "$port" | grep 'isolated on'
+	ip link set lo alias last
+	until_true grep -q 'alias last' "$T/events"
+	kill "$monitor"
+	ip link set lo alias ''
+	grep " $port[@:]" "$T/events" | grep 'master kb' | grep -E '[<,]UP[,>]' >"$T/up"
+	# As it was taken off by hand, once; never else.
+	[ "$(grep -c 'isolated on' "$T/up")" -ge 2 ]
+	[ "$(grep -c 'isolated off' "$T/up")" -le 1 ]
+	kist delete --force $ID
+}
+
 @test "a network whose last lease went with a kill -9 right behind goes with the other's" {
 	net create --subnet 10.99.0.0/24 --ipv6 back
 	net create --internal inner
