@@ -262,7 +262,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats",
 					      "/proc/sched_debug", "/proc/scsi", "/proc/kallsyms",
-					      "/proc/interrupts", "/proc/pressure", NULL };
+					      "/proc/interrupts", "/proc/pressure", "/proc/cmdline", "/proc/config.gz", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
 	json_t *namespaces = json_array(), *hidden = strings(masked), *o;
