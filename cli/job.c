@@ -32,6 +32,7 @@ int job_open_result(const char *path, int *ret_dir, const char **ret_name, struc
 {
 	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
+	struct stat st;
 	int n = snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1,
 			 slash ? path : ".");
 
@@ -41,6 +42,8 @@ int job_open_result(const char *path, int *ret_dir, const char **ret_name, struc
 	*ret_dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_dir < 0 || faccessat(*ret_dir, ".", W_OK, AT_EACCESS) < 0)
 		return err_set(e, errno, "--result: cannot write to the folder %s", folder);
+	if (fstatat(*ret_dir, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		return err_say(e, EISDIR, "--result: \"%.200s\" is a folder", path);
 	return 0;
 }
 

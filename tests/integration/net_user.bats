@@ -140,6 +140,7 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	refused_net back,ip=10.98.0.1 'network back: /annotations/io.kist.net: 10.98.0.1 is not in 10.99.0.0/29'
 	refused_net back,ip=10.99.0.1 'is the gateway of'
 	refused_net back,ip6=fd00::1 'has no IPv6'
+	refused_net ' ' '/annotations/io.kist.net: is empty'
 	refused_net 'back back' 'is there twice'
 	refused_net 'back none' 'stand alone'
 	refused_net back,color=red 'not understood'
@@ -168,6 +169,30 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	detached kist run -d $ID-6
 	[ "$(of back ' | [.Containers[].IPv4Address] | unique | length')" = 5 ]
 	for i in 2 3 4 5 6; do kist delete --force $ID-$i; done
+}
+
+@test "many at once: each has addresses of its own, one server answers all; the end of all at once leaves nothing" {
+	local i pids=() many=60
+	[ -z "${KIST_IN_VM-}" ] || many=8
+	net create --subnet 10.99.0.0/24 --ipv6 back
+	BEFORE=$(world)
+	annotate '{"io.kist.net": "back"}'
+	for ((i = 0; i < many; i++)); do
+		"$KIST" --root "$ROOT" run -d $ID-$i </dev/null >"$T/said.$i" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for i in "${!pids[@]}"; do wait "${pids[i]}" || cat "$T/said.$i"; done
+	[ "$(of back '.Containers | length')" = $many ]
+	[ "$(of back ' | [.Containers[] | .IPv4Address, .IPv6Address, .MacAddress] | unique | length')" = $((3 * many)) ]
+	[ "$(pgrep -cx kist-dns)" = 1 ]
+	at $ID-0 "${KIST_BUILD:-$TOP/build}/tests/tools/dns-driver" query $ID-7 | grep -F "$(of back ".Containers[] | select(.Name == \"$ID-7\").IPv4Address[:-3]")"
+	pids=()
+	for ((i = 0; i < many; i++)); do
+		"$KIST" --root "$ROOT" delete --force $ID-$i </dev/null >"$T/said.$i" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for i in "${!pids[@]}"; do wait "${pids[i]}" || cat "$T/said.$i"; done
+	until_true same_world
 }
 
 @test "connect and disconnect while it runs; a connected container's end takes all along" {
@@ -285,6 +310,14 @@ has_other_server() { local now; now=$(pgrep -x kist-dns) && [ "$now" != "$1" ]; 
 	until_true eval '[ "$(seen)" = "$all" ]' || diff <(echo "$all") <(seen)
 	server=$(at $ID "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" serve 7000)
 	at $ID-2 "${KIST_BUILD:-$TOP/build}/tests/tools/net-driver" connect 10.99.0.9 7000
+	# Without a definition nothing is made of it, but neither are its containers left unguarded.
+	rules=$(nft list ruleset | grep -v handle)
+	mv "$KIST_NETWORKS/back.json" "$T"
+	run -1 net reconcile
+	[[ $output == *"network back has no definition any more, and $ID"*"is on it"*"fix: bring back $KIST_NETWORKS/back.json"* ]]
+	diff <(echo "$rules") <(nft list ruleset | grep -v handle)
+	mv "$T/back.json" "$KIST_NETWORKS"
+	net reconcile
 	kill "$server"
 	kist delete --force $ID
 	kist delete --force $ID-2
