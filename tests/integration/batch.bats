@@ -94,10 +94,14 @@ bearers() {
 	}
 	wait_until 60 firsts
 	# The fifth is set up, and waits for a place; no thread, no other process of kist's.
+	four_run() {
+		[ "$(find "$ROOT" -name state.json | wc -l)" -eq 4 ] &&
+			[ "$(for pid in $jobs; do cat "/proc/$pid/comm"; done | sort | uniq -c | xargs)" = '1 kist 4 kist-init' ]
+	}
+	wait_until 60 four_run
 	for _ in 1 2 3; do
-		[ "$(find "$ROOT" -name state.json | wc -l)" -eq 4 ]
-		[ "$(for pid in $jobs; do cat "/proc/$pid/comm"; done | sort | uniq -c | xargs)" = '1 kist 4 kist-init' ]
 		sleep 0.1
+		four_run
 	done
 	for pid in $(bearers $batch); do
 		[ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
