@@ -565,6 +565,12 @@ watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep
 	detached kist run -d $ID-2
 	[ "$(readlink "/proc/$(pid_of $ID)/ns/net")" = "$(readlink "/proc/$(pid_of $ID-2)/ns/net")" ]
 	[ "$(kist plan | jq -r '[.. | strings | select(test("/annotations/io.kist.net"))] | length > 0')" = true ]
+	# Its networks are that one's.
+	net create --subnet 10.98.0.0/24 front
+	run -1 net connect front $ID-2
+	[[ $output == *"container $ID-2 is in the network namespace of container $ID, whose networks it has"*"fix: kist net connect front $ID"* ]]
+	none at $ID ip link show eth1
+	net rm front
 	# Its end takes nothing of the other's along.
 	kist delete --force $ID-2
 	same_world
