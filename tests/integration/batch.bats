@@ -250,7 +250,7 @@ bearers() {
 	"$KIST" --root "$ROOT" batch -j 2 --retry 1 --input "$PWD/in:/in" jobs.jsonl >out &
 	batch=$!
 	wait_until 60 some_run 2
-	kill -KILL $(bearers $batch)
+	bearers $batch | xargs kill -KILL
 	touch in/open
 	wait $batch
 	results '[.[].line] == [1, 2, 3, 4] and all(.status == 0) and [.[].tries][:2] == [2, 2]'
@@ -263,7 +263,7 @@ bearers() {
 	for pid in $(bearers $batch); do
 		[ "$(cut -d ' ' -f 5 "/proc/$pid/stat")" -eq "$pid" ]
 	done
-	kill -KILL $(bearers $batch)
+	bearers $batch | xargs kill -KILL
 	kill -INT $batch
 	status=0
 	wait $batch || status=$?
