@@ -310,6 +310,8 @@ static json_t *annotations(const struct job *job)
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
+	/* First: kist's own reader seeds the hashes, for which jansson would open /dev/urandom. */
+	seccomp_of(job);
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,
