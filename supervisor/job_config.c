@@ -64,7 +64,8 @@ static json_t *rlimits(const struct job *job)
 	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
 	json_t *list = json_array();
 
-	add_limit(list, "RLIMIT_CORE", 0, 0);
+	/* Not 0: profile_job.c says why. */
+	add_limit(list, "RLIMIT_CORE", 1, 1);
 	add_limit(list, "RLIMIT_NOFILE", job->open_files, job->open_files);
 	if (job->file_size)
 		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
@@ -261,7 +262,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats",
 					      "/proc/sched_debug", "/proc/scsi", "/proc/kallsyms",
-					      "/proc/interrupts", "/proc/pressure", NULL };
+					      "/proc/interrupts", "/proc/pressure", "/proc/cmdline", "/proc/config.gz", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
 	json_t *namespaces = json_array(), *hidden = strings(masked), *o;
@@ -309,6 +310,8 @@ static json_t *annotations(const struct job *job)
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
+	/* First: kist's own reader seeds the hashes, for which jansson would open /dev/urandom. */
+	seccomp_of(job);
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,

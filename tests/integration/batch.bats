@@ -54,6 +54,10 @@ some_run() { # N: so many of this state root are made by now
 	results 'length == 1 and .[0].reason == "exit" and .[0].status == 0'
 	[ "$status" -eq 0 ]
 	[ ! -s err ]
+	# A value that is not understood has its place, too.
+	echo '{"version": 1, "folder": "rootfs", "command": ["true"], "limits": {"wall": "soon"}}' >jobs.jsonl
+	batch jobs.jsonl >out || true
+	results '.[0].pointer == "/limits/wall" and .[0].reason == "sandbox-error"'
 	assert_nothing_left
 }
 

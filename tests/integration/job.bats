@@ -108,6 +108,8 @@ load_image() {
 	refused 125 '--workdir' job --workdir relative busybox true
 	refused 125 '--allow-degraded: "everything"' job --allow-degraded everything busybox true
 	refused 125 '--result' kist job run --result /no/folder/result busybox true
+	refused 125 '--result: ".*" is a folder' kist job run --result "$T" "$ROOTFS" true
+	refused 125 'no user 70000, group 70000 in a job' kist job run --user 70000 "$ROOTFS" true
 	refused 125 '--id: "../x"' kist job run --id ../x busybox true
 	refused 125 '--id' kist job run --id "$(printf '%064d' 1)" busybox true
 	refused 125 'store' kist job run --store /no/such/store busybox true
@@ -165,7 +167,7 @@ load_image() {
 	echo "$output"
 	jq -e '[.CapInh, .CapPrm, .CapEff, .CapBnd, .CapAmb] | unique == ["0000000000000000"]' <<<"$output"
 	jq -e '.NoNewPrivs == 1 and .Seccomp == 2 and .uid == [0,0,0] and .pid == 2 and .fds == [0,1,2] and
-		.rlimits.RLIMIT_CORE == [0,0]' <<<"$output"
+		.rlimits.RLIMIT_CORE == [1,1]' <<<"$output"
 	for name in mnt pid net ipc uts cgroup user time; do
 		[ "$(jq -r .namespaces.$name <<<"$output")" != "$(readlink "/proc/self/ns/$name")" ]
 	done
