@@ -38,6 +38,7 @@ struct message {
 	struct err err; /* only sent whole with MESSAGE_ERROR */
 };
 #define KILL_WAIT_MS 3000
+#define HELD	     (INT_MAX - 1) /* as WAITS: at the gate */
 #define WAITS	     INT_MAX /* no step, but: call again when the guest has said something */
 #define SHORT_MESSAGE offsetof(struct message, err)
 
@@ -438,6 +439,10 @@ static int host_walk(struct run *r, struct err *e)
 			step++;
 			continue;
 		}
+		if (r->hold && step == p->gate) {
+			r->at = step;
+			return HELD;
+		}
 		guest = guest_beside(p, step, end);
 		if (p->steps[guest].side == SIDE_HOST) {
 			step = do_step(r, step, e);
@@ -493,7 +498,7 @@ int run_walk_on(struct run *r, struct err *e)
 
 	r->patient = true;
 	result = walk(r, e);
-	return result == WAITS ? 1 : result;
+	return result == WAITS ? 1 : result == HELD ? 2 : result;
 }
 
 int run_await_exec(int sock, struct err *e)

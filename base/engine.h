@@ -27,6 +27,7 @@ struct run {
 	bool silent;      /* guest: a stand-in passes the turns, since syscalls may be answered */
 	int step;         /* the one being done */
 	bool patient;     /* host: run_walk_on() */
+	bool hold;        /* host: run_walk_on() ends at plan->gate */
 	int64_t until;    /* host: by clock_now_ms(), when it is given up; below 0: never */
 	bool guests_turn; /* host: since the guest got the turn for step `at` */
 	int at;
@@ -44,6 +45,7 @@ void run_init(struct run *r, const struct plan *p);
 int run_walk(struct run *r, struct err *e);
 /* The same for who has other things to do while the guest works: 1 means, call it again once
  * run->sync can be read, or run->until is over. */
+/* 2: it is held at the plan's gate; again once run->hold was taken off. */
 int run_walk_on(struct run *r, struct err *e);
 /* Closes every fd slot and the sync socket. */
 void run_close(struct run *r);

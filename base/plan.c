@@ -17,7 +17,7 @@ void plan_init(struct plan *p, struct arena *a)
 	static const char *const names[] = { "guest pid", "guest pidfd", "guest /proc",
 					     "state folder" };
 
-	*p = (struct plan){ .arena = a, .why = "", .detach = -1, .launched = -1 };
+	*p = (struct plan){ .arena = a, .why = "", .detach = -1, .gate = -1, .launched = -1 };
 	for (; p->slot_count < SLOT_FIRST_FREE; p->slot_count++)
 		p->slot_names[p->slot_count] = names[p->slot_count];
 }

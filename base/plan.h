@@ -103,6 +103,7 @@ struct plan {
 	int homes[PLAN_HOMES_MAX]; /* slots of the host's own namespaces, while it visits others */
 	int home_count;
 	int detach;              /* steps from here on are not followed by the process that began; -1 */
+	int gate;                /* host: all but the program is there, which run.hold keeps from it; -1 */
 	int launched;            /* host steps from here on are done once the program runs; -1 */
 	int error;               /* sticky: first reason the plan is unusable, as -errno */
 };

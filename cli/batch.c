@@ -128,8 +128,10 @@ static int run(struct batch_request *q)
 	if (r == 0) {
 		snprintf(holder, sizeof holder, "batch-%d", (int)getpid());
 		on.holder = holder;
-		allow_fds(b.slots);
+		allow_fds(b.slots + 1);
 		bearers = count_bearers(b.slots);
+		/* One at a time are one after the other: a job may be what the next one starts from. */
+		b.ahead = b.cpus || b.slots == 1 ? 0 : bearers;
 		batch_progress_begin(&lines, &b);
 		r = bearers > 1 ? batch_deal(&b, bearers, &end, &e) : batch_run(&b, &end, &e);
 		batch_progress_end(&lines, &end);

@@ -216,6 +216,8 @@ static int run(struct bundle *b, struct err *e)
 	int error = image_resolve(b->o->store, b->o->reference, &b->arena, &b->image, &b->pin, e);
 
 	if (!error)
+		error = image_enter(&b->image, e);
+	if (!error)
 		error = open_dir(b, e);
 	if (error)
 		return error;

@@ -179,6 +179,8 @@ int image_export(const struct export_options *o, int fd, struct err *e)
 	_cleanup_fd_ int pin = -EBADF;
 	int error = o->plain ? 0 : image_resolve_layers(o->store, o->source, &a, &image, &pin, e);
 
+	if (!error && !o->plain)
+		error = image_enter(&image, e);
 	if (!error && !o->plain) {
 		m.layers = image_layer_paths(&image, &a);
 		m.count = image.layer_count;

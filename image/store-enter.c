@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/host.h"
+#include "image/store.h"
 #include "image/store-layout.h"
 
 #define HELPER_SECONDS 30
@@ -205,4 +206,17 @@ int store_enter(const char *path, enum store_ids want, bool create, void (*befor
 		return err_wrap(e, "cannot enter the user namespace of the store's files");
 	store_note_entered();
 	return 0;
+}
+
+int image_enter(const struct image_info *image, struct err *e)
+{
+	struct store s = { .dir = -EBADF, .mapped = image->mapped, .ids = image->ids };
+	int error;
+
+	/* image_resolve() has compared what a namespace of the caller's has. */
+	if (!image->mapped || (host_in_user_namespace() && !store_has_entered()))
+		return 0;
+	error = store_enter(image->store, STORE_IDS_AUTO, false, NULL, NULL, e);
+	snprintf(s.path, sizeof(s.path), "%s", image->store);
+	return error ? error : store_check_ids(&s, e);
 }

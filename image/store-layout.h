@@ -104,6 +104,8 @@ enum store_ids { STORE_IDS_AUTO, STORE_IDS_SINGLE, STORE_IDS_MAPPED };
 /* before (may be NULL): is called when it will go in, and has not yet. */
 int store_enter(const char *path, enum store_ids want, bool create, void (*before)(void *user),
 		void *user, struct err *e);
+/* The same for who reads an image's layers, wherever it was found. */
+int image_enter(const struct image_info *image, struct err *e);
 /* Did it? Then the caller's own id looks like 0, and that of root like nobody's. */
 bool store_has_entered(void);
 void store_note_entered(void);

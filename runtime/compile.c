@@ -286,6 +286,7 @@ int compile_create(struct compiled *ret, const struct container_spec *s, const s
 	found = process_plan_become(p, &s->process, filter, &exec);
 	plan_scope(p, "", NULL);
 	publish_plan_life(p, o->outlive);
+	p->gate = p->count;
 	publish_plan_state(p);
 	if (o->pidfd_socket)
 		publish_plan_send(p, o->pidfd_socket, SLOT_GUEST_PIDFD, "");

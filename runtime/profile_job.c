@@ -58,7 +58,7 @@ static const char *const allowed[] = {
 	"getgroups", "getitimer", "getpgid", "getpgrp", "getpid", "getppid", "getpriority",
 	"getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid",
 	"ioprio_get", "ioprio_set", "kill", "landlock_add_rule", "landlock_create_ruleset",
-	"landlock_restrict_self", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64",
+	"landlock_restrict_self", "pidfd_open", "pidfd_send_signal", "prctl",
 	"restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
 	"rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait",
 	"rt_tgsigqueueinfo", "sched_get_priority_max", "sched_get_priority_min",
@@ -66,7 +66,7 @@ static const char *const allowed[] = {
 	"sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
 	"sched_setscheduler", "sched_yield", "seccomp", "set_robust_list", "set_thread_area",
 	"set_tid_address", "setfsgid", "setfsuid", "setgid", "setgroups", "setitimer", "setpgid",
-	"setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit", "setsid",
+	"setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setsid",
 	"setuid", "sigaltstack", "tgkill", "time", "times", "tkill", "vfork", "wait4", "waitid",
 	/* clocks, random, the machine */
 	"clock_getres", "clock_gettime", "clock_nanosleep", "getrandom", "gettimeofday",
@@ -194,6 +194,30 @@ static void add_socket(struct buf *b)
 	profile_add_compare(b, "socketpair", EAFNOSUPPORT_VALUE, "SCMP_CMP_NE", 1);
 }
 
+/*
+ * RLIMIT_CORE: 1 is what a job has, the one value at which the kernel starts no program of the host's
+ * for a core (core(5)); at 0 it does, as the host's root, outside of all limits of the job, once for
+ * each process that crashes.
+ */
+static void add_core_limit(struct buf *b)
+{
+	enum { CORE = 4 };
+	static const struct {
+		uint64_t free, value; /* bits that may be set, and those that are */
+	} others[] = { { 3, 0 }, { 0, 5 }, { 1, 6 }, { 7, 8 } };
+
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		uint64_t mask = (uint64_t)INT64_MAX & ~others[i].free;
+
+		profile_add_masked(b, "setrlimit", PROFILE_ALLOW, 0, mask, others[i].value);
+		profile_add_masked(b, "prlimit64", PROFILE_ALLOW, 1, mask, others[i].value);
+	}
+	profile_add_masked(b, "setrlimit", EPERM_VALUE, 0, LOW32, CORE);
+	/* To read it is no harm. */
+	profile_add_pair(b, "prlimit64", PROFILE_ALLOW, 1, CORE, "SCMP_CMP_EQ");
+	profile_add_pair(b, "prlimit64", EPERM_VALUE, 1, CORE, "SCMP_CMP_NE");
+}
+
 static const char *const sockets[] = { "socket", "socketpair" };
 
 static void build(char text[PROFILE_MAX], bool compute)
@@ -212,6 +236,7 @@ static void build(char text[PROFILE_MAX], bool compute)
 	add_clone(&b);
 	add_ioctl(&b);
 	add_personality(&b);
+	add_core_limit(&b);
 	if (compute)
 		profile_add_list(&b, EPERM_VALUE, sockets, sizeof sockets / sizeof sockets[0]);
 	else

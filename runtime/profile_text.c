@@ -38,3 +38,13 @@ void profile_add_compare(struct buf *b, const char *name, int action, const char
 	buf_addf(b, "\"%s\"], \"args\": [{\"index\": 0, \"op\": \"%s\", \"value\": %llu}]}", name,
 		 op, (unsigned long long)value);
 }
+
+void profile_add_pair(struct buf *b, const char *name, int action, int index, uint64_t value,
+		      const char *op)
+{
+	begin(b, action);
+	buf_addf(b,
+		 "\"%s\"], \"args\": [{\"index\": %d, \"op\": \"SCMP_CMP_EQ\", \"value\": %llu}, "
+		 "{\"index\": %d, \"op\": \"%s\", \"value\": 0}]}",
+		 name, index, (unsigned long long)value, index + 1, op);
+}

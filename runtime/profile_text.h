@@ -16,3 +16,6 @@ void profile_add_masked(struct buf *b, const char *name, int action, int index, 
 /* Of the first argument; op: "SCMP_CMP_EQ" and its like. */
 void profile_add_compare(struct buf *b, const char *name, int action, const char *op,
 			 uint64_t value);
+/* An argument is `value`, and the one behind it `op` 0. */
+void profile_add_pair(struct buf *b, const char *name, int action, int index, uint64_t value,
+		      const char *op);

@@ -20,8 +20,9 @@
 #define OUTBOX_FULL (1u << 20)
 
 struct slot {
-	enum { FREE, STARTING, RUNNING } state;
+	enum { FREE, STARTING, HELD, RUNNING } state; /* held: set up, and without a place */
 	struct batch_job *job;
+	int64_t held_since;
 	struct job_task task;
 };
 
@@ -34,7 +35,7 @@ struct running {
 	struct outbox out;
 	struct batch_job *again, **again_end; /* to be tried once more */
 	int signals;
-	unsigned busy;
+	unsigned slots, busy;
 	bool over;    /* nothing more is begun */
 	bool drained; /* the source has no more, now or for good */
 	bool waits;   /* ... but may have later */
@@ -92,16 +93,18 @@ static int cancel(struct running *r, int signal, struct err *e)
 	int n = 0;
 
 	r->over = true;
-	for (unsigned i = 0; i < r->b->slots; i++) {
+	for (unsigned i = 0; i < r->slots; i++) {
 		struct slot *s = &r->slot[i];
 
 		if (s->state == RUNNING &&
 		    job_watch_end(&s->task.watch, JOB_CANCELLED, signal, e) < 0)
 			n = -e->error;
+		if (s->state != STARTING && s->state != HELD)
+			continue;
 		/* Its start fails by that. */
-		if (s->state == STARTING)
-			pidfd_send_signal(run_slot(&s->task.run, SLOT_GUEST_PIDFD), SIGKILL, NULL,
-					  0);
+		pidfd_send_signal(run_slot(&s->task.run, SLOT_GUEST_PIDFD), SIGKILL, NULL, 0);
+		s->task.run.hold = false;
+		s->state = STARTING;
 	}
 	return n;
 }
@@ -121,8 +124,8 @@ static int put_result(struct running *r, const struct batch_job *j, int status, 
 
 	if (!r->b->hear)
 		return outbox_put(&r->out, text, size, e);
-	n = outbox_put_note(&r->out, (struct batch_note){ NOTE_RESULT, status, j->line, size },
-			    text, e);
+	n = outbox_put_note(
+		&r->out, (struct batch_note){ NOTE_RESULT, status, j->line, size, false }, text, e);
 	/* At once, if it can be; that nobody is there is heard elsewhere. */
 	if (n == 0)
 		outbox_send_note(&r->out, r->b->sink);
@@ -140,6 +143,7 @@ static int conclude(struct running *r, struct batch_job *j, const struct job_res
 		*r->again_end = j;
 		r->again_end = &j->next;
 		j->next = NULL;
+		j->go = j->go && r->b->hear;
 		return 0;
 	}
 	text = r->b->tell(r->b->user, j, result);
@@ -172,14 +176,15 @@ static int leave_slot(struct running *r, struct slot *s, const struct err *failu
 	s->state = FREE;
 	s->job = NULL;
 	r->busy--;
-	if (failure && r->over)
+	if (failure && r->over) {
+		j->tries -= !j->go;
 		return conclude_unrun(r, j, NULL, e);
+	}
 	if (failure)
 		job_result_fail(&result, failure);
 	return conclude(r, j, &result, e);
 }
 
-/* 1: it waits for its first process. */
 static int start_on(struct running *r, struct slot *s, struct err *e)
 {
 	struct err failure = ERR_INIT;
@@ -187,6 +192,10 @@ static int start_on(struct running *r, struct slot *s, struct err *e)
 
 	if (n < 0)
 		return leave_slot(r, s, &failure, e);
+	if (n == JOB_TASK_HELD) {
+		s->state = HELD;
+		s->held_since = clock_now_ms();
+	}
 	if (n > 0)
 		return 0;
 	s->state = RUNNING;
@@ -195,6 +204,29 @@ static int start_on(struct running *r, struct slot *s, struct err *e)
 	return r->over ? job_watch_end(&s->task.watch, JOB_CANCELLED,
 				       r->end->signal ? r->end->signal : SIGTERM, e)
 		       : 0;
+}
+
+/* Places, to those that are there for the longest; to a bearer's jobs the batch gives them. */
+static void grant(struct running *r)
+{
+	unsigned taken = 0;
+
+	if (r->b->hear || r->over)
+		return;
+	for (unsigned i = 0; i < r->slots; i++)
+		taken += r->slot[i].state != FREE && r->slot[i].job->go;
+	for (; taken < r->b->slots && taken < r->busy; taken++) {
+		struct batch_job *first = NULL;
+
+		for (unsigned i = 0; i < r->slots; i++) {
+			struct batch_job *j = r->slot[i].state == FREE ? NULL : r->slot[i].job;
+
+			if (j && !j->go && (!first || j->line < first->line))
+				first = j;
+		}
+		if (first)
+			first->go = true;
+	}
 }
 
 static int begin(struct running *r, unsigned index, struct batch_job *j, struct err *e)
@@ -208,13 +240,39 @@ static int begin(struct running *r, unsigned index, struct batch_job *j, struct 
 	if (r->over)
 		return conclude_unrun(r, j, NULL, e);
 	j->tries++;
-	j->job.cpus = r->b->cpus ? r->b->cpus[index] : NULL;
+	if (r->b->cpus)
+		j->job.cpus = r->b->cpus[index];
 	s->job = j;
 	s->state = STARTING;
 	r->busy++;
+	grant(r);
 	if (job_task_open(&s->task, r->b->on, &j->job, &j->arena, &failure) < 0)
 		return leave_slot(r, s, &failure, e);
+	s->task.run.hold = !j->go;
 	return start_on(r, s, e);
+}
+
+/* 1: a slot became free by that. */
+static int let_run(struct running *r, struct err *e)
+{
+	unsigned busy = r->busy;
+
+	grant(r);
+	for (unsigned i = 0; i < r->slots; i++) {
+		struct slot *s = &r->slot[i];
+		bool held = s->state == HELD;
+
+		if (s->state == FREE || !s->job->go || !s->task.run.hold)
+			continue;
+		s->task.run.hold = false;
+		if (!held)
+			continue;
+		job_task_let_run(&s->task, clock_now_ms() - s->held_since);
+		s->state = STARTING;
+		if (start_on(r, s, e) < 0)
+			return -e->error;
+	}
+	return r->busy < busy;
 }
 
 static int next_job(struct running *r, struct batch_job **ret, struct err *e)
@@ -243,7 +301,7 @@ static int fill(struct running *r, struct err *e)
 
 	if (r->out.size - r->out.sent > OUTBOX_FULL && !r->over)
 		return 0;
-	for (unsigned i = 0; n > 0 && i < r->b->slots; i++)
+	for (unsigned i = 0; n > 0 && i < r->slots; i++)
 		while (n > 0 && r->slot[i].state == FREE) {
 			struct batch_job *j = NULL;
 
@@ -256,16 +314,16 @@ static int fill(struct running *r, struct err *e)
 
 static bool listens(const struct running *r)
 {
-	return r->b->hear || (r->waits && !r->over && r->busy < r->b->slots);
+	return r->b->hear || (r->waits && !r->over && r->busy < r->slots);
 }
 
 /* Fills r->fds; until when to wait for them. */
 static int64_t look_out(struct running *r)
 {
-	struct pollfd *last = r->fds + r->b->slots * JOB_WATCH_FDS;
+	struct pollfd *last = r->fds + r->slots * JOB_WATCH_FDS;
 	int64_t next = -1;
 
-	for (unsigned i = 0; i < r->b->slots; i++) {
+	for (unsigned i = 0; i < r->slots; i++) {
 		const struct slot *s = &r->slot[i];
 		struct pollfd *p = r->fds + i * JOB_WATCH_FDS;
 
@@ -344,9 +402,9 @@ static int turn(struct running *r, unsigned index, struct err *e)
 
 static int step(struct running *r, struct err *e)
 {
-	const struct pollfd *last = r->fds + r->b->slots * JOB_WATCH_FDS;
+	const struct pollfd *last = r->fds + r->slots * JOB_WATCH_FDS;
 	int64_t next = look_out(r);
-	int n = poll(r->fds, r->b->slots * JOB_WATCH_FDS + 3, clock_left_ms(next));
+	int n = poll(r->fds, r->slots * JOB_WATCH_FDS + 3, clock_left_ms(next));
 
 	if (n < 0)
 		return errno == EINTR ? 0 : err_set(e, errno, "poll");
@@ -357,7 +415,7 @@ static int step(struct running *r, struct err *e)
 		n = hear(r, e);
 	if (n == 0 && last[2].revents)
 		n = send_some(r, e);
-	for (unsigned i = 0; n == 0 && i < r->b->slots; i++)
+	for (unsigned i = 0; n == 0 && i < r->slots; i++)
 		n = turn(r, i, e);
 	return n;
 }
@@ -368,7 +426,7 @@ static void drop_all(struct running *r)
 	struct err ignored = ERR_INIT;
 
 	cancel(r, SIGTERM, &ignored);
-	for (unsigned i = 0; i < r->b->slots; i++) {
+	for (unsigned i = 0; i < r->slots; i++) {
 		struct slot *s = &r->slot[i];
 
 		while (s->state == STARTING) {
@@ -412,10 +470,15 @@ static int go_on(struct running *r, struct err *e)
 		n = fill(r, e);
 		if (n == 0)
 			n = give_up(r, e);
+		if (n == 0)
+			n = let_run(r, e);
 		if (n < 0)
 			return n;
+		if (n > 0)
+			continue;
 		if (r->b->show)
-			r->b->show(r->b->user, r->end, r->busy);
+			r->b->show(r->b->user, r->end,
+				   r->busy < r->b->slots ? r->busy : r->b->slots);
 		if (r->busy == 0 && r->drained && !r->again && (r->over || !r->waits))
 			return outbox_send_all(&r->out, r->b->sink, e);
 		n = step(r, e);
@@ -426,14 +489,14 @@ static int go_on(struct running *r, struct err *e)
 
 int batch_run(const struct batch *b, struct batch_end *ret, struct err *e)
 {
-	struct running r = { .b = b, .end = ret };
+	struct running r = { .b = b, .end = ret, .slots = b->slots + b->ahead };
 	sigset_t all;
 	int n;
 
 	*ret = (struct batch_end){ 0 };
 	r.again_end = &r.again;
-	r.slot = calloc(b->slots, sizeof *r.slot);
-	r.fds = calloc(b->slots * (size_t)JOB_WATCH_FDS + 3, sizeof *r.fds);
+	r.slot = calloc(r.slots, sizeof *r.slot);
+	r.fds = calloc(r.slots * (size_t)JOB_WATCH_FDS + 3, sizeof *r.fds);
 	attach_block_signals();
 	sigfillset(&all);
 	r.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -20,6 +20,8 @@ struct batch_job {
 	struct arena arena; /* all that is of this job */
 	json_t *document;   /* owned */
 	unsigned tries;
+	unsigned lost; /* so many bearers died before it had run */
+	bool go;       /* it has a place: its program may run */
 	struct batch_job *next;
 };
 struct batch_job *batch_job_new(size_t line, const char *text, size_t size);
@@ -31,10 +33,11 @@ struct batch_end {
 };
 struct batch {
 	struct job_host *on;
-	unsigned slots;
-	unsigned retries;	 /* more tries of a job whose reason is in retry_on */
-	uint32_t retry_on;	 /* 1 << enum job_reason */
-	bool fail_fast;		 /* the first that fails ends the others */
+	unsigned slots;	   /* so many run */
+	unsigned ahead;	   /* so many more are set up meanwhile, and wait for a place to run */
+	unsigned retries;  /* more tries of a job whose reason is in retry_on */
+	uint32_t retry_on; /* 1 << enum job_reason */
+	bool fail_fast;	   /* the first that fails ends the others */
 	const char *const *cpus; /* one list for each slot; NULL: no slot has its own */
 	void *user;
 	int source; /* what to poll(2) for when next() has nothing yet */
@@ -45,8 +48,8 @@ struct batch {
 	void (*read)(void *user, struct batch_job *j);
 	/* The job is over, for good: a text for `sink`, malloc()ed; NULL: no memory. */
 	char *(*tell)(void *user, const struct batch_job *j, const struct job_result *result);
-	/* Of a bearer, whose results are notes: what `source` has to say. > 0: the signal that
-	 * cancels all; -errno: nobody is there any more. */
+	/* Of a bearer, whose results are notes: what `source` has to say, which jobs have a place
+	 * (->go), too. > 0: the signal that cancels all; -errno: nobody is there any more. */
 	int (*hear)(void *user, struct err *e);
 	int sink; /* who reads it slowly holds up new jobs, but no limit of those that run */
 	/* Now and then, for who looks on; NULL. */

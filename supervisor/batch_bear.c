@@ -15,22 +15,40 @@ struct bearing {
 	int sock;
 	struct inbox in;
 	struct batch_job *first, **end; /* heard of, and not begun */
+	struct batch_job **mine;	/* all of them; NULL: none */
 	bool cancelled;
 };
+
+static struct batch_job **find(struct bearing *t, size_t line)
+{
+	for (unsigned i = 0; i < t->of->slots; i++)
+		if (line ? t->mine[i] && t->mine[i]->line == line : !t->mine[i])
+			return &t->mine[i];
+	return NULL;
+}
 
 static int take_note(struct bearing *t, const struct batch_note *note, const char *text,
 		     struct err *e)
 {
-	struct batch_job *j;
+	struct batch_job *j, **at;
 
 	if (note->kind == NOTE_CANCEL) {
 		t->cancelled = true;
 		return note->value;
 	}
-	j = batch_job_new(note->line, text, note->size);
+	/* That it is over may be on its way there. */
+	at = find(t, note->kind == NOTE_GO ? note->line : 0);
+	if (note->kind == NOTE_GO) {
+		if (at)
+			(*at)->go = true;
+		return 0;
+	}
+	j = at ? batch_job_new(note->line, text, note->size) : NULL;
 	if (!j)
 		return err_set(e, ENOMEM, "line %llu", (unsigned long long)note->line);
 	j->tries = (unsigned)note->value;
+	j->go = note->go;
+	*at = j;
 	*t->end = j;
 	t->end = &j->next;
 	return 0;
@@ -76,8 +94,11 @@ static void read_job(void *user, struct batch_job *j)
 
 static char *tell(void *user, const struct batch_job *j, const struct job_result *result)
 {
-	const struct bearing *t = user;
+	struct bearing *t = user;
+	struct batch_job **at = find(t, j->line);
 
+	if (at)
+		*at = NULL;
 	return t->of->tell(t->of->user, j, result);
 }
 
@@ -89,6 +110,9 @@ int batch_bear(const struct batch *b, int sock, struct err *e)
 	int n;
 
 	t.end = &t.first;
+	t.mine = calloc(b->slots, sizeof *t.mine);
+	if (!t.mine)
+		return err_set(e, ENOMEM, "the batch");
 	own.user = &t;
 	own.next = next;
 	own.read = read_job;
@@ -96,6 +120,7 @@ int batch_bear(const struct batch *b, int sock, struct err *e)
 	own.hear = hear;
 	own.source = own.sink = sock;
 	own.show = NULL;
+	own.ahead = 0;
 	own.fail_fast = false; /* the batch sees that */
 	n = batch_run(&own, &end, e);
 	while (t.first) {
@@ -105,5 +130,6 @@ int batch_bear(const struct batch *b, int sock, struct err *e)
 		batch_job_free(j);
 	}
 	free(t.in.data);
+	free(t.mine);
 	return n;
 }

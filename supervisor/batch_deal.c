@@ -24,6 +24,7 @@
 #include "supervisor/job_detach.h"
 
 #define OUTBOX_FULL   (1u << 20)
+#define LOST_MAX      3
 #define GONE_TRIES    200 /* to take away what a dead bearer's job left, while that still dies */
 #define GONE_EACH_NS  10000000
 #define OTHER_POLLFDS 3
@@ -31,7 +32,7 @@
 struct bearer {
 	pid_t pid; /* 0: not there, or not any more */
 	int sock;
-	unsigned slots, busy;
+	unsigned slots, busy;	 /* slots: for those that are set up ahead, too */
 	const char *const *cpus; /* of its slots */
 	struct batch_job *first; /* that it has */
 	struct inbox in;
@@ -42,7 +43,7 @@ struct deal {
 	const struct batch *b;
 	struct batch_end *end;
 	struct bearer *bearer;
-	unsigned bearers, busy;
+	unsigned bearers, busy, running; /* running: of the busy ones those with a place */
 	const char **cpus;
 	struct pollfd *fds; /* of the bearers; then the signals', the source's, the sink's */
 	struct outbox out;
@@ -55,7 +56,7 @@ struct deal {
 
 static int cancel(struct deal *d, int signal, struct err *e)
 {
-	const struct batch_note note = { NOTE_CANCEL, signal, 0, 0 };
+	const struct batch_note note = { NOTE_CANCEL, signal, 0, 0, false };
 
 	d->over = true;
 	for (unsigned i = 0; i < d->bearers; i++) {
@@ -63,8 +64,6 @@ static int cancel(struct deal *d, int signal, struct err *e)
 
 		if (b->pid && outbox_put_note(&b->out, note, NULL, e) < 0)
 			return -e->error;
-		if (b->pid)
-			outbox_send_note(&b->out, b->sock);
 	}
 	return 0;
 }
@@ -81,9 +80,13 @@ static int conclude_unrun(struct deal *d, struct batch_job *j, const struct err 
 {
 	_cleanup_free_ char *text = NULL;
 	struct job_result result;
+	struct err ignored = ERR_INIT;
 	int n;
 
 	batch_read(d->b, j);
+	/* What is waived, and what the host has: the result says it. */
+	if (!j->refused.error)
+		job_check(&j->job, &d->b->on->host, &ignored);
 	batch_result_unrun(j->refused.error ? &j->refused : why, d->end->signal, &result);
 	text = d->b->tell(d->b->user, j, &result);
 	n = text ? outbox_put(&d->out, text, strlen(text), e)
@@ -106,6 +109,7 @@ static struct batch_job *take_job(struct deal *d, struct bearer *b, size_t line)
 		j->next = NULL;
 		b->busy--;
 		d->busy--;
+		d->running -= j->go;
 		return j;
 	}
 	return NULL;
@@ -192,7 +196,12 @@ static int put_back(struct deal *d, struct batch_job *j, const struct err *why, 
 	bool retried = !j->refused.error && j->tries < d->b->retries &&
 		       (d->b->retry_on & 1u << JOB_SANDBOX_ERROR);
 
-	j->tries++;
+	/* It had not begun: nothing was tried, unless it is what kills them. */
+	if (!j->go && !j->refused.error && ++j->lost < LOST_MAX)
+		retried = true;
+	else
+		j->tries++;
+	j->go = false;
 	if (!retried)
 		return conclude_unrun(d, j, why, e);
 	*d->again_end = j;
@@ -250,6 +259,8 @@ static struct bearer *least_busy(struct deal *d)
 {
 	struct bearer *least = NULL;
 
+	if (d->busy >= d->b->slots + d->b->ahead)
+		return NULL;
 	for (unsigned i = 0; i < d->bearers; i++) {
 		struct bearer *b = &d->bearer[i];
 
@@ -261,21 +272,52 @@ static struct bearer *least_busy(struct deal *d)
 
 static int give(struct deal *d, struct bearer *b, struct batch_job *j, struct err *e)
 {
-	struct batch_note note = { NOTE_JOB, (int32_t)j->tries, j->line, j->size };
+	struct batch_note note = { NOTE_JOB, (int32_t)j->tries, j->line, j->size, false };
 	struct err why = ERR_INIT;
 	int n = b->pid ? 0 : begin_bearer(d, b, &why);
 
 	if (n < 0)
 		return conclude_unrun(d, j, &why, e);
+	note.go = j->go = d->running < d->b->slots;
+	d->running += j->go;
 	j->next = b->first;
 	b->first = j;
 	b->busy++;
 	d->busy++;
-	n = outbox_put_note(&b->out, note, j->text, e);
-	/* That it is gone is heard. */
-	if (n == 0)
-		outbox_send_note(&b->out, b->sock);
-	return n;
+	return outbox_put_note(&b->out, note, j->text, e);
+}
+
+/* Places that became free, to those that wait for the longest, wherever they are. */
+static int grant(struct deal *d, struct err *e)
+{
+	while (!d->over && d->running < d->b->slots && d->running < d->busy) {
+		struct bearer *its = NULL;
+		struct batch_job *first = NULL;
+
+		for (unsigned i = 0; i < d->bearers; i++)
+			for (struct batch_job *j = d->bearer[i].first; j; j = j->next)
+				if (!j->go && (!first || j->line < first->line)) {
+					first = j;
+					its = &d->bearer[i];
+				}
+		if (!first)
+			return 0;
+		first->go = true;
+		d->running++;
+		if (outbox_put_note(&its->out,
+				    (struct batch_note){ NOTE_GO, 0, first->line, 0, true }, NULL,
+				    e) < 0)
+			return -e->error;
+	}
+	return 0;
+}
+
+/* That one is gone is heard. */
+static void send_notes(struct deal *d)
+{
+	for (unsigned i = 0; i < d->bearers; i++)
+		if (d->bearer[i].pid && d->bearer[i].out.sent < d->bearer[i].out.size)
+			outbox_send_note(&d->bearer[i].out, d->bearer[i].sock);
 }
 
 static int next_job(struct deal *d, struct batch_job **ret, struct err *e)
@@ -374,12 +416,15 @@ static int step(struct deal *d, struct err *e)
 static int go_on(struct deal *d, struct err *e)
 {
 	for (;;) {
-		int n = deal_out(d, e);
+		int n = grant(d, e);
 
+		if (n == 0)
+			n = deal_out(d, e);
 		if (n < 0)
 			return n;
+		send_notes(d);
 		if (d->b->show)
-			d->b->show(d->b->user, d->end, d->busy);
+			d->b->show(d->b->user, d->end, d->running);
 		if (d->busy == 0 && d->drained && !d->again && (d->over || !d->waits))
 			return outbox_send_all(&d->out, d->b->sink, e);
 		n = step(d, e);
@@ -408,6 +453,7 @@ static int share_slots(struct deal *d, struct err *e)
 			d->cpus[at++] = b->cpus ? b->cpus[slot] : NULL;
 			own->slots++;
 		}
+		own->slots += b->ahead > 0;
 	}
 	return 0;
 }

@@ -12,10 +12,11 @@
 #include "base/err.h"
 
 struct batch_note {
-	enum { NOTE_JOB, NOTE_CANCEL, NOTE_RESULT } kind;
+	enum { NOTE_JOB, NOTE_GO, NOTE_CANCEL, NOTE_RESULT } kind;
 	int32_t value; /* of a job: its tries; of cancel: the signal; of a result: the status */
 	uint64_t line;
 	uint64_t size; /* of the text behind it */
+	bool go;       /* of a job: it need not wait for NOTE_GO before its program runs */
 };
 
 struct outbox {

@@ -72,6 +72,7 @@ struct job {
 	uint64_t output;              /* bytes of standard output, and of error; 0: no limit */
 	bool output_kills;            /* ... and more ends the job, instead of being dropped */
 	uint64_t file_size;           /* 0: no limit */
+	uint64_t stack;               /* 0: 8 MiB, or the caller's in an open profile */
 	uint64_t open_files;          /* never 0 once the profile is applied */
 	const char *stdio[3];         /* files; NULL: the caller's own */
 	bool merge_stderr;            /* into standard output */

@@ -145,7 +145,7 @@ static int check_cpus(const struct job *job, const struct host *h, struct err *e
 		"processors of its own can't be had: there is no cgroup v2 controller \"cpuset\" here%s",
 		h->cgroup_hybrid ? " (a cgroup v1 hierarchy holds it)" : "");
 	err_fix(e, "boot with cgroup v2 only (systemd.unified_cgroup_hierarchy=1), or leave out "
-		   "--pin and --cpuset");
+		   "--cpuset-cpus, --pin and --cpuset");
 	e->exit_code = STATUS_FAILED;
 	return -ENOTSUP;
 }

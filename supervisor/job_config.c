@@ -64,18 +64,21 @@ static json_t *rlimits(const struct job *job)
 	uint64_t seconds = ((uint64_t)job->cpu_ms + 999) / 1000;
 	json_t *list = json_array();
 
-	add_limit(list, "RLIMIT_CORE", 0, 0);
+	/* Not 0: profile_job.c says why. */
+	add_limit(list, "RLIMIT_CORE", 1, 1);
 	add_limit(list, "RLIMIT_NOFILE", job->open_files, job->open_files);
 	if (job->file_size)
 		add_limit(list, "RLIMIT_FSIZE", job->file_size, job->file_size);
 	/* Of each process alone: should kist itself not get to look at the cgroup in time. */
 	if (job->cpu_ms)
 		add_limit(list, "RLIMIT_CPU", seconds + 1, seconds + 2);
+	if (job->stack || job_walls(job)->limited)
+		add_limit(list, "RLIMIT_STACK", job->stack ? job->stack : 8u << 20,
+			  job->stack ? job->stack : 8u << 20);
 	if (job_walls(job)->limited) {
 		add_limit(list, "RLIMIT_MEMLOCK", 65536, 65536);
 		add_limit(list, "RLIMIT_MSGQUEUE", 0, 0);
 		add_limit(list, "RLIMIT_SIGPENDING", 256, 256);
-		add_limit(list, "RLIMIT_STACK", 8388608, 8388608);
 	}
 	return list;
 }

@@ -65,8 +65,7 @@ static json_t *controls(const struct job *job)
 {
 	static const char *const always[] = { "user_namespace", "pid_namespace", "mount_namespace",
 					      "network_namespace", "ipc_namespace", "uts_namespace",
-					      "cgroup_namespace", "time_namespace", "seccomp", "devices",
-					      "no_core_dumps" };
+					      "cgroup_namespace", "time_namespace", "seccomp", "devices" };
 	const struct job_walls *w = job_walls(job);
 	json_t *o = json_object();
 
@@ -74,6 +73,9 @@ static json_t *controls(const struct job *job)
 		json_object_set_new(o, always[i], json_string("enforced"));
 	/* A kernel or a sandbox that has none for kist has none for the job, and no wall is there. */
 	json_object_set_new(o, "keyring", json_string(ns_has_keyrings() ? "enforced" : "absent"));
+	/* Its filter keeps the limit where no core is given to a program of the host's: docker's doesn't. */
+	json_object_set_new(o, "no_core_dumps",
+			    json_string(job->profile == JOB_PROFILE_DOCKER ? "absent" : "enforced"));
 	json_object_set_new(o, "capabilities", json_string(w->caps[0] ? "absent" : "enforced"));
 	json_object_set_new(o, "no_new_privs", json_string(w->new_privs ? "absent" : "enforced"));
 	if (job->shares || job->host_net)
@@ -127,6 +129,10 @@ static json_t *limits(const struct job *job)
 	if (job->collect_count && job->collect_bytes != JOB_NO_LIMIT)
 		json_object_set_new(o, "collect", json_integer((json_int_t)(job->collect_bytes
 				    ? job->collect_bytes : JOB_COLLECT_BYTES)));
+	if (job->stack)
+		json_object_set_new(o, "stack", json_integer((json_int_t)job->stack));
+	if (job->cpus)
+		json_object_set_new(o, "cpuset_cpus", json_string(job->cpus));
 	json_object_set_new(o, "open_files", json_integer((json_int_t)job->open_files));
 	return o;
 }

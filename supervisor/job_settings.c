@@ -2,6 +2,7 @@
  * job_settings.c - the single values of a job: one table for the options of `kist job run` and the
  * keys of a job file, so that neither can say what the other can't.
  */
+#include "runtime/cpu_list.h"
 #include "supervisor/job.h"
 
 #include <errno.h>
@@ -176,6 +177,23 @@ static int set_egress(struct job *job, const struct job_setting *s, const char *
 	return 0;
 }
 
+static int set_cpuset(struct job *job, const struct job_setting *s, const char *where,
+		      const char *text, struct err *e)
+{
+	struct arena scratch = ARENA_INIT;
+	struct cpu_list list;
+	int r = cpu_list_parse(text, &scratch, &list);
+
+	(void)s;
+	arena_free(&scratch);
+	if (r < 0) {
+		err_say(e, -r, "%s: \"%.40s\" is no list of processors", where, text);
+		return err_fix(e, "write it like 0-1,3");
+	}
+	job->cpus = text;
+	return 0;
+}
+
 static int set_rate(struct job *job, const struct job_setting *s, const char *where,
 		    const char *text, struct err *e)
 {
@@ -200,6 +218,8 @@ const struct job_setting job_settings[] = {
 	  set_number, AT(pids), 4194304, NULL, NO_LIMIT },
 	{ "limits", "cpus", "cpus", 0, "N", "at most N processors' time (0.5)",
 	  set_cpus, AT(cpu_quota), 0, NULL, NO_LIMIT },
+	{ "limits", "cpuset_cpus", "cpuset-cpus", 0, "LIST", "on these processors alone: 0-1,3",
+	  set_cpuset, 0, 0, NULL, 0 },
 	{ "limits", "cpu_time", "cpu-time", 0, "TIME",
 	  "at most this much processor time of all its processes (5s)",
 	  set_duration, AT(cpu_ms), 0, NULL, NO_LIMIT },
@@ -219,6 +239,8 @@ const struct job_setting job_settings[] = {
 	  set_choice, AT(output_kills), 0, over_output, 0 },
 	{ "limits", "file_size", "file-size", 0, "SIZE", "no file grows larger",
 	  set_size, AT(file_size), 0, NULL, NO_LIMIT },
+	{ "limits", "stack", "stack", 0, "SIZE", "no stack grows larger (8m)",
+	  set_size, AT(stack), 0, NULL, 0 },
 	{ "limits", "open_files", "open-files", 0, "N", "at most N open files each (256)",
 	  set_number, AT(open_files), 1048576, NULL, NONE_MAX },
 	{ "limits", "workspace", "workspace", 0, "SIZE",

@@ -374,6 +374,16 @@ int job_task_start_on(struct job_task *t, struct err *e)
 	return started(t, n, e);
 }
 
+void job_task_let_run(struct job_task *t, int64_t held_ms)
+{
+	struct job_result now;
+
+	job_result_begin(&now);
+	t->result.started_ns = now.started_ns;
+	if (t->run.until >= 0)
+		t->run.until += held_ms;
+}
+
 static int slot_fd(const struct job_task *t, int slot)
 {
 	return slot < 0 ? -EBADF : run_slot(&t->run, slot);

@@ -62,8 +62,12 @@ int job_task_open(struct job_task *t, struct job_host *on, struct job *job, stru
 		  struct err *e);
 /* On error everything is taken back, and the task closed. */
 int job_task_start(struct job_task *t, struct err *e);
-/* The same in parts: 1 means, again once t->run.sync can be read. */
+#define JOB_TASK_HELD 2
+/* The same in parts: JOB_TASK_HELD means, again once t->run.hold, which the caller set, was taken off
+ * and job_task_let_run() called; 1 means, again once t->run.sync can be read. */
 int job_task_start_on(struct job_task *t, struct err *e);
+/* It was held for so long: not of its time. */
+void job_task_let_run(struct job_task *t, int64_t held_ms);
 /* After its end, as job_watch said it. Closes the task, also on error. */
 int job_task_finish(struct job_task *t, struct err *e);
 /* A start, or a watch, that is given up: all of it is killed and taken away. */

@@ -87,7 +87,7 @@ build() {
 	local what=(build/kist)
 	case $test in
 	test_*) what+=("build/tests/unit/${test%%:*}") ;;
-	image*.bats* | overlay.bats* | store*.bats* | fsck.bats* | registry*.bats* | unpack_differential.bats*) what+=(build/kist-image) ;;
+	image*.bats* | rootless_image.bats* | overlay.bats* | store*.bats* | fsck.bats* | registry*.bats* | unpack_differential.bats*) what+=(build/kist-image) ;;
 	unpack_hostile.bats*) what+=(build/tests/tools/unpack-driver) ;;
 	net_firewall.bats* | net_publish.bats*) what+=(build/tests/tools/firewall-driver) ;;
 	net_bridge.bats*) what+=(build/tests/tools/net-driver) ;;

@@ -165,7 +165,7 @@ load_image() {
 	echo "$output"
 	jq -e '[.CapInh, .CapPrm, .CapEff, .CapBnd, .CapAmb] | unique == ["0000000000000000"]' <<<"$output"
 	jq -e '.NoNewPrivs == 1 and .Seccomp == 2 and .uid == [0,0,0] and .pid == 2 and .fds == [0,1,2] and
-		.rlimits.RLIMIT_CORE == [0,0]' <<<"$output"
+		.rlimits.RLIMIT_CORE == [1,1]' <<<"$output"
 	for name in mnt pid net ipc uts cgroup user time; do
 		[ "$(jq -r .namespaces.$name <<<"$output")" != "$(readlink "/proc/self/ns/$name")" ]
 	done

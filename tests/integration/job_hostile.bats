@@ -14,6 +14,7 @@ setup() {
 teardown() {
 	[ -n "${RESULT-}" ] || return 0
 	[ -z "${clock-}" ] || clock_back
+	[ -z "${cores-}" ] || echo "$cores" >/proc/sys/kernel/core_pattern
 	kist job gc >/dev/null 2>&1 || true
 	umount "$T/full" 2>/dev/null || true
 	runtime_teardown
@@ -124,6 +125,26 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	END
 	run --separate-stderr -124 job --pids 12 --wall 3s --grace 500ms "$ROOTFS" -- sh /bomb
 	record '.reason == "wall" and .signal == 9 and .pids_refused > 0 and .wall_us < 60000000'
+	assert_nothing_left
+}
+
+@test "a crash starts nothing of the host's, in the test machine" {
+	[ -n "${KIST_IN_VM-}" ] || skip "sets the host's core_pattern"
+	cores=$(cat /proc/sys/kernel/core_pattern)
+	# Started by the kernel, in the machine's own namespaces: there is the disk, too.
+	printf '#!/bin/sh\necho "$1 $2" >>"%s"\n' "$D/crashes" >"$D/handler"
+	chmod 755 "$D/handler"
+	echo "|$D/handler %p %s" >/proc/sys/kernel/core_pattern
+	crashes() { wait_until 20 eval '[ "$(wc -l 2>/dev/null <"$D/crashes")" = '"$1"' ]'; }
+	sh -c 'ulimit -c 0; kill -SEGV $$' || true
+	crashes 1
+	run --separate-stderr -139 job "$ROOTFS" -- sh -c '(ulimit -c 0); (ulimit -S -c 0); sh -c "kill -ABRT \$\$"; kill -SEGV $$'
+	record '.reason == "signal" and .signal == 11 and .controls.no_core_dumps == "enforced"'
+	run --separate-stderr -139 kist job run --id "$ID" --profile dev --net none "$ROOTFS" -- sh -c '(ulimit -c 0); kill -SEGV $$'
+	sh -c 'ulimit -c 0; kill -ABRT $$' || true
+	crashes 2
+	[ "$(tail -n 1 "$D/crashes" | cut -d ' ' -f 2)" = 6 ]
+	echo "$cores" >/proc/sys/kernel/core_pattern
 	assert_nothing_left
 }
 

@@ -106,6 +106,21 @@ has_ended() { [ -n "$(job_pid)" ] && [ ! -d "/proc/$(job_pid)" ]; }
 	record ".controls.file_size == \"absent\" and .limits.open_files == $(ulimit -H -n)"
 }
 
+@test "stack: the kernel's own limit; processors of its own, or a clear refusal" {
+	run -0 job --stack 1m "$ROOTFS" -- sh -c 'ulimit -s; ulimit -H -s'
+	[ "$output" = $'1024\n1024' ]
+	record '.limits.stack == 1048576'
+	refused 125 '--cpuset-cpus: "3-"' job --cpuset-cpus 3- "$ROOTFS" true
+	refused 125 '--stack: "much"' job --stack much "$ROOTFS" true
+	if grep -qw cpuset "$(cgroup_mount)/cgroup.controllers"; then
+		run -0 job --cpuset-cpus 0 "$ROOTFS" -- grep Cpus_allowed_list /proc/self/status
+		[[ $output == *$'\t0' ]]
+		record '.limits.cpuset_cpus == "0"'
+	else
+		refused 125 cpuset job --cpuset-cpus 0 "$ROOTFS" true
+	fi
+}
+
 @test "standard streams from and to files; /dev/stdout is the job's to open" {
 	echo input >"$T/in"
 	echo old content that is longer >"$T/out"

@@ -97,7 +97,7 @@ WAIVED=memory,pids,cpu
 		Max cpu time 31 32
 		Max file size 67108864 67108864
 		Max stack size 8388608 8388608
-		Max core file size 0
+		Max core file size 1
 		Max open files 256 256
 		Max locked memory 65536 65536
 		Max pending signals 256 256

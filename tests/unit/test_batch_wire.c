@@ -40,7 +40,7 @@ static int tear_down(void **state)
 
 static void put(uint64_t line, const char *text)
 {
-	const struct batch_note note = { NOTE_JOB, 7, line, strlen(text) };
+	const struct batch_note note = { NOTE_JOB, 7, line, strlen(text), true };
 
 	assert_int_equal(outbox_put_note(&out, note, text, &err), 0);
 }

@@ -94,6 +94,66 @@ static void test_a_walk_in_parts(void **state)
 	assert_no_fd_left();
 }
 
+/* At the gate the guest has done all before it, and goes on only when it is let. */
+static void test_a_walk_that_is_held(void **state)
+{
+	struct pollfd p;
+	int n;
+
+	(void)state;
+	host(0);
+	birth();
+	guest(1);
+	plan.gate = plan.count;
+	host(2);
+	guest(3);
+	run_init(&run, &plan);
+	run.hold = true;
+	while ((n = run_walk_on(&run, &err)) == 1) {
+		p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
+		assert_int_equal(poll(&p, 1, -1), 1);
+	}
+	assert_int_equal(n, 2);
+	assert_int_equal(run_walk_on(&run, &err), 2);
+	assert_string_equal(done(), "0h 1g");
+	run.hold = false;
+	assert_int_equal(walk_to_end(), 0);
+	assert_string_equal(done(), "0h 1g 2h 3g");
+	reap_guest();
+	assert_no_fd_left();
+}
+
+/* Whoever gives it up kills it there. */
+static void test_a_guest_that_dies_while_held(void **state)
+{
+	struct pollfd p;
+	int n;
+
+	(void)state;
+	birth();
+	guest(1);
+	plan.gate = plan.count;
+	host(2);
+	guest(3);
+	run_init(&run, &plan);
+	run.hold = true;
+	while ((n = run_walk_on(&run, &err)) == 1) {
+		p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
+		assert_int_equal(poll(&p, 1, -1), 1);
+	}
+	assert_int_equal(n, 2);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, run_slot(&run, SLOT_GUEST_PIDFD), SIGKILL,
+				 NULL, 0), 0);
+	p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, -1), 1);
+	run.hold = false;
+	assert_int_equal(run_walk_on(&run, &err), -ECHILD);
+	assert_string_equal(done(), "1g 2h");
+	assert_no_child();
+	run_close(&run);
+	assert_no_fd_left();
+}
+
 static void test_a_guest_that_dies_between_two_parts(void **state)
 {
 	int slot = plan_new_slot(&plan, "gate"), gate[2];
@@ -175,6 +235,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PARTS(test_a_walk_in_parts),
 		PARTS(test_a_guest_that_dies_between_two_parts),
+		PARTS(test_a_walk_that_is_held),
+		PARTS(test_a_guest_that_dies_while_held),
 		PARTS(test_a_host_on_a_visit_waits),
 		PARTS(test_a_guest_that_hangs),
 	};

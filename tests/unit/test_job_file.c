@@ -37,7 +37,7 @@ static void whole(void **state)
 		      "\"stdout\",\"allow_degraded\":[\"memory\",\"cpu-time\"],\"limits\":{"
 		      "\"memory\":\"64m\",\"pids\":7,\"cpus\":0.5,\"cpu_time\":2,\"wall\":\"5s\","
 		      "\"grace\":\"100ms\",\"output\":4096,\"over_output\":\"kill\","
-		      "\"file_size\":\"1k\",\"open_files\":9}}",
+		      "\"file_size\":\"1k\",\"open_files\":9,\"stack\":\"2m\",\"cpuset_cpus\":\"0-1,3\"}}",
 		      &j, &e),
 		0);
 	assert_string_equal(j.id, "a");
@@ -64,6 +64,8 @@ static void whole(void **state)
 	assert_true(j.output_kills);
 	assert_int_equal(j.file_size, 1024);
 	assert_int_equal(j.open_files, 9);
+	assert_int_equal(j.stack, 2 << 20);
+	assert_string_equal(j.cpus, "0-1,3");
 	assert_int_equal(parse("{\"version\":1,\"folder\":\"root\"}", &j, &e), 0);
 	assert_true(j.is_folder);
 	assert_string_equal(j.source, "/jobs/root");

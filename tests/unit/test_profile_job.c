@@ -260,6 +260,32 @@ static void personality_stays(void **state)
 	}
 }
 
+/* The kernel takes the lower half of a register for the limit's number. */
+static void core_limit_stays(void **state)
+{
+	struct seccomp_data d = { .nr = __NR_prlimit64, .arch = AUDIT_ARCH_X86_64 };
+
+	(void)state;
+	for (uint64_t limit = 0; limit < 18; limit++) {
+		bool core = limit == 4, known = limit < 16;
+
+		assert_int_equal(sim(__NR_setrlimit, limit, 1),
+				 core ? FAILS(EPERM) : known ? ALLOWED : FAILS(ENOSYS));
+		assert_int_equal(sim(__NR_setrlimit, HIGH | limit, 1), core ? FAILS(EPERM) : FAILS(ENOSYS));
+		assert_true(!core || sim(__NR_setrlimit, 1ULL << 63 | limit, 1) != ALLOWED);
+		for (uint64_t high = 0; high <= 1; high++)
+			for (uint64_t new = 0; new <= 2; new++) {
+				d.args[1] = high << 32 | limit;
+				d.args[2] = new == 2 ? HIGH : new;
+				assert_int_equal(bpf_vm_run(filter.code, filter.count, &d, NULL),
+						 high || !known ? FAILS(ENOSYS)
+						 : core && new ? FAILS(EPERM) : ALLOWED);
+			}
+		d.args[1] = 1ULL << 63 | limit;
+		assert_true(!core || bpf_vm_run(filter.code, filter.count, &d, NULL) != ALLOWED);
+	}
+}
+
 static void sockets_of_three_families(void **state)
 {
 	(void)state;
@@ -456,6 +482,7 @@ int main(void)
 		cmocka_unit_test(clone_makes_no_namespaces),
 		cmocka_unit_test(ioctl_does_not_type_into_terminals),
 		cmocka_unit_test(personality_stays),
+		cmocka_unit_test(core_limit_stays),
 		cmocka_unit_test(sockets_of_three_families),
 		cmocka_unit_test(calls_are_refused_for_real),
 		cmocka_unit_test(another_abi_dies_for_real),

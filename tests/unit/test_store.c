@@ -357,6 +357,53 @@ static void default_paths(void **state)
 	assert_string_equal(text, geteuid() == 0 ? "/var/lib/kist" : "/d/kist");
 }
 
+/* The file `xattrs`, whoever wrote it. */
+static void kinds(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		bool userxattr, mapped;
+	} cases[] = {
+		{ "trusted\n", 0, false, false },
+		{ "user\n", 0, true, false },
+		{ "user", 0, true, false },
+		{ "user-mapped\nuids 4321 200000 65535\ngids 9 300000 7\n", 0, true, true },
+		{ "user-mapped\nuids 4321 200000 65535\ngids 9 300000 7", 0, true, true },
+		{ "", -EINVAL, false, false },
+		{ "users\n", -EINVAL, false, false },
+		{ "user-mapped\n", -EINVAL, false, false },
+		{ "user-mapped\nuids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\ngids 1 2 3\nuids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\nuids 1 2 0\ngids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\nuids 1 2 65536\ngids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\nuids 1 4294967295 3\ngids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\nuids 1 2 3 4\ngids 1 2 3\n", -EINVAL, false, false },
+		{ "user-mapped\nuids x 2 3\ngids 1 2 3\n", -EINVAL, false, false },
+	};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store s = { .dir = store.dir };
+
+		write_file(store.dir, "xattrs", cases[i].text, strlen(cases[i].text));
+		err_clear(&e);
+		assert_int_equal(store_read_kind(&s, &e), cases[i].error);
+		if (cases[i].error)
+			continue;
+		assert_int_equal(s.userxattr, cases[i].userxattr);
+		assert_int_equal(s.mapped, cases[i].mapped);
+		if (!s.mapped)
+			continue;
+		assert_int_equal(s.ids.uid.own, 4321);
+		assert_int_equal(s.ids.uid.first, 200000);
+		assert_int_equal(s.ids.uid.count, 65535);
+		assert_int_equal(s.ids.gid.own, 9);
+		assert_int_equal(s.ids.gid.count, 7);
+	}
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -370,6 +417,7 @@ int main(void)
 		STORE_TEST(rm_is_all_or_nothing),
 		STORE_TEST(leftovers_of_the_dead_go_those_of_the_living_stay),
 		STORE_TEST(nothing_is_swept_when_a_root_cannot_be_read),
+		STORE_TEST(kinds),
 		cmocka_unit_test(default_paths),
 	};
 
