@@ -3,6 +3,7 @@
  */
 #include "base/arena.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,8 @@
 #define MAYBE_UNUSED_BYTES (64u << 10)
 
 #define SPARES_MAX 8
+
+#define HEAP_AT_START (96u << 10)
 
 /* With the header whole pages. A usual start fills four: what is left of the last one was made for
  * nothing, at 2 us a page. */
@@ -108,10 +111,32 @@ static void give_chunk(struct arena_chunk *c)
 	spare_count++;
 }
 
+/* What malloc(3) has at its start; more than that is asked for at once, too, where it can be said. */
+static void grow_heap(size_t bytes)
+{
+#if defined(M_TOP_PAD) && !SANITIZED
+	void *volatile rest, *volatile more; /* or the compiler leaves them out */
+
+	mallopt(M_TOP_PAD, (int)bytes);
+	mallopt(M_TRIM_THRESHOLD, (int)bytes * 4);
+	rest = malloc(HEAP_AT_START);
+	more = malloc(HEAP_AT_START);
+	free(more);
+	free(rest);
+#else
+	(void)bytes;
+#endif
+}
+
 void arena_warm_heap(size_t bytes)
 {
-	void *first = malloc(1);
-	uintptr_t page = ((uintptr_t)first + 4095) & ~(uintptr_t)4095;
+	uintptr_t page;
+	void *first;
+
+	if (bytes > HEAP_AT_START)
+		grow_heap(bytes);
+	first = malloc(1);
+	page = ((uintptr_t)first + 4095) & ~(uintptr_t)4095;
 
 	/* A kernel before 5.14 knows no such advice, and faults as ever. */
 	if (first)

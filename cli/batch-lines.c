@@ -206,18 +206,36 @@ void batch_lines_read(void *user, struct batch_job *j)
 
 /* --- results --------------------------------------------------------------------------------- */
 
+/* Where the line is wrong. A value's own words begin with its place, as those of an option do. */
+static const char *pointer_of(const struct batch_job *j, char place[ERR_TEXT_MAX])
+{
+	const struct err *e = &j->refused;
+
+	if (e->where[0] == '/' || !j->document)
+		return e->where;
+	for (int i = 0; i < e->contexts; i++) {
+		const char *text = strchr(e->context[i], '/');
+
+		/* Behind what err_say() marks its words with. */
+		if (!text || text > e->context[i] + 1 || (text > e->context[i] && text[-1] >= ' '))
+			continue;
+		snprintf(place, ERR_TEXT_MAX, "%s", text);
+		place[strcspn(place, ":")] = '\0';
+		return place;
+	}
+	return NULL;
+}
+
 char *batch_result_line(const struct batch_job *j, const struct job_result *result)
 {
 	_cleanup_json_ json_t *o = NULL;
 	_cleanup_free_ char *text = NULL;
-	const char *where = j->refused.where;
-	char *line = NULL;
+	char place[ERR_TEXT_MAX], *line = NULL;
 
 	if (j->refused.error)
 		o = json_pack("{s:i, s:s?, s:s, s:i, s:s?, s:s}", "version", 1, "id", j->job.id,
 			      "reason", job_reason_text(result->reason), "status", result->status,
-			      "pointer", where[0] == '/' || !j->document ? where : NULL, "error",
-			      result->error);
+			      "pointer", pointer_of(j, place), "error", result->error);
 	else
 		o = job_result_json(&j->job, result);
 	if (!o)

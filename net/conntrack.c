@@ -4,9 +4,11 @@
 #include "net/conntrack.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,6 +18,7 @@
 
 /* net/netfilter/nf_internals.h: which parts of a tuple a dump's filter looks at. */
 #define FILTER_IP_SRC 1u
+#define FLOWS_FEW     2000
 
 struct flow_address {
 	int family;
@@ -25,7 +28,8 @@ struct flow_address {
 };
 
 struct forgetting {
-	const struct flow_address *address;
+	const struct flow_address *list;
+	size_t count;
 	struct nl_batch *deletions;
 	size_t last; /* where the last of them begins */
 };
@@ -83,15 +87,16 @@ static int take_flow(const struct nlmsghdr *m, void *user)
 	struct forgetting *f = user;
 	const struct nlattr *attr, *name[3] = { NULL };
 	struct nlmsghdr *deletion;
-	bool its = false;
+	const struct flow_address *its = NULL;
 
 	if (m->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
 		return 0;
 	nl_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		uint16_t type = nl_attr_type(attr);
 
-		if (type == CTA_TUPLE_ORIG || type == CTA_TUPLE_REPLY)
-			its |= is_from(attr, f->address);
+		for (size_t i = 0; i < f->count && !its; i++)
+			if ((type == CTA_TUPLE_ORIG || type == CTA_TUPLE_REPLY) && is_from(attr, &f->list[i]))
+				its = &f->list[i];
 		if (type == CTA_TUPLE_ORIG)
 			name[0] = attr;
 		if (type == CTA_ID)
@@ -101,7 +106,7 @@ static int take_flow(const struct nlmsghdr *m, void *user)
 	}
 	if (!its || !name[0])
 		return 0;
-	deletion = begin(f->deletions, IPCTNL_MSG_CT_DELETE, f->address->family, 0);
+	deletion = begin(f->deletions, IPCTNL_MSG_CT_DELETE, its->family, 0);
 	for (int i = 0; i < 3; i++)
 		if (name[i])
 			copy(deletion, name[i]);
@@ -112,32 +117,53 @@ static int take_flow(const struct nlmsghdr *m, void *user)
 
 /* The last deletion alone asks for an answer: others say nothing but that a flow has ended meanwhile, and
  * all are done by then. */
-static void forget(const struct flow_address *a, bool reply)
+static void forget(struct nl_batch *question, const struct flow_address *list, size_t count)
 {
 	_cleanup_fd_ int fd = nl_open(NETLINK_NETFILTER);
 	_cleanup_batch_ struct nl_batch deletions;
-	struct forgetting f = { .address = a, .deletions = &deletions };
-	struct nl_batch question;
+	struct forgetting f = { .list = list, .count = count, .deletions = &deletions };
 
 	nl_batch_init_growing(&deletions);
-	nl_batch_init(&question);
-	put_question(&question, a, reply);
-	if (fd < 0 || nl_talk(fd, &question, take_flow, &f, NULL) < 0 || !deletions.count)
+	if (fd < 0 || nl_talk(fd, question, take_flow, &f, NULL) < 0 || !deletions.count)
 		return;
 	((struct nlmsghdr *)(deletions.bytes + f.last))->nlmsg_flags |= NLM_F_ACK;
 	(void)nl_talk(fd, &deletions, NULL, NULL, NULL);
 }
 
+/* Of the caller's network namespace. */
+static unsigned long count_flows(void)
+{
+	char text[32];
+	ssize_t n = file_read_record_at(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_count", text, sizeof text);
+
+	return n > 0 ? strtoul(text, NULL, 10) : ULONG_MAX;
+}
+
+/* The kernel goes through its whole table for each question, that of all network namespaces: with few
+ * flows all of them at once are the cheaper answer, and with none there is nothing to ask. */
 void conntrack_forget(uint32_t address, const struct in6_addr *address6)
 {
 	const uint32_t big = htonl(address);
-	const struct flow_address four = { AF_INET, &big, sizeof big, CTA_IP_V4_SRC },
-				  six = { AF_INET6, address6, sizeof *address6, CTA_IP_V6_SRC };
+	struct flow_address list[2];
+	unsigned long flows = count_flows();
+	struct nl_batch question;
+	size_t count = 0;
 
-	for (int reply = 0; reply < 2; reply++) {
-		if (address)
-			forget(&four, reply);
-		if (!in6_is_zero(address6))
-			forget(&six, reply);
+	if (address)
+		list[count++] = (struct flow_address){ AF_INET, &big, sizeof big, CTA_IP_V4_SRC };
+	if (!in6_is_zero(address6))
+		list[count++] = (struct flow_address){ AF_INET6, address6, sizeof *address6, CTA_IP_V6_SRC };
+	if (!flows || !count)
+		return;
+	if (flows <= FLOWS_FEW) {
+		nl_batch_init(&question);
+		nl_end(&question, begin(&question, IPCTNL_MSG_CT_GET, AF_UNSPEC, NLM_F_DUMP));
+		forget(&question, list, count);
+		return;
+	}
+	for (size_t i = 0; i < 2 * count; i++) {
+		nl_batch_init(&question);
+		put_question(&question, &list[i / 2], i % 2);
+		forget(&question, &list[i / 2], 1);
 	}
 }

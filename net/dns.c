@@ -220,12 +220,36 @@ static int is_served(const struct place *p, const struct endpoint *ep, bool repl
 		     : r;
 }
 
+/* The container whose network namespace it is in, and not its own: 1, and that one's id. */
+static int is_guest(const struct place *p, const struct endpoint *ep, char id[sizeof ep->id])
+{
+	struct endpoint *all = NULL;
+	struct err ignored = ERR_INIT;
+	size_t count = 0;
+	int found = 0;
+
+	if (ep->cookie && endpoint_list(&p->store, NULL, &all, &count, &ignored) == 0)
+		for (size_t i = 0; i < count && !found; i++)
+			if (all[i].cookie == ep->cookie && strcmp(all[i].owner, ep->owner) != 0) {
+				memcpy(id, all[i].id, sizeof ep->id);
+				found = 1;
+			}
+	free(all);
+	return found;
+}
+
 static int in_use(const struct place *p, const struct endpoint *ep, struct err *e)
 {
 	int r = is_served(p, ep, false, e);
+	char host[sizeof ep->id];
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (is_guest(p, ep, host)) {
+		err_say(e, EADDRINUSE, "container %s is in the network namespace of container %s, whose networks "
+			"it has", ep->id, host);
+		return err_fix(e, "kist net connect %s %s", p->at.network, host);
+	}
 	err_say(e, EADDRINUSE,
 		"something in the container's network namespace is at " DNS_ADDRESS_TEXT
 		", port 53, where kist's own server for names belongs");

@@ -215,7 +215,12 @@ void dns_tcp_ready(struct dns_server *s, struct dns_source *source, uint32_t eve
 {
 	struct dns_client *c = of(source, struct dns_client, tcp_source);
 
-	(void)events;
+	/* With CAP_NET_ADMIN over its network namespace a container may end sockets in it (ss -K). A
+	 * listener that is none any more would be ready for ever. */
+	if (events & (EPOLLHUP | EPOLLERR)) {
+		fd_close(&c->tcp);
+		return;
+	}
 	while (c->conn_count < DNS_CONNS_MAX) {
 		int fd = accept4(c->tcp, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

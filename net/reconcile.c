@@ -267,6 +267,25 @@ static int settle_bridges(const struct lease_store *s, const struct network *net
 	return r;
 }
 
+/* Rules made without a network would leave its containers unguarded: better the old ones. */
+static int check_defined(const struct network *networks, size_t network_count, const struct endpoint *all,
+			 size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < network_count && !found; j++)
+			found = strcmp(all[i].network, networks[j].name) == 0;
+		if (found || !endpoint_is_alive(&all[i]))
+			continue;
+		err_say(e, ENOENT, "network %s has no definition any more, and %s is on it", all[i].network,
+			all[i].id);
+		return err_fix(e, "bring back %s/%s.json, or take the container off it: kist delete, kist net gc",
+			       network_root(), all[i].network);
+	}
+	return 0;
+}
+
 /* The store is held, so that nobody comes or goes: a bridge that was made for one who left meanwhile
  * would stay. */
 static int reconcile(const struct lease_store *s, const struct endpoint *all, size_t count, struct err *e)
@@ -275,8 +294,12 @@ static int reconcile(const struct lease_store *s, const struct endpoint *all, si
 	size_t network_count;
 	int r = network_list(&networks, &network_count, e);
 
-	if (r < 0)
+	if (r == 0)
+		r = check_defined(networks, network_count, all, count, e);
+	if (r < 0) {
+		network_list_free(networks, network_count);
 		return r;
+	}
 	/* The rules before the way, servers last: they answer with addresses that can be reached. */
 	r = network_firewall_restore(s, e);
 	if (r == 0)

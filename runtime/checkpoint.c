@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "net/nft.h"
+#include "runtime/hot_net.h"
 
 int checkpoint_check_mode(const char *mode, struct err *e)
 {
@@ -377,6 +378,8 @@ int runtime_checkpoint(int root, const char *root_path, const char *id,
 		r = load_spec(&d, e);
 	if (r == 0)
 		r = checkpoint_check(&d.spec, e);
+	if (r == 0 && faccessat(c.dir, HOT_NET_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = checkpoint_refuse_network(e); /* by kist net connect */
 	if (r == 0)
 		r = open_dump(&d, root_path, e);
 	if (r == 0)

@@ -62,6 +62,8 @@ struct checkpoint_external {
 /* All of a configuration. Pure. */
 size_t checkpoint_externals(const struct container_spec *s, const struct host *h, struct arena *a,
 			    struct checkpoint_external **ret);
+/* Refuses one on networks of kist's. */
+int checkpoint_refuse_network(struct err *e);
 /* What criu would lose without a word, or can't save: refused. Pure. */
 int checkpoint_check(const struct container_spec *s, struct err *e);
 /* One --external a mount of the process's that comes from the host. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runtime/annotations.h"
+
 static int refuse(struct err *e, const char *why, const char *what)
 {
 	err_say(e, ENOTSUP, "checkpoint: %s", what);
@@ -29,6 +31,22 @@ static int check_lost(const struct container_spec *s, struct err *e)
 	if (landlock_is_asked(&s->process.landlock))
 		return refuse(e, "/annotations", "criu does not keep a Landlock domain");
 	return 0;
+}
+
+/* Interfaces could come back; addresses that are leased, rules, ports and names would not. */
+int checkpoint_refuse_network(struct err *e)
+{
+	refuse(e, "/annotations/" ANNOTATION_NET, "kist's networks can't be kept");
+	return err_fix(e, "a network namespace that others made can: {\"type\": \"network\", \"path\": ...} in "
+		       "/linux/namespaces");
+}
+
+static int check_network(const struct container_spec *s, struct err *e)
+{
+	const json_t *annotations = json_object_get(s->config, "annotations");
+	const char *net = json_string_value(json_object_get(annotations, ANNOTATION_NET));
+
+	return net && strcmp(net, "none") != 0 ? checkpoint_refuse_network(e) : 0;
 }
 
 static int check_namespaces(const struct container_spec *s, struct err *e)
@@ -73,6 +91,8 @@ int checkpoint_check(const struct container_spec *s, struct err *e)
 		refuse(e, "/process/terminal", "a terminal can't be saved");
 		r = err_fix(e, "only containers without one");
 	}
+	if (r == 0)
+		r = check_network(s, e);
 	if (r == 0)
 		r = check_namespaces(s, e);
 	if (r == 0 && s->has_seccomp && s->seccomp.notify)

@@ -62,6 +62,11 @@ int net_of_annotations(const struct container_spec *s, const struct host *h, con
 		r = parse_rate(s, rate, &spec.rate, e);
 	if (r < 0)
 		return r;
+	if (net && spec.mode == NET_NONE && net[strspn(net, " \t\n")] == '\0') {
+		err_say(e, EINVAL, "is empty");
+		err_at(e, "/annotations/" NET_ANNOTATION);
+		return err_fix(e, "leave it out, or say none");
+	}
 	if (spec.mode == NET_HOST) {
 		err_say(e, EINVAL, "the host's network is no network to join");
 		err_at(e, "/annotations/" NET_ANNOTATION);

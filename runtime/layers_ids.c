@@ -5,6 +5,7 @@
  * in /etc/subuid then. In another user namespace they would be nobody's.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "ns/spec.h"
 #include "runtime/layers.h"
@@ -26,12 +27,12 @@ int root_layers_check_ids(const struct root_layers *l, const struct ns_spec *ns,
 {
 	const struct subids *ids = l->image ? &l->image->ids : NULL;
 
-	if (!ids || !l->image->mapped ||
+	/* A namespace that is joined has the ids it has. */
+	if (!ids || !l->image->mapped || (ns->join_namespaces & CLONE_NEWUSER) ||
 	    (has_range(&ns->uid_maps, &ids->uid) && has_range(&ns->gid_maps, &ids->gid)))
 		return 0;
 	err_say(e, EINVAL,
-		"the files in the store %.100s are of the ids 0 = %u, 1 to %u = %u to %u, which "
-		"the "
+		"the files in the store %.100s are of the ids 0 = %u, 1 to %u = %u to %u, which the "
 		"container does not have",
 		l->image->store, ids->uid.own, ids->uid.count, ids->uid.first,
 		ids->uid.first + ids->uid.count - 1);

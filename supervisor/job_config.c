@@ -110,10 +110,12 @@ static json_t *process(const struct job *job, const struct image_info *image,
 
 	for (size_t i = 0; i < user->gid_count; i++)
 		json_array_append_new(groups, json_integer((json_int_t)user->gids[i]));
-	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:b, s:o, s:o}",
+	return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:o, s:b, s:o, s:o}",
 			 "terminal", 0, "user", "uid", (json_int_t)user->uid, "gid",
 			 (json_int_t)user->gid, "additionalGids", groups,
-			 "args", command(job, image), "env", environment(job, image), "cwd", cwd,
+			 "args", command(job, image), "env", environment(job, image), "cwd",
+			 /* an image's may begin without it, as in a bundle */
+			 cwd[0] == '/' ? json_string(cwd) : json_sprintf("/%s", cwd),
 			 "noNewPrivileges", !job_walls(job)->new_privs, "capabilities",
 			 capabilities(job, user), "rlimits", rlimits(job));
 }
@@ -260,7 +262,7 @@ static json_t *linux_part(const struct job *job, const struct job_ids *ids)
 					      "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats",
 					      "/proc/sched_debug", "/proc/scsi", "/proc/kallsyms",
-					      "/proc/interrupts", "/proc/pressure", NULL };
+					      "/proc/interrupts", "/proc/pressure", "/proc/cmdline", "/proc/config.gz", NULL };
 	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
 	json_t *namespaces = json_array(), *hidden = strings(masked), *o;
@@ -308,6 +310,8 @@ static json_t *annotations(const struct job *job)
 json_t *job_config(const struct job *job, const struct image_info *image, const struct job_ids *ids,
 		   const struct job_user *user)
 {
+	/* First: kist's own reader seeds the hashes, for which jansson would open /dev/urandom. */
+	seccomp_of(job);
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o}", "ociVersion", SPEC_OCI_VERSION,
 			 "process", process(job, image, user), "root", "path",
 			 job->is_folder ? job->source : "/", "readonly", !job->writable, "hostname", job->id,

@@ -132,6 +132,10 @@ int job_ids_check(const struct job_ids *ids, const struct job_user *user, struct
 		all = all && is_mapped(ids->gid, ids->count, user->gids[i]);
 	if (all)
 		return 0;
+	if (ids->leased) {
+		err_say(e, EINVAL, "there is no user %u, group %u in a job", user->uid, user->gid);
+		return err_fix(e, "all its ids are below %u: --user UID[:GID]", ids->uid[0].size);
+	}
 	err_say(e, EINVAL,
 		"the image runs as user %u, group %u, who have no id on this host: the job has "
 		"%u",

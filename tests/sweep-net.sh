@@ -124,7 +124,7 @@ same() { # killed processes need a moment to be gone, and gc to see that they ar
 	return 1
 }
 on_network() { k net inspect back | jq -e '.[0].Containers[] | select(.Name == "still")' >/dev/null 2>&1; }
-running() { [ "$(k state one 2>/dev/null | jq -r .status)" = running ]; }
+status_of() { k state "$1" 2>/dev/null | jq -r .status; }
 # What the verb should come to.
 did() { # VERB
 	case $1 in
@@ -132,8 +132,12 @@ did() { # VERB
 	rm) ! k net ls -q | grep -qx new ;;
 	connect) on_network && [[ $(<"/proc/$pid/net/dev") == *eth0* ]] && nft list map inet kist anywhere4 >/dev/null ;;
 	disconnect) ! on_network && [[ $(<"/proc/$pid/net/dev") != *eth* ]] ;;
-	run) running && [[ $(nft list map inet kist anywhere4) == *"8080 : 10.99.0.9 . 80"* ]] &&
-		[[ $(<"/proc/$(k state one | jq .pid)/net/dev") == *eth0*eth1* ]] ;;
+	run)
+		# Told to go on, the container's process is on its own: then it is the container that was killed.
+		[ "$who" != acting ] || [ "$(status_of one)" != stopped ] || return 0
+		[ "$(status_of one)" = running ] && [[ $(nft list map inet kist anywhere4) == *"8080 : 10.99.0.9 . 80"* ]] &&
+			[[ $(<"/proc/$(k state one | jq .pid)/net/dev") == *eth0*eth1* ]]
+		;;
 	delete) [ ! -e state/one ] ;;
 	esac
 }

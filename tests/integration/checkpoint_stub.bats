@@ -129,6 +129,7 @@ restores() { kist restore --detach --image-path "$T/image" "$@" $ID; }
 		/process/ioPriority: .*criu does not keep|.process.ioPriority = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
 		/process/scheduler: .*criu does not keep|.process.scheduler = {"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]}
 		/annotations: .*Landlock|.annotations["org.kist.landlock.read-only"] = "/"
+		/annotations/io.kist.net: .*networks can't be kept|.annotations["io.kist.net"] = "bridge"
 		/linux/namespaces: .*user namespace can't|.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings
 		/linux/namespaces: .*needs a pid namespace|.linux.namespaces |= map(select(.type != "pid"))
 		/linux/namespaces/3: .*only the network's|.linux.namespaces |= map(if .type == "uts" then .path = "/proc/1/ns/uts" else . end)

@@ -103,6 +103,13 @@ bundle_value() { jq -cS "$1" "$D/b/config.json"; }
 	rm -r "$D/b"
 	img bundle --tty full:1 "$D/b" -- "echo other"
 	[ "$(bundle_value '[.process.args, .process.terminal]')" = '[["sh","-c","echo other"],true]' ]
+	# A folder that begins without a slash is below the root, for a job, too.
+	make_busybox rel '{"Cmd": ["pwd"], "WorkingDir": "data"}'
+	rm -r "$D/b"
+	img bundle rel:1 "$D/b"
+	[ "$(bundle_value .process.cwd)" = '"/data"' ]
+	run -0 "$KIST" --root "$ROOT" job run rel:1
+	[ "$output" = /data ]
 }
 
 @test "bundle: as umoci converts it, for a handful of configurations" {

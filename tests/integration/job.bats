@@ -108,6 +108,8 @@ load_image() {
 	refused 125 '--workdir' job --workdir relative busybox true
 	refused 125 '--allow-degraded: "everything"' job --allow-degraded everything busybox true
 	refused 125 '--result' kist job run --result /no/folder/result busybox true
+	refused 125 '--result: ".*" is a folder' kist job run --result "$T" "$ROOTFS" true
+	refused 125 'no user 70000, group 70000 in a job' kist job run --user 70000 "$ROOTFS" true
 	refused 125 '--id: "../x"' kist job run --id ../x busybox true
 	refused 125 '--id' kist job run --id "$(printf '%064d' 1)" busybox true
 	refused 125 'store' kist job run --store /no/such/store busybox true

@@ -235,6 +235,28 @@ is() { [ "$output" = "$1" ] || { echo "got: $output"; echo "not: $1"; false; }; 
 	dns status back
 }
 
+@test "a container with CAP_NET_ADMIN ends the server's sockets in its network namespace: its own loss, and no work for the server" {
+	local listener
+	place A B
+	dns attach back web "$A" 10.1.0.2 web
+	dns attach back bad "$B" 10.1.0.3 bad
+	pid=$(dns status back | cut -d ' ' -f 1)
+	listener=$(at "$B" ss -Hlnte | grep -o 'ino:[0-9]*')
+	holds_listener() { readlink /proc/"$pid"/fd/* | grep -qF "[${listener#ino:}]"; }
+	holds_listener
+	at "$B" ss -K -lnt src 127.0.0.11 >/dev/null 2>&1 || true
+	[ -z "$(at "$B" ss -Hlnt)" ] || skip "this kernel ends no sockets for others"
+	# A listener that is none would be ready for ever.
+	until_true eval '! holds_listener'
+	run ask "$A" -t bad; is 'NOERROR 10.1.0.3'
+	run ask "$A" bad; is 'NOERROR 10.1.0.3'
+	run ask "$B" -t web; [[ $output = 'no connection: '* ]]
+	dns reconcile
+	dns detach back bad
+	dns detach back web
+	until_true gone
+}
+
 @test "kist-dns holds nothing of root's; killed, reconcile brings the names back; nobody is left at the end" {
 	place A B C
 	dns attach back web "$A" 10.1.0.2 web

@@ -262,6 +262,21 @@ is_mended() {
 	grep -q '^fix: .*/etc/subuid as when the store was made' <<<"$stderr"
 	refused 125 "are of the ids 0 = $ALICE, 1 to 65535 = $FIRST to" mine "alice:500000:65536" "kist job run --id $ID busybox true"
 	refused 125 "are of the ids 0 = $ALICE, 1 to 65535 = $FIRST to" mine "" "kist job run --id $ID busybox true"
+	# A container that joins another's user namespace has that one's ids.
+	cd "$HOME_DIR/b"
+	rootless_bundle "$MORE_IDS"
+	args sleep 1000
+	as_alice kist run -d "$ID" >/dev/null 2>&1 3>&- 4>&-
+	mkdir "$HOME_DIR/joined"
+	jq --arg p "/proc/$(kist state "$ID" | jq .pid)/ns/user" --arg store "$HERS" 'del(.linux.uidMappings, .linux.gidMappings, .hostname) |
+		.process.args = ["stat", "-c", "%u:%g", "/bin/busybox"] | .root.readonly = true |
+		.annotations = {"io.kist.image": "busybox", "io.kist.image.store": $store} |
+		.linux.namespaces = [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "user", "path": $p}]' config.json >"$HOME_DIR/joined/config.json"
+	run kist run -b "$HOME_DIR/joined" "$ID-2"
+	kist delete --force "$ID"
+	echo "$output"
+	[ "$status $output" = "0 0:0" ]
+	cd "$T"
 	# In a namespace with the same ids it is the same store; and there she may ask for one.
 	mapped() { as_alice KIST_STORE="$1" unshare -U --map-auto --map-root-user kist "${@:2}"; }
 	if unshare --help | grep -q -e --map-auto; then

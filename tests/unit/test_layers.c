@@ -68,6 +68,45 @@ static void tmpfs_without_xattrs(void **state)
 	assert_int_equal(root_layers_check(&memory, &root, false, &e), 0);
 }
 
+/* Of a user's store whose files have many owners. */
+static void ids_of_the_container(void **state)
+{
+	static const struct ns_id_map good[] = { { 0, 4321, 1 }, { 1, 200000, 100 } };
+	static const struct ns_id_map more[] = { { 0, 4321, 1 }, { 1, 200000, 65536 } };
+	static const struct ns_id_map own[] = { { 0, 4321, 1 } }, root[] = { { 0, 5, 1 }, { 1, 200000, 100 } };
+	static const struct ns_id_map other[] = { { 0, 4321, 1 }, { 1, 300000, 100 } };
+	static const struct ns_id_map less[] = { { 0, 4321, 1 }, { 1, 200000, 99 } };
+	static const struct ns_id_map turned[] = { { 0, 4321, 1 }, { 1, 200000, 1 }, { 2, 7, 99 } };
+	static const struct {
+		struct ns_id_maps uid, gid;
+		int error;
+	} cases[] = {
+		{ { good, 2 }, { good, 2 }, 0 },       { { more, 2 }, { more, 2 }, 0 },
+		{ { own, 1 }, { good, 2 }, -EINVAL },  { { good, 2 }, { own, 1 }, -EINVAL },
+		{ { root, 2 }, { good, 2 }, -EINVAL }, { { other, 2 }, { good, 2 }, -EINVAL },
+		{ { less, 2 }, { good, 2 }, -EINVAL }, { { turned, 3 }, { good, 2 }, -EINVAL },
+		{ { NULL, 0 }, { NULL, 0 }, -EINVAL },
+	};
+	struct image_info image = { .mapped = true, .store = "/s",
+				    .ids = { { 4321, 200000, 100 }, { 4321, 200000, 100 } } };
+	struct root_layers l = { .image = &image }, folder = { .image = NULL };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ns_spec ns = { .uid_maps = cases[i].uid, .gid_maps = cases[i].gid };
+
+		err_clear(&e);
+		assert_int_equal(root_layers_check_ids(&l, &ns, &e), cases[i].error);
+		assert_int_equal(root_layers_check_ids(&folder, &ns, &e), 0);
+		ns.join_namespaces = CLONE_NEWUSER;
+		assert_int_equal(root_layers_check_ids(&l, &ns, &e), 0);
+	}
+	assert_string_equal(e.where, "/linux/uidMappings");
+	image.mapped = false;
+	assert_int_equal(root_layers_check_ids(&l, &(struct ns_spec){ 0 }, &e), 0);
+}
+
 #define DEEP 9
 static struct store store = STORE_INIT;
 
@@ -238,6 +277,7 @@ static void a_stack_holds_until_the_folder_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ids_of_the_container),
 		cmocka_unit_test(where_changes_go),
 		cmocka_unit_test(tmpfs_without_xattrs),
 		cmocka_unit_test_setup_teardown(stack_is_exact_or_unused, make_deep, remove_deep),
