@@ -113,6 +113,9 @@ static int enter(const struct subids *ids, struct err *e)
 	close(go[1]);
 	error = end_helper(&uid, error ? &second : e) && !error ? -e->error : error;
 	error = end_helper(&gid, error ? &second : e) && !error ? -e->error : error;
+	if (!error && !subids_are_here(ids))
+		error = err_say(e, EPERM, HOST_NEWUIDMAP " and " HOST_NEWGIDMAP
+				" ended well, and the ids are not there");
 	return error;
 }
 

@@ -57,6 +57,9 @@ int direct_settle(const struct lease_store *s, const struct network *n, const st
 void direct_forget(const struct lease_store *s, const char *network, const char *owner);
 /* Adds what was delivered to the container, which its interface on the host has not counted. */
 void direct_count(const struct lease_store *s, const struct endpoint *ep, struct net_counters *c);
+/* The same for what an interface of the container of process `pid` has counted itself, unless the kernel
+ * did. */
+void direct_complete(pid_t pid, struct net_counters *c);
 
 /* HOST: the step of a plan; rtnl_slot is the host's. */
 void direct_plan(struct plan *p, const struct network *n, const struct endpoint *ep, int rtnl_slot);

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "cgroup/cgroup.h"
 #include "net/counters.h"
+#include "net/direct.h"
 #include "runtime/live.h"
 
 static void add_interface(FILE *out, const struct net_counters *c)
@@ -48,6 +49,7 @@ static void add_interfaces(const struct container *c, FILE *out)
 		if (!net_counters_parse(line, &counters) || strcmp(counters.name, "lo") == 0 ||
 		    strpbrk(counters.name, "\"\\")) /* which JSON would have to quote */
 			continue;
+		direct_complete(c->pid, &counters);
 		fputc(count++ ? ',' : '[', out);
 		add_interface(out, &counters);
 	}

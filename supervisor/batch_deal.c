@@ -25,7 +25,7 @@
 
 #define OUTBOX_FULL   (1u << 20)
 #define LOST_MAX      3
-#define GONE_TRIES    200 /* to take away what a dead bearer's job left, while that still dies */
+#define GONE_TRIES    500 /* to take away what a dead bearer's job left, while that still dies */
 #define GONE_EACH_NS  10000000
 #define OTHER_POLLFDS 3
 

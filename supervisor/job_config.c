@@ -204,7 +204,10 @@ static json_t *mounts(const struct job *job, const struct job_ids *ids,
 		  w->hidden ? "nosuid,noexec,nodev,hidepid=invisible,subset=pid"
 			  : "nosuid,noexec,nodev");
 	add_mount(list, "/dev", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=64k");
-	add_mount(list, "/dev/pts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
+	/* All of a host share 4,096 of them. */
+	add_mount(list, "/dev/pts", "devpts",
+		  w->limited ? "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,max=64"
+			     : "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add_mount(list, "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777," TMP_OPTIONS);
 	add_mount(list, "/dev/mqueue", "mqueue", "nosuid,noexec,nodev");
 	/* A sysfs shows a network namespace, and mounts for its owner alone. */

@@ -94,10 +94,14 @@ bearers() {
 	}
 	wait_until 60 firsts
 	# The fifth is set up, and waits for a place; no thread, no other process of kist's.
+	four_run() {
+		[ "$(find "$ROOT" -name state.json | wc -l)" -eq 4 ] &&
+			[ "$(for pid in $jobs; do cat "/proc/$pid/comm"; done | sort | uniq -c | xargs)" = '1 kist 4 kist-init' ]
+	}
+	wait_until 60 four_run
 	for _ in 1 2 3; do
-		[ "$(find "$ROOT" -name state.json | wc -l)" -eq 4 ]
-		[ "$(for pid in $jobs; do cat "/proc/$pid/comm"; done | sort | uniq -c | xargs)" = '1 kist 4 kist-init' ]
 		sleep 0.1
+		four_run
 	done
 	for pid in $(bearers $batch); do
 		[ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
@@ -246,7 +250,7 @@ bearers() {
 	"$KIST" --root "$ROOT" batch -j 2 --retry 1 --input "$PWD/in:/in" jobs.jsonl >out &
 	batch=$!
 	wait_until 60 some_run 2
-	kill -KILL $(bearers $batch)
+	bearers $batch | xargs kill -KILL
 	touch in/open
 	wait $batch
 	results '[.[].line] == [1, 2, 3, 4] and all(.status == 0) and [.[].tries][:2] == [2, 2]'
@@ -259,7 +263,7 @@ bearers() {
 	for pid in $(bearers $batch); do
 		[ "$(cut -d ' ' -f 5 "/proc/$pid/stat")" -eq "$pid" ]
 	done
-	kill -KILL $(bearers $batch)
+	bearers $batch | xargs kill -KILL
 	kill -INT $batch
 	status=0
 	wait $batch || status=$?

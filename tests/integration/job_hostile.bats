@@ -186,6 +186,20 @@ fill() { cat /dev/zero >"$T/full/filler" 2>/dev/null || true; }
 	assert_nothing_left
 }
 
+@test "terminals: so many of its own, not all of the host's" {
+	cat >"$ROOTFS/terminals" <<-'END'
+	# Nine to a process.
+	for i in 1 2 3 4 5 6 7 8; do
+		(for fd in 1 2 3 4 5 6 7 8 9; do eval "exec $fd<>/dev/ptmx" 2>/dev/null || break; done; ls /dev/pts | wc -l >/tmp/$i; read -r x </tmp/wait) &
+	done
+	for i in 1 2 3 4 5 6 7 8; do until [ -s /tmp/$i ]; do sleep 0.05; done; done
+	ls /dev/pts | grep -vc ptmx
+	END
+	run -0 --separate-stderr job "$ROOTFS" -- sh -c 'mkfifo /tmp/wait; . /terminals'
+	[ "$output" -eq 64 ]
+	assert_nothing_left
+}
+
 @test "names that are made to mislead: collected as they are, shown harmless" {
 	mkdir "$T/out"
 	run -0 job --workspace 1m --file-size max --collect '**' --collect-to "$T/out" "$ROOTFS" -- sh -c 'n=$(printf "a\nb"); e=$(printf "x\033[2Jy")

@@ -287,6 +287,13 @@ is_mended() {
 		cmp "$HERS/xattrs" "$HERS-2/xattrs"
 		run -0 as_alice KIST_STORE="$HERS-2" kist image fsck
 	fi
+	# shellcheck disable=SC2016
+	refused 1 'ended well, and the ids are not there' \
+		in_a_mount_namespace 'mount --bind /bin/true /usr/bin/newuidmap; as_alice KIST_STORE='"$HERS"' kist image prune'
+	# Without a helper that works a new store is single.
+	# shellcheck disable=SC2016
+	run -0 in_a_mount_namespace 'mount --bind /bin/false /usr/bin/newgidmap; as_alice KIST_STORE='"$HERS-3"' kist image load -q $T/busybox.tar'
+	[ "$(cat "$HERS-3/xattrs")" = user ]
 	# What needs no layer needs no ids.
 	run -0 mine "" "kist image ls -q"
 	run -0 mine "" "kist image inspect busybox"

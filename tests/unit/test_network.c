@@ -226,6 +226,7 @@ static void test_hostile_file(void **state)
 		{ "subnet6", "\"fe80::/64\"" },
 		{ "gateway6", "\"fd01::1\"" },
 		{ "internal", "1" },
+		{ "direct", "1" },
 		{ "mtu", "65536" },
 		{ "mtu", "-1" },
 		{ "labels", "{\"a\":1}" },
@@ -244,6 +245,19 @@ static void test_hostile_file(void **state)
 		err_clear(&e);
 		assert_int_equal(network_from_json(o, &again, &e), -EINVAL);
 		assert_int_equal(e.where[0], '/');
+	}
+	/* Direct delivery knows nothing of isolation. */
+	for (int isolated = 0; isolated < 2; isolated++) {
+		_cleanup_json_ json_t *o = network_to_json(&n);
+
+		json_object_set_new(o, "direct", json_true());
+		json_object_set_new(o, "isolated", json_boolean(isolated));
+		err_clear(&e);
+		assert_int_equal(network_from_json(o, &again, &e), isolated ? -EINVAL : 0);
+		if (isolated)
+			assert_string_equal(e.where, "/direct");
+		else
+			assert_true(again.direct);
 	}
 }
 

@@ -404,6 +404,25 @@ static void kinds(void **state)
 	}
 }
 
+/* Two make one store, each of another kind: who is first decides, and the other must not go on. */
+static void one_kind_is_on_record(void **state)
+{
+	struct store single = { .dir = store.dir, .userxattr = true }, mapped = single, read = single;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	mapped.mapped = true;
+	mapped.ids = (struct subids){ { 1, 2, 3 }, { 4, 5, 6 } };
+	assert_int_equal(unlinkat(store.dir, "xattrs", 0), 0);
+	assert_int_equal(store_write_kind(&mapped, &e), 0);
+	assert_int_equal(store_read_kind(&read, &e), 0);
+	assert_true(read.mapped);
+	assert_memory_equal(&read.ids, &mapped.ids, sizeof(read.ids));
+	assert_int_equal(store_write_kind(&mapped, &e), 0);
+	assert_int_equal(store_write_kind(&single, &e), -EAGAIN);
+	assert_non_null(strstr(err_text(&e), "meanwhile, of another kind"));
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -418,6 +437,7 @@ int main(void)
 		STORE_TEST(leftovers_of_the_dead_go_those_of_the_living_stay),
 		STORE_TEST(nothing_is_swept_when_a_root_cannot_be_read),
 		STORE_TEST(kinds),
+		STORE_TEST(one_kind_is_on_record),
 		cmocka_unit_test(default_paths),
 	};
 
