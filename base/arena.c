@@ -32,6 +32,7 @@
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t used, size;
+	size_t dirty; /* so much is not zero: of who had it before */
 	_Alignas(max_align_t) char data[];
 };
 
@@ -63,7 +64,7 @@ static void give_pages(void *pages, size_t size)
 }
 #endif
 
-/* Given back, zeroed: what is worked out in an arena of its own, and thrown away, leaves it for the
+/* Given back: what is worked out in an arena of its own, and thrown away, leaves it for the
  * next, and one job of a batch for another. Not under AddressSanitizer, which is to see who still uses
  * it. */
 static struct arena_chunk *spares;
@@ -104,7 +105,9 @@ static void give_chunk(struct arena_chunk *c)
 	}
 	if (spare_count == SPARES_MAX)
 		drop_oldest_spare();
-	memset(c->data, 0, c->used);
+	/* Zeroed where it is used, by whom its pages are written anyway. */
+	if (c->dirty < c->used)
+		c->dirty = c->used;
 	c->used = 0;
 	c->next = spares;
 	spares = c;
@@ -192,6 +195,8 @@ void *arena_alloc(struct arena *a, size_t size)
 		return NULL;
 	}
 	p = c->data + start;
+	if (start < c->dirty)
+		memset(p, 0, rounded < c->dirty - start ? rounded : c->dirty - start);
 	c->used = start + rounded;
 	return p;
 }
