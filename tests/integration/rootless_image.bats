@@ -53,6 +53,21 @@ without_subids() {
 	WAIVED= job --memory max --pids max --cpus max --cpu-time max busybox true
 	run -124 job --wall 300ms busybox -- sh -c 'trap "" TERM; sleep 1000 & while :; do sleep 1; done'
 	run -7 job busybox -- sh -c 'sleep 1000 & exit 7'
+	# Her own process 1 shows nothing to her either; without it she may enter.
+	for init in yes no; do
+		rm -f "$T/said"
+		job --init $init --wall max busybox -- sh -c 'echo >/tmp/here; echo here; sleep 1000' >"$T/said" 2>&1 3>&- &
+		wait_until 30 grep -q here "$T/said"
+		run --separate-stderr kist exec "$ID" sh -c 'ls /tmp; touch /x 2>/dev/null || echo closed'
+		if [ $init = yes ]; then
+			is_one_line 255 'cannot join'
+			grep -q '^fix: .*--init no$' <<<"$stderr"
+		else
+			[ "$status $output" = "0 here"$'\n'closed ]
+		fi
+		kist kill "$ID" KILL
+		wait $! || true
+	done
 	refused 125 'needs root' job --net bridge busybox true
 	refused 125 'workspace-from: needs root' job --workspace-from . busybox true
 	assert_nothing_left
