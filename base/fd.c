@@ -217,7 +217,7 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t size, 
 	return 0;
 }
 
-/* A file without a name: whoever is killed now leaves none. -EOPNOTSUPP: not on this file system. */
+/* Without a name: whoever is killed now leaves none. -EOPNOTSUPP: not on this file system. */
 static int make_nameless(int dirfd, const void *data, size_t size, mode_t mode)
 {
 	_cleanup_fd_ int fd = openat(dirfd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);

@@ -159,6 +159,11 @@ static int check_caps(const struct request *q, const struct process_spec *spec, 
 	return 0;
 }
 
+static bool is_job(const json_t *config)
+{
+	return json_object_get(json_object_get(config, "annotations"), JOB_ANNOTATION) != NULL;
+}
+
 /* What enters a job has the job's walls: neither a slip of the finger nor a script opens them. */
 static int heed_job(const json_t *config, const struct request *q, const struct process_spec *spec,
 		    struct exec_options *o, struct err *e)
@@ -166,7 +171,7 @@ static int heed_job(const json_t *config, const struct request *q, const struct 
 	const char *more = q->process_file ? "process" : q->caps.count ? "cap"
 			   : q->preserve_fds ? "preserve-fds" : NULL;
 
-	if (!json_object_get(json_object_get(config, "annotations"), JOB_ANNOTATION))
+	if (!is_job(config))
 		return 0;
 	if (more) {
 		err_say(e, EPERM, "--%s: this is a job, and what enters it has no more than it has",
@@ -352,6 +357,9 @@ static int exec_in(struct container *c, const struct request *q, int argc, char 
 	/* The guest is born inside the container's pid namespace: it must not bring this along. */
 	fd_close(&c->dir);
 	r = run_walk(run, e);
+	/* Which is not dumpable: to its own user the kernel shows nothing of it. */
+	if (r == -EPERM && is_job(config) && host_unprivileged(&host))
+		err_fix(e, "without root a job is entered only without kist's own process 1: start it with --init no");
 	if (r < 0) {
 		run_close(run);
 		publish_take_back_pid_file(&compiled->plan, compiled->step_pid_file, e->step);

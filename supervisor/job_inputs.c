@@ -43,7 +43,7 @@ static bool is_within(const char *path, const char *folder)
 	       (strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]));
 }
 
-/* By name and number, not by statfs(2): a file system that does not answer that would hold kist up. */
+/* By name and number, not by statfs(2): one that does not answer that would hold kist up. */
 static bool is_kernels(const char *path, dev_t dev)
 {
 	struct stat proc;

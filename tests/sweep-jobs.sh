@@ -8,6 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # Inside, after a point: nobody is with it any more; what there is of a result is looked at.
 if [ "${1-}" = --after ]; then
+	: "${work:?}" "${root:?}" "${runtime:?}" # sweep.sh's
 	id=$2 result=$work/results/$2
 	kist() { timeout -k 1 20 "$runtime" --root "$root" "$@"; }
 	state() { kist job ls --json 2>/dev/null | jq -r "select(.id == \"$id\").state"; }
@@ -29,7 +30,7 @@ if [ "${1-}" = --after ]; then
 		fi
 	done
 	# Nothing but results is where they are.
-	strange=$(cd "$work/results" && ls -A | grep -v '^sweep-' || true)
+	strange=$(find "$work/results" -mindepth 1 ! -name 'sweep-*' -printf '%f ')
 	[ -z "$strange" ] || echo "beside the results: $strange"
 	# Not killed but disturbed, and it says that all went well.
 	[ "${status:-1}" != 0 ] || [ -e "$root/.jobs/$id" ] || [[ $said == *all-of-it* ]] || echo "a false status: the job said '$said'"
@@ -39,7 +40,7 @@ if [ "${1-}" = --after ]; then
 		[ -n "$(ls -A "$root")" ] || exit 0
 		sleep 0.1
 	done
-	echo "job gc: $(ls -A "$root" | xargs): $(tail -n 1 "$work/complaint")"
+	echo "job gc: $(find "$root" -mindepth 1 -maxdepth 1 -printf '%f '): $(tail -n 1 "$work/complaint")"
 	exit 0
 fi
 if [ "${1-}" = --bundle ]; then

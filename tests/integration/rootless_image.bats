@@ -53,6 +53,21 @@ without_subids() {
 	WAIVED= job --memory max --pids max --cpus max --cpu-time max busybox true
 	run -124 job --wall 300ms busybox -- sh -c 'trap "" TERM; sleep 1000 & while :; do sleep 1; done'
 	run -7 job busybox -- sh -c 'sleep 1000 & exit 7'
+	# Her own process 1 shows nothing to her either; without it she may enter.
+	for init in yes no; do
+		rm -f "$T/said"
+		job --init $init --wall max busybox -- sh -c 'echo >/tmp/here; echo here; sleep 1000' >"$T/said" 2>&1 3>&- &
+		wait_until 30 grep -q here "$T/said"
+		run --separate-stderr kist exec "$ID" sh -c 'ls /tmp; touch /x 2>/dev/null || echo closed'
+		if [ $init = yes ]; then
+			is_one_line 255 'cannot join'
+			grep -q '^fix: .*--init no$' <<<"$stderr"
+		else
+			[ "$status $output" = "0 here"$'\n'closed ]
+		fi
+		kist kill "$ID" KILL
+		wait $! || true
+	done
 	refused 125 'needs root' job --net bridge busybox true
 	refused 125 'workspace-from: needs root' job --workspace-from . busybox true
 	assert_nothing_left
@@ -294,6 +309,35 @@ is_mended() {
 	# shellcheck disable=SC2016
 	run -0 in_a_mount_namespace 'mount --bind /bin/false /usr/bin/newgidmap; as_alice KIST_STORE='"$HERS-3"' kist image load -q $T/busybox.tar'
 	[ "$(cat "$HERS-3/xattrs")" = user ]
+	# Nor can it be mapped where files can't be given away: here, by a mount that shows her id alone.
+	mkdir "$D/alice/there"
+	chown $ALICE:$ALICE "$D/alice/there"
+	cat >"$T/idmap.py" <<-'END'
+		import ctypes, os, signal, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		r, w = os.pipe()
+		child = os.fork()
+		if child == 0:
+		    libc.unshare(0x10000000)
+		    os.write(w, b"x")
+		    signal.pause()
+		os.read(r, 1)
+		for name in "uid_map", "gid_map":
+		    open("/proc/%d/%s" % (child, name), "w").write("%s %s 1" % (sys.argv[2], sys.argv[2]))
+		ns = os.open("/proc/%d/ns/user" % child, os.O_RDONLY)
+		tree = libc.syscall(428, -100, sys.argv[1].encode(), 1)
+		attr = struct.pack("QQQQ", 0x100000, 0, 0, ns)
+		failed = libc.syscall(442, tree, b"", 0x1000, attr, len(attr)) or \
+		    libc.syscall(429, tree, b"", -100, sys.argv[1].encode(), 4)
+		os.kill(child, 9)
+		sys.exit(failed != 0)
+	END
+	# shellcheck disable=SC2016
+	run -0 in_a_mount_namespace 'python3 $T/idmap.py '"$D/alice/there $ALICE"' && as_alice KIST_STORE='"$D/alice/there/a/b"' kist image load -q $T/busybox.tar'
+	[ "$(cat "$D/alice/there/a/b/xattrs")" = user ]
+	as_alice KIST_STORE="$D/alice/there/c/d" kist image load -q "$T/busybox.tar" >/dev/null
+	[ "$(head -n 1 "$D/alice/there/c/d/xattrs")" = user-mapped ]
+	[ -z "$(find "$D/alice/there" -name '.kist-*')" ]
 	# What needs no layer needs no ids.
 	run -0 mine "" "kist image ls -q"
 	run -0 mine "" "kist image inspect busybox"
