@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -119,22 +120,43 @@ static int enter(const struct subids *ids, struct err *e)
 	return error;
 }
 
-/* Where it can't be done a new store is better single than none. In a child: there is no way back.
- */
-static bool can_enter(const struct subids *ids)
+/* Not everywhere files can be others': on NFS, or a mount with ids of its own. path: of a store that
+ * is to be made, and maybe its folders, too. */
+static bool can_give(const char *path)
+{
+	char folder[STORE_PATH_MAX + 1], name[STORE_PATH_MAX + 32];
+	_cleanup_fd_ int fd = -EBADF;
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s/", path);
+	while (fd < 0 && (slash = strrchr(folder, '/')) != NULL) {
+		*slash = '\0';
+		snprintf(name, sizeof(name), "%s/.kist-XXXXXX.tmp", folder);
+		fd = mkostemps(name, 4, O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT)
+			return false;
+	}
+	if (fd >= 0)
+		unlink(name);
+	return fd >= 0 && fchown(fd, 1, 1) == 0;
+}
+
+/* Where it can't be done a new store is better single than none. In a child: there is no way back. */
+static bool can_enter(const struct subids *ids, const char *path)
 {
 	int status = 1;
 	pid_t pid = fork();
 
 	if (pid == 0) /* some hosts give the namespace, and no right in it */
-		_exit(enter(ids, NULL) || setresgid(1, 1, 1) || setresuid(1, 1, 1));
+		_exit(enter(ids, NULL) || !can_give(path) || setresgid(1, 1, 1) ||
+		      setresuid(1, 1, 1));
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* Of a store that is to be made: 1 and its ids, 0 single. */
-static int choose(enum store_ids want, struct subids *ret, struct err *e)
+static int choose(const char *path, enum store_ids want, struct subids *ret, struct err *e)
 {
 	bool inside = host_in_user_namespace(), helpers;
 
@@ -142,7 +164,7 @@ static int choose(enum store_ids want, struct subids *ret, struct err *e)
 		return 0;
 	helpers = access(HOST_NEWUIDMAP, X_OK) == 0 && access(HOST_NEWGIDMAP, X_OK) == 0;
 	if (inside ? subids_of_namespace(ret) : helpers && subids_of_caller(ret))
-		return want == STORE_IDS_MAPPED || can_enter(ret);
+		return want == STORE_IDS_MAPPED || can_enter(ret, path);
 	if (want == STORE_IDS_AUTO)
 		return 0;
 	err_say(e, EPERM, "--ids mapped: the caller has no ids but its own");
@@ -185,7 +207,7 @@ static int find_ids(const char *path, enum store_ids want, bool create, struct s
 			   : s.userxattr && s.mapped && fstat(s.dir, &st) == 0 &&
 				       st.st_uid == geteuid();
 	}
-	got = create ? choose(want, ret, e) : 0;
+	got = create ? choose(s.path, want, ret, e) : 0;
 	if (got > 0)
 		store_choose_ids(ret);
 	return got;

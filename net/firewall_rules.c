@@ -299,16 +299,6 @@ static void put_input(struct nl_batch *b)
 	put_rows(b, "input", input_rows, sizeof input_rows / sizeof *input_rows);
 }
 
-static struct nft_rule within(struct nl_batch *b)
-{
-	struct nft_rule r = in_chain(b, "forward");
-
-	nft_meta(&r, NFT_META_IIFNAME, 0);
-	nft_meta(&r, NFT_META_OIFNAME, IFNAME_WORDS);
-	nft_lookup(&r, 0, firewall_sets[SET_WITHIN].name, false);
-	return r;
-}
-
 /* What a container has the host send back to its own network, for each of 65000 addresses that nobody
  * has: the host would look for them all, and its table of neighbours, of which there is one for all
  * networks, would be full. */
@@ -316,7 +306,7 @@ static void put_nobodys(struct nl_batch *b, int family)
 {
 	const uint32_t unicast = RTN_UNICAST;
 	bool four = family == NFPROTO_IPV4;
-	struct nft_rule r = within(b);
+	struct nft_rule r = in_chain(b, "same_network");
 
 	is_family(&r, family);
 	load_target(&r, family, 0);
@@ -333,12 +323,20 @@ static void put_forward(struct nl_batch *b)
 {
 	struct nft_rule r;
 
-	nft_put_base_chain(b, NFPROTO_INET, "forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
+	nft_put_chain(b, NFPROTO_INET, "same_network");
 	put_nobodys(b, NFPROTO_IPV4);
 	put_nobodys(b, NFPROTO_IPV6);
+	r = in_chain(b, "same_network");
+	end_accept(&r, "to one who is there");
+
+	nft_put_base_chain(b, NFPROTO_INET, "forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
 	/* Bridged packets come here too where br_netfilter is loaded. */
-	r = within(b);
-	end_accept(&r, "within a network");
+	r = in_chain(b, "forward");
+	nft_meta(&r, NFT_META_IIFNAME, 0);
+	nft_meta(&r, NFT_META_OIFNAME, IFNAME_WORDS);
+	nft_lookup(&r, 0, firewall_sets[SET_WITHIN].name, false);
+	nft_verdict(&r, NFT_GOTO, "same_network");
+	nft_rule_end(&r, "within a network");
 	put_rows(b, "forward", forward_rows, sizeof forward_rows / sizeof *forward_rows);
 }
 

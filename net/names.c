@@ -111,10 +111,10 @@ static int settle_port_names(const struct network *n, int rtnl, const struct end
 	for (size_t i = 0; r >= 0 && i < count; i++) {
 		int index = 0;
 
-		if (!is_of(&all[i], n) || !endpoint_is_alive(&all[i]))
+		if (!is_of(&all[i], n))
 			continue;
 		r = is_there(rtnl, all[i].host_if, &port, e);
-		if (r == 0)
+		if (r == 0 && endpoint_is_alive(&all[i]))
 			r = find_port(rtnl, bridge.index, &all[i], all, count, &index, e);
 		if (r == 0 && index)
 			r = rename_back(rtnl, index, all[i].host_if, e);

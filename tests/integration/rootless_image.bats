@@ -309,6 +309,35 @@ is_mended() {
 	# shellcheck disable=SC2016
 	run -0 in_a_mount_namespace 'mount --bind /bin/false /usr/bin/newgidmap; as_alice KIST_STORE='"$HERS-3"' kist image load -q $T/busybox.tar'
 	[ "$(cat "$HERS-3/xattrs")" = user ]
+	# Nor can it be mapped where files can't be given away: here, by a mount that shows her id alone.
+	mkdir "$D/alice/there"
+	chown $ALICE:$ALICE "$D/alice/there"
+	cat >"$T/idmap.py" <<-'END'
+		import ctypes, os, signal, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		r, w = os.pipe()
+		child = os.fork()
+		if child == 0:
+		    libc.unshare(0x10000000)
+		    os.write(w, b"x")
+		    signal.pause()
+		os.read(r, 1)
+		for name in "uid_map", "gid_map":
+		    open("/proc/%d/%s" % (child, name), "w").write("%s %s 1" % (sys.argv[2], sys.argv[2]))
+		ns = os.open("/proc/%d/ns/user" % child, os.O_RDONLY)
+		tree = libc.syscall(428, -100, sys.argv[1].encode(), 1)
+		attr = struct.pack("QQQQ", 0x100000, 0, 0, ns)
+		failed = libc.syscall(442, tree, b"", 0x1000, attr, len(attr)) or \
+		    libc.syscall(429, tree, b"", -100, sys.argv[1].encode(), 4)
+		os.kill(child, 9)
+		sys.exit(failed != 0)
+	END
+	# shellcheck disable=SC2016
+	run -0 in_a_mount_namespace 'python3 $T/idmap.py '"$D/alice/there $ALICE"' && as_alice KIST_STORE='"$D/alice/there/a/b"' kist image load -q $T/busybox.tar'
+	[ "$(cat "$D/alice/there/a/b/xattrs")" = user ]
+	as_alice KIST_STORE="$D/alice/there/c/d" kist image load -q "$T/busybox.tar" >/dev/null
+	[ "$(head -n 1 "$D/alice/there/c/d/xattrs")" = user-mapped ]
+	[ -z "$(find "$D/alice/there" -name '.kist-*')" ]
 	# What needs no layer needs no ids.
 	run -0 mine "" "kist image ls -q"
 	run -0 mine "" "kist image inspect busybox"
