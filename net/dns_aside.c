@@ -1,9 +1,9 @@
 /*
  * dns_aside.c - port 53 of a container left to the container itself.
  *
- * A socket at 127.0.0.11, port 53, keeps every other from port 53 at all addresses, and a server for
- * names seldom listens elsewhere. One rule costs each of the container's flows an entry of conntrack,
- * so only who asks for it has it.
+ * A socket at 127.0.0.11, port 53, keeps every other from port 53 at all addresses, and a server
+ * for names seldom listens elsewhere. One rule costs each of the container's flows an entry of
+ * conntrack, so only who asks for it has it.
  */
 #include "net/dns_aside.h"
 
@@ -17,8 +17,8 @@
 #include "net/nft.h"
 #include "net/nft_message.h"
 
-#define FAMILY	   NFPROTO_IPV4
-#define CHAIN	   "names"
+#define FAMILY	    NFPROTO_IPV4
+#define CHAIN	    "names"
 #define IP4_TARGET  16 /* RFC 791 */
 #define PORT_TARGET 2
 
@@ -58,5 +58,7 @@ int dns_aside_lead(in_port_t port, struct err *e)
 	put_rule(&b, IPPROTO_TCP, port);
 	nft_end(&b);
 	r = nl_talk(fd, &b, NULL, NULL, e);
-	return r < 0 ? err_wrap(e, "nftables table ip " NFT_TABLE " in the container's network namespace") : 0;
+	return r < 0 ? err_wrap(e, "nftables table ip " NFT_TABLE
+				   " in the container's network namespace")
+		     : 0;
 }

@@ -43,8 +43,8 @@ static bool is_of(const struct endpoint *ep, const struct network *n)
 }
 
 /* A bridge of kist's that none of its networks has is known by its ports. */
-static int settle_bridge_name(const struct network *n, int rtnl, const struct endpoint *all, size_t count,
-			      struct err *e)
+static int settle_bridge_name(const struct network *n, int rtnl, const struct endpoint *all,
+			      size_t count, struct err *e)
 {
 	struct link_info link, port;
 	int r = is_there(rtnl, n->interface, &link, e);
@@ -58,7 +58,8 @@ static int settle_bridge_name(const struct network *n, int rtnl, const struct en
 			continue;
 		}
 		r = link_get_index(rtnl, port.master, &link, e);
-		if (r == 0 && strcmp(link.kind, "bridge") == 0 && strcmp(link.alias, NET_ALIAS) == 0)
+		if (r == 0 && strcmp(link.kind, "bridge") == 0 &&
+		    strcmp(link.alias, NET_ALIAS) == 0)
 			return rename_back(rtnl, link.index, n->interface, e);
 		r = r == -ENODEV ? 0 : r;
 	}
@@ -99,8 +100,8 @@ static int find_port(int rtnl, int bridge, const struct endpoint *ep, const stru
 	return r;
 }
 
-static int settle_port_names(const struct network *n, int rtnl, const struct endpoint *all, size_t count,
-			     struct err *e)
+static int settle_port_names(const struct network *n, int rtnl, const struct endpoint *all,
+			     size_t count, struct err *e)
 {
 	struct link_info bridge, port;
 	int r = is_there(rtnl, n->interface, &bridge, e);
@@ -111,10 +112,10 @@ static int settle_port_names(const struct network *n, int rtnl, const struct end
 	for (size_t i = 0; r >= 0 && i < count; i++) {
 		int index = 0;
 
-		if (!is_of(&all[i], n) || !endpoint_is_alive(&all[i]))
+		if (!is_of(&all[i], n))
 			continue;
 		r = is_there(rtnl, all[i].host_if, &port, e);
-		if (r == 0)
+		if (r == 0 && endpoint_is_alive(&all[i]))
 			r = find_port(rtnl, bridge.index, &all[i], all, count, &index, e);
 		if (r == 0 && index)
 			r = rename_back(rtnl, index, all[i].host_if, e);

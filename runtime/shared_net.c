@@ -2,7 +2,8 @@
  * shared_net.c - the network of a container that runs, for another: container:ID.
  *
  * Only of one in the caller's own state folder, which nobody else can write to: whose id it is, and
- * which process it has, is the caller's own word. Held by an fd, which was its when it was looked at.
+ * which process it has, is the caller's own word. Held by an fd, which was its when it was looked
+ * at.
  */
 #include "runtime/shared_net.h"
 

@@ -163,10 +163,16 @@ static int refuse_folders(const struct job_stdio *s, struct err *e)
 
 int job_stdio_check(const struct job_stdio *s, const struct job *job, struct err *e)
 {
-	for (int i = 1; i < 3; i++)
-		if (s->stream[i] && s->stream[i]->lost)
-			return err_set(e, s->stream[i]->lost, "%s: cannot write %.200s", names[i],
-				       job->stdio[i] ? job->stdio[i] : "what the job said");
+	for (int i = 0; i < 3; i++) {
+		const struct job_stream *one = s->stream[i];
+		bool file = job->stdio[i] && (i == 0 || (one && !one->unread));
+
+		/* A terminal in whose background kist is answers EIO: that is the end of it. */
+		if (one && one->lost && (i || file))
+			return err_set(e, one->lost, "%s: cannot %s %.200s", names[i],
+				       one->unread ? "read" : "write",
+				       file ? job->stdio[i] : "what the job said");
+	}
 	return 0;
 }
 

@@ -16,6 +16,14 @@ static void finish(struct job_stream *s)
 		fd_close(&s->to);
 }
 
+void job_stream_lose(struct job_stream *s, int error)
+{
+	if (!s || s->lost || (s->from < 0 && s->start == s->end))
+		return;
+	s->lost = error;
+	s->unread = true;
+}
+
 /* How much of n bytes more may pass. */
 static size_t within_limit(struct job_stream *s, size_t n)
 {
@@ -44,6 +52,8 @@ static void take(struct job_stream *s)
 		s->start = 0;
 		s->end = within_limit(s, (size_t)n);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		if (n < 0)
+			job_stream_lose(s, errno);
 		finish(s);
 	}
 }

@@ -16,7 +16,8 @@ struct job_stream {
 	bool owns_to;		  /* to is closed with the stream's end */
 	bool to_file;		  /* takes as much as it is given, without a poll(2) before */
 	bool over;		  /* the limit was passed */
-	int lost;		  /* errno of a write by which output was lost; 0 */
+	int lost;		  /* errno of a write, or a read, by which something was lost; 0 */
+	bool unread;		  /* ... a read */
 	uint64_t limit;		  /* 0: none */
 	struct job_output *count; /* may be NULL */
 	size_t start, end;
@@ -48,6 +49,8 @@ int job_stdio_check(const struct job_stdio *s, const struct job *job, struct err
 /* What to wait for; .fd -1: nothing. */
 struct pollfd job_stream_poll(const struct job_stream *s);
 void job_stream_move(struct job_stream *s, short revents);
+/* What is still to come of it can't be had. */
+void job_stream_lose(struct job_stream *s, int error);
 static inline bool job_stream_is_done(const struct job_stream *s)
 {
 	return !s || (s->from < 0 && s->start == s->end);

@@ -221,8 +221,11 @@ void job_watch_drain(const struct job_watch *w)
 		};
 		struct signalfd_siginfo info;
 
-		if (poll(p, 3, -1) < 0 && errno != EINTR)
+		if (poll(p, 3, -1) < 0 && errno != EINTR) {
+			job_stream_lose(io->stream[1], errno);
+			job_stream_lose(io->stream[2], errno);
 			return;
+		}
 		job_stream_move(io->stream[1], p[0].revents);
 		job_stream_move(io->stream[2], p[1].revents);
 		/* Who reads our output may never do so: then the user ends the wait. */

@@ -165,6 +165,10 @@ watches() { ip link set lo alias "$(head -c 6 /dev/urandom | od -An -tx1)"; grep
 	ip link del "$bridge"
 	until_true has_bridge "$bridge"
 	until_true eval 'ip -o link show master "$bridge" | grep -q kv'
+	echo 0 >/proc/sys/net/ipv4/ip_forward
+	ip link set "$bridge" down && ip link set "$bridge" name mine && ip link set mine up
+	until_true has_bridge "$bridge"
+	until_true eval '[ "$(</proc/sys/net/ipv4/ip_forward)" = 1 ]'
 	server=$(pgrep -x kist-dns)
 	kill -KILL "$server"
 	until_true has_other_server "$server"
