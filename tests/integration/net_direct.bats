@@ -89,6 +89,7 @@ two() {
 	net reconcile
 	net reconcile
 	[ "$(tc filter show dev "$interface" ingress | grep -c 'kist_direct direct-action')" = 1 ]
+	seen # what was under way yet
 	hears 10.99.0.12 "$P2" tcp 10.99.0.11
 	[ "$(seen)" = 0 ]
 	# The last of all filters: those of others come before it.
@@ -124,7 +125,15 @@ two() {
 	at "$P1" nft list table ip t | grep 'counter packets 0 '
 	"$TOOLS/firewall-driver" raw "$P2" eth0 02:6b:0a:63:00:0b 10.99.0.12 10.99.0.11 80
 	at "$P1" nft list table ip t | grep 'counter packets 1 '
-	for n in 1 2 3 4; do kist delete --force "$ID-$n"; done
+	# IPv6 alone, and nothing leads out: who is who is told by the address's last bytes.
+	net create --direct --internal --no-ipv4 --subnet fd00:97::/64 six
+	start 5 six,ip6=fd00:97::15
+	start 6 six,ip6=fd00:97::16
+	seen
+	hears fd00:97::16 "$P6" tcp fd00:97::15
+	[ "$(seen)" = 0 ]
+	[ "$(net stats --json six | jq '[.[].rx_packets] | min > 2')" = true ]
+	for n in 1 2 3 4 5 6; do kist delete --force "$ID-$n"; done
 }
 
 @test "direct: one that has gone is delivered to no more, nor who has its interface's number; what is left is nothing" {
@@ -135,8 +144,8 @@ two() {
 		ip -o link show "$(of back ".Containers[] | select(.Name == \"$ID-1\").HostInterface")" | cut -d: -f1)
 	hears 10.99.0.12 "$P2" tcp 10.99.0.11
 	kill -KILL "$P1" "${PIDS[0]}"
-	wait_until 10 none test -e "/proc/$P1"
-	wait_until 10 none sh -c "ip -o link | grep -q '^$index: '"
+	wait_until 30 none test -e "/proc/$P1"
+	wait_until 30 none sh -c "ip -o link | grep -q '^$index: '"
 	other=$("$TOOLS/net-driver" namespace)
 	PIDS+=("$other")
 	ip link add kvother index "$index" type veth peer name eth0 netns "$other"
