@@ -74,7 +74,8 @@ args() { bundle_args "$T/b" "$@"; }
 @test "the caller closed its stdio: the container's 0, 1 and 2 are /dev/null" {
 	"$KIST" --root "$ROOT" run -d $ID <&- >&- 2>&-
 	pid=$(pid_of $ID)
-	[ "$(ls "/proc/$pid/fd" | xargs)" = "0 1 2" ]
+	fds=("/proc/$pid/fd/"*)
+	[ "${fds[*]##*/}" = "0 1 2" ]
 	for fd in 0 1 2; do
 		[ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ]
 	done

@@ -94,7 +94,7 @@ if [ -n "${KIST_VM_QUEUE-}" ]; then
 		echo "$next" >&7
 	done &
 	queue=$!
-	qemu+=(-chardev "pipe,id=queue,path=$work/queue" -device virtserialport,chardev=queue,name=queue)
+	qemu+=(-chardev "pipe,id=queue,path=$work/queue" -device "virtserialport,chardev=queue,name=queue")
 fi
 # Fifos, held open here so that no reader waits for a qemu that never came.
 mkfifo "$work/out" "$work/err"
