@@ -220,6 +220,7 @@ throughput() {
 		[ -z "$direct" ] || gbits "$g" "$h" "$direct" >>"$tmp/through.direct"
 		gbits "$e" "$f" 10.96.0.1 >>"$tmp/through.bridge"
 		gbits "$a" "$lan" 192.0.2.1 >>"$tmp/through.published"
+		gbits "$a" $$ 192.0.2.1 >>"$tmp/through.itself"
 	done
 }
 
@@ -273,6 +274,8 @@ if [ -x "$iperf" ]; then
 	row direct_of_veth 'through %6.1f Gbit/s to a neighbour with --direct, %6.1f a bare pair' "$tmp"/through.{direct,veth}
 	row throughput_of_bridge 'through %6.1f Gbit/s to a neighbour, %6.1f a bridge without rules' "$tmp"/through.{kist,bridge}
 	row published_of_veth 'through %6.1f Gbit/s to a published port, %6.1f a bare pair' "$tmp"/through.{published,veth}
+	row published_itself_of_veth 'through %6.1f Gbit/s to a published port from the host itself, %6.1f a bare pair' \
+		"$tmp"/through.{itself,veth}
 fi
 if [ -x "$dnsmasq" ] && [ -x "$dns_driver" ]; then
 	names

@@ -419,10 +419,10 @@ network_world() { at "$host" sh -c 'ip -o link | cut -d: -f2; nft list ruleset';
 	server=$!
 	until [ -s "$T/port" ]; do sleep 0.02; done
 	read -r port <"$T/port"
-	mkdir -p "$T/root"/{bin,proc,sys,dev,tmp,etc}
-	cp "$TOP/build/tools/reach" "$T/root/bin/reach"
+	mkdir -p "$D/root"/{bin,proc,sys,dev,tmp,etc}
+	cp "$TOP/build/tools/reach" "$D/root/bin/reach"
 	for profile in job dev docker; do
-		run -0 job --profile $profile --net host "$T/root" -- /bin/reach "$port"
+		run -0 job --profile $profile --net host "$D/root" -- /bin/reach "$port"
 		printf '%s\n' "${lines[@]}" >"$T/reach"
 		grep -q "^the host by TCP	yes" "$T/reach" || { cat "$T/reach"; false; }
 		if [ "$(kist info | sed -n 's/.*landlockABI: //p')" -ge 6 ]; then
@@ -434,7 +434,7 @@ network_world() { at "$host" sh -c 'ip -o link | cut -d: -f2; nft list ruleset';
 		record '.network == "host" and .controls.network_namespace == "absent" and .controls.user_namespace == "enforced"'
 	done
 	for list in none/no "127.0.0.1:$port/yes"; do
-		run -0 job --net host --egress "${list%/*}" "$T/root" -- /bin/reach "$port"
+		run -0 job --net host --egress "${list%/*}" "$D/root" -- /bin/reach "$port"
 		grep -q "^the host by TCP	${list##*/}" <<<"$output"
 	done
 	kill "$server"

@@ -79,7 +79,7 @@ allowed=$'read\nlisted\nx\nmade\nmoved\ndone'
 	server=$!
 	until [ -s port ]; do sleep 0.02; done
 	bundle_args . /bin/reach "$(cat port)"
-	run kist run $ID
+	run --separate-stderr kist run $ID
 	kill "$server"
 	if [ "${abi:-0}" -lt 6 ]; then
 		is_one_line 1 /annotations/org.kist.landlock.scope
@@ -91,7 +91,7 @@ allowed=$'read\nlisted\nx\nmade\nmoved\ndone'
 	server=$!
 	until [ -s port ]; do sleep 0.02; done
 	bundle_args . /bin/reach "$(cat port)"
-	run kist run $ID
+	run --separate-stderr kist run $ID
 	kill "$server"
 	grep "^the host's abstract sockets	yes" <<<"$output"
 }

@@ -201,6 +201,7 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	done
 }
 
+no_helper() { [ "$(pgrep -cx kist-systemd)" = 0 ]; }
 @test "systemd: killed at any moment, delete --force finds the unit and takes it away" {
 	make_bundle b
 	bundle_args b true
@@ -227,15 +228,18 @@ sleeper() { # DIR [JQ_FILTER [JQ_ARG...]]
 	helper=$(awk -v from="$birth" '$1 > from && $3 != "main" && $4 == "connect" { print $3; exit }' list)
 	speaks() { awk -v who="$helper" '$3 == who && $4 == "sendmsg" { print $1 }' list; }
 	[ "$(speaks | wc -l)" -gt 3 ] || { cat list; false; }
+	# What the guest does meanwhile moves the points: now and then another process is hit.
+	hit=0
 	for point in $(speaks | awk 'NR % 3 == 1'); do
 		run --separate-stderr "$killat" kill "$point" --who acting -- \
 			"$KIST" --root "$ROOT" --systemd-cgroup run --bundle b "$ID" </dev/null
-		grep -q 'kist-systemd ended before it answered' <<<"$stderr" || [ "$status" = 0 ]
+		! grep -q 'kist-systemd ended before it answered' <<<"$stderr" || hit=$((hit + 1))
+		echo "$point: status $status, $stderr"
 		has_no_state || kist delete --force "$ID"
 		wait_until 10 no_unit "kist-$ID.scope" || { echo "kist-systemd killed at $point"; false; }
 	done
-	run pgrep -x kist-systemd
-	[ "$status" = 1 ]
+	[ "$hit" -gt 0 ]
+	wait_until 10 no_helper
 }
 
 @test "systemd: a user's container is a scope of the user's own systemd" {
