@@ -93,6 +93,8 @@ static bool task_shorten_call(const struct task *t)
 
 /* ---- the point ---- */
 
+#define PAGE 4096ul
+
 /* The first two arguments are tried as addresses of a path: open("/x"), openat(-1, "/x"). */
 static bool has_path(const struct task *t)
 {
@@ -103,13 +105,15 @@ static bool has_path(const struct task *t)
 	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
 		return false;
 	for (int i = 0; i < 2; i++) {
-		char text[4096] = "";
-		/* Up to the end of its page: the next may not be there. */
-		unsigned long at = i ? regs.rsi : regs.rdi;
-		struct iovec to = { text, sizeof text - at % sizeof text - !(at % sizeof text) };
-		struct iovec from = { (void *)at, to.iov_len };
+		char text[PAGE] = "";
+		/* The end of its page, and the next one, which may not be there: a path on a stack lies
+		 * across both now and then. */
+		unsigned long at = i ? regs.rsi : regs.rdi, rest = PAGE - at % PAGE;
+		struct iovec to = { text, PAGE - 1 };
+		struct iovec from[] = { { (void *)at, rest < PAGE ? rest : PAGE - 1 },
+					{ (void *)(at + rest), PAGE - 1 - (rest < PAGE ? rest : PAGE - 1) } };
 
-		if (process_vm_readv(t->tid, &to, 1, &from, 1, 0) > 0 && memmem(text, strnlen(text, sizeof text), want.path, strlen(want.path)))
+		if (process_vm_readv(t->tid, &to, 1, from, 2, 0) > 0 && memmem(text, strnlen(text, sizeof text), want.path, strlen(want.path)))
 			return true;
 	}
 	return false;
