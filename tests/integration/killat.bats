@@ -261,3 +261,15 @@ point_of() { # FILE ROLE CALL - the number of the first such call in a list
 	# A loaded machine is slower than that, so only the order of magnitude is a failure.
 	[ "$rate" -gt 2000 ]
 }
+
+@test "a call is known by its path wherever that lies: across two pages, too" {
+	deep=$PWD/$(printf 'd%.0s' {1..200})/$(printf 'e%.0s' {1..200})/$(printf 'f%.0s' {1..200})
+	mkdir -p "$deep"
+	echo text >"$deep/file"
+	for pad in 0 500 1000 1500 2000 2500 3000 3500 4000; do
+		run env -i PAD="$(printf "%${pad}s" '')" "$killat" fail "openat@$deep/file" EIO -- \
+			cat "$deep/file"
+		echo "$pad: $output"
+		[[ $output == *"Input/output error"* ]]
+	done
+}
