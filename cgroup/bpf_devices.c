@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
+#include "base/bpf_code.h"
 #include "cgroup/cgroup_ops.h"
 #include "cgroup/cgroup_parse.h"
 
@@ -130,35 +131,20 @@ enum {
 };
 
 struct assembler {
-	struct bpf_insn *at;
-	size_t count;
+	struct bpf_code code;
 	size_t *allowed; /* jumps to the one place that allows */
 	size_t allowed_count;
 };
 
-static void emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
-{
-	s->at[s->count++] = (struct bpf_insn){ .code = (__u8)code,
-					       .dst_reg = dst & 15,
-					       .src_reg = src & 15,
-					       .off = (__s16)off,
-					       .imm = imm };
-}
-
 static void emit_load(struct assembler *s, unsigned dst, size_t offset)
 {
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, dst, R_CONTEXT, (int)offset, 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, dst, R_CONTEXT, (int)offset, 0);
 }
 
 static void emit_return(struct assembler *s, bool allow)
 {
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, allow);
-	emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
-static void jump_here(struct assembler *s, size_t from)
-{
-	s->at[from].off = (__s16)(s->count - from - 1);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, allow);
+	bpf_emit(&s->code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
 static bool matches_any_device(const struct cgroup_device_rule *rule)
@@ -170,38 +156,38 @@ static bool matches_any_device(const struct cgroup_device_rule *rule)
 static void emit_compare(struct assembler *s, unsigned how, const struct cgroup_device_rule *rule)
 {
 	if (rule->minor < 0)
-		emit(s, BPF_JMP32 | how | BPF_K, R_MAJOR, 0, 0, (int)rule->major);
+		bpf_emit(&s->code, BPF_JMP32 | how | BPF_K, R_MAJOR, 0, 0, (int)rule->major);
 	else if (rule->major < 0)
-		emit(s, BPF_JMP32 | how | BPF_K, R_MINOR, 0, 0, (int)rule->minor);
+		bpf_emit(&s->code, BPF_JMP32 | how | BPF_K, R_MINOR, 0, 0, (int)rule->minor);
 	else
-		emit(s, BPF_JMP32 | how | BPF_K, R_DEVICE, 0, 0,
+		bpf_emit(&s->code, BPF_JMP32 | how | BPF_K, R_DEVICE, 0, 0,
 		     (int)((uint32_t)rule->major << MINOR_BITS | (uint32_t)rule->minor));
 }
 
 static void emit_rule(struct assembler *s, const struct cgroup_device_rule *rule)
 {
-	size_t next = s->count;
+	size_t next = s->code.count;
 	bool any = matches_any_device(rule);
 
 	if (rule->allow && rule->access == CGROUP_DEVICE_RWM) { /* nothing is left to ask */
-		s->allowed[s->allowed_count++] = s->count;
+		s->allowed[s->allowed_count++] = s->code.count;
 		emit_compare(s, BPF_JEQ, rule);
 		return;
 	}
 	if (!any)
 		emit_compare(s, BPF_JNE, rule);
 	if (rule->allow) { /* these bits are granted; when none is left, that is the answer */
-		emit(s, BPF_ALU | BPF_AND | BPF_K, R_ACCESS, 0, 0,
+		bpf_emit(&s->code, BPF_ALU | BPF_AND | BPF_K, R_ACCESS, 0, 0,
 		     CGROUP_DEVICE_RWM & ~(int)rule->access);
-		emit(s, BPF_JMP32 | BPF_JNE | BPF_K, R_ACCESS, 0, 2, 0);
+		bpf_emit(&s->code, BPF_JMP32 | BPF_JNE | BPF_K, R_ACCESS, 0, 2, 0);
 		emit_return(s, true);
 	} else { /* one undecided bit in here, and all is refused */
-		emit(s, BPF_JMP32 | BPF_JSET | BPF_K, R_ACCESS, 0, 1, (int)rule->access);
-		emit(s, BPF_JMP | BPF_JA, 0, 0, 2, 0);
+		bpf_emit(&s->code, BPF_JMP32 | BPF_JSET | BPF_K, R_ACCESS, 0, 1, (int)rule->access);
+		bpf_emit(&s->code, BPF_JMP | BPF_JA, 0, 0, 2, 0);
 		emit_return(s, false);
 	}
 	if (!any)
-		jump_here(s, next);
+		bpf_jump_here(&s->code, next);
 }
 
 /* No device has such numbers. */
@@ -239,34 +225,34 @@ static void emit_half(struct assembler *s, const struct cgroup_device_rule *rule
 struct bpf_insn *bpf_devices_assemble(const struct cgroup_device_rule *rules, size_t count,
 				      struct arena *a, size_t *ret_count)
 {
-	struct assembler s = { .at = arena_array(a, INSNS_AROUND + count * INSNS_PER_RULE,
+	struct assembler s = { .code.at = arena_array(a, INSNS_AROUND + count * INSNS_PER_RULE,
 						 sizeof(struct bpf_insn)),
 			       .allowed = arena_array(a, 2 * count, sizeof(size_t)) };
 	size_t to_blocks;
 
 	*ret_count = 0;
-	if (!s.at || !s.allowed)
+	if (!s.code.at || !s.allowed)
 		return NULL;
 	emit_load(&s, R_ACCESS, offsetof(struct bpf_cgroup_dev_ctx, access_type));
-	emit(&s, BPF_ALU | BPF_MOV | BPF_X, R_TYPE, R_ACCESS, 0, 0);
-	emit(&s, BPF_ALU | BPF_AND | BPF_K, R_TYPE, 0, 0, 0xffff);
-	emit(&s, BPF_ALU | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
+	bpf_emit(&s.code, BPF_ALU | BPF_MOV | BPF_X, R_TYPE, R_ACCESS, 0, 0);
+	bpf_emit(&s.code, BPF_ALU | BPF_AND | BPF_K, R_TYPE, 0, 0, 0xffff);
+	bpf_emit(&s.code, BPF_ALU | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
 	emit_load(&s, R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
 	emit_load(&s, R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-	emit(&s, BPF_ALU | BPF_MOV | BPF_X, R_DEVICE, R_MAJOR, 0, 0);
-	emit(&s, BPF_ALU | BPF_LSH | BPF_K, R_DEVICE, 0, 0, MINOR_BITS);
-	emit(&s, BPF_ALU | BPF_OR | BPF_X, R_DEVICE, R_MINOR, 0, 0);
-	to_blocks = s.count;
-	emit(&s, BPF_JMP32 | BPF_JNE | BPF_K, R_TYPE, 0, 0, BPF_DEVCG_DEV_CHAR);
+	bpf_emit(&s.code, BPF_ALU | BPF_MOV | BPF_X, R_DEVICE, R_MAJOR, 0, 0);
+	bpf_emit(&s.code, BPF_ALU | BPF_LSH | BPF_K, R_DEVICE, 0, 0, MINOR_BITS);
+	bpf_emit(&s.code, BPF_ALU | BPF_OR | BPF_X, R_DEVICE, R_MINOR, 0, 0);
+	to_blocks = s.code.count;
+	bpf_emit(&s.code, BPF_JMP32 | BPF_JNE | BPF_K, R_TYPE, 0, 0, BPF_DEVCG_DEV_CHAR);
 	emit_half(&s, rules, count, 'c');
-	jump_here(&s, to_blocks);
+	bpf_jump_here(&s.code, to_blocks);
 	emit_half(&s, rules, count, 'b');
 	for (size_t i = 0; i < s.allowed_count; i++)
-		jump_here(&s, s.allowed[i]);
+		bpf_jump_here(&s.code, s.allowed[i]);
 	if (s.allowed_count)
 		emit_return(&s, true);
-	*ret_count = s.count;
-	return s.at;
+	*ret_count = s.code.count;
+	return s.code.at;
 }
 
 const struct bpf_kind bpf_devices_kind = {

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include "base/bpf_code.h"
 #include "cgroup/cgroup_ops.h"
 
 #define INSNS_PER_RULE 20 /* protocol 1, ports 2, four words of an address 3 each, the jump 1 */
@@ -57,31 +58,15 @@ enum {
 };
 
 struct assembler {
-	struct bpf_insn *at;
-	size_t count;
+	struct bpf_code code;
 	size_t *allowed; /* jumps to the one place that allows */
 	size_t allowed_count;
 };
 
-static size_t emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
-{
-	s->at[s->count] = (struct bpf_insn){ .code = (__u8)code,
-					     .dst_reg = dst & 15,
-					     .src_reg = src & 15,
-					     .off = (__s16)off,
-					     .imm = imm };
-	return s->count++;
-}
-
-/* A jump to where jump_here() will say. */
+/* A jump to where bpf_jump_here() will say. */
 static size_t emit_jump(struct assembler *s, unsigned how, unsigned reg, uint32_t value)
 {
-	return emit(s, BPF_JMP32 | how | BPF_K, reg, 0, 0, (int)value);
-}
-
-static void jump_here(struct assembler *s, size_t from)
-{
-	s->at[from].off = (__s16)(s->count - from - 1);
+	return bpf_emit(&s->code, BPF_JMP32 | how | BPF_K, reg, 0, 0, (int)value);
 }
 
 static void emit_allow_if(struct assembler *s, unsigned how, unsigned reg, uint32_t value)
@@ -91,8 +76,8 @@ static void emit_allow_if(struct assembler *s, unsigned how, unsigned reg, uint3
 
 static void emit_return(struct assembler *s, bool allow)
 {
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, allow);
-	emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, allow);
+	bpf_emit(&s->code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
 /* The place that allows; nothing when nothing leads there: the verifier refuses what can't be
@@ -100,7 +85,7 @@ static void emit_return(struct assembler *s, bool allow)
 static void emit_allowed(struct assembler *s)
 {
 	for (size_t i = 0; i < s->allowed_count; i++)
-		jump_here(s, s->allowed[i]);
+		bpf_jump_here(&s->code, s->allowed[i]);
 	if (s->allowed_count)
 		emit_return(s, true);
 }
@@ -108,9 +93,9 @@ static void emit_allowed(struct assembler *s)
 /* A number of the context in network byte order, as the host counts. */
 static void emit_load(struct assembler *s, unsigned reg, size_t offset, int swap_bits)
 {
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, reg, R_CONTEXT, (int)offset, 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, reg, R_CONTEXT, (int)offset, 0);
 	if (swap_bits)
-		emit(s, BPF_ALU | BPF_END | BPF_TO_BE, reg, 0, 0, swap_bits);
+		bpf_emit(&s->code, BPF_ALU | BPF_END | BPF_TO_BE, reg, 0, 0, swap_bits);
 }
 
 /* ---- the list ---- */
@@ -122,8 +107,8 @@ static size_t emit_word(struct assembler *s, unsigned reg, uint32_t word, int bi
 	if (bits <= 0)
 		return 0;
 	if (bits < 32) {
-		emit(s, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, reg, 0, 0);
-		emit(s, BPF_ALU | BPF_AND | BPF_K, R_SCRATCH, 0, 0, (int)(~0u << (32 - bits)));
+		bpf_emit(&s->code, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, reg, 0, 0);
+		bpf_emit(&s->code, BPF_ALU | BPF_AND | BPF_K, R_SCRATCH, 0, 0, (int)(~0u << (32 - bits)));
 		reg = R_SCRATCH;
 	}
 	*ret_jump = emit_jump(s, BPF_JNE, reg, word);
@@ -146,9 +131,9 @@ static bool emit_rule(struct assembler *s, const struct egress_rule *rule)
 	for (int i = 0; i < (rule->family == AF_INET ? 1 : 4); i++)
 		count += emit_word(s, R_ADDRESS + (unsigned)i, rule->address[i],
 				   rule->prefix - 32 * i, &next[count]);
-	s->allowed[s->allowed_count++] = emit(s, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	s->allowed[s->allowed_count++] = bpf_emit(&s->code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	for (size_t i = 0; i < count; i++)
-		jump_here(s, next[i]);
+		bpf_jump_here(&s->code, next[i]);
 	return count == 0;
 }
 
@@ -160,16 +145,16 @@ static void emit_list(struct assembler *s, const struct egress *list, int family
 
 	if (list->loopback && family == AF_INET) {
 		emit_allow_if(s, BPF_JEQ, R_ADDRESS, 0);
-		emit(s, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
-		emit(s, BPF_ALU | BPF_RSH | BPF_K, R_SCRATCH, 0, 0, 24);
+		bpf_emit(&s->code, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
+		bpf_emit(&s->code, BPF_ALU | BPF_RSH | BPF_K, R_SCRATCH, 0, 0, 24);
 		emit_allow_if(s, BPF_JEQ, R_SCRATCH, 127);
 	} else if (list->loopback) {
-		emit(s, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
+		bpf_emit(&s->code, BPF_ALU | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
 		for (unsigned i = 1; i < 3; i++)
-			emit(s, BPF_ALU | BPF_OR | BPF_X, R_SCRATCH, R_ADDRESS + i, 0, 0);
+			bpf_emit(&s->code, BPF_ALU | BPF_OR | BPF_X, R_SCRATCH, R_ADDRESS + i, 0, 0);
 		other = emit_jump(s, BPF_JNE, R_SCRATCH, 0);
 		emit_allow_if(s, BPF_JLE, R_ADDRESS + 3, 1);
-		jump_here(s, other);
+		bpf_jump_here(&s->code, other);
 	}
 	for (size_t i = 0; i < list->count; i++)
 		if (list->rules[i].family == family && emit_rule(s, &list->rules[i]))
@@ -195,12 +180,12 @@ static void assemble_address(struct assembler *s, const struct egress *list, int
 	jumps[0] = emit_jump(s, BPF_JNE, R_ADDRESS, 0);
 	jumps[1] = emit_jump(s, BPF_JNE, R_ADDRESS + 1, 0);
 	jumps[2] = emit_jump(s, BPF_JNE, R_ADDRESS + 2, 0xffff);
-	emit(s, BPF_ALU | BPF_MOV | BPF_X, R_ADDRESS, R_ADDRESS + 3, 0, 0);
-	jump = emit(s, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	bpf_emit(&s->code, BPF_ALU | BPF_MOV | BPF_X, R_ADDRESS, R_ADDRESS + 3, 0, 0);
+	jump = bpf_emit(&s->code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	for (int i = 0; i < 3; i++)
-		jump_here(s, jumps[i]);
+		bpf_jump_here(&s->code, jumps[i]);
 	emit_list(s, list, AF_INET6);
-	jump_here(s, jump);
+	bpf_jump_here(&s->code, jump);
 	emit_list(s, list, AF_INET);
 	emit_allowed(s);
 }
@@ -217,7 +202,7 @@ static void assemble_socket(struct assembler *s)
 	raw = emit_jump(s, BPF_JEQ, R_SCRATCH, SOCK_RAW);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_TCP);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_UDP);
-	jump_here(s, raw);
+	bpf_jump_here(&s->code, raw);
 	emit_return(s, false);
 	emit_allowed(s);
 }
@@ -227,20 +212,20 @@ static void assemble_packet(struct assembler *s)
 {
 	size_t short_one;
 
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_ADDRESS, R_CONTEXT, offsetof(struct __sk_buff, data),
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_ADDRESS, R_CONTEXT, offsetof(struct __sk_buff, data),
 	     0);
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_PORT, R_CONTEXT, offsetof(struct __sk_buff, data_end),
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_PORT, R_CONTEXT, offsetof(struct __sk_buff, data_end),
 	     0);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
-	emit(s, BPF_ALU64 | BPF_ADD | BPF_K, R_SCRATCH, 0, 0, 20);
-	short_one = emit(s, BPF_JMP | BPF_JGT | BPF_X, R_SCRATCH, R_PORT, 0, 0);
-	emit(s, BPF_LDX | BPF_MEM | BPF_B, R_PROTOCOL, R_ADDRESS, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, R_SCRATCH, R_ADDRESS, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_ADD | BPF_K, R_SCRATCH, 0, 0, 20);
+	short_one = bpf_emit(&s->code, BPF_JMP | BPF_JGT | BPF_X, R_SCRATCH, R_PORT, 0, 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_B, R_PROTOCOL, R_ADDRESS, 0, 0);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, 0x45);
-	emit(s, BPF_ALU | BPF_RSH | BPF_K, R_PROTOCOL, 0, 0, 4);
-	emit(s, BPF_JMP32 | BPF_JEQ | BPF_K, R_PROTOCOL, 0, 2, 6);
-	jump_here(s, short_one);
+	bpf_emit(&s->code, BPF_ALU | BPF_RSH | BPF_K, R_PROTOCOL, 0, 0, 4);
+	bpf_emit(&s->code, BPF_JMP32 | BPF_JEQ | BPF_K, R_PROTOCOL, 0, 2, 6);
+	bpf_jump_here(&s->code, short_one);
 	emit_return(s, false);
-	emit(s, BPF_LDX | BPF_MEM | BPF_B, R_PROTOCOL, R_ADDRESS, 6, 0); /* the next header */
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_B, R_PROTOCOL, R_ADDRESS, 6, 0); /* the next header */
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_TCP);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_UDP);
 	emit_allow_if(s, BPF_JEQ, R_PROTOCOL, IPPROTO_ICMPV6);
@@ -252,12 +237,12 @@ struct bpf_insn *bpf_egress_assemble(const struct egress *list, int program, str
 				     size_t *ret_count)
 {
 	/* In connect6 and sendmsg6 the IPv4 rules stand, too. */
-	struct assembler s = { .at = arena_array(a, INSNS_AROUND + list->count * INSNS_PER_RULE,
+	struct assembler s = { .code.at = arena_array(a, INSNS_AROUND + list->count * INSNS_PER_RULE,
 						 sizeof(struct bpf_insn)),
 			       .allowed = arena_array(a, list->count + 8, sizeof(size_t)) };
 
 	*ret_count = 0;
-	if (!s.at || !s.allowed)
+	if (!s.code.at || !s.allowed)
 		return NULL;
 	switch (bpf_egress_kinds[program].attach) {
 	case BPF_CGROUP_INET_SOCK_CREATE:
@@ -273,6 +258,6 @@ struct bpf_insn *bpf_egress_assemble(const struct egress *list, int program, str
 	default:
 		assemble_address(&s, list, AF_INET6);
 	}
-	*ret_count = s.count;
-	return s.at;
+	*ret_count = s.code.count;
+	return s.code.at;
 }

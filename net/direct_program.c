@@ -4,6 +4,7 @@
  * It answers TC_ACT_UNSPEC, as if it were not there, to all but the few frames of which it knows
  * that the bridge would hand them to the same container.
  */
+#include "base/bpf_code.h"
 #include "net/direct.h"
 
 #include <arpa/inet.h>
@@ -32,26 +33,10 @@ enum {
 };
 
 struct assembler {
-	struct bpf_insn *at;
-	size_t count;
+	struct bpf_code code;
 	size_t passes[PASSES_MAX]; /* jumps to where it is left to the bridge */
 	size_t pass_count;
 };
-
-static size_t emit(struct assembler *s, unsigned code, unsigned dst, unsigned src, int off, int imm)
-{
-	s->at[s->count] = (struct bpf_insn){ .code = (__u8)code,
-					     .dst_reg = dst & 15,
-					     .src_reg = src & 15,
-					     .off = (__s16)off,
-					     .imm = imm };
-	return s->count++;
-}
-
-static void jump_here(struct assembler *s, size_t from)
-{
-	s->at[from].off = (__s16)(s->count - from - 1);
-}
 
 static void pass_by(struct assembler *s, size_t jump)
 {
@@ -60,12 +45,12 @@ static void pass_by(struct assembler *s, size_t jump)
 
 static void load(struct assembler *s, unsigned size, unsigned reg, size_t offset)
 {
-	emit(s, BPF_LDX | BPF_MEM | size, reg, R_FRAME, (int)offset, 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | size, reg, R_FRAME, (int)offset, 0);
 }
 
 static size_t jump_if(struct assembler *s, unsigned how, unsigned reg, uint32_t value)
 {
-	return emit(s, BPF_JMP32 | how | BPF_K, reg, 0, 0, (int)value);
+	return bpf_emit(&s->code, BPF_JMP32 | how | BPF_K, reg, 0, 0, (int)value);
 }
 
 /* The frame has these bytes there, or is passed by. Numbers are loaded as the host has them. */
@@ -89,9 +74,9 @@ static void want2(struct assembler *s, size_t offset, const void *bytes)
 
 static void want_length(struct assembler *s, int bytes)
 {
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, R_VALUE, R_FRAME, 0, 0);
-	emit(s, BPF_ALU64 | BPF_ADD | BPF_K, R_VALUE, 0, 0, bytes);
-	pass_by(s, emit(s, BPF_JMP | BPF_JGT | BPF_X, R_VALUE, R_END, 0, 0));
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, R_VALUE, R_FRAME, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_ADD | BPF_K, R_VALUE, 0, 0, bytes);
+	pass_by(s, bpf_emit(&s->code, BPF_JMP | BPF_JGT | BPF_X, R_VALUE, R_END, 0, 0));
 }
 
 /* ---- what it looks at ---- */
@@ -103,12 +88,12 @@ static void put_ethernet(struct assembler *s, const struct direct_sender *from)
 	uint8_t mac[ETH_ALEN];
 
 	net_mac(0, mac);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, R_CONTEXT, BPF_REG_1, 0, 0);
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_VALUE, R_CONTEXT,
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, R_CONTEXT, BPF_REG_1, 0, 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_VALUE, R_CONTEXT,
 	     offsetof(struct __sk_buff, vlan_present), 0);
 	pass_by(s, jump_if(s, BPF_JNE, R_VALUE, 0));
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_FRAME, R_CONTEXT, offsetof(struct __sk_buff, data), 0);
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_END, R_CONTEXT, offsetof(struct __sk_buff, data_end),
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_FRAME, R_CONTEXT, offsetof(struct __sk_buff, data), 0);
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_END, R_CONTEXT, offsetof(struct __sk_buff, data_end),
 	     0);
 	want_length(s, ETH_HLEN + IP4_BYTES + PORTS_BYTES);
 	want2(s, 0, mac);
@@ -127,11 +112,11 @@ static void put_ip4(struct assembler *s, const struct direct_sender *from)
 	load(s, BPF_B, R_VALUE, ETH_HLEN);
 	pass_by(s, jump_if(s, BPF_JNE, R_VALUE, 0x45));
 	load(s, BPF_H, R_VALUE, ETH_HLEN + 6);
-	emit(s, BPF_ALU | BPF_AND | BPF_K, R_VALUE, 0, 0, htons(FRAGMENT));
+	bpf_emit(&s->code, BPF_ALU | BPF_AND | BPF_K, R_VALUE, 0, 0, htons(FRAGMENT));
 	pass_by(s, jump_if(s, BPF_JNE, R_VALUE, 0));
 	want4(s, ETH_HLEN + 12, &address);
 	load(s, BPF_W, R_VALUE, ETH_HLEN + 16);
-	pass_by(s, emit(s, BPF_JMP32 | BPF_JNE | BPF_X, R_VALUE, R_NUMBER, 0, 0));
+	pass_by(s, bpf_emit(&s->code, BPF_JMP32 | BPF_JNE | BPF_X, R_VALUE, R_NUMBER, 0, 0));
 	load(s, BPF_B, R_PROTOCOL, ETH_HLEN + 9);
 	load(s, BPF_H, R_PORT, ETH_HLEN + IP4_BYTES);
 }
@@ -141,7 +126,7 @@ static void put_ip6(struct assembler *s, const struct direct_sender *from)
 {
 	want_length(s, ETH_HLEN + IP6_BYTES + PORTS_BYTES);
 	load(s, BPF_B, R_VALUE, ETH_HLEN);
-	emit(s, BPF_ALU | BPF_AND | BPF_K, R_VALUE, 0, 0, 0xf0);
+	bpf_emit(&s->code, BPF_ALU | BPF_AND | BPF_K, R_VALUE, 0, 0, 0xf0);
 	pass_by(s, jump_if(s, BPF_JNE, R_VALUE, 0x60));
 	for (size_t i = 0; i < 16; i += 4)
 		want4(s, ETH_HLEN + 8 + i, from->address6.s6_addr + i);
@@ -171,11 +156,11 @@ static void put_network(struct assembler *s, const struct direct_sender *from)
 	put_ip6(s, from);
 	if (!from->address)
 		return;
-	done = emit(s, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-	jump_here(s, other);
+	done = bpf_emit(&s->code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	bpf_jump_here(&s->code, other);
 	pass_by(s, jump_if(s, BPF_JNE, R_VALUE, htons(ETH_P_IP)));
 	put_ip4(s, from);
-	jump_here(s, done);
+	bpf_jump_here(&s->code, done);
 }
 
 /* TCP, or UDP that is no answer of a DHCP server. */
@@ -186,7 +171,7 @@ static void put_transport(struct assembler *s)
 	pass_by(s, jump_if(s, BPF_JNE, R_PROTOCOL, IPPROTO_UDP));
 	pass_by(s, jump_if(s, BPF_JEQ, R_PORT, htons(67)));
 	pass_by(s, jump_if(s, BPF_JEQ, R_PORT, htons(547)));
-	jump_here(s, tcp);
+	bpf_jump_here(&s->code, tcp);
 }
 
 /* ---- what it does ---- */
@@ -194,55 +179,55 @@ static void put_transport(struct assembler *s)
 /* What the map has of the number; without an entry the frame is passed by. */
 static void put_lookup(struct assembler *s, int map)
 {
-	emit(s, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
-	emit(s, 0, 0, 0, 0, 0);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0);
-	emit(s, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4);
-	emit(s, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
-	pass_by(s, emit(s, BPF_JMP | BPF_JEQ | BPF_K, R_RESULT, 0, 0, 0));
+	bpf_emit(&s->code, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
+	bpf_emit(&s->code, 0, 0, 0, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4);
+	bpf_emit(&s->code, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+	pass_by(s, bpf_emit(&s->code, BPF_JMP | BPF_JEQ | BPF_K, R_RESULT, 0, 0, 0));
 }
 
 static void put_count(struct assembler *s)
 {
 	const int add = BPF_STX | BPF_ATOMIC | BPF_DW;
 
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, R_CONTEXT, offsetof(struct __sk_buff, len),
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, R_CONTEXT, offsetof(struct __sk_buff, len),
 	     0);
-	emit(s, (unsigned)add, R_RESULT, BPF_REG_1, 0, BPF_ADD);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1);
-	emit(s, (unsigned)add, R_RESULT, BPF_REG_1, 8, BPF_ADD);
+	bpf_emit(&s->code, (unsigned)add, R_RESULT, BPF_REG_1, 0, BPF_ADD);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1);
+	bpf_emit(&s->code, (unsigned)add, R_RESULT, BPF_REG_1, 8, BPF_ADD);
 }
 
 static void put_delivery(struct assembler *s, int ends, int counters)
 {
-	emit(s, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, R_NUMBER, -4, 0);
+	bpf_emit(&s->code, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, R_NUMBER, -4, 0);
 	put_lookup(s, ends);
-	emit(s, BPF_LDX | BPF_MEM | BPF_W, R_FRAME, R_RESULT, 0,
+	bpf_emit(&s->code, BPF_LDX | BPF_MEM | BPF_W, R_FRAME, R_RESULT, 0,
 	     0); /* from here on the interface */
 	put_lookup(s, counters);
 	put_count(s);
 	/* It came to the host's end, whose MAC is another: without this it is for somebody else. */
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, R_CONTEXT, 0, 0);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, PACKET_HOST);
-	emit(s, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_change_type);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, R_FRAME, 0, 0);
-	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0);
-	emit(s, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_peer);
-	emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, R_CONTEXT, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, PACKET_HOST);
+	bpf_emit(&s->code, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_change_type);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, R_FRAME, 0, 0);
+	bpf_emit(&s->code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0);
+	bpf_emit(&s->code, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_peer);
+	bpf_emit(&s->code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
 size_t direct_assemble(const struct direct_sender *from, int ends, int counters,
 		       struct bpf_insn program[DIRECT_INSNS])
 {
-	struct assembler s = { .at = program };
+	struct assembler s = { .code.at = program };
 
 	put_ethernet(&s, from);
 	put_network(&s, from);
 	put_transport(&s);
 	put_delivery(&s, ends, counters);
 	for (size_t i = 0; i < s.pass_count; i++)
-		jump_here(&s, s.passes[i]);
-	emit(&s, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, TC_ACT_UNSPEC);
-	emit(&s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-	return s.count;
+		bpf_jump_here(&s.code, s.passes[i]);
+	bpf_emit(&s.code, BPF_ALU64 | BPF_MOV | BPF_K, R_RESULT, 0, 0, TC_ACT_UNSPEC);
+	bpf_emit(&s.code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return s.code.count;
 }
