@@ -95,11 +95,21 @@ static void test_a_walk_in_parts(void **state)
 }
 
 /* At the gate the guest has done all before it, and goes on only when it is let. */
-static void test_a_walk_that_is_held(void **state)
+static void walk_until_held(void)
 {
 	struct pollfd p;
 	int n;
 
+	run.hold = true;
+	while ((n = run_walk_on(&run, &err)) == 1) {
+		p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
+		assert_int_equal(poll(&p, 1, -1), 1);
+	}
+	assert_int_equal(n, 2);
+}
+
+static void test_a_walk_that_is_held(void **state)
+{
 	(void)state;
 	host(0);
 	birth();
@@ -108,12 +118,7 @@ static void test_a_walk_that_is_held(void **state)
 	host(2);
 	guest(3);
 	run_init(&run, &plan);
-	run.hold = true;
-	while ((n = run_walk_on(&run, &err)) == 1) {
-		p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
-		assert_int_equal(poll(&p, 1, -1), 1);
-	}
-	assert_int_equal(n, 2);
+	walk_until_held();
 	assert_int_equal(run_walk_on(&run, &err), 2);
 	assert_string_equal(done(), "0h 1g");
 	run.hold = false;
@@ -127,7 +132,6 @@ static void test_a_walk_that_is_held(void **state)
 static void test_a_guest_that_dies_while_held(void **state)
 {
 	struct pollfd p;
-	int n;
 
 	(void)state;
 	birth();
@@ -136,12 +140,7 @@ static void test_a_guest_that_dies_while_held(void **state)
 	host(2);
 	guest(3);
 	run_init(&run, &plan);
-	run.hold = true;
-	while ((n = run_walk_on(&run, &err)) == 1) {
-		p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
-		assert_int_equal(poll(&p, 1, -1), 1);
-	}
-	assert_int_equal(n, 2);
+	walk_until_held();
 	assert_int_equal(syscall(SYS_pidfd_send_signal, run_slot(&run, SLOT_GUEST_PIDFD), SIGKILL,
 				 NULL, 0), 0);
 	p = (struct pollfd){ .fd = run.sync, .events = POLLIN };
